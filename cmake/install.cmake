@@ -1,0 +1,1 @@
+# Filled in with the public headers and the package files.

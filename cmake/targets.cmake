@@ -1,0 +1,44 @@
+# One helper per kind of target, so that layers, tests and examples each have one spelling.
+
+# vernier_layer(NAME ALIAS): a library layer with the project's settings.
+function(vernier_layer name alias)
+  add_library(${name} STATIC)
+  add_library(vernier::${alias} ALIAS ${name})
+  set_target_properties(${name} PROPERTIES EXPORT_NAME ${alias} POSITION_INDEPENDENT_CODE ON)
+  vernier_settings(${name})
+  target_include_directories(${name}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${PROJECT_SOURCE_DIR}/src)
+endfunction()
+
+function(vernier_settings target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-unknown-pragmas -ffp-contract=off
+                                           $<$<BOOL:${VERNIER_DEV}>:-Werror>)
+  if(VERNIER_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${VERNIER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${VERNIER_SANITIZE})
+  endif()
+endfunction()
+
+# vernier_test(LAYER file_test.cpp ...): adds the files to the layer's one test program (core_tests, torch_tests).
+function(vernier_test layer)
+  if(NOT VERNIER_DEV)
+    return()
+  endif()
+  foreach(file ${ARGN})
+    set_property(GLOBAL APPEND PROPERTY VERNIER_${layer}_TESTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+endfunction()
+
+# vernier_test_program(NAME LAYER libraries ...): made once all folders have named their tests.
+function(vernier_test_program name layer)
+  get_property(files GLOBAL PROPERTY VERNIER_${layer}_TESTS)
+  add_executable(${name} ${files})
+  vernier_settings(${name})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE VERNIER_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+endfunction()

@@ -1,0 +1,25 @@
+#pragma once
+
+// How long work tells a caller where it is. The library itself never prints.
+//
+//   struct Quiet : vernier::ProgressSink {} quiet;      // ignores everything
+//   vernier::diagnose(model, calibration, options, &quiet);
+
+#include <cstdint>
+#include <string_view>
+
+namespace vernier {
+
+class ProgressSink {
+ public:
+  virtual ~ProgressSink() = default;
+  /// A stage begins: `unit` is what `total` counts ("windows", "components").
+  virtual void begin(std::string_view /*stage*/, int64_t /*total*/, std::string_view /*unit*/) {}
+  /// `done` of `total`; may be called from any thread, never concurrently.
+  virtual void update(int64_t /*done*/) {}
+  virtual void end() {}
+  /// Something the user should know that is not an error.
+  virtual void warn(std::string_view /*message*/) {}
+};
+
+}  // namespace vernier

@@ -1,0 +1,88 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/output_file.h"
+#include "base/text_table.h"
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OutputFileTest : public ::testing::Test {
+ protected:
+  fs::path folder_ = fs::temp_directory_path() / "vernier_output_file_test";
+  void SetUp() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }
+};
+
+TEST_F(OutputFileTest, AppearsOnlyWhenCommitted) {
+  const fs::path path = folder_ / "a" / "plan.json";
+  {
+    OutputFile file(path);
+    file.write("half");
+    EXPECT_FALSE(fs::exists(path));
+  }
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_TRUE(fs::is_empty(path.parent_path())) << "an abandoned file leaves no temporary";
+  write_file(path, "whole");
+  EXPECT_EQ(read_file(path), "whole");
+}
+
+TEST_F(OutputFileTest, AFailedRewriteKeepsTheOldFile) {
+  const fs::path path = folder_ / "plan.json";
+  write_file(path, "old");
+  { OutputFile(path).write("new, never committed"); }
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(OutputFileTest, ReadRefusesWhatIsNotAFile) {
+  EXPECT_THROW(read_file(folder_ / "missing"), Error);
+  EXPECT_THROW(read_file(fs::temp_directory_path()), Error);
+}
+
+TEST(Json, HostileTextIsABadFile) {
+  const std::string deep(100000, '[');
+  for (const std::string& text : {std::string("{"), std::string("{\"a\":}"), deep, std::string("\xff\xfe")}) {
+    try {
+      parse_json(text, "config.json");
+      ADD_FAILURE() << "accepted " << text.substr(0, 10);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+      EXPECT_THAT(e.what(), ::testing::HasSubstr("config.json"));
+    }
+  }
+}
+
+TEST(Json, IntegersAreRangeCheckedBeforeConversion) {
+  const Json json = Json::parse(R"({"a": 1e300, "b": -1, "c": 2.5, "d": "7", "e": 7, "f": 18446744073709551615})");
+  for (const char* key : {"a", "b", "c", "d", "f", "missing"}) EXPECT_THROW(json_int(json, key, "x", 0, 100), Error);
+  EXPECT_EQ(json_int(json, "e", "x", 0, 100), 7);
+}
+
+TEST(Hash, SeparatesWhatConcatenationWouldJoin) {
+  Hasher one, two;
+  one.add("ab");
+  one.add("c");
+  two.add("a");
+  two.add("bc");
+  EXPECT_NE(one.hex(), two.hex());
+  EXPECT_EQ(hash_text("").size(), 32u);
+}
+
+TEST(TextTable, AlignsByCharacters) {
+  TextTable table({"plan", "KL"});
+  table.add({"größer", "0.5"});
+  table.add({"a"});
+  EXPECT_EQ(table.str(), "plan     KL\n-----------\ngrößer  0.5\na\n");
+}
+
+}  // namespace
+}  // namespace vernier

@@ -1,0 +1,72 @@
+#include "base/json.h"
+
+#include <cmath>
+
+#include "base/fail.h"
+#include "base/output_file.h"
+
+namespace vernier {
+
+Json parse_json(std::string_view text, const std::string& origin) {
+  constexpr int kMaxDepth = 64;  // the parser recurses on destruction: a file of brackets must not take the stack
+  bool too_deep = false;
+  const Json::parser_callback_t guard = [&](int depth, Json::parse_event_t, Json&) {
+    too_deep |= depth > kMaxDepth;
+    return !too_deep;
+  };
+  try {
+    Json value = Json::parse(text.begin(), text.end(), guard);
+    if (too_deep) fail(ErrorKind::kBadFile, "{}: JSON nested deeper than {} levels", origin, kMaxDepth);
+    return value;
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorKind::kBadFile, "{}: not valid JSON ({}); perhaps an incomplete download", origin, e.what());
+  }
+}
+
+Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+
+void write_json(const std::filesystem::path& path, const Json& value) {
+  write_file(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+const Json* json_find(const Json& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto it = object.find(key);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+namespace {
+const Json& need(const Json& object, const char* key, const std::string& origin) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
+  return *value;
+}
+}  // namespace
+
+int64_t json_int(const Json& object, const char* key, const std::string& origin, int64_t min, int64_t max) {
+  const Json& value = need(object, key, origin);
+  if (!value.is_number())
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected an integer, got {}", origin, key, value.type_name());
+  // Compared as double first: a float or an unsigned beyond int64 must not wrap.
+  const double number = value.get<double>();
+  if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max)) || number != std::floor(number))
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected an integer in [{}, {}], got {}", origin, key, min, max,
+         value.dump());
+  return value.get<int64_t>();
+}
+
+double json_number(const Json& object, const char* key, const std::string& origin) {
+  const Json& value = need(object, key, origin);
+  if (!value.is_number())
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a number, got {}", origin, key, value.type_name());
+  return value.get<double>();
+}
+
+std::string json_string(const Json& object, const char* key, const std::string& origin) {
+  const Json& value = need(object, key, origin);
+  if (!value.is_string())
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a string, got {}", origin, key, value.type_name());
+  return value.get<std::string>();
+}
+
+}  // namespace vernier

@@ -1,0 +1,30 @@
+#pragma once
+
+// JSON artefacts: ordered keys, so that the same content gives the same bytes, and readers that say which key of which
+// file is wrong.
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace vernier {
+
+using Json = nlohmann::ordered_json;
+
+/// Parses `text`; `origin` names it in messages. @throws Error{kBadFile} on syntax errors and on nesting deeper than 64
+Json parse_json(std::string_view text, const std::string& origin);
+/// @throws Error{kIo, kBadFile}
+Json read_json(const std::filesystem::path& path);
+/// Two-space indent and a final newline, whole or not at all. @throws Error{kIo}
+void write_json(const std::filesystem::path& path, const Json& value);
+
+/// Typed look-ups that name `origin` and the key when it is missing, of the wrong type or out of range.
+int64_t json_int(const Json& object, const char* key, const std::string& origin, int64_t min, int64_t max);
+double json_number(const Json& object, const char* key, const std::string& origin);
+std::string json_string(const Json& object, const char* key, const std::string& origin);
+/// nullptr when absent or null.
+const Json* json_find(const Json& object, const char* key);
+
+}  // namespace vernier

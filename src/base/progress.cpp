@@ -1,0 +1,71 @@
+#include "base/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace vernier {
+
+namespace {
+double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+std::string short_time(double seconds) {
+  const auto s = static_cast<int64_t>(seconds + 0.5);
+  return s < 60 ? fmt::format("{}s", s) : fmt::format("{}m{:02}s", s / 60, s % 60);
+}
+}  // namespace
+
+ConsoleProgress::ConsoleProgress(std::FILE* stream, bool quiet)
+    : stream_(stream), quiet_(quiet), terminal_(::isatty(::fileno(stream)) == 1) {}
+
+void ConsoleProgress::begin(std::string_view stage, int64_t total, std::string_view unit) {
+  stage_ = stage;
+  unit_ = unit;
+  total_ = total;
+  done_ = 0;
+  start_ = last_ = Clock::now();
+  if (!quiet_ && !terminal_) {
+    fmt::print(stream_, "{}: {} {}\n", stage_, total_, unit_);
+    std::fflush(stream_);
+  }
+}
+
+void ConsoleProgress::update(int64_t done) {
+  done_ = done;
+  // A line a quarter minute keeps a log readable; a bar five times a second looks alive.
+  const auto now = Clock::now();
+  if (quiet_ || seconds_between(last_, now) < (terminal_ ? 0.2 : 15.0)) return;
+  last_ = now;
+  draw(done);
+}
+
+void ConsoleProgress::draw(int64_t done) {
+  const double elapsed = seconds_between(start_, Clock::now());
+  const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
+  const std::string left = rate > 0 ? short_time(static_cast<double>(total_ - done) / rate) : "?";
+  if (terminal_) {
+    constexpr int kWidth = 24;
+    const int filled = total_ > 0 ? static_cast<int>(std::min<int64_t>(kWidth, done * kWidth / total_)) : kWidth;
+    fmt::print(stream_, "\r\033[K{:<10} [{}{}] {}/{} {}  {:.1f}/s  {} left", stage_, std::string(filled, '#'),
+               std::string(kWidth - filled, '.'), done, total_, unit_, rate, left);
+  } else {
+    fmt::print(stream_, "{}: {}/{} {}, {:.1f}/s, {} left\n", stage_, done, total_, unit_, rate, left);
+  }
+  std::fflush(stream_);
+}
+
+void ConsoleProgress::end() {
+  if (quiet_) return;
+  const std::string took = short_time(seconds_between(start_, Clock::now()));
+  fmt::print(stream_, "{}{}: {} {} in {}\n", terminal_ ? "\r\033[K" : "", stage_, done_, unit_, took);
+  std::fflush(stream_);
+}
+
+void ConsoleProgress::warn(std::string_view message) {
+  fmt::print(stream_, "{}warning: {}\n", terminal_ ? "\r\033[K" : "", message);
+  std::fflush(stream_);
+}
+
+}  // namespace vernier

@@ -1,0 +1,33 @@
+#pragma once
+
+// Progress for people: a bar with rate and time left on a terminal, sparse lines elsewhere.
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+#include "vernier/progress.h"
+
+namespace vernier {
+
+class ConsoleProgress : public ProgressSink {
+ public:
+  explicit ConsoleProgress(std::FILE* stream, bool quiet = false);
+  void begin(std::string_view stage, int64_t total, std::string_view unit) override;
+  void update(int64_t done) override;
+  void end() override;
+  void warn(std::string_view message) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void draw(int64_t done);
+
+  std::FILE* stream_;
+  bool quiet_;
+  bool terminal_;
+  std::string stage_, unit_;
+  int64_t total_ = 0, done_ = 0;
+  Clock::time_point start_, last_;
+};
+
+}  // namespace vernier
