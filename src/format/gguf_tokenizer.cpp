@@ -1,0 +1,95 @@
+#include "format/gguf_tokenizer.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+
+namespace vernier {
+
+namespace {
+
+// tokenizer.ggml.token_type
+constexpr int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
+
+std::optional<int32_t> optional_id(const GgufFile& file, const char* key, size_t tokens) {
+  if (file.find(key) == nullptr) return std::nullopt;
+  return static_cast<int32_t>(file.get_int(key, 0, static_cast<int64_t>(tokens) - 1));
+}
+
+bool flag_or(const GgufFile& file, const char* key, bool fallback) {
+  return file.find(key) == nullptr ? fallback : file.get_bool(key);
+}
+
+}  // namespace
+
+void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t vocabulary, const std::string& pre) {
+  if (static_cast<int64_t>(model.tokens.size()) > vocabulary)
+    fail(ErrorKind::kInvalidArgument, "export: {}: {} tokens for a model with a vocabulary of {}; wrong tokenizer?",
+         model.origin, model.tokens.size(), vocabulary);
+  std::vector<std::string> tokens = model.tokens;
+  tokens.resize(static_cast<size_t>(vocabulary));
+  std::vector<int32_t> types(tokens.size(), kNormal);
+  for (size_t id = 0; id < tokens.size(); ++id)
+    if (tokens[id].empty()) {
+      tokens[id] = fmt::format("[PAD{}]", id);
+      types[id] = kUnused;
+    }
+  for (const AddedToken& token : model.added)
+    types[static_cast<size_t>(token.id)] = token.special ? kControl : kUserDefined;
+  std::vector<std::string> merges;
+  for (const auto& [left, right] : model.merges) merges.push_back(left + " " + right);
+
+  writer.set("tokenizer.ggml.model", std::string("gpt2"));
+  writer.set("tokenizer.ggml.pre", pre.empty() ? gguf_pre_name(model) : pre);
+  writer.set("tokenizer.ggml.tokens", tokens);
+  writer.set("tokenizer.ggml.token_type", types);
+  writer.set("tokenizer.ggml.merges", merges);
+  if (model.bos_id) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(*model.bos_id));
+  if (model.eos_id) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(*model.eos_id));
+  writer.set("tokenizer.ggml.add_bos_token", model.adds_bos());
+  writer.set("tokenizer.ggml.add_eos_token", model.adds_eos());
+  if (!model.chat_template.empty()) writer.set("tokenizer.chat_template", model.chat_template);
+}
+
+TokenizerModel read_tokenizer(const GgufFile& file) {
+  const std::string& kind = file.get_string("tokenizer.ggml.model");
+  if (kind != "gpt2")
+    fail(ErrorKind::kUnsupported, "{}: tokenizer.ggml.model \"{}\"; supported: gpt2 (byte-level BPE)",
+         file.path().string(), kind);
+  TokenizerModel model;
+  model.origin = file.path().string();
+  model.tokens = file.get_strings("tokenizer.ggml.tokens");
+  for (const std::string& merge : file.get_strings("tokenizer.ggml.merges")) {
+    const auto space = merge.find(' ', 1);
+    if (space == std::string::npos)
+      fail(ErrorKind::kBadFile, "{}: tokenizer.ggml.merges: \"{}\": expected two parts", model.origin, merge);
+    model.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+  }
+  if (file.find("tokenizer.ggml.token_type") != nullptr) {
+    const auto types = file.get_ints("tokenizer.ggml.token_type", 0, 6);
+    if (types.size() != model.tokens.size())
+      fail(ErrorKind::kBadFile, "{}: {} token types for {} tokens", model.origin, types.size(), model.tokens.size());
+    for (size_t id = 0; id < types.size(); ++id)
+      if (types[id] == kControl || types[id] == kUserDefined) {
+        AddedToken token;
+        token.id = static_cast<int32_t>(id);
+        token.content = model.tokens[id];
+        token.special = types[id] == kControl;
+        model.added.push_back(token);
+      }
+  }
+  const GgufPreTokenizer pre = pretokenizer_for_gguf(
+      file.find("tokenizer.ggml.pre") == nullptr ? "gpt-2" : file.get_string("tokenizer.ggml.pre"));
+  model.pre_tokenizer = pre.rules;
+  model.ignore_merges = pre.ignore_merges;
+  model.bos_id = optional_id(file, "tokenizer.ggml.bos_token_id", model.tokens.size());
+  model.eos_id = optional_id(file, "tokenizer.ggml.eos_token_id", model.tokens.size());
+  if (model.bos_id) model.bos_token = model.tokens[static_cast<size_t>(*model.bos_id)];
+  if (model.eos_id) model.eos_token = model.tokens[static_cast<size_t>(*model.eos_id)];
+  if (model.bos_id && flag_or(file, "tokenizer.ggml.add_bos_token", pre.adds_bos)) model.prefix_ids = {*model.bos_id};
+  if (model.eos_id && flag_or(file, "tokenizer.ggml.add_eos_token", false)) model.suffix_ids = {*model.eos_id};
+  if (file.find("tokenizer.chat_template") != nullptr) model.chat_template = file.get_string("tokenizer.chat_template");
+  return model;
+}
+
+}  // namespace vernier

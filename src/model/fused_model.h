@@ -1,0 +1,64 @@
+#pragma once
+
+// A Model laid out for the fused forward: norms in float32, q/k/v and gate/up stacked, every matrix packed once.
+//
+//   FusedModel fast(model, ComputeType::kFloat32, /*positions=*/512);
+//   parallel_for(windows, threads, [&](int64_t w, int worker) {
+//     Slab hidden = fast.hidden(arena[worker], tokens(w), /*first_row=*/256);
+//     fast.logits(hidden tile, ...);
+//   });
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ops/fused_ops.h"
+#include "vernier/model.h"
+
+namespace vernier {
+
+/// q/k/v of one layer stacked by rows into one packed product, likewise gate/up. `weight` may come from elsewhere than
+/// the model (a quantized version): it is asked for every matrix.
+using WeightSource = std::function<at::Tensor(const TensorId&)>;
+
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight);
+
+class FusedModel {
+ public:
+  /// `positions`: longest sequence it will see. @cost converts and copies all weights
+  FusedModel(const Model& model, ComputeType type, int64_t positions);
+
+  const ModelConfig& config() const { return config_; }
+  ComputeType type() const { return type_; }
+  const FusedBlock& block(int layer) const { return blocks_[static_cast<size_t>(layer)]; }
+  const RopeTable& rope() const { return rope_; }
+  const PackedLinear& head() const { return head_; }
+
+  /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the vocabulary
+  Slab embed(Arena& arena, std::span<const int32_t> tokens) const;
+  /// The same from another embedding matrix [vocabulary, hidden], float32 contiguous.
+  static Slab embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens);
+
+  /// Runs layers begin ... end-1 on the stream x [T, hidden] in place of x's memory; the last layer of the model keeps
+  /// rows first_row ... only.
+  Slab run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row) const;
+  /// The output norm, i.e. what the output matrix multiplies.
+  Slab output_norm(FusedOps& ops, const Slab& x) const;
+
+  /// All of it: normed final hidden states [T - first_row, hidden], in `arena`.
+  Slab hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row,
+              const SiteObserver* observer = nullptr) const;
+  /// logits [rows, vocabulary] of normed hidden states
+  Slab logits(Arena& arena, const Slab& hidden) const;
+
+ private:
+  ModelConfig config_;
+  ComputeType type_;
+  RopeTable rope_;
+  at::Tensor embedding_;  // as stored: rows are converted when looked up
+  std::vector<FusedBlock> blocks_;
+  FusedNorm output_norm_;
+  PackedLinear head_;
+};
+
+}  // namespace vernier

@@ -1,0 +1,145 @@
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "base/fail.h"
+#include "format/gguf_file.h"
+#include "model/config.h"
+#include "model/loaders.h"
+#include "vernier/scheme.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr int64_t kMaxDimension = int64_t{1} << 24;
+
+RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head_dim) {
+  RopeConfig rope;
+  const auto key = [&](const char* part) { return arch + ".rope." + part; };
+  const auto number_or = [&](const char* part, double fallback) {
+    return file.find(key(part)) == nullptr ? fallback : file.get_number(key(part));
+  };
+  rope.theta = number_or("freq_base", 10000);
+  if (file.find(key("dimension_count")) != nullptr &&
+      file.get_int(key("dimension_count"), 1, kMaxDimension) != head_dim)
+    fail(ErrorKind::kUnsupported, "{}: {}: partial rotary embedding is not supported", file.path().string(),
+         key("dimension_count"));
+  const std::string type =
+      file.find(key("scaling.type")) == nullptr ? "none" : file.get_string(key("scaling.type"));
+  if (type == "linear") {
+    rope.kind = RopeConfig::Kind::kLinear;
+    rope.factor = number_or("scaling.factor", 1);
+  } else if (type == "yarn") {
+    rope.kind = RopeConfig::Kind::kYarn;
+    rope.factor = number_or("scaling.factor", 1);
+    rope.original_context = file.get_int(key("scaling.original_context_length"), 1, int64_t{1} << 40);
+    // llama.cpp multiplies its own 0.1 ln(factor) + 1 by attn_factor.
+    rope.attention_factor = number_or("scaling.attn_factor", 1) * (0.1 * std::log(rope.factor) + 1);
+  } else if (type != "none") {
+    fail(ErrorKind::kUnsupported, "{}: rope scaling \"{}\"; supported: none, linear, yarn", file.path().string(), type);
+  }
+  if (const GgufTensor* factors = file.find_tensor("rope_freqs.weight")) {
+    rope.kind = RopeConfig::Kind::kFactors;
+    rope.factors.resize(static_cast<size_t>(head_dim / 2));
+    if (factors->type->id != kGgmlF32 || factors->data.size() != rope.factors.size() * sizeof(float))
+      fail(ErrorKind::kBadFile, "{}: rope_freqs.weight: expected {} float32", file.path().string(), head_dim / 2);
+    std::memcpy(rope.factors.data(), factors->data.data(), factors->data.size());
+  }
+  if (!(rope.theta > 0) || !(rope.factor > 0))
+    fail(ErrorKind::kBadFile, "{}: rope: expected positive freq_base and factor", file.path().string());
+  return rope;
+}
+
+ModelConfig read_config(const GgufFile& file) {
+  const std::string& arch = file.get_string("general.architecture");
+  if (arch != "llama" && arch != "qwen2" && arch != "qwen3")
+    fail(ErrorKind::kUnsupported, "{}: architecture \"{}\"; supported: llama, qwen2, qwen3", file.path().string(), arch);
+  const auto dimension = [&](const std::string& part) { return file.get_int(arch + "." + part, 1, kMaxDimension); };
+  const auto dimension_or = [&](const std::string& part, int64_t fallback) {
+    return file.find(arch + "." + part) == nullptr ? fallback : dimension(part);
+  };
+  const GgufTensor* embedding = file.find_tensor("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2)
+    fail(ErrorKind::kBadFile, "{}: token_embd.weight: expected a matrix", file.path().string());
+  ModelConfig c;
+  c.family = arch;
+  c.vocabulary = embedding->shape[0];
+  c.hidden = dimension("embedding_length");
+  c.layers = file.get_int(arch + ".block_count", 1, 4096);
+  c.heads = dimension("attention.head_count");
+  c.kv_heads = dimension_or("attention.head_count_kv", c.heads);
+  c.intermediate = dimension("feed_forward_length");
+  c.context_length = file.get_int(arch + ".context_length", 1, int64_t{1} << 40);
+  c.head_dim = dimension_or("attention.key_length", std::max<int64_t>(1, c.hidden / c.heads));
+  c.norm_epsilon = file.get_number(arch + ".attention.layer_norm_rms_epsilon");
+  c.tied_embedding = file.find_tensor("output.weight") == nullptr;
+  c.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
+  c.attn_output_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
+  c.ffn_bias = file.find_tensor("blk.0.ffn_down.bias") != nullptr;
+  c.qk_norm = file.find_tensor("blk.0.attn_q_norm.weight") != nullptr;
+  c.rope = read_rope(file, arch, c.head_dim);
+  check_config(c, file.path().string());
+  c.sliding_window.assign(static_cast<size_t>(c.layers), 0);  // llama.cpp sees everything; so do we in its files
+  return c;
+}
+
+at::Tensor as_tensor(const GgufTensor& tensor, const std::shared_ptr<const GgufFile>& file) {
+  auto* data = const_cast<std::byte*>(tensor.data.data());
+  const auto view = [&](at::ScalarType type) { return at::from_blob(data, tensor.shape, [file](void*) {}, type); };
+  switch (tensor.type->id) {
+    case kGgmlF32: return view(at::kFloat);
+    case kGgmlF16: return view(at::kHalf);
+    case kGgmlBf16: return view(at::kBFloat16);
+    default: break;
+  }
+  std::string name(tensor.type->name);
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const auto supported = gguf_scheme_names();
+  if (std::find(supported.begin(), supported.end(), "gguf:" + name) == supported.end() || tensor.shape.size() != 2)
+    fail(ErrorKind::kUnsupported, "load: {}: type {} with {} dimensions; supported: matrices of {}", tensor.name,
+         tensor.type->name, tensor.shape.size(), fmt::join(supported, ", "));
+  at::Tensor weight = at::empty(tensor.shape, at::kFloat);
+  decode(Scheme::parse("gguf:" + name), tensor.data, tensor.shape[0], tensor.shape[1],
+         {weight.data_ptr<float>(), static_cast<size_t>(weight.numel())});
+  return weight;
+}
+
+at::Tensor swap_pairs(const at::Tensor& weight, int64_t heads, bool outward) {
+  const int64_t half = weight.size(0) / heads / 2;
+  const at::Tensor rows = weight.reshape({heads, outward ? 2 : half, outward ? half : 2, -1});
+  return rows.transpose(1, 2).contiguous().view(weight.sizes());
+}
+
+}  // namespace
+
+at::Tensor to_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swap_pairs(weight, heads, true); }
+at::Tensor from_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swap_pairs(weight, heads, false); }
+
+Model load_gguf(const std::filesystem::path& path) {
+  const auto file = std::make_shared<const GgufFile>(path);
+  const ModelConfig config = read_config(*file);
+  ModelSource source;
+  source.path = path;
+  source.name = path.filename().string();
+  source.gguf = true;
+  Model model(config, source);
+  for (const TensorId& id : expected_tensors(config)) {
+    const std::string name = gguf_name(id);
+    const GgufTensor* tensor = file->find_tensor(name);
+    if (tensor == nullptr) fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing", path.string(), name);
+    const auto expected = expected_shape(config, id.role);
+    if (tensor->shape != expected)
+      fail(ErrorKind::kBadFile, "load: {}: {}: expected [{}], got [{}]", path.string(), name, fmt::join(expected, ", "),
+           fmt::join(tensor->shape, ", "));
+    at::Tensor weight = as_tensor(*tensor, file);
+    const bool query = id.role == TensorRole::kAttnQ || id.role == TensorRole::kAttnQBias;
+    const bool key = id.role == TensorRole::kAttnK || id.role == TensorRole::kAttnKBias;
+    if (config.family == "llama" && (query || key))
+      weight = from_interleaved_rope(weight, query ? config.heads : config.kv_heads);
+    model.set_weight(id, std::move(weight));
+  }
+  return model;
+}
+
+}  // namespace vernier

@@ -1,0 +1,116 @@
+#include "vernier/model.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "base/hash.h"
+
+namespace vernier {
+
+const at::Tensor& Model::weight(const TensorId& id) const {
+  static const at::Tensor kNone;
+  const auto it = weights_.find(id);
+  return it == weights_.end() ? kNone : it->second;
+}
+
+std::vector<TensorId> Model::tensors() const {
+  std::vector<TensorId> ids;
+  for (const auto& [id, weight] : weights_) ids.push_back(id);
+  // Embedding, then layer by layer, then what comes after the last layer: the order in which a forward reads them.
+  const auto place = [](const TensorId& id) {
+    return std::pair(id.role == TensorRole::kTokenEmbedding ? -1 : id.layer < 0 ? INT32_MAX : id.layer, id.role);
+  };
+  std::sort(ids.begin(), ids.end(), [&](const TensorId& a, const TensorId& b) { return place(a) < place(b); });
+  return ids;
+}
+
+std::vector<TensorId> Model::matrices() const {
+  std::vector<TensorId> ids = tensors();
+  std::erase_if(ids, [](const TensorId& id) { return !is_matrix(id.role); });
+  return ids;
+}
+
+TensorId Model::output_matrix() const {
+  return {config_.tied_embedding ? TensorRole::kTokenEmbedding : TensorRole::kOutput, -1};
+}
+
+int64_t Model::parameters() const {
+  int64_t count = 0;
+  for (const auto& [id, weight] : weights_) count += weight.numel();
+  return count;
+}
+
+std::vector<int64_t> expected_shape(const ModelConfig& c, TensorRole role) {
+  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  switch (role) {
+    case TensorRole::kTokenEmbedding:
+    case TensorRole::kOutput: return {c.vocabulary, c.hidden};
+    case TensorRole::kAttnQ: return {q, c.hidden};
+    case TensorRole::kAttnQBias: return {q};
+    case TensorRole::kAttnK:
+    case TensorRole::kAttnV: return {kv, c.hidden};
+    case TensorRole::kAttnKBias:
+    case TensorRole::kAttnVBias: return {kv};
+    case TensorRole::kAttnOutput: return {c.hidden, q};
+    case TensorRole::kAttnQNorm:
+    case TensorRole::kAttnKNorm: return {c.head_dim};
+    case TensorRole::kFfnGate:
+    case TensorRole::kFfnUp: return {c.intermediate, c.hidden};
+    case TensorRole::kFfnGateBias:
+    case TensorRole::kFfnUpBias: return {c.intermediate};
+    case TensorRole::kFfnDown: return {c.hidden, c.intermediate};
+    case TensorRole::kAttnNorm:
+    case TensorRole::kFfnNorm:
+    case TensorRole::kOutputNorm:
+    case TensorRole::kAttnOutputBias:
+    case TensorRole::kFfnDownBias: return {c.hidden};
+  }
+  fail(ErrorKind::kInternal, "tensor role {}", static_cast<int>(role));
+}
+
+std::vector<TensorId> expected_tensors(const ModelConfig& config) {
+  std::vector<TensorId> ids{{TensorRole::kTokenEmbedding, -1}};
+  std::vector<TensorRole> per_layer{TensorRole::kAttnNorm, TensorRole::kAttnQ,  TensorRole::kAttnK,
+                                    TensorRole::kAttnV,    TensorRole::kAttnOutput, TensorRole::kFfnNorm,
+                                    TensorRole::kFfnGate,  TensorRole::kFfnUp,  TensorRole::kFfnDown};
+  const auto also = [&](bool present, std::initializer_list<TensorRole> roles) {
+    if (present) per_layer.insert(per_layer.end(), roles);
+  };
+  also(config.qkv_bias, {TensorRole::kAttnQBias, TensorRole::kAttnKBias, TensorRole::kAttnVBias});
+  also(config.attn_output_bias, {TensorRole::kAttnOutputBias});
+  also(config.ffn_bias, {TensorRole::kFfnGateBias, TensorRole::kFfnUpBias, TensorRole::kFfnDownBias});
+  also(config.qk_norm, {TensorRole::kAttnQNorm, TensorRole::kAttnKNorm});
+  for (int layer = 0; layer < config.layers; ++layer)
+    for (const TensorRole role : per_layer) ids.push_back({role, layer});
+  ids.push_back({TensorRole::kOutputNorm, -1});
+  if (!config.tied_embedding) ids.push_back({TensorRole::kOutput, -1});
+  return ids;
+}
+
+std::string model_hash(const Model& model) {
+  if (!model.source().hash.empty()) return model.source().hash;
+  Hasher hasher;
+  const ModelConfig& c = model.config();
+  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers, c.heads,
+                         c.kv_heads, c.head_dim, c.intermediate, c.norm_epsilon, static_cast<int>(c.rope.kind),
+                         c.rope.theta, c.rope.factor, c.rope.attention_factor));
+  for (const TensorId& id : model.tensors()) {
+    const at::Tensor weight = model.weight(id).contiguous();
+    hasher.add(fmt::format("{} {}", gguf_name(id), c10::toString(weight.scalar_type())));
+    hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
+  }
+  return hasher.hex();
+}
+
+Model to_float32(const Model& model, bool requires_grad) {
+  Model copy(model.config(), model.source());
+  for (const TensorId& id : model.tensors()) {
+    at::Tensor weight = model.weight(id).detach().to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
+    copy.set_weight(id, requires_grad ? weight.set_requires_grad(true) : weight);
+  }
+  return copy;
+}
+
+}  // namespace vernier

@@ -1,0 +1,186 @@
+#include "ops/kernels.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+// Compiled once per instruction set. The loops are written so that GCC vectorises each of them; finite-math flags are set
+// on this file alone (see CMakeLists.txt): without them a max reduction stays scalar and costs 3x.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define VERNIER_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VERNIER_CLONES
+#endif
+
+namespace vernier {
+
+namespace {
+
+// exp with Cody-Waite reduction and a degree-6 polynomial on [-ln2/2, ln2/2]: within 2 ulp, 0 below -87.
+[[gnu::always_inline]] inline float fast_exp(float x) {
+  x = x < -87.3f ? -87.3f : x;
+  x = x > 88.0f ? 88.0f : x;
+  const float t = x * 1.44269504f;
+  const int n = static_cast<int>(t + (t < 0 ? -0.5f : 0.5f));
+  const float nf = static_cast<float>(n);
+  const float r = (x - nf * 0.693359375f) + nf * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const float power = std::bit_cast<float>((n + 127) << 23);
+  return p * power;
+}
+
+}  // namespace
+
+VERNIER_CLONES void rms_norm(const Slab& x, const float* weight, float epsilon, const Slab& out) {
+  const int64_t n = x.cols;
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const float* a = x.row(r);
+    float* b = out.row(r);
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; ++i) sum += a[i] * a[i];
+    const float scale = 1.0f / std::sqrt(sum / static_cast<float>(n) + epsilon);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) b[i] = a[i] * scale * weight[i];
+  }
+}
+
+VERNIER_CLONES void rotate_half(const Slab& x, int64_t heads, int64_t head_dim, const float* cos, const float* sin,
+                                float scale) {
+  const int64_t half = head_dim / 2;
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const float* c = cos + r * half;
+    const float* s = sin + r * half;
+    for (int64_t h = 0; h < heads; ++h) {
+      float* a = x.row(r) + h * head_dim;
+      float* b = a + half;
+#pragma omp simd
+      for (int64_t i = 0; i < half; ++i) {
+        const float u = a[i], v = b[i];
+        a[i] = (u * c[i] - v * s[i]) * scale;
+        b[i] = (v * c[i] + u * s[i]) * scale;
+      }
+    }
+  }
+}
+
+VERNIER_CLONES void silu_multiply(const Slab& gate_up, const Slab& out) {
+  const int64_t n = out.cols;
+  for (int64_t r = 0; r < out.rows; ++r) {
+    const float* gate = gate_up.row(r);
+    const float* up = gate + n;
+    float* y = out.row(r);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + fast_exp(-gate[i])) * up[i];
+  }
+}
+
+VERNIER_CLONES float exp_row(float* s, int64_t size, int64_t first, int64_t last) {
+  float largest = s[first];
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = first; i < last; ++i) largest = std::max(largest, s[i]);
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = first; i < last; ++i) {
+    const float e = fast_exp(s[i] - largest);
+    s[i] = e;
+    sum += e;
+  }
+  std::fill(s, s + first, 0.0f);
+  std::fill(s + last, s + size, 0.0f);
+  return sum;
+}
+
+VERNIER_CLONES void scale_row(float* x, int64_t n, float factor) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) x[i] *= factor;
+}
+
+VERNIER_CLONES void add_row(const float* x, float* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
+VERNIER_CLONES void add_difference(const float* a, const float* b, float* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] += a[i] - b[i];
+}
+
+VERNIER_CLONES static float largest_of(const float* x, int64_t n) {
+  float largest = x[0];
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < n; ++i) largest = std::max(largest, x[i]);
+  return largest;
+}
+
+int64_t argmax(const float* x, int64_t n) {
+  const float largest = largest_of(x, n);
+  return std::find(x, x + n, largest) - x;
+}
+
+VERNIER_CLONES float log_sum_exp(const float* x, int64_t n) {
+  const float largest = largest_of(x, n);
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += fast_exp(x[i] - largest);
+  return largest + std::log(sum);
+}
+
+VERNIER_CLONES void exp_shifted(const float* x, float log_total, float* p, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) p[i] = fast_exp(x[i] - log_total);
+}
+
+VERNIER_CLONES RowShift mean_shift(const float* z, const float* p, const float* y, int64_t n) {
+  float mean = 0, largest = y[0] - z[0];
+#pragma omp simd reduction(+ : mean) reduction(max : largest)
+  for (int64_t i = 0; i < n; ++i) {
+    const float d = y[i] - z[i];
+    mean += p[i] * d;
+    largest = std::max(largest, d);
+  }
+  return {mean, largest};
+}
+
+VERNIER_CLONES float convex_excess(const float* z, const float* p, const float* y, float shift, int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) {
+    const float d = y[i] - z[i] - shift;
+    // The series where exp(d) - 1 - d would cancel; both are computed so that the loop has no branch.
+    const float series = d * d * (0.5f + d * (1.0f / 6 + d * (1.0f / 24 + d * (1.0f / 120 + d * (1.0f / 720)))));
+    const float direct = fast_exp(d) - 1.0f - d;
+    sum += p[i] * ((d < 0.3f && d > -0.3f) ? series : direct);
+  }
+  return sum;
+}
+
+VERNIER_CLONES void accumulate_columns(const Slab& x, double* sum_squares, double* sum_abs, float* abs_max) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const float* a = x.row(r);
+#pragma omp simd
+    for (int64_t j = 0; j < x.cols; ++j) {
+      const float magnitude = std::fabs(a[j]);
+      sum_squares[j] += static_cast<double>(a[j]) * a[j];
+      sum_abs[j] += magnitude;
+      abs_max[j] = std::max(abs_max[j], magnitude);
+    }
+  }
+}
+
+VERNIER_CLONES void to_bfloat16(const float* x, uint16_t* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const auto bits = std::bit_cast<uint32_t>(x[i]);
+    y[i] = static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+  }
+}
+
+}  // namespace vernier

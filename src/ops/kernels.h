@@ -1,0 +1,52 @@
+#pragma once
+
+// Plain loops over rows of floats, compiled for several instruction sets and chosen at start-up. No torch in here.
+
+#include <cstdint>
+
+#include "ops/arena.h"
+
+namespace vernier {
+
+/// out[r, :] = x[r, :] / sqrt(mean(x[r, :]^2) + epsilon) * weight
+void rms_norm(const Slab& x, const float* weight, float epsilon, const Slab& out);
+
+/// Rotates `heads` heads of `head_dim` side by side in each row (pairs i and i + head_dim/2), then multiplies by scale.
+/// cos, sin [rows, head_dim / 2]
+void rotate_half(const Slab& x, int64_t heads, int64_t head_dim, const float* cos, const float* sin, float scale);
+
+/// out = silu(gate) * up with gate_up [rows, 2n] = gate | up and out [rows, n]
+void silu_multiply(const Slab& gate_up, const Slab& out);
+
+/// In place over s[0, size): exp(s - max) inside [first, last), 0 outside. Returns the sum of what is inside.
+float exp_row(float* s, int64_t size, int64_t first, int64_t last);
+
+void scale_row(float* x, int64_t n, float factor);
+/// y += x
+void add_row(const float* x, float* y, int64_t n);
+/// y = a - b + y
+void add_difference(const float* a, const float* b, float* y, int64_t n);
+
+/// Index of the largest value, the first of equals.
+int64_t argmax(const float* x, int64_t n);
+/// log sum exp
+float log_sum_exp(const float* x, int64_t n);
+/// p = exp(x - log_total)
+void exp_shifted(const float* x, float log_total, float* p, int64_t n);
+
+/// Of two rows of logits z (base, with probabilities p) and y: see distribution_difference in evaluate.
+struct RowShift {
+  float mean;     ///< r = sum p (y - z)
+  float largest;  ///< max of y - z
+};
+RowShift mean_shift(const float* z, const float* p, const float* y, int64_t n);
+/// sum p (exp(d) - 1 - d), d = y - z - shift; accurate for tiny d, exactly 0 for d = 0
+float convex_excess(const float* z, const float* p, const float* y, float shift, int64_t n);
+
+/// Per column j: sum x^2, sum |x| (added to) and max |x| (raised).
+void accumulate_columns(const Slab& x, double* sum_squares, double* sum_abs, float* abs_max);
+
+/// Round to nearest even.
+void to_bfloat16(const float* x, uint16_t* y, int64_t n);
+
+}  // namespace vernier

@@ -1,0 +1,44 @@
+#pragma once
+
+// y = x W^T + b with the weight laid out once for the CPU's matrix units, and the small strided products of attention.
+// Two implementations are swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+#include "ops/arena.h"
+
+namespace vernier {
+
+/// Type of the multiplied values; sums, residuals and logits are float32 in both.
+enum class ComputeType { kFloat32, kBFloat16 };
+
+class PackedLinear {
+ public:
+  PackedLinear() = default;
+  /// weight [out, in] of any floating type; bias [out] or undefined. @cost converts and copies the weight once
+  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, ComputeType type);
+
+  int64_t in() const { return in_; }
+  int64_t out() const { return out_; }
+  explicit operator bool() const { return impl_ != nullptr; }
+
+  /// y = x W^T + b, or y += ... with `accumulate`. x [rows, in], y [rows, out]. Both are padded (Arena::slab): y's rows up
+  /// to the next multiple of kRowPadding are overwritten, so y must be a slab's last rows, and x readable as far.
+  void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+  int64_t in_ = 0, out_ = 0;
+};
+
+/// c = a b^T (transpose_b) or a b, on whatever strides the slabs have.
+void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c);
+
+/// "oneDNN 2.6.3" or "ATen": for doctor and provenance.
+std::string matmul_backend();
+
+}  // namespace vernier

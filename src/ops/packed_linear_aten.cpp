@@ -1,0 +1,41 @@
+#include <ATen/ATen.h>
+
+#include "base/fail.h"
+#include "ops/packed_linear.h"
+
+namespace vernier {
+
+namespace {
+at::Tensor view(const Slab& s) { return at::from_blob(s.data, {s.rows, s.cols}, {s.ld, 1}, at::kFloat); }
+}  // namespace
+
+struct PackedLinear::Impl {
+  at::Tensor weight, bias;  // [in, out], in the type that multiplies
+};
+
+PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, ComputeType type)
+    : in_(weight.size(1)), out_(weight.size(0)) {
+  auto impl = std::make_shared<Impl>();
+  impl->weight = weight.detach().to(type == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat).contiguous().t();
+  if (bias.defined()) impl->bias = bias.detach().to(at::kFloat).contiguous();
+  impl_ = std::move(impl);
+}
+
+void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) const {
+  if (x.cols != in_ || y.cols != out_ || x.rows != y.rows)
+    fail(ErrorKind::kInternal, "linear [{}, {}]: x [{}, {}], y [{}, {}]", out_, in_, x.rows, x.cols, y.rows, y.cols);
+  const at::NoGradGuard no_grad;
+  at::Tensor product = at::matmul(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
+  if (impl_->bias.defined()) product.add_(impl_->bias);
+  if (accumulate) view(y).add_(product);
+  else view(y).copy_(product);
+}
+
+void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
+  const at::NoGradGuard no_grad;
+  view(c).copy_(at::matmul(view(a), transpose_b ? view(b).t() : view(b)));
+}
+
+std::string matmul_backend() { return "ATen"; }
+
+}  // namespace vernier

@@ -1,0 +1,161 @@
+#include <ATen/ATen.h>
+#include <omp.h>
+
+#include <dnnl.hpp>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <tuple>
+
+#include "base/fail.h"
+#include "ops/kernels.h"
+#include "ops/packed_linear.h"
+
+namespace vernier {
+
+namespace {
+
+using dnnl::memory;
+
+// A block of 256 rows keeps weights and activations of one product in cache; the remainder is padded to kRowPadding.
+constexpr int64_t kBlockRows = 256;
+
+dnnl::engine& cpu() {
+  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+dnnl::stream& stream_of_thread() {
+  thread_local dnnl::stream stream(cpu());
+  return stream;
+}
+
+struct Shape {
+  int64_t m, k, n, x_stride, y_stride;
+  bool accumulate, bias, bf16;
+  auto operator<=>(const Shape&) const = default;
+};
+
+struct Product {
+  dnnl::matmul primitive;
+  memory::desc x, weight, bias, y, scratch;
+};
+
+memory::data_type type_of(bool bf16) { return bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
+
+Product make_product(const Shape& s, const memory::desc& weight) {
+  // Primitives remember how many threads they were made for: one, since each sequence has a thread of its own.
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+  dnnl::primitive_attr attributes;
+  // The library's own scratchpad is shared between threads that run one primitive at once, silently.
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (s.accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+  Product product;
+  product.x = memory::desc({s.m, s.k}, type_of(s.bf16), memory::dims{s.x_stride, 1});
+  product.y = memory::desc({s.m, s.n}, memory::data_type::f32, memory::dims{s.y_stride, 1});
+  if (s.bias) product.bias = memory::desc({1, s.n}, memory::data_type::f32, memory::format_tag::ab);
+#if DNNL_VERSION_MAJOR >= 3
+  const auto description =
+      s.bias ? dnnl::matmul::primitive_desc(cpu(), product.x, weight, product.bias, product.y, attributes)
+             : dnnl::matmul::primitive_desc(cpu(), product.x, weight, product.y, attributes);
+#else
+  const auto operation = s.bias ? dnnl::matmul::desc(product.x, weight, product.bias, product.y)
+                                : dnnl::matmul::desc(product.x, weight, product.y);
+  const dnnl::matmul::primitive_desc description(operation, attributes, cpu());
+#endif
+  product.weight = description.weights_desc();
+  product.scratch = description.scratchpad_desc();
+  product.primitive = dnnl::matmul(description);
+  omp_set_num_threads(threads);
+  return product;
+}
+
+// Shared by all layers of a shape; looked up once per product, made once per shape.
+const Product& product_for(const Shape& shape) {
+  static std::shared_mutex mutex;
+  static std::map<Shape, Product> products;
+  {
+    const std::shared_lock lock(mutex);
+    const auto it = products.find(shape);
+    if (it != products.end()) return it->second;
+  }
+  const std::unique_lock lock(mutex);
+  const auto it = products.find(shape);
+  if (it != products.end()) return it->second;
+  // The packed layout is the one a full contiguous block prefers; every other shape takes it as given.
+  const memory::desc any({shape.k, shape.n}, type_of(shape.bf16), memory::format_tag::any);
+  const Shape reference{kBlockRows, shape.k, shape.n, shape.k, shape.n, false, false, shape.bf16};
+  auto packed = products.find(reference);
+  if (packed == products.end()) packed = products.emplace(reference, make_product(reference, any)).first;
+  if (shape == reference) return packed->second;
+  return products.emplace(shape, make_product(shape, packed->second.weight)).first->second;
+}
+
+}  // namespace
+
+struct PackedLinear::Impl {
+  memory weight;
+  at::Tensor bias;
+  bool bf16;
+};
+
+PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, ComputeType type)
+    : in_(weight.size(1)), out_(weight.size(0)) {
+  auto impl = std::make_shared<Impl>();
+  impl->bf16 = type == ComputeType::kBFloat16;
+  const at::Tensor plain = weight.detach().to(impl->bf16 ? at::kBFloat16 : at::kFloat).contiguous();
+  const memory source({{in_, out_}, type_of(impl->bf16), memory::format_tag::ba}, cpu(), plain.data_ptr());
+  const Product& product = product_for({kBlockRows, in_, out_, in_, out_, false, false, impl->bf16});
+  impl->weight = memory(product.weight, cpu());
+  dnnl::reorder(source, impl->weight).execute(stream_of_thread(), const_cast<memory&>(source), impl->weight);
+  stream_of_thread().wait();
+  if (bias.defined()) impl->bias = bias.detach().to(at::kFloat).contiguous();
+  impl_ = std::move(impl);
+}
+
+void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
+  if (x.cols != in_ || y.cols != out_ || x.rows != y.rows)
+    fail(ErrorKind::kInternal, "linear [{}, {}]: x [{}, {}], y [{}, {}]", out_, in_, x.rows, x.cols, y.rows, y.cols);
+  for (int64_t first = 0; first < x.rows; first += kBlockRows) {
+    const Arena::Scope scope(scratch);
+    const int64_t rows = padded_rows(std::min(kBlockRows, x.rows - first));
+    void* input = x.row(first);
+    int64_t x_stride = x.ld;
+    if (impl_->bf16) {
+      auto* narrow = reinterpret_cast<uint16_t*>(scratch.floats((rows * in_ + 1) / 2));
+      for (int64_t r = 0; r < rows; ++r) to_bfloat16(x.row(first + r), narrow + r * in_, in_);
+      input = narrow;
+      x_stride = in_;
+    }
+    const Product& product =
+        product_for({rows, in_, out_, x_stride, y.ld, accumulate, impl_->bias.defined(), impl_->bf16});
+    auto* pad = scratch.floats(static_cast<int64_t>(product.scratch.get_size() / sizeof(float)) + 16);
+    std::unordered_map<int, memory> arguments{
+        {DNNL_ARG_SRC, memory(product.x, cpu(), input)},
+        {DNNL_ARG_WEIGHTS, impl_->weight},
+        {DNNL_ARG_DST, memory(product.y, cpu(), y.row(first))},
+        {DNNL_ARG_SCRATCHPAD, memory(product.scratch, cpu(), pad)},
+    };
+    if (impl_->bias.defined())
+      arguments.emplace(DNNL_ARG_BIAS, memory(product.bias, cpu(), impl_->bias.data_ptr()));
+    product.primitive.execute(stream_of_thread(), arguments);
+  }
+}
+
+void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
+  const auto status = dnnl_sgemm('N', transpose_b ? 'T' : 'N', c.rows, c.cols, a.cols, 1.0f, a.data, a.ld, b.data, b.ld,
+                                 0.0f, c.data, c.ld);
+  if (status != dnnl_success) fail(ErrorKind::kInternal, "sgemm: oneDNN status {}", static_cast<int>(status));
+}
+
+std::string matmul_backend() {
+  const auto* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
+}  // namespace vernier

@@ -1,0 +1,25 @@
+#pragma once
+
+// Rotary position embedding (arXiv:2104.09864) with the context extensions that models ship: linear interpolation
+// (2306.15595), llama3's frequency bands, yarn (2309.00071).
+
+#include <cstdint>
+#include <vector>
+
+#include "vernier/model.h"
+
+namespace vernier {
+
+/// Angle per position of each of the head_dim / 2 pairs, in radians; float32 because the models were trained with
+/// float32 angles, whose rounding at large positions is part of their definition.
+std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim);
+
+/// cos and sin [positions, head_dim / 2] for positions 0 ..., times the attention factor.
+struct RopeTable {
+  RopeTable(const RopeConfig& rope, int64_t head_dim, int64_t positions);
+  int64_t positions;
+  int64_t half;
+  std::vector<float> cos, sin;
+};
+
+}  // namespace vernier
