@@ -82,4 +82,23 @@ std::string_view kind_name(ComponentKind kind);
 /// @throws Error{kInvalidArgument} with the accepted forms
 Component parse_component(std::string_view name);
 
+/// Where activations enter matrices: what calibration watches, and whose mean square says how much a column matters.
+enum class Site {
+  kAttnInput,        ///< after the attention norm: attn_q, attn_k, attn_v
+  kAttnOutputInput,  ///< the heads side by side: attn_output
+  kFfnInput,         ///< after the feed-forward norm: ffn_gate, ffn_up
+  kFfnDownInput,     ///< the gated hidden state: ffn_down
+  kOutputInput,      ///< after the last norm: the output matrix (and, tied, the embedding)
+};
+inline constexpr int kSiteCount = 5;
+
+struct SiteId {
+  Site site = Site::kAttnInput;
+  int layer = -1;  ///< -1 for kOutputInput
+  auto operator<=>(const SiteId&) const = default;
+};
+
+/// "L3.ffn_input", "output_input".
+std::string name_of(const SiteId& id);
+
 }  // namespace vernier

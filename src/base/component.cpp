@@ -95,6 +95,13 @@ TensorId parse_gguf_name(std::string_view name) {
   fail(ErrorKind::kInvalidArgument, "tensor name \"{}\": no tensor of a supported architecture has it", name);
 }
 
+std::string name_of(const SiteId& id) {
+  constexpr std::array<std::string_view, kSiteCount> kNames = {"attn_input", "attn_output_input", "ffn_input",
+                                                               "ffn_down_input", "output_input"};
+  const std::string_view name = kNames[static_cast<size_t>(id.site)];
+  return id.layer >= 0 ? fmt::format("L{}.{}", id.layer, name) : std::string(name);
+}
+
 std::string_view kind_name(ComponentKind kind) {
   switch (kind) {
     case ComponentKind::kHead: return "head";

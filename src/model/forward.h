@@ -7,11 +7,9 @@
 
 #include <cstdint>
 
-namespace vernier {
+#include "vernier/component.h"
 
-/// Where activations enter a linear layer: what calibration watches and importance belongs to.
-enum class Site { kAttnInput, kAttnOutputInput, kFfnInput, kFfnDownInput, kOutputInput };
-inline constexpr int kSiteCount = 5;
+namespace vernier {
 
 /// The feed-forward half: also what a perturbed attention output still has to pass in its own layer.
 template <class Ops>

@@ -9,11 +9,10 @@
 #include <string>
 
 #include "ops/arena.h"
+#include "vernier/compute.h"
 
 namespace vernier {
 
-/// Type of the multiplied values; sums, residuals and logits are float32 in both.
-enum class ComputeType { kFloat32, kBFloat16 };
 
 class PackedLinear {
  public:
@@ -23,7 +22,8 @@ class PackedLinear {
 
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }
-  explicit operator bool() const { return impl_ != nullptr; }
+  /// The same packed memory (not: equal values).
+  bool operator==(const PackedLinear& other) const { return impl_ == other.impl_; }
 
   /// y = x W^T + b, or y += ... with `accumulate`. x [rows, in], y [rows, out]. Both are padded (Arena::slab): y's rows up
   /// to the next multiple of kRowPadding are overwritten, so y must be a slab's last rows, and x readable as far.

@@ -1,0 +1,52 @@
+#pragma once
+
+// What the model's linear layers are fed: per input channel mean square, mean magnitude and largest magnitude over a text.
+// In: a Model and token windows. Out: a Calibration, stored as calibration.safetensors.
+//
+//   const Calibration calibration = calibrate(model, text_windows(tokenizer, "calib", text, {.score_all = true}), {});
+//   calibration.importance(model, {TensorRole::kFfnDown, 3});   // [intermediate], E[x_j^2]
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "vernier/compute.h"
+#include "vernier/data.h"
+#include "vernier/model.h"
+#include "vernier/progress.h"
+
+namespace vernier {
+
+/// @shape one entry per input channel
+struct ChannelStatistics {
+  std::vector<float> mean_square;
+  std::vector<float> mean_abs;
+  std::vector<float> abs_max;
+};
+
+struct Calibration {
+  int schema_version = 1;
+  std::string model_hash, data_name, data_hash;
+  int64_t windows = 0;
+  int64_t tokens = 0;
+  std::map<SiteId, ChannelStatistics> sites;
+
+  /// Mean square of the channels that multiply the tensor's columns; empty where the model never multiplies it by an
+  /// activation (an untied embedding).
+  std::vector<float> importance(const Model& model, const TensorId& id) const;
+};
+
+/// @cost one forward pass over `data`; memory independent of its length
+/// @throws Error{kInvalidArgument} for tokens outside the vocabulary
+Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute = {},
+                      ProgressSink* progress = nullptr);
+
+/// Whole or not at all. @throws Error{kIo}
+void save_calibration(const Calibration& calibration, const std::filesystem::path& path);
+/// @throws Error{kBadFile, kIo}
+Calibration load_calibration(const std::filesystem::path& path);
+/// @throws Error{kInvalidArgument} when the calibration belongs to a model of other shape or content
+void check_calibration(const Calibration& calibration, const Model& model);
+
+}  // namespace vernier

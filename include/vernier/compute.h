@@ -1,0 +1,27 @@
+#pragma once
+
+// How to compute, shared by every stage that runs the model.
+
+#include <cstdint>
+
+namespace vernier {
+
+/// Type of the multiplied values; sums, the residual stream and logits are float32 in both.
+enum class ComputeType {
+  kFloat32,
+  kBFloat16,  ///< about twice as fast; its own noise (KL about 1e-4 nats) hides mild damage
+};
+
+struct ComputeOptions {
+  ComputeType type = ComputeType::kFloat32;
+  int threads = 0;  ///< sequences in flight; 0: one per core
+};
+
+/// threads, or the number of cores when it is 0.
+int resolve_threads(const ComputeOptions& options);
+
+/// Tunes the process for tensor work: allocator thresholds, thread counts of the tensor library. Call once at start-up of
+/// a program; the library works without it, slower.
+void configure_process(int threads);
+
+}  // namespace vernier

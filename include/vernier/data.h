@@ -1,0 +1,73 @@
+#pragma once
+
+// Text as a model sees it: windows of token ids, with what is scored in each and which group it belongs to.
+//
+//   const EvaluationData data = text_windows(tokenizer, text, {.context = 512, .max_windows = 100});
+//   const EvaluationData groups = document_windows(tokenizer, read_documents("groups.jsonl"), {.context = 512});
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vernier/tokenizer.h"
+
+namespace vernier {
+
+/// Logits at positions first_row ... tokens.size() - 2 predict the token after them; earlier positions are context.
+struct TokenWindow {
+  std::vector<int32_t> tokens;
+  int64_t first_row = 0;
+  int64_t cluster = 0;  ///< window or document number: the unit of standard errors
+  int64_t scored() const { return static_cast<int64_t>(tokens.size()) - 1 - first_row; }
+};
+
+/// A unit of standard errors: a window of running text, or a document with its group.
+struct Cluster {
+  std::string group;  ///< "" for running text
+  int64_t bytes = 0;  ///< UTF-8 bytes of a document; 0 for running text
+};
+
+struct EvaluationData {
+  std::string name;
+  std::string hash;  ///< of the token ids: what was really scored
+  int64_t context = 0;
+  std::vector<TokenWindow> windows;
+  std::vector<Cluster> clusters;
+  int64_t scored_tokens() const;
+  /// Longest window: positions a model must be able to see.
+  int64_t longest() const;
+};
+
+struct WindowOptions {
+  int64_t context = 512;
+  int64_t max_windows = 0;  ///< 0: all
+  bool score_all = false;   ///< every token instead of the second half of each window
+};
+
+/// llama-perplexity's protocol, so that numbers compare: the text is tokenized once, with BOS in front if the vocabulary
+/// adds it and special tokens not parsed; it is cut every `context` tokens, the incomplete rest is dropped; the first
+/// token of each window is replaced by BOS (again only if the vocabulary adds it); the second half is scored.
+/// @throws Error{kInvalidArgument} when fewer than 2 windows result
+EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name, const std::string& text,
+                            const WindowOptions& options);
+
+struct Document {
+  std::string text;
+  std::string group;
+};
+
+/// One JSON object `{"text": ..., "group": ...}` per line. `filter` KEY=VALUE keeps lines whose KEY (a string, number or
+/// boolean) prints as VALUE. @throws Error{kBadFile} naming the line; Error{kInvalidArgument} when nothing is left
+std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter = "");
+
+/// Every token of every document is scored, the first one too if the vocabulary has a BOS to predict it from; documents
+/// longer than the context go on in a new window.
+EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& name,
+                                const std::vector<Document>& documents, const WindowOptions& options);
+
+/// How many runs of 50 tokens of `a` also occur in `b`: text that was calibrated on must not be evaluated on.
+int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b);
+
+}  // namespace vernier

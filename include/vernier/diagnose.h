@@ -1,0 +1,105 @@
+#pragma once
+
+// Which component breaks when it is quantized: each head, KV head, feed-forward block, matrix, layer and embedding is
+// quantized alone while everything else stays in full precision, and the change of the next-token distribution is
+// measured. With its controls: quantize nothing (must be 0), the noise floor of the arithmetic, everything at once.
+// In: a Model, its Calibration, token windows. Out: a Diagnosis, stored as diagnosis.json.
+//
+//   const Diagnosis d = diagnose(model, calibration, windows, {.scheme = "gguf:q4_k"});
+//   for (const ComponentDamage& c : d.components) print(name_of(c.component), c.kl.mean, c.kl.standard_error);
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "vernier/calibrate.h"
+#include "vernier/component.h"
+#include "vernier/compute.h"
+#include "vernier/data.h"
+#include "vernier/evaluate.h"
+#include "vernier/model.h"
+#include "vernier/progress.h"
+
+namespace vernier {
+
+struct DiagnoseOptions {
+  std::string scheme = "gguf:q4_k";
+  /// Kinds of components to measure; all by default.
+  std::set<ComponentKind> kinds{ComponentKind::kHead,  ComponentKind::kKvHead, ComponentKind::kFfn,   ComponentKind::kTensor,
+                                ComponentKind::kLayer, ComponentKind::kEmbed,  ComponentKind::kLmHead};
+  bool joint = true;  ///< also everything at once, for the additivity ratio
+  ComputeOptions compute;
+  /// Folder in which finished layers are kept, so that a killed sweep goes on where it was; "" keeps nothing.
+  std::filesystem::path checkpoint;
+};
+
+/// Damage of quantizing one component: W' = W + M (Q(W) - W), with the grid of the whole tensor.
+struct ComponentDamage {
+  Component component;
+  int64_t parameters = 0;  ///< weights inside the component
+  Measured kl;             ///< nats per token, >= 0
+  Measured delta_nll;      ///< nats per token
+  Measured same_top;       ///< share of tokens
+};
+
+/// Facts about a matrix that need no forward pass, to see which of them foretell damage.
+struct WeightFacts {
+  TensorId tensor;
+  double absmax_over_sigma = 0;
+  double excess_kurtosis = 0;
+  double sqnr_db = 0;           ///< signal to quantization noise under the scheme
+  double weighted_sqnr_db = 0;  ///< the same with columns weighted by their input's mean square
+};
+
+/// Spread of the sensitivities within one kind of component ("differential bias" of the components).
+struct DifferentialBias {
+  ComponentKind kind = ComponentKind::kHead;
+  int64_t count = 0;
+  double min = 0, max = 0, range = 0, mean = 0, standard_deviation = 0, coefficient_of_variation = 0;
+};
+
+struct RankCorrelation {
+  std::string fact;
+  double spearman = 0;
+  int64_t count = 0;
+};
+
+struct Diagnosis {
+  int schema_version = 1;
+  std::string model_hash, calibration_hash, data_name, data_hash;
+  std::string scheme;
+  int64_t windows = 0;
+  int64_t tokens = 0;  ///< scored
+  /// Matrices that cannot take the scheme and what they were given instead, with the reason.
+  std::vector<std::string> fallbacks;
+  double control_kl = 0;      ///< largest KL over the layers of a perturbation by nothing; must be exactly 0
+  double noise_floor_kl = 0;  ///< KL between the sweep's base and the plain forward in differently ordered arithmetic
+  std::vector<ComponentDamage> components;
+  std::vector<DifferentialBias> differential_bias;
+  std::vector<WeightFacts> weight_facts;
+  std::vector<RankCorrelation> rank_correlation;  ///< with the KL of the matrix
+  // Everything at once against the sum over matrices and embeddings; absent without DiagnoseOptions::joint.
+  std::optional<Measured> joint_kl;
+  double sum_isolated_kl = 0;
+  double additivity_ratio = 0;
+
+  /// nullptr when it was not measured.
+  const ComponentDamage* find(const Component& component) const;
+};
+
+/// @cost per component, on average, half a forward pass over `data` (only layers after the component run), plus one pass
+///       per layer for its base; memory: one activation stream per window
+/// @throws Error{kInvalidArgument} when the calibration belongs to another model
+Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
+                   const DiagnoseOptions& options = {}, ProgressSink* progress = nullptr);
+
+/// All components of these kinds, in the order they are measured.
+std::vector<Component> components_of(const Model& model, const std::set<ComponentKind>& kinds);
+
+nlohmann::ordered_json diagnosis_to_json(const Diagnosis& diagnosis);
+/// @throws Error{kBadFile} naming `origin` and the key
+Diagnosis diagnosis_from_json(const nlohmann::ordered_json& json, const std::string& origin);
+
+}  // namespace vernier

@@ -1,0 +1,53 @@
+#pragma once
+
+// From a plan to stored bytes: every matrix in its scheme, encoded with the importance of its input channels.
+// In: a Model, its Calibration, a Plan. Out: a QuantizedModel, which the exporters write and `dequantized` evaluates.
+//
+//   const QuantizedModel q = quantize(model, calibration, plan);
+//   evaluate({&q.dequantized}, &model, data);
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "vernier/calibrate.h"
+#include "vernier/model.h"
+#include "vernier/plan.h"
+#include "vernier/progress.h"
+#include "vernier/scheme.h"
+
+namespace vernier {
+
+/// A matrix in its scheme.
+struct StoredTensor {
+  Scheme scheme;
+  std::vector<std::byte> bytes;
+};
+
+struct QuantizedModel {
+  Plan plan;
+  std::map<TensorId, StoredTensor> stored;  ///< the matrices
+  Model dequantized;                        ///< the values an engine computes with, float32
+};
+
+/// Values of [rows, cols] after a round trip through `scheme`, float32. Row ranges run on `threads` threads.
+/// @throws Error{kInvalidArgument} naming `what` when the shape does not fit or a value is not finite
+at::Tensor quantize_values(const Scheme& scheme, const at::Tensor& weight, const std::vector<float>& importance,
+                           int threads, const std::string& what);
+
+/// The stored bytes of the same.
+std::vector<std::byte> quantize_bytes(const Scheme& scheme, const at::Tensor& weight,
+                                      const std::vector<float>& importance, int threads, const std::string& what);
+
+/// The scheme of every matrix that the plan names; the plan must name each exactly once.
+/// @throws Error{kInvalidArgument}
+std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model);
+
+/// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together
+QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads,
+                        ProgressSink* progress = nullptr);
+
+}  // namespace vernier

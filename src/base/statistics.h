@@ -1,0 +1,40 @@
+#pragma once
+
+// Means with standard errors, ranks and quantiles: everything a number in a report needs to be honest about itself.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace vernier {
+
+struct Estimate {
+  double mean = 0;
+  double stderr_ = 0;  ///< standard error of the mean; 0 when there is only one cluster
+};
+
+/// Mean per token where tokens come in clusters (windows, documents): sum of sums over sum of counts, with the
+/// linearised standard error of that ratio over clusters.
+/// @shape sums, counts: one entry per cluster
+Estimate ratio_estimate(std::span<const double> sums, std::span<const double> counts);
+
+/// Mean and standard error of independent values.
+Estimate mean_estimate(std::span<const double> values);
+
+struct Spread {
+  int64_t count = 0;
+  double min = 0, max = 0, mean = 0;
+  double standard_deviation = 0;  ///< of the sample (n - 1)
+  double range() const { return max - min; }
+  /// Standard deviation over mean; 0 when the mean is 0.
+  double coefficient_of_variation() const { return mean != 0 ? standard_deviation / mean : 0; }
+};
+Spread spread_of(std::span<const double> values);
+
+/// Spearman's rank correlation, ties at their mean rank; 0 when a side is constant or fewer than two pairs exist.
+double spearman(std::span<const double> a, std::span<const double> b);
+
+/// Linear interpolation between order statistics, q in [0, 1]. Sorts `values`. 0 when empty.
+double quantile(std::vector<float>& values, double q);
+
+}  // namespace vernier

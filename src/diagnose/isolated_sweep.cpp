@@ -1,0 +1,322 @@
+#include "diagnose/isolated_sweep.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "base/fail.h"
+#include "ops/distribution.h"
+#include "ops/kernels.h"
+#include "ops/parallel.h"
+
+namespace vernier {
+
+namespace {
+
+std::span<const int32_t> inputs_of(const TokenWindow& window) {
+  return std::span(window.tokens).first(window.tokens.size() - 1);  // the last token predicts nothing that is scored
+}
+
+std::vector<float> keep(const Slab& x) {
+  std::vector<float> rows(static_cast<size_t>(x.rows * x.cols));
+  for (int64_t r = 0; r < x.rows; ++r)
+    std::memcpy(rows.data() + r * x.cols, x.row(r), static_cast<size_t>(x.cols) * sizeof(float));
+  return rows;
+}
+
+at::Tensor rows_of(const at::Tensor& t, int64_t first, int64_t count) {
+  return t.defined() ? t.narrow(0, first, count) : at::Tensor();
+}
+
+at::Tensor stacked(const at::Tensor& a, const at::Tensor& b) {
+  return a.defined() ? at::cat({a.to(at::kFloat), b.to(at::kFloat)}, 0) : at::Tensor();
+}
+
+}  // namespace
+
+/// Packed weights of one perturbation. Heads and KV heads carry their unperturbed twin in the same shapes, so that the
+/// difference of the two is exactly zero when nothing changed.
+struct IsolatedSweep::Variant {
+  Component component;
+  FusedBlock block;  // for tensors, feed-forward blocks and layers: the base's with parts replaced
+  PackedLinear projection, base_projection;  // head: its query rows; KV head: its key rows, then its value rows
+  PackedLinear output, base_output;          // its columns of attn_output (a KV head: the base's only)
+};
+
+/// What the base computes in a layer, kept while the layer's variants run.
+struct IsolatedSweep::LayerBase {
+  Slab x;                // stream entering the layer [T, hidden]
+  Slab normed;           // attention norm of it
+  Slab q, k, v;          // rotated
+  Slab heads;            // [T - first_row, query columns]
+  Slab after_attention;  // [T - first_row, hidden]
+};
+
+IsolatedSweep::IsolatedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads)
+    : model_(model),
+      data_(data),
+      threads_(threads),
+      base_(model, type, data.longest()),
+      arenas_(static_cast<size_t>(threads)),
+      streams_(data.windows.size()),
+      finals_(data.windows.size()) {
+  parallel_for(static_cast<int64_t>(data.windows.size()), threads_, [&](int64_t w, int worker) {
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    const TokenWindow& window = data_.windows[static_cast<size_t>(w)];
+    streams_[static_cast<size_t>(w)] = keep(base_.embed(arena, inputs_of(window)));
+    finals_[static_cast<size_t>(w)] = keep(base_.hidden(arena, inputs_of(window), window.first_row));
+  });
+}
+
+Slab IsolatedSweep::stored(Arena& arena, const std::vector<float>& rows) const {
+  const int64_t width = base_.config().hidden;
+  const Slab x = arena.slab(static_cast<int64_t>(rows.size()) / width, width);
+  std::memcpy(x.data, rows.data(), rows.size() * sizeof(float));
+  return x;
+}
+
+IsolatedSweep::Variant IsolatedSweep::prepare(const Perturbation& p) const {
+  using Role = TensorRole;
+  const ModelConfig& c = base_.config();
+  const int layer = p.component.layer;
+  const auto base = [&](Role role) { return model_.weight({role, layer}); };
+  const auto changed = [&](Role role) { return p.weight({role, layer}); };
+  const auto pack = [&](const at::Tensor& weight, const at::Tensor& bias = {}) {
+    return PackedLinear(weight, bias, base_.type());
+  };
+  const int64_t width = c.head_dim, index = p.component.index, group = c.heads / c.kv_heads;
+  Variant variant;
+  variant.component = p.component;
+  switch (p.component.kind) {
+    case ComponentKind::kHead: {
+      const auto query = [&](const at::Tensor& w) {
+        return pack(rows_of(w, index * width, width), rows_of(base(Role::kAttnQBias), index * width, width));
+      };
+      const auto output = [&](const at::Tensor& w) { return pack(w.narrow(1, index * width, width)); };
+      variant.projection = query(changed(Role::kAttnQ));
+      variant.base_projection = query(base(Role::kAttnQ));
+      variant.output = output(changed(Role::kAttnOutput));
+      variant.base_output = output(base(Role::kAttnOutput));
+      break;
+    }
+    case ComponentKind::kKvHead: {
+      const auto rows = [&](const at::Tensor& k, const at::Tensor& v) {
+        return stacked(rows_of(k, index * width, width), rows_of(v, index * width, width));
+      };
+      const at::Tensor bias = rows(base(Role::kAttnKBias), base(Role::kAttnVBias));
+      variant.projection = pack(rows(changed(Role::kAttnK), changed(Role::kAttnV)), bias);
+      variant.base_projection = pack(rows(base(Role::kAttnK), base(Role::kAttnV)), bias);
+      variant.base_output = pack(base(Role::kAttnOutput).narrow(1, index * group * width, group * width));
+      break;
+    }
+    default: {
+      const auto inside = [&](Role role) {
+        switch (p.component.kind) {
+          case ComponentKind::kLayer: return true;
+          case ComponentKind::kFfn: return role == Role::kFfnGate || role == Role::kFfnUp || role == Role::kFfnDown;
+          default: return role == p.component.role;
+        }
+      };
+      // Parts that do not change share the base's packed memory.
+      const FusedBlock& own = base_.block(layer);
+      const auto any = [&](std::initializer_list<Role> roles) {
+        for (const Role role : roles)
+          if (inside(role)) return true;
+        return false;
+      };
+      const FusedBlock repacked = pack_block(model_, layer, base_.type(), [&](const TensorId& id) {
+        return inside(id.role) ? p.weight(id) : model_.weight(id);
+      });
+      variant.block = own;
+      if (any({Role::kAttnQ, Role::kAttnK, Role::kAttnV})) variant.block.qkv = repacked.qkv;
+      if (any({Role::kAttnOutput})) variant.block.attn_output = repacked.attn_output;
+      if (any({Role::kFfnGate, Role::kFfnUp})) variant.block.gate_up = repacked.gate_up;
+      if (any({Role::kFfnDown})) variant.block.ffn_down = repacked.ffn_down;
+    }
+  }
+  return variant;
+}
+
+Slab IsolatedSweep::finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const {
+  return base_.output_norm(ops, base_.run_layers(ops, stream, next_layer, first_row));
+}
+
+Slab IsolatedSweep::finish(FusedOps& ops, const FusedBlock& block, const Slab& after_attention,
+                           int64_t first_row) const {
+  return finish_layers(ops, run_ffn(ops, block, after_attention), block.layer + 1, first_row);
+}
+
+Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base,
+                                int64_t first_row) const {
+  const FusedBlock& own = base_.block(variant.component.layer);
+  const AttentionShape& shape = own.attention;
+  const int64_t width = shape.head_dim, group = shape.queries_per_kv(), index = variant.component.index;
+  const int64_t rows = base.heads.rows, skipped = base.x.rows - rows;
+  Arena& arena = ops.arena();
+
+  switch (variant.component.kind) {
+    case ComponentKind::kHead: {
+      const Slab k = base.k.columns(index / group * width, width), v = base.v.columns(index / group * width, width);
+      const auto head = [&](const PackedLinear& projection, const PackedLinear& output) {
+        const Slab q = ops.linear(projection, base.normed);
+        ops.rotate(q, 1, shape.q_norm, shape, ops.query_scale(shape));
+        const Slab mixed = arena.slab(rows, width);
+        ops.attend_head(q.rows_from(skipped), k, v, skipped, shape.window, mixed);
+        return ops.linear(output, mixed);
+      };
+      const Slab changed = head(variant.projection, variant.output);
+      const Slab unchanged = head(variant.base_projection, variant.base_output);
+      const Slab y = ops.copy(base.after_attention);
+      for (int64_t r = 0; r < rows; ++r) add_difference(changed.row(r), unchanged.row(r), y.row(r), y.cols);
+      return finish(ops, own, y, first_row);
+    }
+    case ComponentKind::kKvHead: {
+      const auto heads = [&](const PackedLinear& projection) {
+        const Slab kv = ops.linear(projection, base.normed);
+        const Slab k = kv.columns(0, width), v = kv.columns(width, width);
+        ops.rotate(k, 1, shape.k_norm, shape, 1.0f);
+        const Slab mixed = arena.slab(rows, group * width);
+        for (int64_t h = 0; h < group; ++h)
+          ops.attend_head(base.q.columns((index * group + h) * width, width).rows_from(skipped), k, v, skipped,
+                          shape.window, mixed.columns(h * width, width));
+        return mixed;
+      };
+      const Slab changed = heads(variant.projection), unchanged = heads(variant.base_projection);
+      const Slab difference = arena.slab(rows, group * width);
+      for (int64_t r = 0; r < rows; ++r) {
+        std::fill_n(difference.row(r), difference.cols, 0.0f);
+        add_difference(changed.row(r), unchanged.row(r), difference.row(r), difference.cols);
+      }
+      const Slab y = ops.copy(base.after_attention);
+      ops.linear_add(variant.base_output, difference, y);
+      return finish(ops, own, y, first_row);
+    }
+    default: break;
+  }
+  const bool same_attention = variant.block.qkv == own.qkv;
+  if (!same_attention)
+    return finish_layers(ops, run_block(ops, variant.block, ops.copy(base.x), skipped), own.layer + 1, first_row);
+  if (variant.block.attn_output == own.attn_output)
+    return finish(ops, variant.block, ops.copy(base.after_attention), first_row);
+  const Slab y = ops.copy(base.x.rows_from(skipped));
+  return finish(ops, variant.block, ops.linear_add(variant.block.attn_output, base.heads, y), first_row);
+}
+
+std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std::vector<Slab>& hidden,
+                                               const std::vector<const PackedLinear*>& heads) const {
+  const TokenWindow& window = data_.windows[w];
+  std::vector<DamageSums> sums(hidden.size());
+  const Arena::Scope scope(arena);
+  const Slab base = stored(arena, finals_[w]);
+  const int64_t tile = logit_tile_rows(base_.config().vocabulary);
+  for (int64_t first = 0; first < base.rows; first += tile) {
+    const Arena::Scope tile_scope(arena);
+    const int64_t count = std::min(tile, base.rows - first);
+    const ReferenceTile reference(arena, base_.logits(arena, base.row_range(first, count)));
+    const Slab logits = arena.slab(count, base_.config().vocabulary);
+    for (size_t i = 0; i < hidden.size(); ++i) {
+      heads[i]->apply(hidden[i].row_range(first, count), logits, /*accumulate=*/false, arena);
+      for (int64_t r = 0; r < count; ++r) {
+        const int32_t label = window.tokens[static_cast<size_t>(window.first_row + first + r + 1)];
+        const TokenDamage damage = reference.compare(r, logits.row(r), label);
+        sums[i].tokens += 1;
+        sums[i].kl += damage.kl;
+        sums[i].delta_nll += damage.nll - damage.reference_nll;
+        sums[i].same_top += damage.same_top ? 1 : 0;
+      }
+    }
+  }
+  return sums;
+}
+
+std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::vector<Perturbation>& perturbations,
+                                                          const std::function<void()>& on_window) {
+  if (layer != layer_) fail(ErrorKind::kInternal, "sweep: layer {} asked for at layer {}", layer, layer_);
+  std::vector<Variant> variants;
+  for (const Perturbation& p : perturbations) variants.push_back(prepare(p));
+  std::vector<std::vector<DamageSums>> damage(variants.size(), std::vector<DamageSums>(data_.windows.size()));
+
+  parallel_for(static_cast<int64_t>(data_.windows.size()), threads_, [&](int64_t item, int worker) {
+    const auto w = static_cast<size_t>(item);
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    FusedOps ops(arena, base_.rope());
+    const FusedBlock& block = base_.block(layer);
+    const AttentionShape& shape = block.attention;
+    const int64_t first_row = data_.windows[w].first_row;
+    const bool last = layer + 1 == base_.config().layers;
+
+    LayerBase base;
+    base.x = stored(arena, streams_[w]);
+    base.normed = ops.norm(block.attn_norm, base.x);
+    const Slab qkv = ops.linear(block.qkv, base.normed);
+    base.heads = ops.attend(block, qkv, last ? first_row : 0);  // rotates qkv in place
+    base.q = qkv.columns(0, shape.query_columns());
+    base.k = qkv.columns(shape.query_columns(), shape.kv_columns());
+    base.v = qkv.columns(shape.query_columns() + shape.kv_columns(), shape.kv_columns());
+    base.after_attention =
+        ops.linear_add(block.attn_output, base.heads, ops.copy(base.x.rows_from(last ? first_row : 0)));
+
+    std::vector<Slab> hidden;
+    for (size_t i = 0; i < variants.size(); ++i)
+      hidden.push_back(arena.slab(data_.windows[w].scored(), base_.config().hidden));
+    for (size_t i = 0; i < variants.size(); ++i) {
+      const Arena::Scope variant_scope(arena);
+      const Slab result = run_variant(ops, variants[i], base, first_row);
+      std::memcpy(hidden[i].data, result.data, static_cast<size_t>(result.rows * result.cols) * sizeof(float));
+    }
+    const std::vector<const PackedLinear*> heads(variants.size(), &base_.head());
+    if (!variants.empty()) {
+      const std::vector<DamageSums> sums = compare(arena, w, hidden, heads);
+      for (size_t i = 0; i < sums.size(); ++i) damage[i][w] = sums[i];
+    }
+    if (!last) streams_[w] = keep(run_ffn(ops, block, base.after_attention));
+#pragma omp critical(vernier_progress)
+    if (on_window) on_window();
+  });
+  ++layer_;
+  return damage;
+}
+
+template <class Fn>
+std::vector<DamageSums> IsolatedSweep::for_windows(const PackedLinear& head, Fn&& hidden_of) {
+  std::vector<DamageSums> damage(data_.windows.size());
+  parallel_for(static_cast<int64_t>(damage.size()), threads_, [&](int64_t w, int worker) {
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    const Slab hidden = hidden_of(arena, static_cast<size_t>(w));
+    damage[static_cast<size_t>(w)] = compare(arena, static_cast<size_t>(w), {hidden}, {&head})[0];
+  });
+  return damage;
+}
+
+std::vector<DamageSums> IsolatedSweep::embedding(const Perturbation& p) {
+  const TensorId id = p.component.kind == ComponentKind::kEmbed ? TensorId{TensorRole::kTokenEmbedding, -1}
+                                                                : TensorId{TensorRole::kOutput, -1};
+  const at::Tensor weight = p.weight(id).to(at::kFloat).contiguous();
+  const bool is_head = id == model_.output_matrix();
+  const PackedLinear head = is_head ? PackedLinear(weight, {}, base_.type()) : base_.head();
+  return for_windows(head, [&](Arena& arena, size_t w) {
+    if (p.component.kind == ComponentKind::kLmHead) return stored(arena, finals_[w]);
+    FusedOps ops(arena, base_.rope());
+    const TokenWindow& window = data_.windows[w];
+    return finish_layers(ops, FusedModel::embed_from(weight, arena, inputs_of(window)), 0, window.first_row);
+  });
+}
+
+std::vector<DamageSums> IsolatedSweep::whole_model(const Model& other) {
+  const FusedModel fast(other, base_.type(), data_.longest());
+  return for_windows(fast.head(), [&](Arena& arena, size_t w) {
+    return fast.hidden(arena, inputs_of(data_.windows[w]), data_.windows[w].first_row);
+  });
+}
+
+at::Tensor IsolatedSweep::base_logits(size_t window) {
+  Arena& arena = arenas_.front();
+  const Arena::Scope scope(arena);
+  const Slab logits = base_.logits(arena, stored(arena, finals_[window]));
+  return at::from_blob(logits.data, {logits.rows, logits.cols}, at::kFloat).clone();
+}
+
+}  // namespace vernier

@@ -1,0 +1,76 @@
+#pragma once
+
+// Exact isolated perturbation by suffix. Layer by layer: the base stream entering the layer is kept for every window; a
+// component's own contribution is recomputed with its perturbed weights, added to the base stream as a difference, and
+// only what comes after runs again. No full forward per component and no stored logits.
+//
+// A perturbation by nothing takes the same path with the same shapes, so its damage is exactly 0.
+
+#include <functional>
+#include <vector>
+
+#include "model/fused_model.h"
+#include "vernier/component.h"
+#include "vernier/data.h"
+#include "vernier/model.h"
+#include "vernier/progress.h"
+
+namespace vernier {
+
+/// Sums over the scored tokens of one window.
+struct DamageSums {
+  double tokens = 0, kl = 0, delta_nll = 0, same_top = 0;
+};
+
+/// One component under one set of replacement weights.
+struct Perturbation {
+  Component component;
+  /// Replacement for the whole tensor, float32; only the component's slice of it is used. Asked for while the sweep is
+  /// at the component's layer.
+  WeightSource weight;
+};
+
+class IsolatedSweep {
+ public:
+  /// `data` and `model` must outlive the sweep. @cost one forward pass, and a stream per window in memory
+  IsolatedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads);
+
+  /// Damage of each perturbation of one layer, [perturbation][window]; the layers must be asked for in order, and a
+  /// layer may be asked with no perturbations. `on_window` is called after each window.
+  std::vector<std::vector<DamageSums>> layer(int layer, const std::vector<Perturbation>& perturbations,
+                                             const std::function<void()>& on_window);
+
+  /// The same for the embedding and the output matrix, at any time.
+  std::vector<DamageSums> embedding(const Perturbation& perturbation);
+  /// All replaced at once by another model of the same shape.
+  std::vector<DamageSums> whole_model(const Model& other);
+
+  const FusedModel& base() const { return base_; }
+  /// Logits of the scored rows of a window in the base's arithmetic, [scored, vocabulary].
+  at::Tensor base_logits(size_t window);
+
+ private:
+  struct Variant;
+  struct LayerBase;
+  Variant prepare(const Perturbation& perturbation) const;
+  Slab run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const;
+  Slab finish(FusedOps& ops, const FusedBlock& block, const Slab& after_attention, int64_t first_row) const;
+  Slab finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const;
+  /// hidden [variants][scored, hidden] against the base, tile by tile; heads[i] makes the logits of hidden[i].
+  std::vector<DamageSums> compare(Arena& arena, size_t window, const std::vector<Slab>& hidden,
+                                  const std::vector<const PackedLinear*>& heads) const;
+  Slab stored(Arena& arena, const std::vector<float>& rows) const;
+  template <class Fn>
+  std::vector<DamageSums> for_windows(const PackedLinear& head, Fn&& hidden_of);
+
+  const Model& model_;
+  const EvaluationData& data_;
+  int threads_;
+  FusedModel base_;
+  std::vector<Arena> arenas_;
+  std::vector<std::vector<float>> streams_;  ///< per window: residual entering layer_, [T, hidden]
+  std::vector<std::vector<float>> finals_;   ///< per window: the base's normed final states, [scored, hidden]
+  int layer_ = 0;
+};
+
+}  // namespace vernier
