@@ -1,0 +1,134 @@
+#pragma once
+
+// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen and most models since.
+// TokenizerModel is plain data, filled from a Hugging Face folder or from a GGUF file; Tokenizer runs it.
+//
+//   Tokenizer tokenizer(load_tokenizer_model("models/demo"));
+//   std::vector<int32_t> ids = tokenizer.encode("Hello, world!");   // with BOS when the model wants one
+//   std::string text = tokenizer.decode(ids);
+//
+// The ids are those of Hugging Face's `tokenizers` package: see docs on each function for the few deliberate differences.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace vernier {
+
+/// A token found in the text before anything else is split.
+struct AddedToken {
+  int32_t id = 0;
+  std::string content;       ///< UTF-8, as in the text
+  bool special = false;      ///< control token: ordinary text when EncodeOptions::parse_special is off
+  bool lstrip = false;       ///< takes the whitespace before it along
+  bool rstrip = false;       ///< takes the whitespace behind it along
+  bool single_word = false;  ///< only where no word character touches it
+  bool normalized = false;   ///< looked for in the normalized text, in normalized form
+};
+
+/// What becomes of the stretches that an expression matches.
+enum class SplitBehavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
+
+struct SplitRule {
+  std::string pattern;  ///< regular expression in Oniguruma's syntax, as in tokenizer.json
+  SplitBehavior behavior = SplitBehavior::kIsolated;
+  bool invert = false;  ///< the stretches between the matches count as the matches
+
+  bool operator==(const SplitRule&) const = default;
+};
+
+/// How text is cut into the words that merges never cross: the rules in order, then the byte-level step.
+struct PreTokenizerRules {
+  std::vector<SplitRule> splits;
+  bool add_prefix_space = false;  ///< a space before every piece that does not start with one
+  bool use_gpt2_split = false;    ///< ends with GPT-2's own expression (`use_regex` of ByteLevel)
+};
+
+/// Everything a tokenizer.json says that matters for text and ids (its truncation and padding are ignored on purpose).
+struct TokenizerModel {
+  std::string origin = "tokenizer";  ///< names the source in messages
+  /// By id, in the byte-level alphabet (a space is "Ġ"); added tokens verbatim. "" is an id without a token.
+  std::vector<std::string> tokens;
+  std::vector<std::pair<std::string, std::string>> merges;  ///< best first
+  std::vector<AddedToken> added;                            ///< their contents are in `tokens` too
+  bool ignore_merges = false;                               ///< a whole word in the vocabulary is one token at once
+  std::optional<int32_t> unknown_id;                        ///< for bytes without a token; none: they are dropped
+  bool fuse_unknown = false;                                ///< a run of such bytes gives one unknown_id
+  bool nfc = false;                                         ///< normalize to Unicode's form C
+  PreTokenizerRules pre_tokenizer;
+  std::vector<int32_t> prefix_ids;  ///< put before a sequence
+  std::vector<int32_t> suffix_ids;  ///< put behind a sequence
+  std::optional<int32_t> bos_id, eos_id;
+  std::string bos_token, eos_token;  ///< "" when not named
+  std::string chat_template;         ///< Jinja; "" when there is none
+
+  bool adds_bos() const { return bos_id && !prefix_ids.empty() && prefix_ids.front() == *bos_id; }
+  bool adds_eos() const { return eos_id && !suffix_ids.empty() && suffix_ids.back() == *eos_id; }
+};
+
+/// Reads the text of a tokenizer.json; `origin` names it in messages. Ids may have gaps (fewer than 65,536 in all).
+/// @throws Error{kBadFile} on every defect; Error{kUnsupported} naming the part when it is sound but not byte-level BPE
+TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& origin);
+
+/// Adds what tokenizer_config.json says: bos_token, eos_token, chat_template, add_bos_token and add_eos_token. `true` adds
+/// the token where the model has no template of its own; an explicit `false` takes it away.
+/// @throws Error{kBadFile}
+void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const std::string& origin);
+
+/// `folder`/tokenizer.json with tokenizer_config.json and chat_template.jinja where they exist.
+/// @throws Error{kIo, kBadFile, kUnsupported}
+TokenizerModel load_tokenizer_model(const std::filesystem::path& folder);
+
+struct EncodeOptions {
+  bool add_special = true;    ///< put prefix_ids and suffix_ids around the result
+  bool parse_special = true;  ///< false: text that looks like a special token is ordinary text
+};
+
+/// Immutable, cheap to copy, safe to share between threads.
+class Tokenizer {
+ public:
+  /// @throws Error{kBadFile} when merges or ids name tokens that do not exist or an expression is broken,
+  ///         Error{kUnsupported} when an expression needs what PCRE2 cannot do
+  explicit Tokenizer(TokenizerModel model);
+
+  /// Invalid UTF-8 counts as U+FFFD. Cost: linear in the text times a logarithm of its longest word.
+  /// @throws Error{kBadFile} when an expression of the model runs away on this text
+  std::vector<int32_t> encode(std::string_view utf8, const EncodeOptions& options = {}) const;
+  /// Always valid UTF-8: bytes that are none become U+FFFD. Added tokens come out verbatim, special or not (Hugging Face
+  /// reads them in the byte-level alphabet, which breaks those with accents).
+  /// @throws Error{kInvalidArgument} on an id outside the vocabulary
+  std::string decode(std::span<const int32_t> ids) const;
+
+  int32_t vocab_size() const;  ///< one more than the greatest id
+  std::optional<int32_t> bos_id() const { return model().bos_id; }
+  std::optional<int32_t> eos_id() const { return model().eos_id; }
+  bool adds_bos() const { return model().adds_bos(); }
+  const TokenizerModel& model() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// llama.cpp's name (`tokenizer.ggml.pre`) of the model's pre-tokenizer, one that also treats ignore_merges alike unless
+/// that makes no difference to this vocabulary. Normalization has no counterpart there and is not looked at.
+/// @throws Error{kUnsupported} with the expressions when llama.cpp has no name for them
+std::string gguf_pre_name(const TokenizerModel& model);
+
+struct GgufPreTokenizer {
+  PreTokenizerRules rules;
+  bool ignore_merges = false;
+  bool adds_bos = false;  ///< when the file has no tokenizer.ggml.add_bos_token
+};
+
+/// The reverse: what llama.cpp's `name` stands for, in Hugging Face's own expressions.
+/// @throws Error{kUnsupported} listing the known names
+GgufPreTokenizer pretokenizer_for_gguf(std::string_view name);
+
+}  // namespace vernier

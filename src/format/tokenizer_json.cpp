@@ -1,0 +1,394 @@
+// Reads Hugging Face's tokenizer.json and tokenizer_config.json into a TokenizerModel.
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/fail.h"
+#include "base/output_file.h"
+#include "format/pretokenizer_syntax.h"
+#include "format/tokenizer_text.h"
+#include "vernier/tokenizer.h"
+
+namespace vernier {
+namespace {
+
+// Sorted keys: the project's ordered Json looks keys up one by one, too slow for a vocabulary of 150,000.
+using SortedJson = nlohmann::json;
+
+constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us allocate
+constexpr const char* kSupported = "supported is byte-level BPE, as in GPT-2, Llama 3 and Qwen";
+
+SortedJson parse_sorted(std::string_view text, const std::string& origin) {
+  constexpr int kMaxDepth = 64;
+  bool too_deep = false;
+  const SortedJson::parser_callback_t guard = [&](int depth, SortedJson::parse_event_t, SortedJson&) {
+    too_deep |= depth > kMaxDepth;
+    return !too_deep;
+  };
+  SortedJson value;
+  try {
+    value = SortedJson::parse(text.begin(), text.end(), guard);
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorKind::kBadFile, "tokenizer: {}: not valid JSON ({}); perhaps an incomplete download", origin, e.what());
+  }
+  if (too_deep) fail(ErrorKind::kBadFile, "tokenizer: {}: JSON nested deeper than {} levels", origin, kMaxDepth);
+  if (!value.is_object())
+    fail(ErrorKind::kBadFile, "tokenizer: {}: expected a JSON object, got {}", origin, value.type_name());
+  return value;
+}
+
+// A JSON object and the path that led to it, for messages.
+class Node {
+ public:
+  Node(const SortedJson& value, std::string path) : value_(value), path_(std::move(path)) {
+    if (!value.is_object()) wrong(value, path_, "an object");
+  }
+
+  const SortedJson* find(const char* key) const {
+    const auto it = value_.find(key);
+    return it == value_.end() || it->is_null() ? nullptr : &*it;
+  }
+  std::string path(const char* key) const { return path_ + "." + key; }
+  const std::string& path() const { return path_; }
+
+  Node child(const char* key) const { return Node(need(key), path(key)); }
+  const SortedJson& array(const char* key) const {
+    const SortedJson& value = need(key);
+    if (!value.is_array()) wrong(value, path(key), "an array");
+    return value;
+  }
+  std::string string(const char* key) const {
+    const SortedJson& value = need(key);
+    if (!value.is_string()) wrong(value, path(key), "a string");
+    return value.get<std::string>();
+  }
+  std::string string_or(const char* key, const char* fallback) const { return find(key) ? string(key) : fallback; }
+  bool boolean(const char* key, bool fallback) const {
+    const SortedJson* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_boolean()) wrong(*value, path(key), "true or false");
+    return value->get<bool>();
+  }
+
+  [[noreturn]] static void wrong(const SortedJson& value, const std::string& path, const char* expected) {
+    fail(ErrorKind::kBadFile, "tokenizer: {}: expected {}, got {}", path, expected, value.type_name());
+  }
+
+ private:
+  const SortedJson& need(const char* key) const {
+    const SortedJson* value = find(key);
+    if (value == nullptr) fail(ErrorKind::kBadFile, "tokenizer: {} is missing", path(key));
+    return *value;
+  }
+
+  const SortedJson& value_;
+  std::string path_;
+};
+
+[[noreturn]] void unsupported(const std::string& path, const std::string& found, const char* supported = kSupported) {
+  fail(ErrorKind::kUnsupported, "tokenizer: {}: found {}; {}", path, shorten(found), supported);
+}
+
+int32_t read_id(const SortedJson& value, const std::string& path, int64_t end) {
+  if (!value.is_number_integer()) Node::wrong(value, path, "an integer id");
+  // Unsigned numbers beyond int64 must not wrap into the range.
+  const bool huge = value.is_number_unsigned() && value.get<uint64_t>() >= static_cast<uint64_t>(end);
+  if (huge || value.get<int64_t>() < 0 || value.get<int64_t>() >= end)
+    fail(ErrorKind::kBadFile, "tokenizer: {}: expected an id in [0, {}), got {}", path, end, value.dump());
+  return value.get<int32_t>();
+}
+
+void put_token(TokenizerModel& model, int32_t id, const std::string& token) {
+  if (static_cast<size_t>(id) >= model.tokens.size()) model.tokens.resize(static_cast<size_t>(id) + 1);
+  if (!model.tokens[id].empty() && model.tokens[id] != token)
+    fail(ErrorKind::kBadFile, "tokenizer: {}: id {} belongs to both \"{}\" and \"{}\"", model.origin, id,
+         shorten(model.tokens[id]), shorten(token));
+  model.tokens[id] = token;
+}
+
+using IdMap = std::unordered_map<std::string, int32_t>;
+
+IdMap read_vocabulary(const Node& bpe, const SortedJson& added, TokenizerModel& model) {
+  const Node vocabulary = bpe.child("vocab");
+  const SortedJson& entries = *bpe.find("vocab");
+  const int64_t end = static_cast<int64_t>(entries.size() + added.size()) + kMaxIdGap;
+  IdMap ids;
+  ids.reserve(entries.size());
+  for (const auto& [token, id] : entries.items()) {
+    const int32_t number = read_id(id, vocabulary.path() + "[\"" + shorten(token) + "\"]", end);
+    put_token(model, number, token);
+    ids.emplace(token, number);
+  }
+  for (size_t i = 0; i < added.size(); ++i) {
+    const Node entry(added[i], model.origin + ": added_tokens[" + std::to_string(i) + "]");
+    AddedToken token;
+    token.content = entry.string("content");
+    token.special = entry.boolean("special", false);
+    token.lstrip = entry.boolean("lstrip", false);
+    token.rstrip = entry.boolean("rstrip", false);
+    token.single_word = entry.boolean("single_word", false);
+    token.normalized = entry.boolean("normalized", !token.special);
+    if (entry.find("id") == nullptr) fail(ErrorKind::kBadFile, "tokenizer: {} is missing", entry.path("id"));
+    token.id = read_id(*entry.find("id"), entry.path("id"), end);
+    const auto [known, fresh] = ids.emplace(token.content, token.id);
+    if (!fresh && known->second != token.id)
+      fail(ErrorKind::kBadFile, "tokenizer: {}: \"{}\" has id {} here and id {} elsewhere", entry.path(),
+           shorten(token.content), token.id, known->second);
+    put_token(model, token.id, token.content);
+    const auto same = [&](const AddedToken& other) { return other.id == token.id; };
+    if (std::none_of(model.added.begin(), model.added.end(), same)) model.added.push_back(std::move(token));
+  }
+  return ids;
+}
+
+void read_merges(const Node& bpe, const IdMap& ids, TokenizerModel& model) {
+  const SortedJson& merges = bpe.array("merges");
+  model.merges.reserve(merges.size());
+  std::string joined;
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const auto path = [&] { return fmt::format("{}[{}]", bpe.path("merges"), i); };
+    const SortedJson& merge = merges[i];
+    std::pair<std::string, std::string> pair;
+    if (merge.is_string()) {
+      const auto& text = merge.get_ref<const std::string&>();
+      if (text.starts_with("#version")) continue;
+      const size_t space = text.find(' ');
+      if (space == text.npos || text.find(' ', space + 1) != text.npos)
+        fail(ErrorKind::kBadFile, "tokenizer: {}: expected two tokens and one space, got \"{}\"", path(),
+             shorten(text));
+      pair = {text.substr(0, space), text.substr(space + 1)};
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      pair = {merge[0].get<std::string>(), merge[1].get<std::string>()};
+    } else {
+      Node::wrong(merge, path(), "\"a b\" or [\"a\", \"b\"]");
+    }
+    joined.assign(pair.first).append(pair.second);
+    for (const std::string* token : {&pair.first, &pair.second, &joined})
+      if (token->empty() || !ids.contains(*token))
+        fail(ErrorKind::kBadFile, "tokenizer: {} (\"{}\" + \"{}\"): \"{}\" is not in the vocabulary of {} tokens",
+             path(), shorten(pair.first), shorten(pair.second), shorten(*token), ids.size());
+    model.merges.push_back(std::move(pair));
+  }
+}
+
+void read_model(const Node& root, TokenizerModel& model) {
+  const Node bpe = root.child("model");
+  const std::string type = bpe.string_or("type", bpe.find("merges") ? "BPE" : "a model without type");
+  if (type != "BPE") unsupported(bpe.path("type"), type);
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
+    if (!bpe.string_or(key, "").empty())
+      unsupported(bpe.path(key), "\"" + bpe.string(key) + "\"", "supported is BPE without prefixes and suffixes");
+  const SortedJson* dropout = bpe.find("dropout");
+  if (dropout != nullptr && !(dropout->is_number() && dropout->get<double>() == 0.0))
+    unsupported(bpe.path("dropout"), dropout->dump(), "supported are deterministic merges, without dropout");
+
+  static const SortedJson kNone = SortedJson::array();
+  const IdMap ids = read_vocabulary(bpe, root.find("added_tokens") ? root.array("added_tokens") : kNone, model);
+  read_merges(bpe, ids, model);
+  model.ignore_merges = bpe.boolean("ignore_merges", false);
+  model.fuse_unknown = bpe.boolean("fuse_unk", false);
+  const std::string unknown = bpe.string_or("unk_token", "");
+  if (!unknown.empty()) {
+    const auto id = ids.find(unknown);
+    if (id == ids.end())
+      fail(ErrorKind::kBadFile, "tokenizer: {}: \"{}\" is not in the vocabulary", bpe.path("unk_token"),
+           shorten(unknown));
+    model.unknown_id = id->second;
+  }
+  // With all bytes in the vocabulary the fallback never happens.
+  if (bpe.boolean("byte_fallback", false))
+    for (const std::string& byte : byte_alphabet())
+      if (!ids.contains(byte)) unsupported(bpe.path("byte_fallback"), "true, and byte \"" + byte + "\" has no token");
+}
+
+// A step that is a Sequence is its steps; null is no step.
+void flatten(const SortedJson* step, const std::string& path, const char* list_key, std::vector<Node>& steps) {
+  if (step == nullptr) return;
+  const Node node(*step, path);
+  if (node.string("type") != "Sequence") {
+    steps.push_back(node);
+    return;
+  }
+  const SortedJson& list = node.array(list_key);
+  for (size_t i = 0; i < list.size(); ++i)
+    flatten(&list[i], fmt::format("{}[{}]", node.path(list_key), i), list_key, steps);
+}
+
+void read_normalizer(const Node& root, TokenizerModel& model) {
+  std::vector<Node> steps;
+  flatten(root.find("normalizer"), root.path("normalizer"), "normalizers", steps);
+  for (const Node& step : steps) {
+    if (step.string("type") != "NFC")
+      unsupported(step.path(), step.string("type"), "supported normalizers are none and NFC");
+    model.nfc = true;
+  }
+}
+
+SplitBehavior read_behavior(const Node& step) {
+  const std::string name = step.string("behavior");
+  if (name == "Isolated") return SplitBehavior::kIsolated;
+  if (name == "Removed") return SplitBehavior::kRemoved;
+  if (name == "MergedWithPrevious") return SplitBehavior::kMergedWithPrevious;
+  if (name == "MergedWithNext") return SplitBehavior::kMergedWithNext;
+  if (name == "Contiguous") return SplitBehavior::kContiguous;
+  fail(ErrorKind::kBadFile, "tokenizer: {}: unknown behavior \"{}\"", step.path("behavior"), shorten(name));
+}
+
+void read_pre_tokenizer(const Node& root, TokenizerModel& model) {
+  std::vector<Node> steps;
+  flatten(root.find("pre_tokenizer"), root.path("pre_tokenizer"), "pretokenizers", steps);
+  PreTokenizerRules& rules = model.pre_tokenizer;
+  bool byte_level = false;
+  for (const Node& step : steps) {
+    const std::string type = step.string("type");
+    if (byte_level) unsupported(step.path(), type + " behind ByteLevel", "supported is ByteLevel as the last step");
+    if (type == "ByteLevel") {
+      byte_level = true;
+      rules.add_prefix_space = step.boolean("add_prefix_space", true);
+      rules.use_gpt2_split = step.boolean("use_regex", true);
+    } else if (type == "Split") {
+      const Node pattern = step.child("pattern");
+      const bool is_regex = pattern.find("Regex") != nullptr;
+      rules.splits.push_back({is_regex ? pattern.string("Regex") : escape_pattern(pattern.string("String")),
+                              read_behavior(step), step.boolean("invert", false)});
+    } else if (type == "Digits") {
+      const bool individual = step.boolean("individual_digits", false);
+      rules.splits.push_back({"\\p{N}", individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous});
+    } else if (type == "Punctuation") {
+      const bool named = step.find("behavior") != nullptr;
+      rules.splits.push_back(
+          {R"([\p{P}!-/:-@\[-`{-~])", named ? read_behavior(step) : SplitBehavior::kIsolated});
+    } else {
+      unsupported(step.path(), type, "supported pre-tokenizers are ByteLevel, Split, Digits and Punctuation");
+    }
+  }
+  if (!byte_level) unsupported(root.path("pre_tokenizer"), "no ByteLevel step");
+}
+
+// Wraps what the steps so far put around the sequence.
+void read_template(const Node& step, TokenizerModel& model) {
+  static const SortedJson kNone = SortedJson::object();
+  const SortedJson* listed = step.find("special_tokens");
+  const Node known(listed != nullptr ? *listed : kNone, step.path("special_tokens"));
+  std::vector<int32_t> before, after;
+  bool seen_sequence = false;
+  const SortedJson& parts = step.array("single");
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Node part(parts[i], fmt::format("{}[{}]", step.path("single"), i));
+    if (part.find("Sequence") != nullptr) {
+      if (seen_sequence || part.child("Sequence").string("id") != "A")
+        fail(ErrorKind::kBadFile, "tokenizer: {}: a template of one sequence names another one", part.path());
+      seen_sequence = true;
+      continue;
+    }
+    const std::string name = part.child("SpecialToken").string("id");
+    const Node token = known.child(name.c_str());
+    for (const SortedJson& id : token.array("ids"))
+      (seen_sequence ? after : before)
+          .push_back(read_id(id, token.path("ids"), static_cast<int64_t>(model.tokens.size())));
+  }
+  if (!seen_sequence) fail(ErrorKind::kBadFile, "tokenizer: {}: the sequence itself is missing", step.path("single"));
+  model.prefix_ids.insert(model.prefix_ids.begin(), before.begin(), before.end());
+  model.suffix_ids.insert(model.suffix_ids.end(), after.begin(), after.end());
+}
+
+void read_post_processor(const Node& root, TokenizerModel& model) {
+  std::vector<Node> steps;
+  flatten(root.find("post_processor"), root.path("post_processor"), "processors", steps);
+  for (const Node& step : steps) {
+    const std::string type = step.string("type");
+    if (type == "ByteLevel") continue;  // offsets only
+    if (type == "TemplateProcessing") {
+      read_template(step, model);
+    } else if (type == "RobertaProcessing" || type == "BertProcessing") {
+      const auto id = [&](const char* key) {
+        const SortedJson& pair = step.array(key);  // [content, id]
+        if (pair.size() != 2) Node::wrong(pair, step.path(key), "a token and its id");
+        return read_id(pair[1], step.path(key), static_cast<int64_t>(model.tokens.size()));
+      };
+      model.prefix_ids.insert(model.prefix_ids.begin(), id("cls"));
+      model.suffix_ids.push_back(id("sep"));
+    } else {
+      unsupported(step.path(), type, "supported post-processors are TemplateProcessing, Roberta-, BertProcessing");
+    }
+  }
+}
+
+// bos_token and the like: a string, or an object with "content".
+std::string read_special_token(const Node& config, const char* key) {
+  const SortedJson* value = config.find(key);
+  if (value == nullptr) return "";
+  return value->is_object() ? Node(*value, config.path(key)).string("content") : config.string(key);
+}
+
+std::string read_chat_template(const Node& config) {
+  const SortedJson* value = config.find("chat_template");
+  if (value == nullptr || value->is_string()) return config.string_or("chat_template", "");
+  std::string chosen;  // a list of named templates; the default one, or else the first
+  const SortedJson& list = config.array("chat_template");
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Node named(list[i], fmt::format("{}[{}]", config.path("chat_template"), i));
+    if (chosen.empty() || named.string("name") == "default") chosen = named.string("template");
+  }
+  return chosen;
+}
+}  // namespace
+
+TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& origin) {
+  const SortedJson json = parse_sorted(text, origin);
+  const Node root(json, origin + ": tokenizer");
+  TokenizerModel model;
+  model.origin = origin;
+  // The steps come first: they say what kind of tokenizer this is, and are cheaper than the vocabulary.
+  read_normalizer(root, model);
+  read_pre_tokenizer(root, model);
+  read_model(root, model);
+  read_post_processor(root, model);
+  return model;
+}
+
+void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const std::string& origin) {
+  const SortedJson json = parse_sorted(text, origin);
+  const Node config(json, origin + ": tokenizer_config");
+  const auto id_of = [&](const std::string& token) -> std::optional<int32_t> {
+    if (token.empty()) return std::nullopt;
+    const auto found = std::find(model.tokens.begin(), model.tokens.end(), token);
+    if (found == model.tokens.end()) return std::nullopt;
+    return static_cast<int32_t>(found - model.tokens.begin());
+  };
+  if (config.find("bos_token") != nullptr) {
+    model.bos_token = read_special_token(config, "bos_token");
+    model.bos_id = id_of(model.bos_token);
+  }
+  if (config.find("eos_token") != nullptr) {
+    model.eos_token = read_special_token(config, "eos_token");
+    model.eos_id = id_of(model.eos_token);
+  }
+  const std::string chat_template = read_chat_template(config);
+  if (!chat_template.empty()) model.chat_template = chat_template;
+
+  const bool no_template = model.prefix_ids.empty() && model.suffix_ids.empty();
+  if (!config.boolean("add_bos_token", true) && model.adds_bos()) model.prefix_ids.erase(model.prefix_ids.begin());
+  if (!config.boolean("add_eos_token", true) && model.adds_eos()) model.suffix_ids.pop_back();
+  if (no_template && config.boolean("add_bos_token", false) && model.bos_id) model.prefix_ids = {*model.bos_id};
+  if (no_template && config.boolean("add_eos_token", false) && model.eos_id) model.suffix_ids = {*model.eos_id};
+}
+
+TokenizerModel load_tokenizer_model(const std::filesystem::path& folder) {
+  const std::filesystem::path main = folder / "tokenizer.json";
+  if (!std::filesystem::exists(main)) {
+    if (std::filesystem::exists(folder / "tokenizer.model"))
+      unsupported(folder.string(), "tokenizer.model (SentencePiece) and no tokenizer.json");
+    fail(ErrorKind::kIo, "tokenizer: {} does not exist; expected the folder of a Hugging Face model", main.string());
+  }
+  TokenizerModel model = parse_tokenizer_json(read_file(main), main.string());
+  const std::filesystem::path config = folder / "tokenizer_config.json";
+  if (std::filesystem::exists(config)) merge_tokenizer_config(model, read_file(config), config.string());
+  const std::filesystem::path chat = folder / "chat_template.jinja";
+  if (std::filesystem::exists(chat)) model.chat_template = read_file(chat);
+  return model;
+}
+
+}  // namespace vernier
