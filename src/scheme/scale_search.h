@@ -1,0 +1,46 @@
+#pragma once
+
+// The search for the scale (and minimum) of a few weights that share one: the smallest importance-weighted squared
+// error.
+//
+//   const AffineFit fit = search_affine(x, w, 32, 15);      // x ~ fit.scale * q - fit.min, q in 0 .. 15
+//
+// For a candidate scale the codes follow by rounding; given codes, scale and minimum follow by weighted least squares.
+// Candidates differ in how many steps span the data, which moves the clipping and the alignment of the grid.
+// All sums are kept in eight lanes of fixed order: the loops vectorise and the result is the same on every machine.
+// n is a multiple of 8 throughout; weights are > 0; |x| <= kLargestWeight (so that squares stay finite).
+
+#include <cstdint>
+
+namespace vernier {
+
+/// Any larger weight saturates in every block format (fp16 scale 65504, times at most 128 * 32).
+inline constexpr float kLargestWeight = 1e9f;
+
+/// Weighted sums over one group of a block, for least squares; q are codes.
+struct CodeSums {
+  float q = 0, qq = 0, qx = 0;
+};
+struct DataSums {
+  float w = 0, x = 0, xx = 0;
+};
+DataSums data_sums(const float* x, const float* w, int n);
+
+struct AffineFit {
+  float scale = 0, min = 0;  ///< both >= 0
+};
+/// x ~ scale * q - min with q in 0 .. levels.
+AffineFit search_affine(const float* x, const float* w, int n, int levels);
+/// sum w (scale * q - min - x)^2 with the best codes for this scale and minimum.
+float affine_error(const float* x, const float* w, int n, int levels, float scale, float min);
+/// The same codes' sums.
+CodeSums affine_sums(const float* x, const float* w, int n, int levels, float scale, float min);
+void affine_codes(const float* x, int n, int levels, float scale, float min, uint8_t* codes);
+
+/// x ~ scale * q with q in lowest .. highest; the scale may be negative when the range is lopsided.
+float search_scale(const float* x, const float* w, int n, int lowest, int highest);
+float scaled_error(const float* x, const float* w, int n, int lowest, int highest, float scale);
+CodeSums scaled_sums(const float* x, const float* w, int n, int lowest, int highest, float scale);
+void scaled_codes(const float* x, int n, int lowest, int highest, float scale, int8_t* codes);
+
+}  // namespace vernier

@@ -1,0 +1,46 @@
+#pragma once
+
+// Super-blocks of llama.cpp's K-quants before packing: 256 weights in sub-blocks, whose scales (and minima) are
+// themselves small integers times one fp16 number. Fitting rounds d and dmin to fp16 first and chooses everything else
+// for those.
+//
+//   AffineSuperBlock fitted = fit_affine({.sub_blocks = 8, .levels = 15, .top_scale = 63}, x, w);
+//   // x ~ (d * scale[j]) * code - (dmin * min[j])
+
+#include <array>
+#include <cstdint>
+
+namespace vernier {
+
+inline constexpr int kSuperBlock = 256;
+inline constexpr int kMaxSubBlocks = 16;
+
+struct AffineShape {
+  int sub_blocks;  ///< 8 or 16
+  int levels;      ///< codes 0 .. levels
+  int top_scale;   ///< scales and minima 0 .. top_scale
+};
+
+struct AffineSuperBlock {
+  float d = 0, dmin = 0;  ///< exactly representable in fp16
+  std::array<uint8_t, kMaxSubBlocks> scale{}, min{};
+  std::array<uint8_t, kSuperBlock> code{};
+};
+
+struct ScaledShape {
+  int sub_blocks;
+  int lowest, highest;              ///< of codes
+  int lowest_scale, highest_scale;  ///< of sub-block scales
+};
+
+struct ScaledSuperBlock {
+  float d = 0;
+  std::array<int8_t, kMaxSubBlocks> scale{};
+  std::array<int8_t, kSuperBlock> code{};
+};
+
+/// @shape x, w [256], prepared by prepare_block
+AffineSuperBlock fit_affine(const AffineShape& shape, const float* x, const float* w);
+ScaledSuperBlock fit_scaled(const ScaledShape& shape, const float* x, const float* w);
+
+}  // namespace vernier

@@ -1,0 +1,174 @@
+"""Writes tests/fixtures/scheme: what ggml decodes from given blocks, and the errors its encoders make on real rows.
+
+  python3 tools/make_scheme_fixtures.py --ggml .../libggml-base.so --model .../dense-26m --text .../calib.txt
+
+libggml-base.so comes with the npm package @node-llama-cpp/linux-x64. Needs numpy, torch and transformers.
+"""
+import argparse
+import ctypes
+import json
+import pathlib
+
+import numpy as np
+import torch
+import transformers
+
+# scheme: (ggml's function suffix, weights and bytes of a block, offsets of its fp16 numbers)
+BLOCKS = {
+    "gguf:q8_0": ("q8_0", 32, 34, [0]),
+    "gguf:q6_k": ("q6_K", 256, 210, [208]),
+    "gguf:q5_k": ("q5_K", 256, 176, [0, 2]),
+    "gguf:q4_k": ("q4_K", 256, 144, [0, 2]),
+    "gguf:q4_0": ("q4_0", 32, 18, [0]),
+}
+SOURCES = [("model.layers.0.self_attn.q_proj", 100, 6), ("model.layers.3.self_attn.v_proj", 30, 6),
+           ("model.layers.5.mlp.down_proj", 200, 3), ("model.layers.2.mlp.up_proj", 700, 4)]
+
+
+class Bin:
+    """One binary file of little-endian arrays; put() returns where an array begins."""
+
+    def __init__(self):
+        self.data = bytearray()
+
+    def put(self, array):
+        at = len(self.data)
+        self.data += np.ascontiguousarray(array).tobytes()
+        self.data += bytes(-len(self.data) % 4)
+        return at
+
+
+def bf16_bits(x):
+    bits = x.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def bf16_values(bits):
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def pointer(array):
+    return None if array is None else array.ctypes.data_as(ctypes.c_void_p)
+
+
+class Ggml:
+    def __init__(self, path):
+        self.lib = ctypes.CDLL(path)
+
+    def quantize(self, scheme, weight, importance):
+        name, elements, size, _ = BLOCKS[scheme]
+        call = getattr(self.lib, f"quantize_{name}")
+        call.restype = ctypes.c_size_t
+        call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+        out = np.zeros(weight.size // elements * size, np.uint8)
+        written = call(pointer(weight), pointer(out), *weight.shape, pointer(importance))
+        assert written == out.size
+        return out
+
+    def dequantize(self, scheme, stored):
+        name, elements, size, _ = BLOCKS[scheme]
+        call = getattr(self.lib, f"dequantize_row_{name}")
+        call.restype = None
+        call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+        out = np.zeros(stored.size // size * elements, np.float32)
+        call(pointer(stored), pointer(out), out.size)
+        return out
+
+    def widen(self, name, halves):
+        call = getattr(self.lib, name)
+        call.restype = None
+        call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+        out = np.zeros(halves.size, np.float32)
+        call(pointer(halves), pointer(out), halves.size)
+        return out
+
+
+def collect_importance(model, tokenizer, text):
+    """Mean square of every linear layer's input channels over 16 windows of 256 tokens."""
+    sums = {}
+
+    def hook(name):
+        return lambda module, args: sums.update({name: (args[0].float() ** 2).mean((0, 1)).numpy()})
+
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_pre_hook(hook(name))
+    ids = torch.tensor(tokenizer(text[:60000])["input_ids"][:16 * 256]).view(16, 256)
+    with torch.no_grad():
+        model(ids)
+    return sums
+
+
+def make_sources(args, rng):
+    model = transformers.AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(args.model)
+    importance = collect_importance(model, tokenizer, pathlib.Path(args.text).read_text())
+    weights = dict(model.named_parameters())
+    for name, first, rows in SOURCES:
+        weight = weights[name + ".weight"].detach().numpy()[first:first + rows]
+        yield name, np.ascontiguousarray(weight, np.float32), importance[name].astype(np.float32)
+    yield "gauss", rng.normal(0, 0.03, (4, 512)).astype(np.float32), np.ones(512, np.float32)
+    heavy = rng.standard_t(3, (4, 512)) * 0.02 * (1 + np.arange(512) / 128)
+    yield "heavy tails", heavy.astype(np.float32), np.exp(rng.normal(0, 1.5, 512)).astype(np.float32)
+    shifted = np.abs(rng.normal(0.02, 0.01, (2, 512)))
+    yield "one sign", shifted.astype(np.float32), np.exp(rng.normal(0, 1, 512)).astype(np.float32)
+
+
+def decode_blocks(ggml, scheme, rng):
+    """Zeros, all ones but finite scales, real-looking blocks, random bytes with any finite fp16 (denormals, negatives)."""
+    _, elements, size, halves = BLOCKS[scheme]
+    count = 24 if elements == 32 else 6
+    random = rng.integers(0, 256, (count, size), dtype=np.uint8)
+    full = np.full((1, size), 255, np.uint8)
+    blocks = np.concatenate([np.zeros((1, size), np.uint8), full, random])
+    for row, block in enumerate(blocks[1:]):
+        for at in halves:
+            half = rng.integers(0, 0x7C00) | (rng.integers(0, 2) << 15)
+            half = 0x8001 if row == 1 else half  # the smallest denormal, negative
+            block[at:at + 2] = np.frombuffer(np.uint16(half).tobytes(), np.uint8)
+    weight = rng.normal(0, 0.02, (1, elements * 2)).astype(np.float32)
+    return np.concatenate([blocks.reshape(-1), ggml.quantize(scheme, weight, None)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("ggml", "model", "text"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--out", default=str(pathlib.Path(__file__).parents[1] / "tests/fixtures/scheme"))
+    args = parser.parse_args()
+    rng = np.random.default_rng(20240917)
+    ggml, data = Ggml(args.ggml), Bin()
+    index = {"decode": [], "sources": [], "encode": []}
+
+    for scheme, name in (("f16", "ggml_fp16_to_fp32_row"), ("bf16", "ggml_bf16_to_fp32_row")):
+        halves = np.concatenate([rng.integers(0, 1 << 16, 400), [0, 1, 0x8000, 0x3FF, 0x400, 0x7BFF, 0x7C00, 0xFC00]])
+        halves = halves.astype(np.uint16)
+        halves = halves[np.isfinite(ggml.widen(name, halves)) | ((halves & 0x3FF) == 0)]
+        halves = halves[~np.isnan(ggml.widen(name, halves))]
+        index["decode"].append({"scheme": scheme, "values": int(halves.size), "stored": data.put(halves),
+                                "decoded": data.put(ggml.widen(name, halves))})
+    for scheme in BLOCKS:
+        stored = decode_blocks(ggml, scheme, rng)
+        decoded = ggml.dequantize(scheme, stored)
+        index["decode"].append({"scheme": scheme, "values": int(decoded.size), "stored": data.put(stored),
+                                "decoded": data.put(decoded)})
+    for name, weight, importance in make_sources(args, rng):
+        bits = bf16_bits(weight)
+        weight = bf16_values(bits)
+        index["sources"].append({"name": name, "rows": weight.shape[0], "cols": weight.shape[1],
+                                 "weight_bf16": data.put(bits), "importance": data.put(importance)})
+        for scheme in BLOCKS:
+            errors = []
+            for metric, given in ((importance, importance), (np.ones_like(importance), None)):
+                decoded = ggml.dequantize(scheme, ggml.quantize(scheme, weight, given)).reshape(weight.shape)
+                errors.append(float((metric * (decoded.astype(np.float64) - weight) ** 2).sum()))
+            index["encode"].append({"source": name, "scheme": scheme, "weighted_error": errors[0],
+                                    "plain_error": errors[1]})
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "ggml.json").write_text(json.dumps(index, indent=1) + "\n")
+    (out / "ggml.bin").write_bytes(data.data)
+
+
+if __name__ == "__main__":
+    main()
