@@ -1,0 +1,127 @@
+#include <cmath>
+#include <set>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "plan/choice_class.h"
+#include "vernier/plan.h"
+
+namespace vernier {
+namespace {
+
+constexpr int64_t kMaxCount = int64_t{1} << 53;  // what a JSON number holds exactly in every reader
+constexpr size_t kMaxTextBytes = 4096;
+constexpr size_t kMaxEntries = 1'000'000;
+
+/// Names and sentences end in recipes and on terminals: no control characters, no endless text.
+std::string plain_text(const Json& object, const char* key, const std::string& origin) {
+  std::string text = json_string(object, key, origin);
+  if (text.size() > kMaxTextBytes) fail(ErrorKind::kBadFile, "{}: key \"{}\": text of {} bytes", origin, key, text.size());
+  for (const unsigned char c : text)
+    if (c < 0x20 || c == 0x7f) fail(ErrorKind::kBadFile, "{}: key \"{}\": control character {}", origin, key, static_cast<int>(c));
+  return text;
+}
+
+std::string nonempty_text(const Json& object, const char* key, const std::string& origin) {
+  std::string text = plain_text(object, key, origin);
+  if (text.empty()) fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a name, got nothing", origin, key);
+  return text;
+}
+
+double non_negative(const Json& object, const char* key, const std::string& origin) {
+  const double value = json_number(object, key, origin);
+  if (!(value >= 0) || !std::isfinite(value))
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a finite number >= 0, got {}", origin, key, value);
+  return value;
+}
+
+uint64_t byte_count(const Json& object, const char* key, const std::string& origin) {
+  return static_cast<uint64_t>(json_int(object, key, origin, 0, kMaxCount));
+}
+
+const Json& member(const Json& object, const char* key, const std::string& origin) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
+  return *value;
+}
+
+PlanEntry entry_from_json(const Json& json, const std::string& origin) {
+  PlanEntry entry;
+  entry.tensor = nonempty_text(json, "tensor", origin);
+  const std::string where = origin + " (" + entry.tensor + ")";
+  entry.role = plain_text(json, "role", where);
+  entry.layer = json_int(json, "layer", where, -1, kMaxCount);
+  entry.rows = json_int(json, "rows", where, 0, kMaxCount);
+  entry.cols = json_int(json, "cols", where, 0, kMaxCount);
+  entry.scheme = nonempty_text(json, "scheme", where);
+  entry.bytes = byte_count(json, "bytes", where);
+  entry.damage = non_negative(json, "kl_nats", where);
+  entry.reason = plain_text(json, "reason", where);
+  return entry;
+}
+
+}  // namespace
+
+Json plan_to_json(const Plan& plan) {
+  Json tensors = Json::array();
+  for (const PlanEntry& entry : plan.entries)
+    tensors.push_back({{"tensor", entry.tensor},
+                       {"role", entry.role},
+                       {"layer", entry.layer},
+                       {"rows", entry.rows},
+                       {"cols", entry.cols},
+                       {"scheme", entry.scheme},
+                       {"bytes", entry.bytes},
+                       {"kl_nats", entry.damage},
+                       {"reason", entry.reason}});
+  return {{"kind", "plan"},
+          {"schema_version", plan.schema_version},
+          {"target", plan.target},
+          {"label", plan.label},
+          {"budget", {{"text", plan.budget_text}, {"bytes", plan.budget_bytes}}},
+          {"tensor_bytes", plan.tensor_bytes},
+          {"price_nats_per_byte", plan.price_per_byte},
+          {"predicted_kl_nats", plan.predicted_kl_nats},
+          {"lower_bound_kl_nats", plan.lower_bound_kl_nats},
+          {"tensors", std::move(tensors)},
+          {"provenance", plan.provenance}};
+}
+
+Plan plan_from_json(const Json& json, const std::string& origin) {
+  if (!json.is_object()) fail(ErrorKind::kBadFile, "{}: expected an object, got {}", origin, json.type_name());
+  if (const std::string kind = json_string(json, "kind", origin); kind != "plan")
+    fail(ErrorKind::kBadFile, "{}: expected kind \"plan\", got \"{}\"; is this another stage's file?", origin, kind.substr(0, 40));
+  Plan plan;
+  plan.schema_version = static_cast<int>(json_int(json, "schema_version", origin, 1, 1000));
+  if (plan.schema_version != 1)
+    fail(ErrorKind::kBadFile, "{}: schema_version {} is newer than this program's 1; make the plan again", origin, plan.schema_version);
+  plan.target = nonempty_text(json, "target", origin);
+  plan.label = plain_text(json, "label", origin);
+  const Json& budget = member(json, "budget", origin);
+  plan.budget_text = plain_text(budget, "text", origin + ": budget");
+  plan.budget_bytes = byte_count(budget, "bytes", origin + ": budget");
+  plan.tensor_bytes = byte_count(json, "tensor_bytes", origin);
+  plan.price_per_byte = non_negative(json, "price_nats_per_byte", origin);
+  plan.predicted_kl_nats = non_negative(json, "predicted_kl_nats", origin);
+  plan.lower_bound_kl_nats = non_negative(json, "lower_bound_kl_nats", origin);
+
+  const Json& tensors = member(json, "tensors", origin);
+  if (!tensors.is_array() || tensors.size() > kMaxEntries)
+    fail(ErrorKind::kBadFile, "{}: key \"tensors\": expected an array of at most {} entries", origin, kMaxEntries);
+  std::set<std::string> names;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    plan.entries.push_back(entry_from_json(tensors[i], fmt::format("{}: tensors[{}]", origin, i)));
+    const PlanEntry& entry = plan.entries.back();
+    if (!names.insert(entry.tensor).second) fail(ErrorKind::kBadFile, "{}: tensor {} is listed twice", origin, entry.tensor);
+    sum = internal::saturating_add(sum, entry.bytes);
+  }
+  if (sum != plan.tensor_bytes)
+    fail(ErrorKind::kBadFile, "{}: tensors add up to {} bytes, tensor_bytes says {}", origin, sum, plan.tensor_bytes);
+  plan.provenance = member(json, "provenance", origin);
+  if (!plan.provenance.is_object())
+    fail(ErrorKind::kBadFile, "{}: key \"provenance\": expected an object, got {}", origin, plan.provenance.type_name());
+  return plan;
+}
+
+}  // namespace vernier

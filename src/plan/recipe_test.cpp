@@ -1,0 +1,84 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/golden.h"
+#include "support/sample_plan.h"
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+TEST(Recipe, TextIsTheReviewedOne) { expect_golden("plan/recipe.txt", recipe_text(sample_plan())); }
+
+TEST(Recipe, ReadsBackWhatWasWritten) {
+  const Plan plan = sample_plan();
+  const Recipe recipe = parse_recipe(recipe_text(plan), "recipe.txt");
+  ASSERT_EQ(recipe.rules().size(), plan.entries.size());
+  for (size_t i = 0; i < plan.entries.size(); ++i) {
+    EXPECT_EQ(recipe.find(plan.entries[i].tensor), i);
+    EXPECT_EQ(recipe.rules()[i].scheme, plan.entries[i].scheme);
+    EXPECT_EQ(recipe.rules()[i].reason, plan.entries[i].reason);
+  }
+  EXPECT_EQ(recipe.find("blk.0.attn_q.weight.more"), std::nullopt) << "patterns are anchored";
+  EXPECT_EQ(recipe.find("blk_0_attn_q_weight"), std::nullopt) << "dots are escaped";
+}
+
+TEST(Recipe, AnyNameSurvives) {
+  Plan plan;
+  for (const char* name : {"a b = c # d", "(x|y)*+?{2}[^]$", "back\\slash/", "größe", "-dash,:;<>!@&~`'\"", "#", "="})
+    plan.entries.push_back({.tensor = name, .scheme = "int4:g128:sym", .reason = "line one\nline = two"});
+  const Recipe recipe = parse_recipe(recipe_text(plan), "recipe.txt");
+  ASSERT_EQ(recipe.rules().size(), plan.entries.size());
+  for (size_t i = 0; i < plan.entries.size(); ++i) {
+    EXPECT_EQ(recipe.find(plan.entries[i].tensor), i) << plan.entries[i].tensor;
+    EXPECT_EQ(recipe.rules()[i].scheme, "int4:g128:sym");
+    EXPECT_EQ(recipe.rules()[i].reason, "line one line = two");
+  }
+}
+
+TEST(Recipe, FirstMatchWinsAndPatternsAreSearched) {
+  const Recipe recipe = parse_recipe(
+      "# a comment\r\n\n"
+      "  ffn_down   =  gguf:q6_k   # keeps the sums\n"
+      "^blk\\.(?=0)\\d = f16 # look-ahead\n"
+      "#no blank needed at the start\n"
+      ". = gguf:q4_k",
+      "mine.txt");
+  ASSERT_EQ(recipe.rules().size(), 3u);
+  EXPECT_EQ(recipe.find("blk.0.ffn_down.weight"), 0u);
+  EXPECT_EQ(recipe.find("blk.0.attn_q.weight"), 1u);
+  EXPECT_EQ(recipe.find("blk.1.attn_q.weight"), 2u);
+  EXPECT_EQ(recipe.rules()[0].reason, "keeps the sums");
+  EXPECT_EQ(recipe.rules()[0].line, 3);
+  EXPECT_EQ(recipe.rules()[2].line, 6);
+  EXPECT_EQ(parse_recipe("", "empty").find("x"), std::nullopt);
+}
+
+TEST(Recipe, ErrorsNameTheLine) {
+  for (const std::string& line :
+       {std::string("no equals sign"), std::string("= f16"), std::string("a ="), std::string("a = # reason only"), std::string("(a = f16"),
+        std::string("a = f16 because"), std::string("a\x01 = f16"), std::string(2000, 'a') + " = f16", std::string(9000, '#'),
+        "((a{1000}){1000}){1000} = f16" + std::string(), std::string(500, '(') + std::string(500, ')') + " = f16"}) {
+    try {
+      parse_recipe("ok = f16\n" + line + "\n", "mine.txt");
+      ADD_FAILURE() << "accepted " << line.substr(0, 60);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+      EXPECT_THAT(e.what(), testing::HasSubstr("mine.txt:2"));
+    }
+  }
+}
+
+TEST(Recipe, EndlessBacktrackingIsAnErrorNotAHang) {
+  const Recipe recipe = parse_recipe("\n(a+)+(b+)+$c = f16\n((a|aa)+)+$ = f16", "mine.txt");
+  try {
+    recipe.find(std::string(200, 'a') + "!");
+    ADD_FAILURE() << "matched";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+    EXPECT_THAT(e.what(), testing::HasSubstr("mine.txt:3"));
+  }
+}
+
+}  // namespace
+}  // namespace vernier
