@@ -1,0 +1,269 @@
+// Writes sample/report.json: invented but plausible numbers of an 8-layer model, the same bytes each time. For `npm run dev` and the tests.
+
+import { writeFileSync } from "node:fs";
+
+const LAYERS = 8;
+const HEADS = 8;
+const KV_HEADS = 4;
+const HIDDEN = 512;
+const FFN = 1408;
+const VOCABULARY = 8192;
+const HEAD_SIZE = HIDDEN / HEADS;
+
+let state = 20240607;
+/** mulberry32: uniform in [0, 1). */
+function uniform() {
+  state = (state + 0x6d2b79f5) | 0;
+  let t = Math.imul(state ^ (state >>> 15), 1 | state);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+}
+const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+const logNormal = (median, sigma) => median * Math.exp(sigma * normal());
+const round = (value, digits = 6) => Number(value.toPrecision(digits));
+const hash = () => Array.from({ length: 16 }, () => Math.floor(uniform() * 16).toString(16)).join("");
+
+const SHAPES = {
+  attn_q: [HIDDEN, HIDDEN],
+  attn_k: [KV_HEADS * HEAD_SIZE, HIDDEN],
+  attn_v: [KV_HEADS * HEAD_SIZE, HIDDEN],
+  attn_output: [HIDDEN, HIDDEN],
+  ffn_gate: [FFN, HIDDEN],
+  ffn_up: [FFN, HIDDEN],
+  ffn_down: [HIDDEN, FFN],
+};
+const ROLE_DAMAGE = { attn_q: 1.1e-4, attn_k: 1.4e-4, attn_v: 6e-4, attn_output: 5e-4, ffn_gate: 4e-4, ffn_up: 6e-4, ffn_down: 1.1e-3 };
+// Name, bits per weight, damage relative to the diagnosed int4:g128:sym.
+const SCHEMES = [
+  ["gguf:q3_k", 3.4375, 2.4],
+  ["gguf:q4_k", 4.5, 0.58],
+  ["gguf:q5_k", 5.5, 0.15],
+  ["gguf:q6_k", 6.5625, 0.043],
+];
+
+// The first and the last layer suffer more, as in most models.
+const layerFactor = (layer) => (layer === 0 ? 1.9 : layer === LAYERS - 1 ? 2.4 : 0.7 + 0.09 * layer);
+
+function component(name, kind, layer, index, tensor, kl, parameters) {
+  const stderr = kl * (0.018 + 0.02 * uniform());
+  return {
+    name,
+    kind,
+    layer,
+    index,
+    tensor,
+    kl_nats: round(kl),
+    kl_nats_stderr: round(stderr, 3),
+    delta_nll_nats: round(kl * (0.4 + 0.5 * normal())),
+    delta_nll_nats_stderr: round(Math.sqrt(kl) * 0.004, 3),
+    same_top_share: round(1 - 0.42 * Math.sqrt(kl), 5),
+    parameters,
+  };
+}
+
+const components = [];
+const weightFacts = [];
+for (let layer = 0; layer < LAYERS; layer++) {
+  const factor = layerFactor(layer);
+  const damage = {};
+  for (const [role, [rows, cols]] of Object.entries(SHAPES)) {
+    damage[role] = logNormal(ROLE_DAMAGE[role] * factor, 0.75);
+    components.push(component(`L${layer}.${role}`, "tensor", layer, -1, role, damage[role], rows * cols));
+    const tails = logNormal(1, 0.35);
+    weightFacts.push({
+      tensor: `L${layer}.${role}`,
+      layer,
+      role,
+      absmax_over_sigma: round(4.6 + 2.1 * tails * damage[role] ** 0.12, 4),
+      excess_kurtosis: round(30 * tails * damage[role] ** 0.6, 4),
+      sqnr_db: round(21.2 - 1.1 * Math.log10(damage[role] / 3e-4) - 0.9 * Math.abs(normal()), 4),
+      kl_nats: round(damage[role]),
+    });
+  }
+  const attention = damage.attn_q + damage.attn_output;
+  for (let head = 0; head < HEADS; head++)
+    components.push(component(`L${layer}.head${head}`, "head", layer, head, null, logNormal(attention / HEADS / 1.6, 1.05), 2 * HEAD_SIZE * HIDDEN));
+  for (let head = 0; head < KV_HEADS; head++)
+    components.push(component(`L${layer}.kv${head}`, "kv_head", layer, head, null, logNormal((damage.attn_k + damage.attn_v) / KV_HEADS / 1.2, 0.6), 2 * HEAD_SIZE * HIDDEN));
+  const ffn = damage.ffn_gate + damage.ffn_up + damage.ffn_down;
+  components.push(component(`L${layer}.ffn`, "ffn", layer, 0, null, 0.99 * ffn, 3 * FFN * HIDDEN));
+  const whole = Object.values(damage).reduce((a, b) => a + b);
+  components.push(component(`L${layer}`, "layer", layer, 0, null, 1.01 * whole, Object.values(SHAPES).reduce((sum, [r, c]) => sum + r * c, 0)));
+}
+components.push(component("embed", "embed", -1, 0, null, 9.1e-4, VOCABULARY * HIDDEN));
+components.push(component("lm_head", "lm_head", -1, 0, null, 3.4e-3, VOCABULARY * HIDDEN));
+
+const of = (kind) => components.filter((c) => c.kind === kind);
+const bias = ["layer", "head", "kv_head", "ffn", "tensor"].map((kind) => {
+  const values = of(kind).map((c) => c.kl_nats);
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1));
+  const [min, max] = [Math.min(...values), Math.max(...values)];
+  return {
+    kind,
+    count: values.length,
+    min,
+    max,
+    range: round(max - min),
+    mean: round(mean),
+    standard_deviation: round(deviation),
+    coefficient_of_variation: round(deviation / mean, 4),
+  };
+});
+
+function spearman(a, b) {
+  const ranks = (values) => values.map((v) => values.filter((w) => w < v).length);
+  const [ra, rb] = [ranks(a), ranks(b)];
+  const n = a.length;
+  return round(1 - (6 * ra.reduce((sum, r, i) => sum + (r - rb[i]) ** 2, 0)) / (n * (n * n - 1)), 4);
+}
+const damageOf = weightFacts.map((f) => f.kl_nats);
+const correlation = ["absmax_over_sigma", "excess_kurtosis", "sqnr_db"].map((fact) => ({
+  fact,
+  spearman: spearman(weightFacts.map((f) => f[fact]), damageOf),
+  count: weightFacts.length,
+}));
+correlation.push({ fact: "diagonal_fisher", spearman: 0.9946, count: weightFacts.length });
+
+// A greedy plan: from q3_k upwards, the best damage per byte first.
+const entries = weightFacts.map(({ tensor, layer, role, kl_nats }) => {
+  const [rows, cols] = SHAPES[role];
+  return { tensor, layer, role, rows, cols, level: 0, damage: kl_nats };
+});
+entries.push({ tensor: "embed", layer: -1, role: "embed", rows: VOCABULARY, cols: HIDDEN, level: 0, damage: 9.1e-4 });
+entries.push({ tensor: "lm_head", layer: -1, role: "lm_head", rows: VOCABULARY, cols: HIDDEN, level: 1, damage: 3.4e-3 });
+const sizeAt = (e, level) => (e.rows * e.cols * SCHEMES[level][1]) / 8;
+const METADATA = 183_296;
+const fileBytes = () => METADATA + entries.reduce((sum, e) => sum + sizeAt(e, e.level), 0);
+const parameters = entries.reduce((sum, e) => sum + e.rows * e.cols, 0);
+const budget = 18_904_448;
+for (;;) {
+  const steps = entries
+    .filter((e) => e.level + 1 < SCHEMES.length && fileBytes() + sizeAt(e, e.level + 1) - sizeAt(e, e.level) <= budget)
+    .map((e) => ({ e, gain: (e.damage * (SCHEMES[e.level][2] - SCHEMES[e.level + 1][2])) / (sizeAt(e, e.level + 1) - sizeAt(e, e.level)) }))
+    .sort((a, b) => b.gain - a.gain);
+  if (steps.length === 0) break;
+  steps[0].e.level += 1;
+}
+const sortedDamage = entries.map((e) => e.damage).sort((a, b) => b - a);
+const planEntries = entries.map((e) => ({
+  tensor: e.tensor,
+  layer: e.layer,
+  role: e.role,
+  rows: e.rows,
+  cols: e.cols,
+  scheme: SCHEMES[e.level][0],
+  bytes: sizeAt(e, e.level),
+  bits_per_weight: SCHEMES[e.level][1],
+  predicted_kl_nats: round(e.damage * SCHEMES[e.level][2]),
+  reason:
+    e.tensor === "embed"
+      ? "read as a table: rows are looked up, damage per byte is low"
+      : e.level === 3
+        ? `damage rank ${sortedDamage.indexOf(e.damage) + 1} of ${entries.length}: worth the most bits`
+        : e.level === 0
+          ? `damage rank ${sortedDamage.indexOf(e.damage) + 1} of ${entries.length}: bits are better spent elsewhere`
+          : `damage rank ${sortedDamage.indexOf(e.damage) + 1} of ${entries.length}: best gain per byte at the cut`,
+}));
+const predicted = planEntries.reduce((sum, e) => sum + e.predicted_kl_nats, 0);
+
+function row(label, kind, bitsPerWeight, kl, exactBytes = null) {
+  const bytes = exactBytes ?? Math.round(METADATA + (parameters * bitsPerWeight) / 8);
+  return {
+    label,
+    kind,
+    bytes,
+    bits_per_weight: round((8 * (bytes - METADATA)) / parameters, 5),
+    perplexity: round(23.418 * Math.exp(0.93 * kl), 6),
+    perplexity_stderr: 0.231,
+    kl_nats: kl,
+    kl_nats_stderr: kl === 0 ? 0 : round(kl * 0.011 + 2e-5, 2),
+    same_top_share: kl === 0 ? 1 : round(1 - 0.41 * Math.sqrt(kl), 5),
+    same_top_share_stderr: kl === 0 ? 0 : round(0.0009 * (1 + 10 * kl), 2),
+    budget_fits: bytes <= budget,
+  };
+}
+const sumIsolated = entries.reduce((sum, e) => sum + e.damage, 0);
+const uniformRow = (label, bitsPerWeight, damage) => row(label, "uniform", bitsPerWeight, round(damage * sumIsolated, 4));
+const planKl = round(predicted * 1.03, 4);
+const rows = [
+  row("bf16", "reference", 16, 0),
+  uniformRow("int8:channel", 8.03, 0.014),
+  uniformRow("gguf:q6_k", 6.5625, 0.043),
+  uniformRow("gguf:q5_k", 5.5, 0.15),
+  uniformRow("gguf:q4_k", 4.5, 0.58),
+  uniformRow("int4:g128:sym", 4.125, 1.005),
+  uniformRow("nvfp4", 4.5, 0.76),
+  uniformRow("gguf:q3_k", 3.4375, 2.4),
+  uniformRow("int3:g64:asym", 3.375, 3.7),
+  row("plan", "plan", 0, planKl, fileBytes()),
+];
+
+const GROUPS = [
+  ["en", 1.0, 0.92, 61], ["de", 1.18, 1.05, 63], ["fr", 1.12, 1.02, 64], ["es", 1.1, 0.99, 62], ["ru", 1.52, 0.81, 58], ["zh", 1.74, 1.34, 55],
+  ["ar", 1.83, 0.96, 57], ["hi", 2.12, 0.69, 54], ["sw", 2.45, 1.42, 60], ["th", 2.91, 0.73, 52], ["tech", 0.88, 0.85, 118], ["code", 0.62, 0.61, 140],
+];
+const groupRows = [];
+for (const [plan, kl, spread] of [["plan", planKl, 1], ["gguf:q4_k", 0.58 * sumIsolated, 1.25]])
+  for (const [group, factor, bitsPerByte, tokens] of GROUPS) {
+    const documents = 100;
+    const groupKl = 0.72 * kl * factor ** spread;
+    const total = documents * tokens;
+    const perDocument = groupKl * tokens * (0.9 + 0.12 * normal());
+    const textBytes = Math.round(total * (group === "th" || group === "hi" ? 6.1 : 3.9));
+    groupRows.push({
+      plan,
+      group,
+      documents,
+      tokens: total,
+      bytes: textBytes,
+      reference_nll_bits_per_byte: bitsPerByte,
+      nll_bits_per_byte: round(bitsPerByte + (documents * perDocument) / textBytes / Math.LN2, 5),
+      delta_nll_nats_per_document: round(perDocument, 4),
+      delta_nll_nats_per_document_stderr: round(0.09 * perDocument + 0.03, 3),
+      kl_nats: round(groupKl, 4),
+      kl_nats_stderr: round(groupKl * 0.05, 3),
+      same_top_share: round(1 - 0.41 * Math.sqrt(groupKl), 4),
+    });
+  }
+
+const report = {
+  schema_version: 1,
+  title: "dense-26m for llama.cpp in 18.0 MiB",
+  provenance: {
+    tool_version: "0.1.0",
+    libtorch: "1.13.1",
+    model: { name: "dense-26m", hash: hash(), family: "llama", parameters: parameters + 8704, layers: LAYERS, heads: HEADS, kv_heads: KV_HEADS, hidden: HIDDEN, vocabulary: VOCABULARY },
+    calibration: { name: "builtin:calibration", tokens: 65536, windows: 128, hash: hash() },
+    evaluation: { name: "builtin:evaluation", tokens: 16320, windows: 64, context: 512, hash: hash() },
+    shared_token_runs: 0,
+    options: { budget: "18.03MiB", target: "llama.cpp", scheme: "int4:g128:sym", score: "second-half", context: 512, windows: 64, threads: 2 },
+    seed: 20240607,
+    artefacts: { "calibration.safetensors": hash(), "diagnosis.json": hash(), "plan.json": hash(), "model.gguf": hash(), "evaluation.json": hash() },
+  },
+  results: { rows, budget_bytes: budget },
+  groups: { rows: groupRows },
+  diagnosis: {
+    scheme: "int4:g128:sym",
+    tokens: 16320,
+    windows: 64,
+    noise_floor_kl_nats: 2.1e-9,
+    control_kl_nats: 0,
+    components,
+    differential_bias: bias,
+    joint: { kl_nats: round(1.005 * sumIsolated, 4), kl_nats_stderr: 0.0005, sum_isolated_kl_nats: round(sumIsolated, 4), additivity_ratio: 1.005 },
+    weight_facts: weightFacts,
+    rank_correlation: correlation,
+  },
+  plan: {
+    target: "llama.cpp",
+    budget_text: "18.03MiB",
+    budget_bytes: budget,
+    file_bytes: fileBytes(),
+    predicted_kl_nats: round(predicted),
+    lower_bound_kl_nats: round(predicted * 0.9987),
+    gap: 0.0013,
+    entries: planEntries,
+  },
+};
+writeFileSync(new URL("report.json", import.meta.url), `${JSON.stringify(report, null, 1)}\n`);

@@ -1,0 +1,169 @@
+// The contract of report.json, and the few choices that several sections share. Numbers may be null ("not measured").
+
+import { isNumber } from "./format";
+
+export type Num = number | null;
+
+export interface Report {
+  schema_version: number;
+  title: string;
+  provenance: Provenance;
+  results: { rows: ResultRow[]; budget_bytes: Num } | null;
+  groups: { rows: GroupRow[] } | null;
+  diagnosis: Diagnosis | null;
+  plan: Plan | null;
+}
+
+export interface Provenance {
+  tool_version: string;
+  libtorch: string;
+  model: {
+    name: string;
+    hash: string;
+    family: string;
+    parameters: Num;
+    layers: Num;
+    heads: Num;
+    kv_heads: Num;
+    hidden: Num;
+    vocabulary: Num;
+  };
+  calibration: { name: string; tokens: Num; windows: Num; hash: string } | null;
+  evaluation: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
+  shared_token_runs: Num; // runs of 50 tokens found in both calibration and evaluation
+  options: Record<string, unknown>;
+  seed: Num;
+  artefacts: Record<string, string>; // name -> content hash
+}
+
+export interface ResultRow {
+  label: string;
+  kind: "reference" | "uniform" | "plan";
+  bytes: Num;
+  bits_per_weight: Num;
+  perplexity: Num;
+  perplexity_stderr: Num;
+  kl_nats: Num; // per predicted token, against the reference
+  kl_nats_stderr: Num;
+  same_top_share: Num;
+  same_top_share_stderr: Num;
+  budget_fits: boolean;
+}
+
+export interface GroupRow {
+  plan: string; // label of a result row
+  group: string;
+  documents: Num;
+  tokens: Num;
+  bytes: Num;
+  reference_nll_bits_per_byte: Num;
+  nll_bits_per_byte: Num;
+  delta_nll_nats_per_document: Num;
+  delta_nll_nats_per_document_stderr: Num;
+  kl_nats: Num;
+  kl_nats_stderr: Num;
+  same_top_share: Num;
+}
+
+export interface Component {
+  name: string; // "L3.head5"
+  kind: string; // head, kv_head, ffn, tensor, layer, embed, lm_head
+  layer: number; // -1 outside the layers
+  index: number;
+  tensor: string | null; // role, such as ffn_down, for kind "tensor"
+  kl_nats: Num;
+  kl_nats_stderr: Num;
+  delta_nll_nats: Num;
+  delta_nll_nats_stderr: Num;
+  same_top_share: Num;
+  parameters: Num;
+}
+
+export interface Spread {
+  kind: string;
+  count: Num;
+  min: Num;
+  max: Num;
+  range: Num;
+  mean: Num;
+  standard_deviation: Num;
+  coefficient_of_variation: Num;
+}
+
+export interface WeightFact {
+  tensor: string;
+  layer: number;
+  role: string;
+  kl_nats: Num;
+  [fact: string]: string | Num;
+}
+
+export interface Diagnosis {
+  scheme: string;
+  tokens: Num;
+  windows: Num;
+  noise_floor_kl_nats: Num;
+  control_kl_nats: Num;
+  components: Component[];
+  differential_bias: Spread[];
+  joint: { kl_nats: Num; kl_nats_stderr: Num; sum_isolated_kl_nats: Num; additivity_ratio: Num } | null;
+  weight_facts: WeightFact[];
+  rank_correlation: { fact: string; spearman: Num; count: Num }[];
+}
+
+export interface PlanEntry {
+  tensor: string;
+  layer: number;
+  role: string;
+  rows: Num;
+  cols: Num;
+  scheme: string;
+  bytes: Num;
+  bits_per_weight: Num;
+  predicted_kl_nats: Num;
+  reason: string;
+}
+
+export interface Plan {
+  target: string;
+  budget_text: string;
+  budget_bytes: Num;
+  file_bytes: Num;
+  predicted_kl_nats: Num;
+  lower_bound_kl_nats: Num;
+  gap: Num;
+  entries: PlanEntry[];
+}
+
+export function readReport(): Report {
+  const report = JSON.parse(document.getElementById("report-data")?.textContent ?? "") as Report;
+  if (report === null || typeof report !== "object") throw new Error("the report data is not an object");
+  if (report.schema_version !== 1)
+    throw new Error(`this page reads schema_version 1, the data says ${String(report.schema_version)}`);
+  return report;
+}
+
+const byKl = (a: ResultRow, b: ResultRow) => (a.kl_nats as number) - (b.kl_nats as number);
+
+export function budgetBytes(report: Report): Num {
+  return report.results?.budget_bytes ?? report.plan?.budget_bytes ?? null;
+}
+
+/** What the headline compares: the least damaged plan and the least damaged uniform model, each within the budget. */
+export function comparison(report: Report) {
+  const rows = report.results?.rows ?? [];
+  const fitting = rows.filter((row) => row.budget_fits && isNumber(row.kl_nats)).sort(byKl);
+  return {
+    reference: rows.find((row) => row.kind === "reference") ?? null,
+    plan: fitting.find((row) => row.kind === "plan") ?? rows.find((row) => row.kind === "plan") ?? null,
+    uniform: fitting.find((row) => row.kind === "uniform") ?? null,
+  };
+}
+
+/** "better", "worse" or "unclear" by two standard errors of the difference, taken as independent (the cautious side). */
+export function verdict(plan: ResultRow, uniform: ResultRow): "better" | "worse" | "unclear" {
+  const difference = (uniform.kl_nats ?? NaN) - (plan.kl_nats ?? NaN);
+  const error = Math.hypot(uniform.kl_nats_stderr ?? 0, plan.kl_nats_stderr ?? 0);
+  if (!(Math.abs(difference) > 2 * error)) return "unclear";
+  return difference > 0 ? "better" : "worse";
+}

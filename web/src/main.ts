@@ -1,0 +1,60 @@
+// Reads the data that stands in the page and shows one section after the other.
+
+import "./style.css";
+import { readReport, type Report } from "./data";
+import { code, el, p, section } from "./dom";
+import { frontier } from "./sections/frontier";
+import { glossary } from "./sections/glossary";
+import { groups } from "./sections/groups";
+import { headline } from "./sections/headline";
+import { joint } from "./sections/joint";
+import { planSection } from "./sections/plan";
+import { provenance } from "./sections/provenance";
+import { results } from "./sections/results";
+import { sensitivity } from "./sections/sensitivity";
+import { warnings } from "./sections/warnings";
+import { weightFacts } from "./sections/weight_facts";
+
+const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
+  headline,
+  warnings,
+  results,
+  frontier,
+  sensitivity,
+  joint,
+  weightFacts,
+  groups,
+  planSection,
+  provenance,
+  glossary,
+];
+
+function contents(sections: HTMLElement[]): HTMLElement {
+  const links = sections
+    .filter((s) => s.tagName === "SECTION" && s.id !== "warnings")
+    .map((s) => el("li", null, el("a", { href: `#${s.id}` }, s.querySelector("h2")?.textContent ?? s.id)));
+  return el("nav", { "aria-label": "Sections" }, el("ul", null, ...links));
+}
+
+function show(main: HTMLElement): void {
+  const report = readReport();
+  document.title = report.title;
+  const sections = SECTIONS.map((make) => make(report)).filter((s): s is HTMLElement => s !== null);
+  main.replaceChildren(...sections);
+  sections[0]?.after(contents(sections));
+  main.append(el("footer", null, `Made by Vernier ${report.provenance.tool_version}. This file is complete: it loads nothing from the network.`));
+}
+
+const main = document.getElementById("report")!;
+try {
+  show(main);
+} catch (error) {
+  main.replaceChildren(
+    section(
+      "unreadable",
+      "This report cannot be shown",
+      p("Its data could not be read: ", code(error instanceof Error ? error.message : String(error)), ". Make it again with ", code("vernier report"), "."),
+    ),
+  );
+  console.error(error);
+}

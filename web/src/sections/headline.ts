@@ -1,0 +1,86 @@
+// The title and one sentence for somebody who reads nothing else.
+
+import { comparison, verdict, type Report } from "../data";
+import { append, code, el, p } from "../dom";
+import { budgetBytes } from "../data";
+import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
+
+/** The sentence, from the data alone. */
+export function sentence(report: Report): string {
+  const { reference, plan, uniform } = comparison(report);
+  const budget = budgetBytes(report);
+  if (!plan || !isNumber(plan.kl_nats)) {
+    if (!uniform) return "This report measures the model; it holds no plan and no quantized model to compare.";
+    return (
+      `At ${bytes(uniform.bytes)}, the best uniform model within the budget (${uniform.label}) drifts from the original by ` +
+      `${measured(uniform.kl_nats, uniform.kl_nats_stderr)} nats per token; this report holds no measured plan.`
+    );
+  }
+  const squeezed =
+    reference && isNumber(reference.bytes)
+      ? `Squeezed from ${bytes(reference.bytes)} to ${bytes(plan.bytes)}, the planned model`
+      : `At ${bytes(plan.bytes)}, the planned model`;
+  const own = `${measured(plan.kl_nats, plan.kl_nats_stderr)} nats per token`;
+  if (!uniform || !isNumber(uniform.kl_nats))
+    return `${squeezed} drifts from the original by a KL divergence of ${own}; no uniform model fits the budget of ${bytes(budget)}.`;
+  const rival = `the best uniform one within ${isNumber(budget) ? `the same ${bytes(budget)}` : "the budget"}`;
+  const evidence = `KL ${measured(plan.kl_nats, plan.kl_nats_stderr)} against ${measured(uniform.kl_nats, uniform.kl_nats_stderr)} nats per token`;
+  switch (verdict(plan, uniform)) {
+    case "better":
+      return `${squeezed} drifts ${reduction(uniform.kl_nats, plan.kl_nats)} less from the original than ${rival}: ${evidence}.`;
+    case "worse":
+      return `${squeezed} drifts more from the original than ${rival}: ${evidence}.`;
+    case "unclear":
+      return `${squeezed} drifts about as far from the original as ${rival}; the difference is within the error bars: ${evidence}.`;
+  }
+}
+
+function tile(value: string, label: string, detail: string): HTMLElement {
+  return el("div", { class: "tile" }, el("dt", null, label), el("dd", null, el("span", { class: "value" }, value), el("span", { class: "detail" }, detail)));
+}
+
+export function headline(report: Report): HTMLElement {
+  const { reference, plan, uniform } = comparison(report);
+  const model = report.provenance.model;
+  const header = el(
+    "header",
+    { id: "headline" },
+    el("p", { class: "eyebrow" }, "Vernier report"),
+    el("h1", null, report.title),
+    el(
+      "p",
+      { class: "byline" },
+      model.name,
+      isNumber(model.parameters) && `, ${countInWords(model.parameters)} parameters`,
+      isNumber(model.layers) && `, ${model.layers} layers`,
+      report.provenance.evaluation && ` · measured on ${report.provenance.evaluation.name}`,
+    ),
+    el("p", { class: "lead" }, sentence(report)),
+  );
+  if (plan) {
+    const smaller =
+      reference && isNumber(reference.bytes) && isNumber(plan.bytes) ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original` : "whole file";
+    const beside = (text: string) => (uniform ? `${text} for ${uniform.label}` : "");
+    append(header, [
+      el(
+        "dl",
+        { class: "tiles", "aria-label": "The plan in four numbers" },
+        tile(bytes(plan.bytes), "Size", smaller),
+        tile(number(plan.kl_nats), "KL, nats per token", beside(number(uniform?.kl_nats))),
+        tile(share(plan.same_top_share), "Same first choice", beside(share(uniform?.same_top_share))),
+        tile(number(plan.perplexity, 4), "Perplexity", reference ? `${number(reference.perplexity, 4)} for the original` : ""),
+      ),
+    ]);
+  }
+  append(header, [
+    p(
+      "Throughout, “±” is one standard error over windows of text, and error bars span two in each direction. ",
+      "Terms are explained in the ",
+      el("a", { href: "#glossary" }, "glossary"),
+      "; ",
+      code("KL"),
+      " is the main measure, and 0 means “indistinguishable from the original”.",
+    ),
+  ]);
+  return header;
+}

@@ -1,0 +1,132 @@
+// The plan: what each tensor is stored as, and why.
+
+import * as Plot from "@observablehq/plot";
+import { figure, plotStyle, tipStyle, type Frame } from "../chart";
+import { inkOn, ramp } from "../colour";
+import type { Plan, PlanEntry, Report } from "../data";
+import { el, p, section, strong } from "../dom";
+import { bits, bytes, count, fixed, isNumber, number } from "../format";
+import { table } from "../table";
+
+type Drawn = PlanEntry & { bits_per_weight: number };
+
+function describe(e: PlanEntry): string {
+  return [
+    e.tensor,
+    `${e.scheme}, ${bits(e.bits_per_weight)} bits per weight`,
+    `${count(e.rows)} × ${count(e.cols)}, ${bytes(e.bytes)}`,
+    `predicted KL ${number(e.predicted_kl_nats)} nats per token`,
+    e.reason,
+  ].join("\n");
+}
+
+function grid(entries: Drawn[]): HTMLElement | null {
+  const inLayers = entries.filter((e) => e.layer >= 0);
+  const outside = entries.filter((e) => e.layer < 0);
+  const values = entries.map((e) => e.bits_per_weight);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const position = (e: Drawn) => (high > low ? (e.bits_per_weight - low) / (high - low) : 0.5);
+  const roles = [...new Set(inLayers.map((e) => e.role))];
+  const layers = [...new Set(inLayers.map((e) => e.layer))].sort((a, b) => a - b);
+  const chips = outside.map((e) => ({ e, chip: el("span", { class: "chip", title: describe(e) }, e.tensor, " ", strong(bits(e.bits_per_weight)), ` ${e.scheme}`) }));
+  const scaleBar = el("div", { class: "ramp" });
+  const draw = ({ width, dark }: Frame) => {
+    const colours = ramp("bits", dark);
+    scaleBar.style.background = colours.css;
+    for (const { e, chip } of chips) chip.style.setProperty("--chip", colours.at(position(e)));
+    const marginLeft = Math.min(Math.max(60, Math.max(0, ...roles.map((r) => r.length)) * 7 + 12), 140);
+    const cellWidth = Math.min((width - marginLeft - 8) / Math.max(layers.length, 1), 110);
+    const every = Math.ceil(24 / cellWidth);
+    return Plot.plot({
+      width: Math.round(marginLeft + 8 + cellWidth * layers.length),
+      height: roles.length * 28 + 44,
+      marginLeft,
+      marginRight: 8,
+      marginTop: 36,
+      marginBottom: 8,
+      style: plotStyle,
+      x: { type: "band", domain: layers, axis: "top", label: "layer", labelAnchor: "left", tickSize: 0, paddingInner: 0.03, paddingOuter: 0, ticks: layers.filter((_, i) => i % every === 0) },
+      y: { type: "band", domain: roles, label: null, tickSize: 0, paddingInner: 0.07, paddingOuter: 0 },
+      marks: [
+        Plot.cell(inLayers, { x: "layer", y: "role", fill: (e: Drawn) => colours.at(position(e)), className: "mark-plan-cells" }),
+        cellWidth >= 28
+          ? Plot.text(inLayers, { x: "layer", y: "role", text: (e: Drawn) => bits(e.bits_per_weight), fill: (e: Drawn) => inkOn(colours.at(position(e))), fontSize: 11 })
+          : null,
+        Plot.tip(inLayers, Plot.pointer({ ...tipStyle, x: "layer", y: "role", title: describe, maxRadius: 60 })),
+      ],
+      color: { type: "identity" },
+    });
+  };
+  if (inLayers.length === 0) return null;
+  const legend = el(
+    "div",
+    { class: "ramp-legend", role: "img", "aria-label": `Colour scale: ${bits(low)} to ${bits(high)} bits per weight` },
+    el("span", null, "bits per weight"),
+    el(
+      "div",
+      { class: "ramp-box" },
+      scaleBar,
+      ...[0, 0.5, 1].map((t) => el("span", { class: "ramp-tick", style: `left:${100 * t}%` }, bits(low + t * (high - low)))),
+    ),
+  );
+  return figure(
+    "Bits per weight, by layer and role.",
+    "Point at a cell for its scheme and the reason.",
+    draw,
+    legend,
+    chips.length > 0 && el("p", { class: "chips" }, el("span", { class: "muted" }, "Outside the layers: "), ...chips.map(({ chip }) => chip)),
+  );
+}
+
+function entriesTable(entries: PlanEntry[]): HTMLElement {
+  const view = table<PlanEntry>(
+    "The plan, tensor by tensor",
+    [
+      { head: "Tensor", cell: (e) => e.tensor, key: (e) => e.tensor },
+      { head: "Shape", numeric: true, cell: (e) => `${count(e.rows)} × ${count(e.cols)}` },
+      { head: "Scheme", cell: (e) => e.scheme, key: (e) => e.scheme },
+      { head: "Bits per weight", numeric: true, cell: (e) => bits(e.bits_per_weight), key: (e) => e.bits_per_weight },
+      { head: "Size", numeric: true, cell: (e) => bytes(e.bytes), key: (e) => e.bytes },
+      { head: "Predicted KL, nats", numeric: true, cell: (e) => number(e.predicted_kl_nats), key: (e) => e.predicted_kl_nats },
+      { head: "Reason", cell: (e) => e.reason, wide: true },
+    ],
+    entries,
+    { tall: true },
+  );
+  const input = el("input", { type: "search", id: "plan-filter", autocomplete: "off", placeholder: "ffn_down, q6_k, L3 …" });
+  const status = el("span", { class: "muted", role: "status" });
+  const apply = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const kept = entries.filter((e) => {
+      const text = [e.tensor, e.role, e.scheme, e.reason].join(" ").toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    view.show(kept);
+    const size = kept.reduce((sum, e) => sum + (e.bytes ?? 0), 0);
+    status.textContent = `${kept.length} of ${entries.length} tensors, ${bytes(size)}`;
+  };
+  input.addEventListener("input", apply);
+  apply();
+  return el("div", { class: "filtered" }, el("div", { class: "filter" }, el("label", { for: "plan-filter" }, "Filter"), input, status), view.element);
+}
+
+function opening(plan: Plan): HTMLElement {
+  const spare = isNumber(plan.budget_bytes) && isNumber(plan.file_bytes) ? plan.budget_bytes - plan.file_bytes : null;
+  return p(
+    `Made for ${plan.target} with a budget of ${plan.budget_text}`,
+    isNumber(plan.budget_bytes) ? ` (${bytes(plan.budget_bytes)})` : "",
+    isNumber(plan.file_bytes) ? `; the file takes ${bytes(plan.file_bytes)}` : "",
+    isNumber(spare) && spare >= 0 ? `, ${bytes(spare)} to spare` : isNumber(spare) ? `, ${bytes(-spare)} too many` : "",
+    ". ",
+    isNumber(plan.predicted_kl_nats) ? `Predicted KL ${number(plan.predicted_kl_nats)} nats per token` : "",
+    isNumber(plan.lower_bound_kl_nats) ? `; no plan of these candidates can be predicted below ${number(plan.lower_bound_kl_nats)}` : "",
+    isNumber(plan.gap) ? ` (gap ${fixed(100 * plan.gap, 2)} %).` : isNumber(plan.predicted_kl_nats) ? "." : "",
+  );
+}
+
+export function planSection(report: Report): HTMLElement | null {
+  const plan = report.plan;
+  if (!plan) return null;
+  const drawn = plan.entries.filter((e): e is Drawn => isNumber(e.bits_per_weight));
+  return section("plan", "The plan", opening(plan), drawn.length > 0 && grid(drawn), plan.entries.length > 0 && entriesTable(plan.entries));
+}

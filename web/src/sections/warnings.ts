@@ -1,0 +1,49 @@
+// What would make a careful reader doubt the numbers. No section when there is nothing to say.
+
+import { comparison, verdict, type Report } from "../data";
+import { el, section } from "../dom";
+import { bytes, count, isNumber, number } from "../format";
+
+/** [what is wrong, what it means] */
+export function findWarnings(report: Report): [string, string][] {
+  const found: [string, string][] = [];
+  const shared = report.provenance.shared_token_runs;
+  if (isNumber(shared) && shared > 0)
+    found.push([
+      `Calibration and evaluation texts share ${count(shared)} ${shared === 1 ? "run" : "runs"} of 50 tokens.`,
+      "The plan has partly seen what it is judged on, so the measured damage may be too small. Evaluate on other text.",
+    ]);
+  const control = report.diagnosis?.control_kl_nats;
+  if (isNumber(control) && control !== 0)
+    found.push([
+      `The control that quantizes nothing shows a KL of ${number(control)} nats; it must be exactly 0.`,
+      "The sensitivities below carry an error of at least that size.",
+    ]);
+  const { plan, uniform } = comparison(report);
+  if (plan && !plan.budget_fits)
+    found.push([`The plan (${bytes(plan.bytes)}) exceeds the budget of ${bytes(report.results?.budget_bytes)}.`, "It cannot be shipped under this budget."]);
+  if (plan && uniform && isNumber(plan.kl_nats) && isNumber(uniform.kl_nats)) {
+    const result = verdict(plan, uniform);
+    if (result === "worse")
+      found.push([
+        `The plan is not better than the uniform model ${uniform.label}.`,
+        `KL ${number(plan.kl_nats)} against ${number(uniform.kl_nats)} nats per token: use the uniform model at this budget.`,
+      ]);
+    if (result === "unclear")
+      found.push([
+        `The plan is not clearly better than the uniform model ${uniform.label}.`,
+        "The difference is below two standard errors; more windows would tell.",
+      ]);
+  }
+  return found;
+}
+
+export function warnings(report: Report): HTMLElement | null {
+  const found = findWarnings(report);
+  if (found.length === 0) return null;
+  return section(
+    "warnings",
+    found.length === 1 ? "A warning" : `${found.length} warnings`,
+    el("ul", { class: "warnings" }, ...found.map(([what, meaning]) => el("li", null, el("strong", null, what), " ", meaning))),
+  );
+}

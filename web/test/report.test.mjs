@@ -1,0 +1,299 @@
+// The page in a real browser, from a file, with the network refused. REPORT_HTML names a page with data in it; without it the built page gets
+// the sample. SCREENSHOTS names a folder for pictures. CHROMIUM names the browser.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import test, { after, before } from "node:test";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+import { dataOf, withData } from "../sample/inject.mjs";
+
+const here = (path) => new URL(path, import.meta.url);
+const given = process.env.REPORT_HTML;
+const built = here("../dist/index.html");
+if (!given && !existsSync(built)) throw new Error("web/dist/index.html is missing; run npm run build");
+const html = given
+  ? readFileSync(given, "utf8")
+  : withData(readFileSync(built, "utf8"), readFileSync(here("../sample/report.json"), "utf8"));
+const data = dataOf(html);
+const isNumber = (v) => typeof v === "number" && Number.isFinite(v);
+
+const folder = mkdtempSync(join(tmpdir(), "vernier-report-"));
+let context;
+
+before(async () => {
+  context = await chromium.launchPersistentContext(join(folder, "profile"), {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    chromiumSandbox: false,
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    viewport: { width: 1280, height: 900 },
+    acceptDownloads: true,
+  });
+});
+
+after(async () => {
+  await context?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Opens `text` as a file; fails on errors, and on any request beyond the file and its inline data. */
+async function open(text, { width = 1280, scheme = "light" } = {}) {
+  const path = join(folder, `page${Math.random().toString(36).slice(2)}.html`);
+  writeFileSync(path, text);
+  const url = pathToFileURL(path).href;
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(`console: ${message.text()}`));
+  page.on("pageerror", (error) => problems.push(`page: ${error.message}`));
+  page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && problems.push(`request: ${request.url()}`));
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.setViewportSize({ width, height: 900 });
+  await page.goto(url);
+  await page.waitForSelector("#glossary, #unreadable");
+  await page.waitForFunction(() => [...document.querySelectorAll(".canvas")].every((c) => c.querySelector("svg")));
+  return { page, problems };
+}
+
+const marks = (page, section, name) => page.locator(`#${section} svg .mark-${name.replaceAll(" ", "-")} :is(circle, line, path, rect)`).count();
+const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+test("every section of the data is drawn in full", async () => {
+  const { page, problems } = await open(html);
+  const { results, groups, diagnosis, plan } = data;
+  assert.equal(await page.locator("h1").textContent(), data.title);
+  assert.match(await page.locator(".lead").textContent(), /KL|nats|no plan/);
+  if (results) {
+    assert.equal(await page.locator("#results tbody tr").count(), results.rows.length);
+    const drawable = results.rows.filter((r) => r.kind !== "reference" && isNumber(r.bytes) && r.kl_nats > 0);
+    assert.equal(await marks(page, "frontier", "models"), drawable.length);
+    for (const row of drawable) assert.ok((await page.locator("#frontier svg").textContent()).includes(row.label), row.label);
+  }
+  if (diagnosis) {
+    const measured = diagnosis.components.filter((c) => isNumber(c.kl_nats));
+    assert.equal(await marks(page, "sensitivity", "sensitivity cells"), measured.filter((c) => c.layer >= 0).length);
+    assert.equal(await marks(page, "sensitivity", "components"), measured.filter((c) => c.kl_nats > 0).length);
+    assert.equal(await marks(page, "sensitivity", "medians"), new Set(measured.filter((c) => c.kl_nats > 0).map((c) => c.kind)).size);
+    assert.ok((await marks(page, "sensitivity", "histogram bars")) > 0);
+    const facts = new Set(diagnosis.weight_facts.flatMap((f) => Object.keys(f)));
+    for (const name of ["tensor", "layer", "role", "kl_nats"]) facts.delete(name);
+    const points = [...facts].flatMap((fact) => diagnosis.weight_facts.filter((f) => isNumber(f[fact]) && f.kl_nats > 0));
+    assert.equal(await marks(page, "weight-facts", "weight facts"), points.length);
+    if (diagnosis.joint) assert.match(await page.locator("#joint p").textContent(), /sum to/);
+  }
+  if (groups) {
+    const values = groups.rows.flatMap((r) => [r.kl_nats, r.delta_nll_nats_per_document]).filter(isNumber);
+    assert.equal(await marks(page, "groups", "groups"), values.length);
+  }
+  if (plan) {
+    const sized = plan.entries.filter((e) => isNumber(e.bits_per_weight));
+    assert.equal(await marks(page, "plan", "plan cells"), sized.filter((e) => e.layer >= 0).length);
+    if (sized.some((e) => e.layer >= 0)) assert.equal(await page.locator("#plan .chip").count(), sized.filter((e) => e.layer < 0).length);
+    assert.equal(await page.locator("#plan tbody tr").count(), plan.entries.length);
+  }
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test("headings, captions and names for screen readers", async () => {
+  const { page } = await open(html);
+  assert.equal(await page.locator("h1").count(), 1);
+  const unnamed = await page.evaluate(() => ({
+    sections: [...document.querySelectorAll("section")].filter((s) => !document.getElementById(s.getAttribute("aria-labelledby") ?? "")).length,
+    tables: [...document.querySelectorAll("table")].filter((t) => !t.caption?.textContent).length,
+    charts: [...document.querySelectorAll(".canvas svg")].filter((s) => !s.getAttribute("aria-label")).length,
+    inputs: [...document.querySelectorAll("input")].filter((i) => i.labels?.length !== 1).length,
+  }));
+  assert.deepEqual(unnamed, { sections: 0, tables: 0, charts: 0, inputs: 0 });
+  await page.close();
+});
+
+for (const width of [1280, 400])
+  for (const scheme of ["light", "dark"])
+    test(`no sideways scrolling at ${width} in ${scheme}`, async () => {
+      const { page, problems } = await open(html, { width, scheme });
+      for (const details of await page.locator("details").all()) await details.locator("summary").click();
+      assert.ok((await overflow(page)) <= 0, `wider than ${width} by ${await overflow(page)}`);
+      const wide = await page.evaluate(() =>
+        [...document.querySelectorAll(".canvas svg")].filter((s) => s.getBoundingClientRect().right > document.documentElement.clientWidth + 1).length,
+      );
+      assert.equal(wide, 0, "charts wider than the page");
+      for (const details of await page.locator("details").all()) await details.locator("summary").click();
+      if (process.env.SCREENSHOTS) {
+        mkdirSync(process.env.SCREENSHOTS, { recursive: true });
+        await page.evaluate(() => window.scrollTo(0, 0));
+        await page.screenshot({ path: resolve(process.env.SCREENSHOTS, `report-${width}-${scheme}.png`), fullPage: true });
+      }
+      assert.deepEqual(problems, []);
+      await page.close();
+    });
+
+test("dark differs from light, and follows a change while open", async () => {
+  const { page } = await open(html);
+  const look = () =>
+    page.evaluate(() => ({
+      paper: getComputedStyle(document.body).backgroundColor,
+      cell: document.querySelector(".mark-sensitivity-cells rect, .mark-plan-cells rect")?.getAttribute("fill"),
+    }));
+  const light = await look();
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.waitForTimeout(100);
+  const dark = await look();
+  assert.notEqual(dark.paper, light.paper);
+  if (light.cell) assert.notEqual(dark.cell, light.cell);
+  await page.close();
+});
+
+test("text contrast is at least 4.5 in both schemes", async () => {
+  for (const scheme of ["light", "dark"]) {
+    const { page } = await open(html, { scheme });
+    const worst = await page.evaluate(() => {
+      const luminance = (css) => {
+        const [r, g, b] = css.match(/[\d.]+/g).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      const paper = luminance(getComputedStyle(document.body).backgroundColor);
+      return Math.min(...["p", ".muted", "figcaption", "caption", "thead th", "a", ".tile dt"].map((s) => {
+        const element = document.querySelector(s);
+        return element ? ratio(luminance(getComputedStyle(element).color), paper) : 21;
+      }));
+    });
+    assert.ok(worst >= 4.5, `${scheme}: ${worst}`);
+    await page.close();
+  }
+});
+
+test("hovering shows the numbers of a point", async () => {
+  if (!data.diagnosis?.components.length) return;
+  const { page, problems } = await open(html);
+  const cell = page.locator("#sensitivity .mark-sensitivity-cells rect").first();
+  await cell.scrollIntoViewIfNeeded();
+  const box = await cell.boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.waitForFunction(() => document.querySelector('#sensitivity [aria-label="tip"]')?.textContent?.includes("nats per token"));
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test("the plan filters and sorts, details open, provenance is copied and saved", async () => {
+  const { page, problems } = await open(html);
+  if (data.plan?.entries.length) {
+    const entry = data.plan.entries[0];
+    await page.fill("#plan-filter", entry.tensor);
+    const kept = await page.locator("#plan tbody tr").count();
+    assert.ok(kept >= 1 && (await page.locator("#plan tbody th").first().textContent()).includes(entry.tensor));
+    await page.fill("#plan-filter", "no such tensor");
+    assert.equal(await page.locator("#plan tbody tr").count(), 0);
+    await page.fill("#plan-filter", "");
+    await page.click("#plan thead button:has-text('Size')");
+    const sizes = data.plan.entries.map((e) => e.bytes).filter(isNumber);
+    const largest = data.plan.entries.find((e) => e.bytes === Math.max(...sizes));
+    assert.equal(await page.locator("#plan thead [aria-sort=descending]").count(), 1);
+    assert.equal(await page.locator("#plan tbody th").first().textContent(), largest.tensor);
+  }
+  if (data.diagnosis?.components.length) {
+    await page.click("#sensitivity summary");
+    assert.equal(await page.locator("#sensitivity details tbody tr").count(), data.diagnosis.components.length);
+  }
+  await page.click("button:has-text('Copy provenance')");
+  await page.waitForFunction(() => document.querySelector("#provenance [role=status]")?.textContent !== "");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("button:has-text('Save all data')")]);
+  assert.deepEqual(JSON.parse(readFileSync(await download.path(), "utf8")), data);
+  assert.deepEqual(problems.filter((p) => !p.startsWith("request: blob:")), []);
+  await page.close();
+});
+
+/** The report with every string, and every key of free maps, replaced by `text` plus a number. */
+function withStrings(value, text, state = { n: 0 }) {
+  if (typeof value === "string") return ["reference", "uniform", "plan"].includes(value) ? value : `${text}${state.n++}`;
+  if (Array.isArray(value)) return value.map((v) => withStrings(v, text, state));
+  if (value && typeof value === "object")
+    return Object.fromEntries(
+      Object.entries(value).map(([k, v]) => {
+        if (k === "options" || k === "artefacts") return [k, { [`${text}key`]: `${text}value` }];
+        if (k === "kind" && !["reference", "uniform", "plan"].includes(v)) return [k, v];
+        return [k, withStrings(v, text, state)];
+      }),
+    );
+  return value;
+}
+
+for (const hostile of ['</script><script>window.hurt=1</script>', "<img src=x onerror=window.hurt=1>", "<!--<script>", '"><svg onload=window.hurt=1>', "$& $1 __proto__", "constructor"])
+  test(`a hostile name is shown as text: ${hostile}`, async () => {
+    const { page, problems } = await open(withData(html, JSON.stringify(withStrings(data, hostile))));
+    assert.equal(await page.evaluate(() => window.hurt), undefined);
+    assert.equal(await page.locator("img").count(), 0);
+    assert.ok((await page.locator("h1").textContent()).startsWith(hostile));
+    assert.ok((await page.locator("#provenance").textContent()).includes(`${hostile}key`));
+    assert.ok((await overflow(page)) <= 0);
+    assert.deepEqual(problems, []);
+    await page.close();
+  });
+
+/** The report with every number null. */
+const withoutNumbers = (value, key = "") =>
+  typeof value === "number" && !["schema_version", "layer", "index"].includes(key)
+    ? null
+    : Array.isArray(value)
+      ? value.map((v) => withoutNumbers(v))
+      : value && typeof value === "object"
+        ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, withoutNumbers(v, k)]))
+        : value;
+
+const zero = (value, key = "") =>
+  typeof value === "number" && !["schema_version", "layer", "index", "bytes"].includes(key)
+    ? 0
+    : Array.isArray(value)
+      ? value.map((v) => zero(v))
+      : value && typeof value === "object"
+        ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, zero(v, k)]))
+        : value;
+
+const VARIANTS = {
+  "no numbers": withoutNumbers(data),
+  "all zero": zero(data),
+  "no stages": { ...data, groups: null, diagnosis: null, plan: null, results: null },
+  "empty lists": {
+    ...data,
+    results: { rows: [], budget_bytes: null },
+    groups: { rows: [] },
+    diagnosis: data.diagnosis && { ...data.diagnosis, components: [], differential_bias: [], weight_facts: [], rank_correlation: [], joint: null },
+    plan: data.plan && { ...data.plan, entries: [] },
+  },
+};
+for (const [name, variant] of Object.entries(VARIANTS))
+  test(`a thin report still reads: ${name}`, async () => {
+    for (const width of [1280, 400]) {
+      const { page, problems } = await open(withData(html, JSON.stringify(variant)), { width });
+      assert.deepEqual(problems, []);
+      assert.equal(await page.locator("#provenance").count(), 1);
+      const text = await page.locator("main").textContent();
+      assert.doesNotMatch(text, /NaN|undefined|Infinity|\bnull\b/);
+      assert.ok((await overflow(page)) <= 0);
+      await page.close();
+    }
+  });
+
+test("warnings say what is wrong, and only then", async () => {
+  const warned = structuredClone(data);
+  warned.provenance.shared_token_runs = 3;
+  if (warned.diagnosis) warned.diagnosis.control_kl_nats = 1e-5;
+  const { page } = await open(withData(html, JSON.stringify(warned)));
+  const text = await page.locator("#warnings").textContent();
+  assert.match(text, /share 3 runs of 50 tokens/);
+  if (warned.diagnosis) assert.match(text, /must be exactly 0/);
+  await page.close();
+  if (given) return;
+  const clean = await open(html);
+  assert.equal(await clean.page.locator("#warnings").count(), 0);
+  await clean.page.close();
+});
+
+test("unreadable data is said, not hidden", async () => {
+  const { page } = await open(html.replace(/(id="report-data">)[\s\S]*?(<\/script>)/, "$1{$2"));
+  assert.match(await page.locator("#unreadable").textContent(), /could not be read/);
+  await page.close();
+});
