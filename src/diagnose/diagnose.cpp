@@ -1,0 +1,271 @@
+#include "vernier/diagnose.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "base/statistics.h"
+#include "diagnose/checkpoint.h"
+#include "diagnose/diagnosis_json.h"
+#include "diagnose/isolated_sweep.h"
+#include "diagnose/weight_facts.h"
+#include "model/aten_model.h"
+#include "vernier/quantize.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace {
+
+using Role = TensorRole;
+
+constexpr Role kLayerMatrices[] = {Role::kAttnQ,   Role::kAttnK, Role::kAttnV,  Role::kAttnOutput,
+                                   Role::kFfnGate, Role::kFfnUp, Role::kFfnDown};
+
+/// Where a matrix cannot take the scheme, the next best that has no shape of its own to insist on.
+Scheme scheme_for(const Scheme& wanted, const Model& model, const TensorId& id, std::vector<std::string>& fallbacks) {
+  const at::Tensor& weight = model.weight(id);
+  for (const Scheme& scheme : {wanted, Scheme::parse("gguf:q8_0"), Scheme::parse("f16")}) {
+    const auto reason = scheme.why_not(weight.size(0), weight.size(1));
+    if (!reason) return scheme;
+    if (scheme == wanted)
+      fallbacks.push_back(fmt::format("{} cannot take {}: {}", name_of(id), wanted.name(), *reason));
+  }
+  fail(ErrorKind::kInternal, "diagnose: {} takes no scheme at all", name_of(id));
+}
+
+int64_t parameters_of(const Model& model, const Component& c) {
+  const ModelConfig& config = model.config();
+  const auto numel = [&](Role role, int layer) { return model.weight({role, layer}).numel(); };
+  switch (c.kind) {
+    case ComponentKind::kHead: return 2 * config.head_dim * config.hidden;
+    case ComponentKind::kKvHead: return 2 * config.head_dim * config.hidden;
+    case ComponentKind::kFfn: return 3 * config.intermediate * config.hidden;
+    case ComponentKind::kTensor: return numel(c.role, c.layer);
+    case ComponentKind::kLayer: {
+      int64_t sum = 0;
+      for (const Role role : kLayerMatrices) sum += numel(role, c.layer);
+      return sum;
+    }
+    case ComponentKind::kEmbed: return numel(Role::kTokenEmbedding, -1);
+    case ComponentKind::kLmHead: return numel(Role::kOutput, -1);
+  }
+  fail(ErrorKind::kInternal, "component kind {}", static_cast<int>(c.kind));
+}
+
+ComponentDamage summarize_component(const Model& model, const Component& component,
+                                    const std::vector<DamageSums>& windows) {
+  std::vector<double> tokens, kl, delta_nll, same_top;
+  for (const DamageSums& w : windows) {
+    tokens.push_back(w.tokens);
+    kl.push_back(w.kl);
+    delta_nll.push_back(w.delta_nll);
+    same_top.push_back(w.same_top);
+  }
+  const auto measured = [&](const std::vector<double>& sums) {
+    const Estimate estimate = ratio_estimate(sums, tokens);
+    return Measured{estimate.mean, estimate.stderr_};
+  };
+  return {component, parameters_of(model, component), measured(kl), measured(delta_nll), measured(same_top)};
+}
+
+/// The quantized matrices of one layer, or one matrix outside the layers, and the facts about them.
+class QuantizedWeights {
+ public:
+  QuantizedWeights(const Model& model, const Calibration& calibration, const Scheme& scheme, int threads)
+      : model_(model), calibration_(calibration), scheme_(scheme), threads_(threads) {}
+
+  at::Tensor make(const TensorId& id) {
+    const std::vector<float> importance = calibration_.importance(model_, id);
+    std::vector<std::string> reasons;  // told once for the whole model, in diagnose
+    const Scheme scheme = scheme_for(scheme_, model_, id, reasons);
+    return quantize_values(scheme, model_.weight(id), importance, threads_, name_of(id));
+  }
+  WeightFacts facts(const TensorId& id, const at::Tensor& quantized) const {
+    return weight_facts(id, model_.weight(id), quantized, calibration_.importance(model_, id));
+  }
+
+ private:
+  const Model& model_;
+  const Calibration& calibration_;
+  Scheme scheme_;
+  int threads_;
+};
+
+/// KL between the sweep's base and the same model in plain, differently ordered float32 arithmetic, on one window.
+double noise_floor(const Model& model, IsolatedSweep& sweep, const EvaluationData& data) {
+  const at::NoGradGuard no_grad;
+  const TokenWindow& window = data.windows.front();
+  const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end() - 1);
+  const at::Tensor input = at::tensor(ids, at::kLong).unsqueeze(0);
+  const at::Tensor plain = forward_logits(to_float32(model), input, window.first_row)[0].to(at::kDouble).log_softmax(-1);
+  const at::Tensor base = sweep.base_logits(0).to(at::kDouble).log_softmax(-1);
+  return (plain.exp() * (plain - base)).sum(-1).mean().item<double>();
+}
+
+void add_summaries(Diagnosis& d) {
+  for (const ComponentKind kind : {ComponentKind::kHead, ComponentKind::kKvHead, ComponentKind::kFfn,
+                                   ComponentKind::kTensor, ComponentKind::kLayer}) {
+    std::vector<double> kl;
+    for (const ComponentDamage& c : d.components)
+      if (c.component.kind == kind) kl.push_back(c.kl.mean);
+    if (kl.empty()) continue;
+    const Spread s = spread_of(kl);
+    d.differential_bias.push_back({kind, s.count, s.min, s.max, s.range(), s.mean, s.standard_deviation,
+                                   s.coefficient_of_variation()});
+  }
+  std::vector<double> kl, absmax, kurtosis, sqnr, weighted;
+  for (const WeightFacts& facts : d.weight_facts) {
+    const ComponentDamage* damage = d.find({ComponentKind::kTensor, facts.tensor.layer, 0, facts.tensor.role});
+    if (damage == nullptr) continue;
+    kl.push_back(damage->kl.mean);
+    absmax.push_back(facts.absmax_over_sigma);
+    kurtosis.push_back(facts.excess_kurtosis);
+    sqnr.push_back(facts.sqnr_db);
+    weighted.push_back(facts.weighted_sqnr_db);
+  }
+  const auto count = static_cast<int64_t>(kl.size());
+  if (count > 1)
+    d.rank_correlation = {{"absmax_over_sigma", spearman(absmax, kl), count},
+                          {"excess_kurtosis", spearman(kurtosis, kl), count},
+                          {"sqnr_db", spearman(sqnr, kl), count},
+                          {"weighted_sqnr_db", spearman(weighted, kl), count}};
+}
+
+}  // namespace
+
+const ComponentDamage* Diagnosis::find(const Component& component) const {
+  for (const ComponentDamage& damage : components)
+    if (damage.component == component) return &damage;
+  return nullptr;
+}
+
+std::vector<Component> components_of(const Model& model, const std::set<ComponentKind>& kinds) {
+  const ModelConfig& c = model.config();
+  const auto wanted = [&](ComponentKind kind) { return kinds.contains(kind); };
+  std::vector<Component> all;
+  if (wanted(ComponentKind::kEmbed)) all.push_back({ComponentKind::kEmbed});
+  for (int layer = 0; layer < c.layers; ++layer) {
+    if (wanted(ComponentKind::kHead))
+      for (int h = 0; h < c.heads; ++h) all.push_back({ComponentKind::kHead, layer, h});
+    if (wanted(ComponentKind::kKvHead))
+      for (int h = 0; h < c.kv_heads; ++h) all.push_back({ComponentKind::kKvHead, layer, h});
+    if (wanted(ComponentKind::kFfn)) all.push_back({ComponentKind::kFfn, layer});
+    if (wanted(ComponentKind::kTensor))
+      for (const Role role : kLayerMatrices) all.push_back({ComponentKind::kTensor, layer, 0, role});
+    if (wanted(ComponentKind::kLayer)) all.push_back({ComponentKind::kLayer, layer});
+  }
+  if (wanted(ComponentKind::kLmHead) && !c.tied_embedding) all.push_back({ComponentKind::kLmHead});
+  return all;
+}
+
+Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
+                   const DiagnoseOptions& options, ProgressSink* progress) {
+  check_calibration(calibration, model);
+  const int threads = resolve_threads(options.compute);
+  QuantizedWeights quantized(model, calibration, Scheme::parse(options.scheme), threads);
+  Diagnosis d;
+  d.model_hash = model_hash(model);
+  d.calibration_hash = calibration.data_hash;
+  d.data_name = data.name;
+  d.data_hash = data.hash;
+  d.scheme = Scheme::parse(options.scheme).name();
+  d.windows = static_cast<int64_t>(data.windows.size());
+  d.tokens = data.scored_tokens();
+
+  const std::vector<Component> components = components_of(model, options.kinds);
+  Hasher key;
+  for (const std::string& part : {d.model_hash, d.calibration_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)})
+    key.add(part);
+  key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), components.size()));
+  const SweepCheckpoint checkpoint(options.checkpoint, key.hex());
+
+  IsolatedSweep sweep(model, data, options.compute.type, threads);
+  d.noise_floor_kl = noise_floor(model, sweep, data);
+  const int64_t total = static_cast<int64_t>(components.size()) * d.windows;
+  int64_t done = 0;
+  if (progress != nullptr) progress->begin("diagnose", total, "component windows");
+
+  const auto remember = [&](const Json& part, const std::string& origin) {
+    for (const Json& row : part["components"]) d.components.push_back(damage_from_json(row, origin));
+    for (const Json& row : part["weight_facts"]) d.weight_facts.push_back(facts_from_json(row, origin));
+    d.control_kl = std::max(d.control_kl, part["control_kl_nats"].get<double>());
+  };
+  const auto outside = [&](const Component& component) {  // the embedding or the output matrix
+    const TensorId id{component.kind == ComponentKind::kEmbed ? Role::kTokenEmbedding : Role::kOutput, -1};
+    auto part = checkpoint.load(name_of(component));
+    if (!part) {
+      const at::Tensor values = quantized.make(id);
+      part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
+      const auto damage = sweep.embedding({component, [&](const TensorId&) { return values; }});
+      (*part)["components"].push_back(damage_to_json(summarize_component(model, component, damage)));
+      (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, values)));
+      checkpoint.save(name_of(component), *part);
+    }
+    remember(*part, name_of(component));
+    done += d.windows;
+    if (progress != nullptr) progress->update(done);
+  };
+
+  for (const Component& c : components)
+    if (c.kind == ComponentKind::kEmbed) outside(c);
+  for (int layer = 0; layer < model.config().layers; ++layer) {
+    const std::string name = fmt::format("L{}", layer);
+    std::vector<Component> own;
+    for (const Component& c : components)
+      if (c.layer == layer) own.push_back(c);
+    auto part = checkpoint.load(name);
+    if (part) {
+      sweep.layer(layer, {}, nullptr);  // the next layer needs this one's stream
+      done += static_cast<int64_t>(own.size()) * d.windows;
+    } else {
+      std::map<TensorId, at::Tensor> values;
+      for (const Role role : kLayerMatrices) values[{role, layer}] = quantized.make({role, layer});
+      const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
+      const WeightSource unchanged = [&](const TensorId& id) { return model.weight(id); };
+      std::vector<Perturbation> perturbations;
+      for (const Component& c : own) perturbations.push_back({c, changed});
+      // The control goes through the same stack: a head and a KV head whose "quantized" weights are their own.
+      perturbations.push_back({{ComponentKind::kHead, layer, 0}, unchanged});
+      perturbations.push_back({{ComponentKind::kKvHead, layer, 0}, unchanged});
+      const auto damage = sweep.layer(layer, perturbations, [&] {
+        done += static_cast<int64_t>(own.size());
+        if (progress != nullptr) progress->update(done);
+      });
+      part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
+      for (size_t i = 0; i < own.size(); ++i)
+        (*part)["components"].push_back(damage_to_json(summarize_component(model, own[i], damage[i])));
+      double control = 0;
+      for (size_t i = own.size(); i < damage.size(); ++i)
+        for (const DamageSums& window : damage[i]) control = std::max(control, window.kl);
+      (*part)["control_kl_nats"] = control;
+      for (const auto& [id, weight] : values)
+        (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, weight)));
+      checkpoint.save(name, *part);
+    }
+    remember(*part, name);
+  }
+  for (const Component& c : components)
+    if (c.kind == ComponentKind::kLmHead) outside(c);
+  if (progress != nullptr) progress->end();
+
+  if (options.joint) {
+    Model all(model.config(), model.source());
+    for (const TensorId& id : model.tensors())
+      all.set_weight(id, is_matrix(id.role) ? quantized.make(id) : model.weight(id));
+    d.joint_kl = summarize_component(model, {ComponentKind::kLayer, 0}, sweep.whole_model(all)).kl;
+    for (const ComponentDamage& c : d.components) {
+      const bool whole_tensor = c.component.kind == ComponentKind::kTensor ||
+                                c.component.kind == ComponentKind::kEmbed || c.component.kind == ComponentKind::kLmHead;
+      if (whole_tensor) d.sum_isolated_kl += c.kl.mean;
+    }
+    d.additivity_ratio = d.sum_isolated_kl > 0 ? d.joint_kl->mean / d.sum_isolated_kl : 0;
+  }
+  for (const TensorId& id : model.matrices()) scheme_for(Scheme::parse(options.scheme), model, id, d.fallbacks);
+  add_summaries(d);
+  return d;
+}
+
+}  // namespace vernier

@@ -1,0 +1,180 @@
+#include "diagnose/diagnosis_json.h"
+
+#include "base/fail.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr int64_t kMaxCount = int64_t{1} << 50;
+
+void put(Json& json, const std::string& key, const Measured& value) {
+  json[key] = value.mean;
+  json[key + "_stderr"] = value.standard_error;
+}
+
+Measured get(const Json& json, const std::string& key, const std::string& origin) {
+  return {json_number(json, key.c_str(), origin), json_number(json, (key + "_stderr").c_str(), origin)};
+}
+
+const Json& array_at(const Json& json, const char* key, const std::string& origin) {
+  const Json* array = json_find(json, key);
+  if (array == nullptr || !array->is_array()) fail(ErrorKind::kBadFile, "{}: \"{}\": expected an array", origin, key);
+  return *array;
+}
+
+Component component_at(const Json& json, const std::string& origin) {
+  try {
+    return parse_component(json_string(json, "name", origin));
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
+}
+
+ComponentKind kind_at(const Json& json, const std::string& origin) {
+  const std::string name = json_string(json, "kind", origin);
+  for (int kind = 0; kind <= static_cast<int>(ComponentKind::kLmHead); ++kind)
+    if (kind_name(static_cast<ComponentKind>(kind)) == name) return static_cast<ComponentKind>(kind);
+  fail(ErrorKind::kBadFile, "{}: component kind \"{}\"", origin, name);
+}
+
+}  // namespace
+
+Json damage_to_json(const ComponentDamage& damage) {
+  const Component& c = damage.component;
+  Json json;
+  json["name"] = name_of(c);
+  json["kind"] = kind_name(c.kind);
+  json["layer"] = c.layer;
+  json["index"] = c.index;
+  json["tensor"] = c.kind == ComponentKind::kTensor ? Json(role_name(c.role)) : Json();
+  put(json, "kl_nats", damage.kl);
+  put(json, "delta_nll_nats", damage.delta_nll);
+  put(json, "same_top_share", damage.same_top);
+  json["parameters"] = damage.parameters;
+  return json;
+}
+
+ComponentDamage damage_from_json(const Json& json, const std::string& origin) {
+  ComponentDamage damage;
+  damage.component = component_at(json, origin);
+  damage.kl = get(json, "kl_nats", origin);
+  damage.delta_nll = get(json, "delta_nll_nats", origin);
+  damage.same_top = get(json, "same_top_share", origin);
+  damage.parameters = json_int(json, "parameters", origin, 0, kMaxCount);
+  return damage;
+}
+
+Json facts_to_json(const WeightFacts& facts) {
+  Json json;
+  json["tensor"] = name_of(facts.tensor);
+  json["name"] = gguf_name(facts.tensor);
+  json["layer"] = facts.tensor.layer;
+  json["role"] = role_name(facts.tensor.role);
+  json["absmax_over_sigma"] = facts.absmax_over_sigma;
+  json["excess_kurtosis"] = facts.excess_kurtosis;
+  json["sqnr_db"] = facts.sqnr_db;
+  json["weighted_sqnr_db"] = facts.weighted_sqnr_db;
+  return json;
+}
+
+WeightFacts facts_from_json(const Json& json, const std::string& origin) {
+  WeightFacts facts;
+  try {
+    facts.tensor = parse_gguf_name(json_string(json, "name", origin));
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
+  facts.absmax_over_sigma = json_number(json, "absmax_over_sigma", origin);
+  facts.excess_kurtosis = json_number(json, "excess_kurtosis", origin);
+  facts.sqnr_db = json_number(json, "sqnr_db", origin);
+  facts.weighted_sqnr_db = json_number(json, "weighted_sqnr_db", origin);
+  return facts;
+}
+
+Json diagnosis_to_json(const Diagnosis& d) {
+  Json json;
+  json["schema_version"] = d.schema_version;
+  json["tool_version"] = VERNIER_VERSION;
+  json["model_hash"] = d.model_hash;
+  json["calibration_hash"] = d.calibration_hash;
+  json["data"] = d.data_name;
+  json["data_hash"] = d.data_hash;
+  json["scheme"] = d.scheme;
+  json["windows"] = d.windows;
+  json["tokens"] = d.tokens;
+  json["fallbacks"] = d.fallbacks;
+  json["control_kl_nats"] = d.control_kl;
+  json["noise_floor_kl_nats"] = d.noise_floor_kl;
+  json["components"] = Json::array();
+  for (const ComponentDamage& damage : d.components) json["components"].push_back(damage_to_json(damage));
+  json["differential_bias"] = Json::array();
+  for (const DifferentialBias& bias : d.differential_bias)
+    json["differential_bias"].push_back({{"kind", kind_name(bias.kind)},
+                                         {"count", bias.count},
+                                         {"min", bias.min},
+                                         {"max", bias.max},
+                                         {"range", bias.range},
+                                         {"mean", bias.mean},
+                                         {"standard_deviation", bias.standard_deviation},
+                                         {"coefficient_of_variation", bias.coefficient_of_variation}});
+  if (d.joint_kl) {
+    Json joint;
+    put(joint, "kl_nats", *d.joint_kl);
+    joint["sum_isolated_kl_nats"] = d.sum_isolated_kl;
+    joint["additivity_ratio"] = d.additivity_ratio;
+    json["joint"] = joint;
+  }
+  json["weight_facts"] = Json::array();
+  for (const WeightFacts& facts : d.weight_facts) {
+    Json row = facts_to_json(facts);
+    const TensorId& id = facts.tensor;
+    const Component component = id.role == TensorRole::kTokenEmbedding ? Component{ComponentKind::kEmbed}
+                                : id.role == TensorRole::kOutput       ? Component{ComponentKind::kLmHead}
+                                                                 : Component{ComponentKind::kTensor, id.layer, 0, id.role};
+    const ComponentDamage* damage = d.find(component);
+    row["kl_nats"] = damage != nullptr ? Json(damage->kl.mean) : Json();
+    json["weight_facts"].push_back(row);
+  }
+  json["rank_correlation"] = Json::array();
+  for (const RankCorrelation& r : d.rank_correlation)
+    json["rank_correlation"].push_back({{"fact", r.fact}, {"spearman", r.spearman}, {"count", r.count}});
+  return json;
+}
+
+Diagnosis diagnosis_from_json(const Json& json, const std::string& origin) {
+  Diagnosis d;
+  if (json_int(json, "schema_version", origin, 1, 1 << 20) != d.schema_version)
+    fail(ErrorKind::kBadFile, "{}: diagnosis of another schema; diagnose again", origin);
+  d.model_hash = json_string(json, "model_hash", origin);
+  d.calibration_hash = json_string(json, "calibration_hash", origin);
+  d.data_name = json_string(json, "data", origin);
+  d.data_hash = json_string(json, "data_hash", origin);
+  d.scheme = json_string(json, "scheme", origin);
+  d.windows = json_int(json, "windows", origin, 0, kMaxCount);
+  d.tokens = json_int(json, "tokens", origin, 0, kMaxCount);
+  for (const Json& line : array_at(json, "fallbacks", origin))
+    d.fallbacks.push_back(line.is_string() ? line.get<std::string>() : line.dump());
+  d.control_kl = json_number(json, "control_kl_nats", origin);
+  d.noise_floor_kl = json_number(json, "noise_floor_kl_nats", origin);
+  for (const Json& row : array_at(json, "components", origin)) d.components.push_back(damage_from_json(row, origin));
+  for (const Json& row : array_at(json, "differential_bias", origin)) {
+    const auto number = [&](const char* key) { return json_number(row, key, origin); };
+    d.differential_bias.push_back({kind_at(row, origin), json_int(row, "count", origin, 0, kMaxCount), number("min"),
+                                   number("max"), number("range"), number("mean"), number("standard_deviation"),
+                                   number("coefficient_of_variation")});
+  }
+  if (const Json* joint = json_find(json, "joint")) {
+    d.joint_kl = get(*joint, "kl_nats", origin);
+    d.sum_isolated_kl = json_number(*joint, "sum_isolated_kl_nats", origin);
+    d.additivity_ratio = json_number(*joint, "additivity_ratio", origin);
+  }
+  for (const Json& row : array_at(json, "weight_facts", origin)) d.weight_facts.push_back(facts_from_json(row, origin));
+  for (const Json& row : array_at(json, "rank_correlation", origin))
+    d.rank_correlation.push_back({json_string(row, "fact", origin), json_number(row, "spearman", origin),
+                                  json_int(row, "count", origin, 0, kMaxCount)});
+  return d;
+}
+
+}  // namespace vernier
