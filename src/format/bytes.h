@@ -35,7 +35,7 @@ inline bool multiply_overflows(uint64_t a, uint64_t b, uint64_t* product) {
 /// non-zero ones exceeds int64, so that no later size can overflow by reordering.
 bool count_elements(std::span<const int64_t> shape, uint64_t* count);
 
-/// A name from a file, in double quotes, for a message: bytes outside printable ASCII become "?", 100 characters at most.
+/// A name from a file, in double quotes, for a message: at most 100 characters, all but printable ASCII as "?".
 std::string in_quotes(std::string_view name);
 /// "[2, 3]"
 std::string shape_text(std::span<const int64_t> shape);

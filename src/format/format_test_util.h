@@ -40,9 +40,7 @@ class FormatTest : public ::testing::Test {
   }
 
   std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() /
-      ("vernier_format_" + std::to_string(::getpid()) + "_" +
-       ::testing::UnitTest::GetInstance()->current_test_info()->name());
+      std::filesystem::temp_directory_path() / ("vernier_format_" + std::to_string(::getpid()));
 };
 
 /// `run` throws Error of this kind, with a message that holds all of `parts`.

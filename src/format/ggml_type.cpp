@@ -41,7 +41,8 @@ const GgmlType& ggml_type(uint32_t id) {
   for (const GgmlType& type : kSupported)
     if (type.id == id) return type;
   const std::string_view name = ggml_type_name(id);
-  fail(ErrorKind::kUnsupported, "gguf: tensor type {} (id {}) is not supported; use one of F32, F16, BF16, Q8_0, Q2_K to Q6_K",
+  fail(ErrorKind::kUnsupported,
+       "gguf: tensor type {} (id {}) is not supported; use one of F32, F16, BF16, Q8_0, Q2_K to Q6_K",
        name.empty() ? "unknown" : name, id);
 }
 

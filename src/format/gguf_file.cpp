@@ -29,7 +29,8 @@ class Cursor {
   uint64_t position() const { return position_; }
 
   std::span<const std::byte> take(uint64_t count, const char* thing) {
-    if (count > left()) bad("{} of {} bytes, {} are left: truncated or damaged; download it again", thing, count, left());
+    if (count > left())
+      bad("{} of {} bytes, {} are left: truncated or damaged; download it again", thing, count, left());
     const auto bytes = bytes_.subspan(position_, count);
     position_ += count;
     return bytes;
@@ -201,7 +202,8 @@ GgufFile::GgufFile(const std::filesystem::path& path) : mapping_(std::make_uniqu
   }
 
   // Without tensors the padding behind the header may be absent.
-  const uint64_t start = std::min<uint64_t>((cursor.position() + alignment_ - 1) / alignment_ * alignment_, bytes.size());
+  const uint64_t aligned = (cursor.position() + alignment_ - 1) / alignment_ * alignment_;
+  const uint64_t start = std::min<uint64_t>(aligned, bytes.size());
   for (uint64_t i = 0; i < tensor_count; ++i) {
     cursor.what = "tensor " + in_quotes(tensors_[i].name);
     tensors_[i].data = tensor_data(cursor, tensors_[i], offsets[i], alignment_, bytes.subspan(start));
@@ -250,8 +252,8 @@ int64_t GgufFile::get_int(std::string_view key, int64_t min, int64_t max) const 
 std::vector<int64_t> GgufFile::get_ints(std::string_view key, int64_t min, int64_t max) const {
   const auto checked = [&](auto number) {
     if (std::cmp_less(number, min) || std::cmp_greater(number, max))
-      fail(ErrorKind::kBadFile, "gguf: {}: key {}: expected an integer in [{}, {}], got {}", path().string(), in_quotes(key),
-           min, max, number);
+      fail(ErrorKind::kBadFile, "gguf: {}: key {}: expected an integer in [{}, {}], got {}", path().string(),
+           in_quotes(key), min, max, number);
     return static_cast<int64_t>(number);
   };
   return std::visit(
@@ -304,8 +306,11 @@ std::string gguf_type_name(const GgufValue& value) {
                                            "bool",  "string", "array",  "uint64", "int64", "float64"};
   return std::visit(
       []<class T>(const T&) -> std::string {
-        if constexpr (IsVector<T>::value) return std::string(kNames[gguf_type_code<typename T::value_type>()]) + " array";
-        else return kNames[gguf_type_code<T>()];
+        if constexpr (IsVector<T>::value) {
+          return kNames[gguf_type_code<typename T::value_type>()] + std::string(" array");
+        } else {
+          return kNames[gguf_type_code<T>()];
+        }
       },
       value);
 }

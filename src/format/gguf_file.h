@@ -51,7 +51,7 @@ class GgufFile {
 
   /// The getters name the key and the file in their errors.
   /// @throws Error{kBadFile} when the key is absent, of another kind, or out of range
-  int64_t get_int(std::string_view key, int64_t min, int64_t max) const;  ///< any integer type
+  int64_t get_int(std::string_view key, int64_t min, int64_t max) const;  ///< any integer type, or an array of one
   double get_number(std::string_view key) const;                          ///< any number
   bool get_bool(std::string_view key) const;
   const std::string& get_string(std::string_view key) const;

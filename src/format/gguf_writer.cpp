@@ -54,8 +54,8 @@ void GgufWriter::set(const std::string& key, const GgufValue& value) {
 
 void GgufWriter::add_tensor(const std::string& name, uint32_t type_id, const std::vector<int64_t>& shape) {
   if (name.empty() || name.size() > kMaxNameBytes)
-    fail(ErrorKind::kInvalidArgument, "gguf: tensor {}: a name of {} bytes, expected 1 to {}", in_quotes(name), name.size(),
-         kMaxNameBytes);
+    fail(ErrorKind::kInvalidArgument, "gguf: tensor {}: a name of {} bytes, expected 1 to {}", in_quotes(name),
+         name.size(), kMaxNameBytes);
   if (shape.empty() || shape.size() > 4)
     fail(ErrorKind::kInvalidArgument, "gguf: tensor {}: {} dimensions, expected 1 to 4", in_quotes(name), shape.size());
   const GgmlType& type = ggml_type(type_id);
@@ -63,7 +63,8 @@ void GgufWriter::add_tensor(const std::string& name, uint32_t type_id, const std
   const uint64_t size = ggml_bytes(type, shape);
   // A dimension of 0 gives no bytes. Half the range keeps padding and header from overflowing as well.
   if (size == 0 || add_overflows(data_bytes_, size, &total) || total > (uint64_t{1} << 62))
-    fail(ErrorKind::kInvalidArgument, "gguf: tensor {}: shape {} is empty or too large", in_quotes(name), shape_text(shape));
+    fail(ErrorKind::kInvalidArgument, "gguf: tensor {}: shape {} is empty or too large", in_quotes(name),
+         shape_text(shape));
   if (!names_.insert(name).second) fail(ErrorKind::kInvalidArgument, "gguf: tensor {} is added twice", in_quotes(name));
 
   append_value(encoded_tensors_, name);

@@ -34,8 +34,8 @@ class GgufWriter {
   /// @throws Error{kInvalidArgument} for a key that is taken, empty, longer than 65535 bytes, or general.alignment
   void set(const std::string& key, const GgufValue& value);
   /// @shape torch order, [out, in]; 1 to 4 dimensions of at least 1
-  /// @throws Error{kInvalidArgument} for a name that is taken, empty or not shorter than 64 bytes, and for a row that is
-  /// not a multiple of the type's block; Error{kUnsupported} for a type not in ggml_types()
+  /// @throws Error{kInvalidArgument} for a name that is taken, empty or not shorter than 64 bytes, and for a row that
+  /// is not a multiple of the type's block; Error{kUnsupported} for a type not in ggml_types()
   void add_tensor(const std::string& name, uint32_t type_id, const std::vector<int64_t>& shape);
 
   /// Bytes before the first tensor; the types of the tensors do not change it.

@@ -22,20 +22,22 @@ bool present(const fs::path& path) {
 /// What to tell somebody whose folder holds no safetensors model.
 [[noreturn]] void refuse_folder(const fs::path& folder) {
   std::vector<std::string> pickles, others;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string(), ending = entry.path().extension().string();
+  std::error_code code;
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code)) {
+    const std::string name = entry->path().filename().string(), ending = entry->path().extension().string();
     if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt") pickles.push_back(name);
     if (ending == ".safetensors" || ending == ".gguf") others.push_back(name);
   }
+  if (code) fail(ErrorKind::kIo, "load: list {}: {}", folder.string(), code.message());
   if (!others.empty())
     fail(ErrorKind::kInvalidArgument,
-         "load: {}: expected model.safetensors or model.safetensors.index.json, found {}; pass that file's own path, or "
-         "fetch the index",
+         "load: {}: expected model.safetensors or model.safetensors.index.json, found {}; pass that file's own path, "
+         "or fetch the index",
          folder.string(), in_quotes(*std::min_element(others.begin(), others.end())));
   if (!pickles.empty())
     fail(ErrorKind::kUnsupported,
-         "load: {}: the weights are pickled ({}). Reading a Python pickle can run any code that its author put in, so it is "
-         "refused. Where you trust the author, convert it once:\n"
+         "load: {}: the weights are pickled ({}). Reading a Python pickle can run any code that its author put in, so "
+         "it is refused. Where you trust the author, convert it once:\n"
          "  import torch; from safetensors.torch import save_file\n"
          "  save_file({{k: v.clone().contiguous() for k, v in torch.load(\"{}\", weights_only=True).items()}}, "
          "\"model.safetensors\")\n"
@@ -47,7 +49,8 @@ bool present(const fs::path& path) {
        folder.string());
 }
 
-/// Shards sit beside the index: a name with any other meaning could reach files that are none of the model's.
+/// Shards sit beside the index: a name with any other meaning could reach files that are none of the model's. Links are
+/// followed, since the Hugging Face cache is made of them.
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
 }

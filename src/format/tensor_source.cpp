@@ -10,7 +10,8 @@ void write_tensor(OutputFile& file, const std::string& name, uint64_t size_bytes
   uint64_t left = size_bytes;
   source(index, [&](std::span<const std::byte> bytes) {
     if (bytes.size() > left)
-      fail(ErrorKind::kInvalidArgument, "write: tensor {}: more than the declared {} bytes", in_quotes(name), size_bytes);
+      fail(ErrorKind::kInvalidArgument, "write: tensor {}: more than the declared {} bytes", in_quotes(name),
+           size_bytes);
     left -= bytes.size();
     file.write(bytes);
   });
