@@ -24,7 +24,7 @@ namespace vernier {
 /// A token found in the text before anything else is split.
 struct AddedToken {
   int32_t id = 0;
-  std::string content;       ///< UTF-8, as in the text
+  std::string content = {};  ///< UTF-8, as in the text
   bool special = false;      ///< control token: ordinary text when EncodeOptions::parse_special is off
   bool lstrip = false;       ///< takes the whitespace before it along
   bool rstrip = false;       ///< takes the whitespace behind it along
@@ -45,7 +45,7 @@ struct SplitRule {
 
 /// How text is cut into the words that merges never cross: the rules in order, then the byte-level step.
 struct PreTokenizerRules {
-  std::vector<SplitRule> splits;
+  std::vector<SplitRule> splits = {};
   bool add_prefix_space = false;  ///< a space before every piece that does not start with one
   bool use_gpt2_split = false;    ///< ends with GPT-2's own expression (`use_regex` of ByteLevel)
 };

@@ -14,8 +14,9 @@ namespace {
 
 constexpr size_t kMaxPatternBytes = 1 << 16;
 constexpr size_t kJitStackBytes = 1 << 23;
-// Per match: a sane expression backtracks over a long word a few times at most. PCRE2's own default is 10 million.
-constexpr uint32_t kMatchSteps = 1'000'000;
+// Per match, and 4 more for every byte of text: a sane expression backtracks over a long word once or twice.
+constexpr uint32_t kMatchSteps = 200'000;
+constexpr size_t kMaxExpressions = 64;
 constexpr uint32_t kHeapKib = 1 << 16;
 
 template <auto free_function>
@@ -73,7 +74,6 @@ struct PreTokenizer::MatchState {
   std::vector<std::pair<std::pair<size_t, size_t>, bool>> parts;
 
   MatchState() {
-    pcre2_set_match_limit(context.get(), kMatchSteps);
     pcre2_set_heap_limit(context.get(), kHeapKib);
     if (jit_stack != nullptr) pcre2_jit_stack_assign(context.get(), nullptr, jit_stack.get());
   }
@@ -84,6 +84,9 @@ PreTokenizer::Scratch::~Scratch() = default;
 
 PreTokenizer::PreTokenizer(const PreTokenizerRules& rules, const std::string& origin)
     : origin_(origin), add_prefix_space_(rules.add_prefix_space) {
+  if (rules.splits.size() > kMaxExpressions)
+    fail(ErrorKind::kBadFile, "tokenizer: {}: {} pre-tokenizer expressions; the limit is {}", origin,
+         rules.splits.size(), kMaxExpressions);
   for (const SplitRule& rule : rules.splits) expressions_.push_back({rule, compile(rule.pattern, origin)});
   if (rules.use_gpt2_split)
     gpt2_ = std::make_unique<Expression>(Expression{{kGpt2Pattern}, compile(kGpt2Pattern, origin)});
@@ -97,6 +100,8 @@ void PreTokenizer::apply(const Expression& expression, std::string_view text, si
   const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   auto& parts = state.parts;
   parts.clear();
+  pcre2_set_match_limit(state.context.get(),
+                        static_cast<uint32_t>(std::min<size_t>(UINT32_MAX, kMatchSteps + 4 * text.size())));
   size_t done = 0, search = 0, last_end = std::string_view::npos;
   while (search <= text.size()) {
     const int count = pcre2_match(expression.code.get(), subject, text.size(), search, PCRE2_NO_UTF_CHECK,

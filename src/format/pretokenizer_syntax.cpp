@@ -128,6 +128,12 @@ class Translator {
       if (!in_class) out_ += ']';
       at_ += 2;
     };
+    if (!in_class && (c == 'b' || c == 'B')) {  // PCRE2's own has another idea of a word character, without marks
+      out_ += fmt::format("(?:(?<=[{0}])(?{1}[{0}])|(?<![{0}])(?{2}[{0}]))", kWordCharacters, c == 'b' ? '!' : '=',
+                          c == 'b' ? '=' : '!');
+      at_ += 2;
+      return;
+    }
     switch (c) {
       case 's': return set(kSpaces, false);
       case 'S': return set(kNoSpaces, false);

@@ -1,7 +1,5 @@
 #include "format/tokenizer_added.h"
 
-#include <algorithm>
-
 #include "base/fail.h"
 #include "format/tokenizer_text.h"
 
@@ -55,7 +53,6 @@ void AddedTokenMatcher::split(std::string_view text, const Emit& emit) const {
       continue;
     if (token->lstrip) {
       while (begin > done && is_unicode_space(utf8_before(text, begin).code)) begin -= utf8_before(text, begin).length;
-      begin = std::max(begin, done);
     }
     if (token->rstrip) {
       while (end < text.size() && is_unicode_space(utf8_at(text, end).code)) end += utf8_at(text, end).length;

@@ -121,6 +121,7 @@ IdMap read_vocabulary(const Node& bpe, const SortedJson& added, TokenizerModel& 
     put_token(model, number, token);
     ids.emplace(token, number);
   }
+  std::unordered_set<int32_t> seen;
   for (size_t i = 0; i < added.size(); ++i) {
     const Node entry(added[i], model.origin + ": added_tokens[" + std::to_string(i) + "]");
     AddedToken token;
@@ -137,8 +138,7 @@ IdMap read_vocabulary(const Node& bpe, const SortedJson& added, TokenizerModel& 
       fail(ErrorKind::kBadFile, "tokenizer: {}: \"{}\" has id {} here and id {} elsewhere", entry.path(),
            shorten(token.content), token.id, known->second);
     put_token(model, token.id, token.content);
-    const auto same = [&](const AddedToken& other) { return other.id == token.id; };
-    if (std::none_of(model.added.begin(), model.added.end(), same)) model.added.push_back(std::move(token));
+    if (seen.insert(token.id).second) model.added.push_back(std::move(token));
   }
   return ids;
 }
