@@ -1,5 +1,6 @@
 #include "scheme/scale_search.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -65,6 +66,18 @@ void store_codes(const float* x, int n, const Grid& grid, Code* codes) {
   }
 }
 
+constexpr int kFine = 17, kCoarse = 5;
+
+/// How many codes more (clipping the ends) or fewer than `span` the data are spread over, for the k-th candidate:
+/// densely around none, which tries alignments, and for few levels coarsely up to 44% more, since there clipping pays.
+float candidate(int k, float span) {
+  if (k >= kFine) return (0.16f + 0.07f * static_cast<float>(k - kFine)) * span;
+  const float reach = std::min(0.1f * span, 6.0f);
+  return reach * static_cast<float>(k - kFine / 2) / static_cast<float>(kFine / 2);
+}
+
+int candidates(float span) { return span <= 15.0f ? kFine + kCoarse : kFine; }
+
 constexpr int kPolish = 3;  // rounds of: the best codes for a fit, the best fit for its codes
 
 struct Solution {
@@ -123,9 +136,6 @@ AffineFit search_affine(const float* x, const float* w, int n, int levels) {
   const DataSums data = data_sums(x, w, n);
   const float top = static_cast<float>(levels);
 
-  // Steps that span the range, around `levels`: fewer leave the ends unused, more clip them.
-  constexpr int kCandidates = 21;
-  const float first = -0.1f * top, step = 0.02f * top;
   AffineFit best{.scale = (max - min) / top, .min = -min};
   double best_error = affine_error(x, w, n, levels, best.scale, best.min);
   const auto consider = [&](float inverse, float shift) {
@@ -136,9 +146,7 @@ AffineFit search_affine(const float* x, const float* w, int n, int levels) {
     best = next.fit;
     return true;
   };
-  for (int k = 0; k < kCandidates; ++k) {
-    consider((top + first + step * static_cast<float>(k)) / (max - min), -min);
-  }
+  for (int k = 0; k < candidates(top); ++k) consider((top + candidate(k, top)) / (max - min), -min);
   for (int round = 0; round < kPolish; ++round) {
     if (!consider(inverse_of(best.scale), best.min)) break;
   }
@@ -166,11 +174,8 @@ float search_scale(const float* x, const float* w, int n, int lowest, int highes
   }
   if (size == 0.0f) return 0.0f;
 
-  // The peak goes near either end of the range; a quarter of the candidates near the shorter end are enough to cover
-  // it.
-  constexpr int kCandidates = 17;
-  const float low = static_cast<float>(lowest), high = static_cast<float>(highest);
-  const float step = static_cast<float>(highest - lowest) * 0.0125f;
+  // The peak goes near either end of the range.
+  const float low = static_cast<float>(lowest), high = static_cast<float>(highest), span = high - low;
   float best = 0.0f;
   double best_score = -1.0;  // sum w x^2 - error, the part that the grid explains
   const auto consider = [&](float inverse) {
@@ -184,9 +189,9 @@ float search_scale(const float* x, const float* w, int n, int lowest, int highes
   };
   for (const float end : {low, high}) {
     if (end == -low) break;  // a range with two equal sides
-    for (int k = 0; k < kCandidates; ++k) {
-      const float offset = step * static_cast<float>(k - kCandidates / 2);
-      consider((end + (end < 0.0f ? -offset : offset)) / peak);
+    for (int k = 0; k < candidates(span); ++k) {
+      const float offset = candidate(k, span);
+      consider((end < 0.0f ? end - offset : end + offset) / peak);
     }
   }
   for (int round = 0; round < kPolish; ++round) {
