@@ -17,9 +17,14 @@ import transformers
 BLOCKS = {
     "gguf:q8_0": ("q8_0", 32, 34, [0]),
     "gguf:q6_k": ("q6_K", 256, 210, [208]),
+    "gguf:q5_1": ("q5_1", 32, 24, [0, 2]),
     "gguf:q5_k": ("q5_K", 256, 176, [0, 2]),
+    "gguf:q5_0": ("q5_0", 32, 22, [0]),
+    "gguf:q4_1": ("q4_1", 32, 20, [0, 2]),
     "gguf:q4_k": ("q4_K", 256, 144, [0, 2]),
     "gguf:q4_0": ("q4_0", 32, 18, [0]),
+    "gguf:q3_k": ("q3_K", 256, 110, [108]),
+    "gguf:q2_k": ("q2_K", 256, 84, [80, 82]),
 }
 SOURCES = [("model.layers.0.self_attn.q_proj", 100, 6), ("model.layers.3.self_attn.v_proj", 30, 6),
            ("model.layers.5.mlp.down_proj", 200, 3), ("model.layers.2.mlp.up_proj", 700, 4)]
@@ -115,9 +120,9 @@ def make_sources(args, rng):
 
 
 def decode_blocks(ggml, scheme, rng):
-    """Zeros, all ones but finite scales, real-looking blocks, random bytes with any finite fp16 (denormals, negatives)."""
+    """Zeros; all ones with finite scales; random bytes with any finite fp16 (denormals, negatives); ggml's own of normal weights."""
     _, elements, size, halves = BLOCKS[scheme]
-    count = 24 if elements == 32 else 6
+    count = 16 if elements == 32 else 5
     random = rng.integers(0, 256, (count, size), dtype=np.uint8)
     full = np.full((1, size), 255, np.uint8)
     blocks = np.concatenate([np.zeros((1, size), np.uint8), full, random])
@@ -143,7 +148,6 @@ def main():
     for scheme, name in (("f16", "ggml_fp16_to_fp32_row"), ("bf16", "ggml_bf16_to_fp32_row")):
         halves = np.concatenate([rng.integers(0, 1 << 16, 400), [0, 1, 0x8000, 0x3FF, 0x400, 0x7BFF, 0x7C00, 0xFC00]])
         halves = halves.astype(np.uint16)
-        halves = halves[np.isfinite(ggml.widen(name, halves)) | ((halves & 0x3FF) == 0)]
         halves = halves[~np.isnan(ggml.widen(name, halves))]
         index["decode"].append({"scheme": scheme, "values": int(halves.size), "stored": data.put(halves),
                                 "decoded": data.put(ggml.widen(name, halves))})

@@ -84,8 +84,10 @@ class Scheme {
   friend void decode(const Scheme&, std::span<const std::byte>, int64_t, int64_t, std::span<float>);
 };
 
-/// Stores a weight. GGUF blocks minimise sum(importance * error^2) by a search over scales; integer grids round to
-/// nearest as compressed-tensors defines them and ignore `importance`. Finite values beyond a format's range saturate.
+/// Stores a weight. GGUF blocks minimise sum(importance * error^2), or the plain squared error without importance, by a
+/// search over scales. llama.cpp's further factor sqrt(sigma^2 + x^2) is left out: on one 26M Llama (24 windows) it
+/// raised KL by 5% at q4_k and made no clear difference at q4_0 and q6_k. Integer grids round to nearest as
+/// compressed-tensors defines them and ignore `importance`. Finite values beyond a format's range saturate.
 /// @shape weight [rows, cols]; importance empty or [cols], finite, >= 0: mean square of the input channel that
 ///        multiplies the column (only ratios within a row matter); out: scheme.bytes(rows, cols)
 /// @throws Error{kInvalidArgument} on shapes that do not fit and on NaN or Inf, naming row and column

@@ -29,6 +29,12 @@ void encode_bf16(const float* x, const float* w, std::byte* out);
 void decode_bf16(const std::byte* in, float* y);
 void encode_q8_0(const float* x, const float* w, std::byte* out);
 void decode_q8_0(const std::byte* in, float* y);
+void encode_q5_1(const float* x, const float* w, std::byte* out);
+void decode_q5_1(const std::byte* in, float* y);
+void encode_q5_0(const float* x, const float* w, std::byte* out);
+void decode_q5_0(const std::byte* in, float* y);
+void encode_q4_1(const float* x, const float* w, std::byte* out);
+void decode_q4_1(const std::byte* in, float* y);
 void encode_q4_0(const float* x, const float* w, std::byte* out);
 void decode_q4_0(const std::byte* in, float* y);
 void encode_q6_k(const float* x, const float* w, std::byte* out);
@@ -37,6 +43,10 @@ void encode_q5_k(const float* x, const float* w, std::byte* out);
 void decode_q5_k(const std::byte* in, float* y);
 void encode_q4_k(const float* x, const float* w, std::byte* out);
 void decode_q4_k(const std::byte* in, float* y);
+void encode_q3_k(const float* x, const float* w, std::byte* out);
+void decode_q3_k(const std::byte* in, float* y);
+void encode_q2_k(const float* x, const float* w, std::byte* out);
+void decode_q2_k(const std::byte* in, float* y);
 
 /// Little-endian 16 bits, as all of these layouts store a half.
 inline void store_u16(uint16_t value, std::byte* out) {

@@ -13,11 +13,10 @@ inline constexpr float kMinHalf = 0x1p-24f;  ///< the smallest positive one, a d
 
 inline constexpr uint16_t kMaxBf16Bits = 0x7f7f;  ///< the largest finite one
 
-/// Nearest integer, ties to even, for |t| < 2^22: the addition shifts the fraction out. Vectorises on every machine.
-inline float round_even(float t) {
-  constexpr float kShift = 0x1.8p23f;
-  return (t + kShift) - kShift;
-}
+/// Adding and taking away this number rounds |t| < 2^22 to the nearest integer, ties to even: the fraction is shifted
+/// out. Unlike rint it vectorises on every machine.
+inline constexpr float kRoundShift = 0x1.8p23f;
+inline float round_even(float t) { return (t + kRoundShift) - kRoundShift; }
 
 inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;

@@ -7,8 +7,8 @@
 //
 // For a candidate scale the codes follow by rounding; given codes, scale and minimum follow by weighted least squares.
 // Candidates differ in how many steps span the data, which moves the clipping and the alignment of the grid.
-// All sums are kept in eight lanes of fixed order: the loops vectorise and the result is the same on every machine.
-// n is a multiple of 8 throughout; weights are > 0; |x| <= kLargestWeight (so that squares stay finite).
+// All sums are kept in four lanes of fixed order: the result is the same on every machine.
+// n is a multiple of 4 throughout; weights are > 0; |x| <= kLargestWeight (so that squares stay finite).
 
 #include <cstdint>
 

@@ -107,7 +107,12 @@ TEST(Scheme, BytesAreExact) {
                {"gguf:q4_0", 3, 64, 3 * 2 * 18},
                {"gguf:q6_k", 3, 512, 3 * 2 * 210},
                {"gguf:q5_k", 3, 512, 3 * 2 * 176},
-               {"gguf:q4_k", 3, 512, 3 * 2 * 144}};
+               {"gguf:q4_k", 3, 512, 3 * 2 * 144},
+               {"gguf:q3_k", 3, 512, 3 * 2 * 110},
+               {"gguf:q2_k", 3, 512, 3 * 2 * 84},
+               {"gguf:q4_1", 3, 64, 3 * 2 * 20},
+               {"gguf:q5_0", 3, 64, 3 * 2 * 22},
+               {"gguf:q5_1", 3, 64, 3 * 2 * 24}};
   for (const auto& c : cases) {
     EXPECT_EQ(Scheme::parse(c.scheme).bytes(c.rows, c.cols), c.bytes) << c.scheme;
   }
@@ -181,6 +186,11 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"gguf:q5_k", 0.038},
                                                      {"gguf:q4_k", 0.075},
                                                      {"gguf:q4_0", 0.090},
+                                                     {"gguf:q5_1", 0.038},
+                                                     {"gguf:q5_0", 0.045},
+                                                     {"gguf:q4_1", 0.075},
+                                                     {"gguf:q3_k", 0.16},
+                                                     {"gguf:q2_k", 0.30},
                                                      {"int8:channel", 0.010},
                                                      {"int8:g128:asym", 0.008},
                                                      {"int4:g32:sym", 0.10},
