@@ -1,7 +1,8 @@
 #pragma once
 
-// Which tensor gets how many bits: from a budget and candidates with predicted damage to a Plan that an engine can load.
-// In: one PlanItem per tensor (schemes are spelled as in scheme.h). Out: a Plan (plan.json) and a recipe that people edit.
+// Which tensor gets how many bits: from a budget and candidates with predicted damage to a Plan that an engine can
+// load. In: one PlanItem per tensor (schemes are spelled as in scheme.h). Out: a Plan (plan.json) and a recipe that
+// people edit.
 //
 //   KnapsackProblem problem{items, tied, Budget::parse("+10%").bytes(uniform_bytes, parameters, bytes_16bit)};
 //   KnapsackSolution solution = solve_knapsack(problem);
@@ -21,8 +22,8 @@ namespace vernier {
 
 using Json = nlohmann::ordered_json;
 
-/// A size that a user asked for. Spellings: "+10%" (over uniform int4), "4.5bpw", "3.8GiB", "16950144" (bytes), "50%" (of the
-/// 16-bit file).
+/// A size that a user asked for. Spellings: "+10%" (over uniform int4), "4.5bpw", "3.8GiB", "16950144" (bytes), "50%"
+/// (of the 16-bit file).
 struct Budget {
   enum class Kind { kOverUniformInt4, kBitsPerWeight, kBytes, kShareOf16Bit };
   Kind kind = Kind::kOverUniformInt4;
@@ -51,8 +52,8 @@ struct PlanItem {
 
 struct KnapsackProblem {
   std::vector<PlanItem> items;
-  /// Items that must take the same scheme; groups that share an item are one group. A scheme that one member lacks is not
-  /// available to the group.
+  /// Items that must take the same scheme; groups that share an item are one group. A scheme that one member lacks is
+  /// not available to the group.
   std::vector<std::vector<size_t>> tied;
   uint64_t budget_bytes = 0;
 };
@@ -68,20 +69,22 @@ struct KnapsackSolution {
   uint64_t bytes = 0;           ///< of the choice, at most the budget
   double damage = 0;            ///< of the choice, nats per token
   double lower_bound = 0;       ///< proven: no choice within the budget has less (but for the rounding of sums, 1e-12)
-  double price_per_byte = 0;    ///< nats that one more byte saves in the linear relaxation; 0 when the budget does not bind
+  double price_per_byte = 0;    ///< nats that one more byte saves in the linear relaxation; 0: the budget does not bind
   uint64_t smallest_bytes = 0;  ///< of any choice, also when infeasible; UINT64_MAX when it does not fit 64 bits
   uint64_t nodes = 0;
   /// (damage - lower_bound) / damage: 0 when the choice is proven optimal.
   double gap() const { return damage > 0 ? (damage - lower_bound) / damage : 0; }
 };
 
-/// The choice of least total damage within the budget, exactly or with a proven gap; never worse than the same scheme everywhere
-/// (and the best greedy filling where that scheme is missing). Equal inputs give equal choices.
-/// @throws Error{kInvalidArgument} for an item without candidates, a scheme listed twice, damages that are negative or not finite,
-///         groups without a common scheme, indices out of range. A budget that is too small is a value, not an error.
-/// @source multiple-choice knapsack: hulls and greedy as Sinha & Zoltners 1979; core search as Pisinger 1995 (a minimal algorithm for
-///         the multiple-choice knapsack problem), here with the exact linear relaxation of the undecided items as the bound
-/// @cost O(n k log(n k)), then at most max_nodes steps; 2,300 tensors x 6 schemes take about 0.1 s
+/// The choice of least total damage within the budget, exactly or with a proven gap; never worse than the same scheme
+/// everywhere (and the best greedy filling where that scheme is missing). Equal inputs give equal choices.
+/// @throws Error{kInvalidArgument} for an item without candidates, a scheme listed twice, damages that are negative or
+///         not finite, groups without a common scheme, indices out of range. A budget that is too small is a value, not
+///         an error.
+/// @source multiple-choice knapsack: hulls and greedy as Sinha & Zoltners 1979; core search as Pisinger 1995 (a minimal
+///         algorithm for the multiple-choice knapsack problem), here bounded by the exact linear relaxation of the
+///         undecided items
+/// @cost O(n k log(n k)), then at most max_nodes steps; 2,300 tensors x 6 schemes take about 0.05 s
 KnapsackSolution solve_knapsack(const KnapsackProblem& problem, const KnapsackOptions& options = {});
 
 /// One sentence in users' words: why this candidate and not its neighbours.
@@ -119,7 +122,8 @@ struct Plan {
 };
 
 Json plan_to_json(const Plan& plan);
-/// Strict: every key, type and range; names unique; bytes add up. @throws Error{kBadFile} naming `origin`, the entry and the key
+/// Strict: every key, type and range; names unique; bytes add up. @throws Error{kBadFile} naming `origin`, the entry
+/// and the key
 Plan plan_from_json(const Json& json, const std::string& origin);
 
 /// Editable text, one anchored line per tensor: `^blk\.0\.attn_q\.weight$ = gguf:q4_k  # reason`.
@@ -147,8 +151,8 @@ class Recipe {
   std::shared_ptr<const Patterns> patterns_;
 };
 
-/// Lines are `regex = scheme  # reason`, blank, or comments. The last `=` splits, so that look-aheads work; a comment begins at a `#`
-/// after a blank. Schemes are not checked here. @throws Error{kBadFile} naming the line
+/// Lines are `regex = scheme  # reason`, blank, or comments. The last `=` splits, so that look-aheads work; a comment
+/// begins at a `#` after a blank. Schemes are not checked here. @throws Error{kBadFile} naming the line
 Recipe parse_recipe(std::string_view text, const std::string& origin);
 
 }  // namespace vernier

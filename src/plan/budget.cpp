@@ -39,8 +39,8 @@ std::string_view trim(std::string_view text) {
 
 [[noreturn]] void reject(std::string_view text, std::string_view why) {
   fail(ErrorKind::kInvalidArgument,
-       "budget: \"{}\": {}; write +10% (over uniform int4), 4.5bpw (bits per weight), 3.8GiB or 4.1GB, 16950144 (bytes), or 50% (of the "
-       "16-bit file)",
+       "budget: \"{}\": {}; write +10% (over uniform int4), 4.5bpw (bits per weight), 3.8GiB or 4.1GB, 16950144 "
+       "(bytes), or 50% (of the 16-bit file)",
        text.substr(0, 40), why);
 }
 
@@ -63,9 +63,11 @@ Budget Budget::parse(std::string_view text) {
   const size_t digits = std::min(rest.find_first_not_of("0123456789."), rest.size());
   double value = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + digits, value, std::chars_format::fixed);
-  if (digits == 0 || error != std::errc() || end != rest.data() + digits) reject(trimmed, "expected a number that is not negative");
+  if (digits == 0 || error != std::errc() || end != rest.data() + digits)
+    reject(trimmed, "expected a number that is not negative");
   std::string unit(trim(rest.substr(digits)));
-  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(unit.begin(), unit.end(), unit.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
 
   Budget budget{.value = value, .text = std::string(trimmed)};
   if (unit == "%") {
@@ -93,9 +95,12 @@ uint64_t Budget::bytes(uint64_t uniform_int4_file_bytes, uint64_t parameters, ui
   switch (kind) {
     case Kind::kOverUniformInt4:
       return whole_bytes(static_cast<long double>(uniform_int4_file_bytes) * (100 + number) / 100, text);
-    case Kind::kBitsPerWeight: return whole_bytes(static_cast<long double>(parameters) * number / 8, text);
-    case Kind::kShareOf16Bit: return whole_bytes(static_cast<long double>(file_bytes_16bit) * number / 100, text);
-    case Kind::kBytes: return whole_bytes(number, text);
+    case Kind::kBitsPerWeight:
+      return whole_bytes(static_cast<long double>(parameters) * number / 8, text);
+    case Kind::kShareOf16Bit:
+      return whole_bytes(static_cast<long double>(file_bytes_16bit) * number / 100, text);
+    case Kind::kBytes:
+      return whole_bytes(number, text);
   }
   fail(ErrorKind::kInternal, "budget: unknown kind {}", static_cast<int>(kind));
 }

@@ -33,8 +33,7 @@ INSTANTIATE_TEST_SUITE_P(All, BudgetSpelling,
                                          Spelling{"4.499BPW", Kind::kBitsPerWeight, 4.499, 449},
                                          Spelling{"50%", Kind::kShareOf16Bit, 50, 800},
                                          Spelling{" 16950144\t", Kind::kBytes, 16950144, 16950144},
-                                         Spelling{"12B", Kind::kBytes, 12, 12},
-                                         Spelling{"0", Kind::kBytes, 0, 0},
+                                         Spelling{"12B", Kind::kBytes, 12, 12}, Spelling{"0", Kind::kBytes, 0, 0},
                                          Spelling{"3.8GiB", Kind::kBytes, 4080218931, 4080218931},
                                          Spelling{"3.8 gb", Kind::kBytes, 3800000000, 3800000000},
                                          Spelling{"1.5KiB", Kind::kBytes, 1536, 1536},
@@ -44,15 +43,28 @@ INSTANTIATE_TEST_SUITE_P(All, BudgetSpelling,
 TEST(Budget, KeepsTheUsersText) { EXPECT_EQ(Budget::parse(" +10% ").text, "+10%"); }
 
 TEST(Budget, RejectsJunkAndListsTheSpellings) {
-  for (const char* text : {"", " ", "+", "%", "-1", "-5%", "+-5%", "nan", "inf", "+nan%", "1e9", "1e9GiB", "0x10", "4.5", "1.2.3", ".", "+10",
-                           "+4bpw", "10%%", "4.5bp", "3GiBs", "3 G iB", "65bpw", "1000001%", "8193TiB", "99999999999999999999999", "1.5B",
-                           "++1%", "٣%"}) {
+  for (const char* text : {"",        " ",
+                           "+",       "%",
+                           "-1",      "-5%",
+                           "+-5%",    "nan",
+                           "inf",     "+nan%",
+                           "1e9",     "1e9GiB",
+                           "0x10",    "4.5",
+                           "1.2.3",   ".",
+                           "+10",     "+4bpw",
+                           "10%%",    "4.5bp",
+                           "3GiBs",   "3 G iB",
+                           "65bpw",   "1000001%",
+                           "8193TiB", "99999999999999999999999",
+                           "1.5B",    "++1%",
+                           "٣%"}) {
     try {
       Budget::parse(text);
       ADD_FAILURE() << "accepted \"" << text << '"';
     } catch (const Error& e) {
       EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument) << text;
-      for (const char* spelling : {"+10%", "4.5bpw", "3.8GiB", "16950144", "50%"}) EXPECT_THAT(e.what(), testing::HasSubstr(spelling));
+      for (const char* spelling : {"+10%", "4.5bpw", "3.8GiB", "16950144", "50%"})
+        EXPECT_THAT(e.what(), testing::HasSubstr(spelling));
     }
   }
   EXPECT_THROW(Budget::parse(std::string(100000, '9')), Error);

@@ -18,11 +18,11 @@ void check(const KnapsackProblem& problem) {
     for (size_t i = 0; i < item.candidates.size(); ++i) {
       const Candidate& candidate = item.candidates[i];
       if (!(candidate.damage >= 0 && candidate.damage <= kMaxDamage))
-        fail(ErrorKind::kInvalidArgument, "plan: {}: {}: expected a damage in [0, 1e12] nats, got {}", item.tensor, candidate.scheme,
-             candidate.damage);
+        fail(ErrorKind::kInvalidArgument, "plan: {}: {}: expected a damage in [0, 1e12] nats, got {}", item.tensor,
+             candidate.scheme, candidate.damage);
       if (candidate.bytes > kMaxCandidateBytes)
-        fail(ErrorKind::kInvalidArgument, "plan: {}: {}: expected at most 2^60 bytes, got {}", item.tensor, candidate.scheme,
-             candidate.bytes);
+        fail(ErrorKind::kInvalidArgument, "plan: {}: {}: expected at most 2^60 bytes, got {}", item.tensor,
+             candidate.scheme, candidate.bytes);
       for (size_t j = 0; j < i; ++j)
         if (item.candidates[j].scheme == candidate.scheme)
           fail(ErrorKind::kInvalidArgument, "plan: {}: scheme {} is listed twice", item.tensor, candidate.scheme);
@@ -52,8 +52,8 @@ std::vector<size_t> group_heads(const KnapsackProblem& problem) {
 }
 
 const Candidate* find_scheme(const PlanItem& item, const std::string& scheme) {
-  const auto it =
-      std::find_if(item.candidates.begin(), item.candidates.end(), [&](const Candidate& c) { return c.scheme == scheme; });
+  const auto it = std::find_if(item.candidates.begin(), item.candidates.end(),
+                               [&](const Candidate& c) { return c.scheme == scheme; });
   return it == item.candidates.end() ? nullptr : &*it;
 }
 
@@ -72,7 +72,8 @@ void merge_members(const KnapsackProblem& problem, ChoiceClass& merged) {
     if (everywhere) merged.available.push_back(option);
   }
   if (merged.available.empty())
-    fail(ErrorKind::kInvalidArgument, "plan: {} and {} tied tensors have no scheme in common", first.tensor, merged.members.size() - 1);
+    fail(ErrorKind::kInvalidArgument, "plan: {} and {} tied tensors have no scheme in common", first.tensor,
+         merged.members.size() - 1);
   const auto smaller = [](const Option& a, const Option& b) { return a.bytes < b.bytes; };
   merged.smallest_bytes = std::min_element(merged.available.begin(), merged.available.end(), smaller)->bytes;
   for (Option& option : merged.available) option.bytes -= merged.smallest_bytes;
@@ -84,7 +85,8 @@ void keep_undominated(ChoiceClass& choice_class) {
     return a.bytes != b.bytes ? a.bytes < b.bytes : a.damage < b.damage;
   });
   for (const Option& option : sorted)
-    if (choice_class.options.empty() || option.damage < choice_class.options.back().damage) choice_class.options.push_back(option);
+    if (choice_class.options.empty() || option.damage < choice_class.options.back().damage)
+      choice_class.options.push_back(option);
 }
 
 double slope(const Option& small, const Option& large) {
@@ -119,7 +121,8 @@ void restrict_and_hull(std::vector<ChoiceClass>& classes, uint64_t spare_bytes) 
     auto& hull = choice_class.hull;
     hull.clear();
     for (uint32_t i = 0; i < options.size(); ++i) {
-      while (hull.size() >= 2 && slope(options[hull[hull.size() - 2]], options[hull.back()]) <= slope(options[hull.back()], options[i]))
+      while (hull.size() >= 2 &&
+             slope(options[hull[hull.size() - 2]], options[hull.back()]) <= slope(options[hull.back()], options[i]))
         hull.pop_back();
       hull.push_back(i);
     }

@@ -1,7 +1,8 @@
 #pragma once
 
-// The knapsack as its solver sees it: one class per tensor or tied group, with only those options that can be part of a best choice.
-// Sizes are counted above the class's smallest option, so that "spare bytes" are what is left once everything is at its smallest.
+// The knapsack as its solver sees it: one class per tensor or tied group, with only those options that can be part of a
+// best choice. Sizes are counted above the class's smallest option, so that "spare bytes" are what is left once
+// everything is at its smallest.
 
 #include <cstdint>
 #include <limits>
@@ -29,7 +30,8 @@ struct ChoiceClass {
   std::vector<uint32_t> hull;     ///< indices into options on the lower convex hull, from the smallest on
 };
 
-/// Groups merged and dominated options dropped; classes ordered by first member. @throws Error{kInvalidArgument} as solve_knapsack
+/// Groups merged and dominated options dropped; classes ordered by first member. @throws Error{kInvalidArgument} as
+/// solve_knapsack
 std::vector<ChoiceClass> make_classes(const KnapsackProblem& problem);
 
 /// Drops options above `spare_bytes` (none of them fits) and finds the hulls.

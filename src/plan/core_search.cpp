@@ -28,15 +28,17 @@ HullStep make_step(const ChoiceClass& c, size_t owner, size_t hull_index) {
 
 /// Steepest first; within a class the hull's order, because its slopes fall.
 void sort_steps(std::vector<HullStep>& steps) {
-  std::stable_sort(steps.begin(), steps.end(), [](const HullStep& a, const HullStep& b) { return a.slope() > b.slope(); });
+  std::stable_sort(steps.begin(), steps.end(),
+                   [](const HullStep& a, const HullStep& b) { return a.slope() > b.slope(); });
 }
 
-/// Piecewise linear: what the undecided classes can still do, in the linear relaxation, as prefix sums over their hull steps.
+/// Piecewise linear: what the undecided classes can still do, in the linear relaxation, as prefix sums over their hull
+/// steps.
 struct Completion {
   std::vector<double> up_bytes{0}, up_gain{0}, down_bytes{0}, down_loss{0};
 
   static double at(const std::vector<double>& bytes, const std::vector<double>& value, double x, double beyond) {
-    if (x >= bytes.back()) return x == bytes.back() ? value.back() : beyond;
+    if (x >= bytes.back()) return x <= bytes.back() * (1 + kRounding) ? value.back() : beyond;  // sums are rounded
     const size_t i = static_cast<size_t>(std::upper_bound(bytes.begin(), bytes.end(), x) - bytes.begin());
     return value[i - 1] + (value[i] - value[i - 1]) * ((x - bytes[i - 1]) / (bytes[i] - bytes[i - 1]));
   }
@@ -51,7 +53,11 @@ class CoreSearch {
  public:
   CoreSearch(const std::vector<ChoiceClass>& classes, const Relaxation& relaxation, const ClassChoice& incumbent,
              const KnapsackOptions& options)
-      : classes_(classes), relaxation_(relaxation), options_(options), incumbent_(incumbent), best_(total_damage(classes, incumbent)) {
+      : classes_(classes),
+        relaxation_(relaxation),
+        options_(options),
+        incumbent_(incumbent),
+        best_(total_damage(classes, incumbent)) {
     order_classes();
   }
 
@@ -124,7 +130,8 @@ void CoreSearch::order_classes() {
     }
     order_.push_back(std::move(ordered));
   }
-  std::stable_sort(order_.begin(), order_.end(), [](const Ordered& a, const Ordered& b) { return a.least_penalty < b.least_penalty; });
+  std::stable_sort(order_.begin(), order_.end(),
+                   [](const Ordered& a, const Ordered& b) { return a.least_penalty < b.least_penalty; });
   for (size_t place = 0; place < order_.size(); ++place) {
     const ChoiceClass& c = classes_[order_[place].index];
     for (size_t h = 0; h + 1 < c.hull.size(); ++h) {
@@ -139,13 +146,15 @@ void CoreSearch::order_classes() {
 
 size_t CoreSearch::frozen_from() const {
   const double limit = cutoff() - relaxation_.bound;
-  return static_cast<size_t>(std::partition_point(order_.begin(), order_.end(), [&](const Ordered& o) { return o.least_penalty < limit; }) -
-                             order_.begin());
+  return static_cast<size_t>(
+      std::partition_point(order_.begin(), order_.end(), [&](const Ordered& o) { return o.least_penalty < limit; }) -
+      order_.begin());
 }
 
 Completion CoreSearch::completion_after(size_t level, size_t end, int64_t most_spare) const {
   Completion completion;
-  const auto collect = [&](const std::vector<HullStep>& steps, double reach, std::vector<double>& bytes, std::vector<double>& damage) {
+  const auto collect = [&](const std::vector<HullStep>& steps, double reach, std::vector<double>& bytes,
+                           std::vector<double>& damage) {
     for (const HullStep& step : steps) {
       if (step.owner <= level || step.owner >= end) continue;
       if (bytes.back() > reach) break;
@@ -166,7 +175,8 @@ void CoreSearch::expand(size_t level, const Completion& completion) {
   };
   std::vector<Stream> streams;
   for (const Move& move : order_[level].moves)
-    if (relaxation_.bound + move.penalty < cutoff() || move.option == relaxation_.base[order_[level].index]) streams.push_back({&move, 0});
+    if (relaxation_.bound + move.penalty < cutoff() || move.option == relaxation_.base[order_[level].index])
+      streams.push_back({&move, 0});
   next_.clear();
   double least_damage = kInfinity;
   while (true) {
@@ -211,7 +221,12 @@ void CoreSearch::cut_to(size_t width) {
   std::nth_element(bounds.begin(), bounds.begin() + static_cast<ptrdiff_t>(width), bounds.end());
   const double limit = bounds[width];
   open_bound_ = std::min(open_bound_, limit);
-  std::erase_if(states_, [&](const State& s) { return s.bound >= limit; });
+  const auto below = std::count_if(states_.begin(), states_.end(), [&](const State& s) { return s.bound < limit; });
+  size_t equal_kept = width - static_cast<size_t>(below);  // bounds are often equal: those with most spare bytes stay
+  std::erase_if(states_, [&](const State& s) {
+    if (s.bound == limit && equal_kept > 0) return --equal_kept, false;
+    return s.bound >= limit;
+  });
 }
 
 ClassChoice CoreSearch::best_choice() const {
@@ -224,7 +239,8 @@ ClassChoice CoreSearch::best_choice() const {
 }
 
 SearchResult CoreSearch::run() {
-  states_.push_back({static_cast<int64_t>(relaxation_.spare), total_damage(classes_, relaxation_.base), relaxation_.bound, 0});
+  states_.push_back(
+      {static_cast<int64_t>(relaxation_.spare), total_damage(classes_, relaxation_.base), relaxation_.bound, 0});
   trails_.push_back({});
   for (size_t level = 0; level < frozen_from() && !states_.empty(); ++level) {
     const uint64_t moves = order_[level].moves.size();
@@ -279,8 +295,8 @@ Relaxation relax(const std::vector<ChoiceClass>& classes, uint64_t spare_bytes) 
   return result;
 }
 
-SearchResult search_core(const std::vector<ChoiceClass>& classes, const Relaxation& relaxation, const ClassChoice& incumbent,
-                         const KnapsackOptions& options) {
+SearchResult search_core(const std::vector<ChoiceClass>& classes, const Relaxation& relaxation,
+                         const ClassChoice& incumbent, const KnapsackOptions& options) {
   return CoreSearch(classes, relaxation, incumbent, options).run();
 }
 

@@ -64,34 +64,38 @@ std::string price_clause(const Step& step, double price) {
 
 std::string explain_choice(const PlanItem& item, size_t choice, double price_per_byte) {
   if (choice >= item.candidates.size())
-    fail(ErrorKind::kInvalidArgument, "plan: {}: choice {} of {} candidates", item.tensor, choice, item.candidates.size());
+    fail(ErrorKind::kInvalidArgument, "plan: {}: choice {} of {} candidates", item.tensor, choice,
+         item.candidates.size());
   const Candidate& chosen = item.candidates[choice];
   const std::string_view name = short_name(chosen);
   if (item.candidates.size() == 1) return fmt::format("{}: the only scheme that fits this tensor and target", name);
   const Step down = step_down(item, chosen), up = step_up(item, chosen);
   if (price_per_byte <= 0) {
     if (up.to == nullptr) return fmt::format("{}: the least damage of all candidates; the budget has room", name);
-    return fmt::format("{}: {} would save {} nats for {} bytes", name, short_name(*up.to), nats(up.damage), with_commas(up.bytes));
+    return fmt::format("{}: {} would save {} nats for {} bytes", name, short_name(*up.to), nats(up.damage),
+                       with_commas(up.bytes));
   }
   if (down.to != nullptr) {
     const std::string step = fmt::format("{}: {}up from {} saves {} nats for {} bytes", name,
-                                         are_neighbours(item, *down.to, chosen) ? "one step " : "", short_name(*down.to),
-                                         nats(down.damage), with_commas(down.bytes));
+                                         are_neighbours(item, *down.to, chosen) ? "one step " : "",
+                                         short_name(*down.to), nats(down.damage), with_commas(down.bytes));
     if (down.rate() >= price_per_byte) return step + price_clause(down, price_per_byte);
-    return fmt::format("{}, less than the budget's price of {:.2g} per byte, but the bytes were left over", step, price_per_byte);
+    return fmt::format("{}, less than the budget's price of {:.2g} per byte, but the bytes were left over", step,
+                       price_per_byte);
   }
   if (up.to == nullptr) return fmt::format("stays at {}: no larger candidate has less damage", name);
   if (up.rate() <= price_per_byte)
-    return fmt::format("stays at {}: {} would save only {} nats for {} bytes", name, short_name(*up.to), nats(up.damage),
-                       with_commas(up.bytes)) +
+    return fmt::format("stays at {}: {} would save only {} nats for {} bytes", name, short_name(*up.to),
+                       nats(up.damage), with_commas(up.bytes)) +
            price_clause(up, price_per_byte);
-  return fmt::format("stays at {}: {} would save {} nats, but its {} bytes do more for other tensors", name, short_name(*up.to),
-                     nats(up.damage), with_commas(up.bytes));
+  return fmt::format("stays at {}: {} would save {} nats, but its {} bytes do more for other tensors", name,
+                     short_name(*up.to), nats(up.damage), with_commas(up.bytes));
 }
 
 std::vector<std::string> explain_solution(const KnapsackProblem& problem, const KnapsackSolution& solution) {
   if (!solution.feasible || solution.choice.size() != problem.items.size())
-    fail(ErrorKind::kInvalidArgument, "plan: expected a choice for {} items, got {}", problem.items.size(), solution.choice.size());
+    fail(ErrorKind::kInvalidArgument, "plan: expected a choice for {} items, got {}", problem.items.size(),
+         solution.choice.size());
   std::vector<std::string> reasons(problem.items.size());
   for (const internal::ChoiceClass& choice_class : internal::make_classes(problem)) {
     const size_t first = choice_class.members.front();
@@ -103,8 +107,10 @@ std::vector<std::string> explain_solution(const KnapsackProblem& problem, const 
     const auto chosen = std::find_if(available.begin(), available.end(),
                                      [&](const internal::Option& o) { return o.candidate == solution.choice[first]; });
     const size_t index = static_cast<size_t>(chosen - available.begin());
-    const std::string reason = explain_choice(internal::merged_item(problem, choice_class), index, solution.price_per_byte);
-    const std::string suffix = fmt::format(" (together with the {} tensors that must be alike)", choice_class.members.size());
+    const std::string reason =
+        explain_choice(internal::merged_item(problem, choice_class), index, solution.price_per_byte);
+    const std::string suffix =
+        fmt::format(" (together with the {} tensors that must be alike)", choice_class.members.size());
     for (const size_t member : choice_class.members) reasons[member] = reason + suffix;
   }
   return reasons;

@@ -17,10 +17,11 @@ using internal::Option;
 using internal::Relaxation;
 
 constexpr uint64_t kMaxSpareBytes = uint64_t{1} << 61;  // differences and sums of two fit an int64
-constexpr uint64_t kMaxNodes = uint64_t{1} << 31;        // the search's trail is indexed by 32 bits
+constexpr uint64_t kMaxNodes = uint64_t{1} << 31;       // the search's trail is indexed by 32 bits
 
 /// Raises classes from `choice` along their hulls, steepest step first, leaving out what does not fit.
-void fill_greedily(const std::vector<ChoiceClass>& classes, const std::vector<bool>& frozen, uint64_t spare, ClassChoice& choice) {
+void fill_greedily(const std::vector<ChoiceClass>& classes, const std::vector<bool>& frozen, uint64_t spare,
+                   ClassChoice& choice) {
   struct Step {
     double slope;
     size_t index;
@@ -32,7 +33,8 @@ void fill_greedily(const std::vector<ChoiceClass>& classes, const std::vector<bo
     const auto& c = classes[i];
     for (size_t h = 0; h + 1 < c.hull.size(); ++h) {
       const Option &from = c.options[c.hull[h]], &to = c.options[c.hull[h + 1]];
-      steps.push_back({(from.damage - to.damage) / static_cast<double>(to.bytes - from.bytes), i, c.hull[h], c.hull[h + 1]});
+      steps.push_back(
+          {(from.damage - to.damage) / static_cast<double>(to.bytes - from.bytes), i, c.hull[h], c.hull[h + 1]});
     }
   }
   std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.slope > b.slope; });
@@ -46,7 +48,8 @@ void fill_greedily(const std::vector<ChoiceClass>& classes, const std::vector<bo
 }
 
 /// The same scheme wherever it is available, the rest filled greedily; one choice per scheme that fits.
-std::vector<ClassChoice> uniform_choices(const KnapsackProblem& problem, const std::vector<ChoiceClass>& classes, uint64_t spare) {
+std::vector<ClassChoice> uniform_choices(const KnapsackProblem& problem, const std::vector<ChoiceClass>& classes,
+                                         uint64_t spare) {
   struct Uniform {
     ClassChoice choice;
     std::vector<bool> frozen;
@@ -75,7 +78,8 @@ std::vector<ClassChoice> uniform_choices(const KnapsackProblem& problem, const s
   return choices;
 }
 
-/// Local improvement: while a raise into spare bytes, or one paid by lowering another class, saves damage, the best such is done.
+/// Local improvement: while a raise into spare bytes, or one paid by lowering another class, saves damage, the best
+/// such is done.
 void improve(const std::vector<ChoiceClass>& classes, uint64_t spare_bytes, ClassChoice& choice) {
   constexpr int kMaxMoves = 32;
   struct Move {
@@ -115,7 +119,8 @@ void improve(const std::vector<ChoiceClass>& classes, uint64_t spare_bytes, Clas
     double saved = 0;
     for (const Move& candidate : drops) {
       const uint64_t room = spare + candidate.bytes;
-      const auto end = std::upper_bound(raises.begin(), raises.end(), room, [](uint64_t b, const Move& m) { return b < m.bytes; });
+      const auto end =
+          std::upper_bound(raises.begin(), raises.end(), room, [](uint64_t b, const Move& m) { return b < m.bytes; });
       if (end == raises.begin()) continue;
       const Best& b = best[static_cast<size_t>(end - raises.begin()) - 1];
       const Move* partner = b.first->index != candidate.index ? b.first : b.second;
@@ -130,8 +135,8 @@ void improve(const std::vector<ChoiceClass>& classes, uint64_t spare_bytes, Clas
   }
 }
 
-ClassChoice first_choice(const KnapsackProblem& problem, const std::vector<ChoiceClass>& classes, const Relaxation& relaxation,
-                         uint64_t spare) {
+ClassChoice first_choice(const KnapsackProblem& problem, const std::vector<ChoiceClass>& classes,
+                         const Relaxation& relaxation, uint64_t spare) {
   ClassChoice best = relaxation.base;
   fill_greedily(classes, std::vector<bool>(classes.size(), false), relaxation.spare, best);
   for (ClassChoice& uniform : uniform_choices(problem, classes, spare))
@@ -148,7 +153,8 @@ void write_choice(const KnapsackProblem& problem, const std::vector<ChoiceClass>
     const std::string& scheme = first.candidates[classes[i].options[choice[i]].candidate].scheme;
     for (const size_t member : classes[i].members) {
       const auto& candidates = problem.items[member].candidates;
-      const auto it = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.scheme == scheme; });
+      const auto it =
+          std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.scheme == scheme; });
       solution.choice[member] = static_cast<size_t>(it - candidates.begin());
     }
   }
@@ -165,8 +171,10 @@ KnapsackSolution solve_knapsack(const KnapsackProblem& problem, const KnapsackOp
     fail(ErrorKind::kInvalidArgument, "plan: expected at most {} nodes, got {}", kMaxNodes, options.max_nodes);
   std::vector<ChoiceClass> classes = internal::make_classes(problem);
   KnapsackSolution solution;
-  for (const ChoiceClass& c : classes) solution.smallest_bytes = internal::saturating_add(solution.smallest_bytes, c.smallest_bytes);
-  if (solution.smallest_bytes > problem.budget_bytes || solution.smallest_bytes == std::numeric_limits<uint64_t>::max()) return solution;
+  for (const ChoiceClass& c : classes)
+    solution.smallest_bytes = internal::saturating_add(solution.smallest_bytes, c.smallest_bytes);
+  if (solution.smallest_bytes > problem.budget_bytes || solution.smallest_bytes == std::numeric_limits<uint64_t>::max())
+    return solution;
   solution.feasible = true;
   const uint64_t spare = problem.budget_bytes - solution.smallest_bytes;
 
@@ -178,7 +186,8 @@ KnapsackSolution solve_knapsack(const KnapsackProblem& problem, const KnapsackOp
     return solution;
   }
   if (spare > kMaxSpareBytes)
-    fail(ErrorKind::kInvalidArgument, "plan: a budget of {} bytes that still binds is beyond any file", problem.budget_bytes);
+    fail(ErrorKind::kInvalidArgument, "plan: a budget of {} bytes that still binds is beyond any file",
+         problem.budget_bytes);
   internal::restrict_and_hull(classes, spare);
   const Relaxation relaxation = internal::relax(classes, spare);
   const internal::SearchResult found =

@@ -63,7 +63,8 @@ TEST(SolveKnapsackOracle, AgreesWithGlpk) {
     EXPECT_NEAR(solution.damage, oracle.damage, 1e-5 * oracle.damage);
     EXPECT_EQ(solution.gap(), 0);
     const KnapsackSolution relaxed = solve_knapsack(problem, {.max_nodes = 0});
-    EXPECT_NEAR(relaxed.lower_bound, oracle.relaxed, 1e-6 * oracle.relaxed) << "the root bound is the linear relaxation";
+    EXPECT_NEAR(relaxed.lower_bound, oracle.relaxed, 1e-6 * oracle.relaxed)
+        << "the root bound is the linear relaxation";
   }
 #else
   GTEST_SKIP() << "built without GLPK";

@@ -137,9 +137,56 @@ TEST(SolveKnapsack, EqualsBruteForceOnTinyProblems) {
   EXPECT_GT(infeasible, 10);
 }
 
+/// The optimum by dynamic programming over bytes: exact for many items, as long as the bytes are few.
+double best_by_table(const KnapsackProblem& problem) {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  std::vector<double> least(problem.budget_bytes + 1, 0);
+  for (const PlanItem& item : problem.items) {
+    std::vector<double> next(least.size(), kNone);
+    for (const Candidate& c : item.candidates)
+      for (size_t b = c.bytes; b < next.size(); ++b) next[b] = std::min(next[b], least[b - c.bytes] + c.damage);
+    least = std::move(next);
+  }
+  return least.back();
+}
+
+TEST(SolveKnapsack, EqualsATableOnLongProblems) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Lcg random(seed);
+    const bool is_correlated =
+        seed % 2 == 0;  // damage nearly linear in bytes: bounds are tight and many choices survive
+    KnapsackProblem problem;
+    for (size_t i = 0; i < 40; ++i) {
+      PlanItem item{.tensor = "t" + std::to_string(i), .candidates = {}};
+      for (size_t c = 0; c < 6; ++c) {
+        const uint64_t bytes = random.below(60);
+        const double damage = is_correlated ? 100 - static_cast<double>(bytes) + random.unit() : random.unit();
+        item.candidates.push_back({"s" + std::to_string(c), bytes, damage});
+      }
+      problem.items.push_back(std::move(item));
+    }
+    problem.budget_bytes = 400 + random.below(1000);
+    const double best = best_by_table(problem);
+    const KnapsackSolution solution = solve_knapsack(problem);
+    if (!solution.feasible) {
+      EXPECT_EQ(best, std::numeric_limits<double>::infinity());
+      continue;
+    }
+    expect_consistent(problem, solution);
+    EXPECT_NEAR(solution.damage, best, kSumRounding * best);
+    for (const uint64_t max_nodes : {100, 3000}) {
+      const KnapsackSolution starved = solve_knapsack(problem, {.max_nodes = max_nodes});
+      expect_consistent(problem, starved);
+      EXPECT_LE(starved.lower_bound, best * (1 + kSumRounding));
+    }
+  }
+}
+
 KnapsackProblem two_schemes(size_t items, uint64_t budget) {
   KnapsackProblem problem;
-  for (size_t i = 0; i < items; ++i) problem.items.push_back({"t" + std::to_string(i), {{"small", 10, 1.0}, {"large", 20, 0.25}}});
+  for (size_t i = 0; i < items; ++i)
+    problem.items.push_back({"t" + std::to_string(i), {{"small", 10, 1.0}, {"large", 20, 0.25}}});
   problem.budget_bytes = budget;
   return problem;
 }
@@ -245,7 +292,8 @@ TEST(SolveKnapsack, RefusesWhatIsNotAProblem) {
   KnapsackProblem bad = good;
   bad.items[1].candidates.clear();
   EXPECT_EQ(kind_of(bad), ErrorKind::kInvalidArgument);
-  for (const double damage : {-1e-9, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (const double damage :
+       {-1e-9, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     bad = good;
     bad.items[0].candidates[0].damage = damage;
     EXPECT_EQ(kind_of(bad), ErrorKind::kInvalidArgument);
@@ -303,10 +351,7 @@ TEST(SolveKnapsack, TypicalSizesFinishQuickly) {
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       expect_consistent(problem, solution);
       EXPECT_LE(solution.gap(), 1e-3);
-      EXPECT_LT(seconds, 20);
-      RecordProperty("gap_" + std::to_string(tensors), std::to_string(solution.gap()));
-      std::printf("%zu tensors, budget %.2f: gap %.2e, %llu nodes, %.3f s\n", tensors, budget, solution.gap(),
-                  static_cast<unsigned long long>(solution.nodes), seconds);
+      EXPECT_LT(seconds, 20) << "about 0.1 s, on a busy machine and under sanitizers too";
     }
 }
 

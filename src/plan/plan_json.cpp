@@ -16,9 +16,11 @@ constexpr size_t kMaxEntries = 1'000'000;
 /// Names and sentences end in recipes and on terminals: no control characters, no endless text.
 std::string plain_text(const Json& object, const char* key, const std::string& origin) {
   std::string text = json_string(object, key, origin);
-  if (text.size() > kMaxTextBytes) fail(ErrorKind::kBadFile, "{}: key \"{}\": text of {} bytes", origin, key, text.size());
+  if (text.size() > kMaxTextBytes)
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": text of {} bytes", origin, key, text.size());
   for (const unsigned char c : text)
-    if (c < 0x20 || c == 0x7f) fail(ErrorKind::kBadFile, "{}: key \"{}\": control character {}", origin, key, static_cast<int>(c));
+    if (c < 0x20 || c == 0x7f)
+      fail(ErrorKind::kBadFile, "{}: key \"{}\": control character {}", origin, key, static_cast<int>(c));
   return text;
 }
 
@@ -90,11 +92,13 @@ Json plan_to_json(const Plan& plan) {
 Plan plan_from_json(const Json& json, const std::string& origin) {
   if (!json.is_object()) fail(ErrorKind::kBadFile, "{}: expected an object, got {}", origin, json.type_name());
   if (const std::string kind = json_string(json, "kind", origin); kind != "plan")
-    fail(ErrorKind::kBadFile, "{}: expected kind \"plan\", got \"{}\"; is this another stage's file?", origin, kind.substr(0, 40));
+    fail(ErrorKind::kBadFile, "{}: expected kind \"plan\", got \"{}\"; is this another stage's file?", origin,
+         kind.substr(0, 40));
   Plan plan;
   plan.schema_version = static_cast<int>(json_int(json, "schema_version", origin, 1, 1000));
   if (plan.schema_version != 1)
-    fail(ErrorKind::kBadFile, "{}: schema_version {} is newer than this program's 1; make the plan again", origin, plan.schema_version);
+    fail(ErrorKind::kBadFile, "{}: schema_version {} is newer than this program's 1; make the plan again", origin,
+         plan.schema_version);
   plan.target = nonempty_text(json, "target", origin);
   plan.label = plain_text(json, "label", origin);
   const Json& budget = member(json, "budget", origin);
@@ -113,14 +117,16 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
   for (size_t i = 0; i < tensors.size(); ++i) {
     plan.entries.push_back(entry_from_json(tensors[i], fmt::format("{}: tensors[{}]", origin, i)));
     const PlanEntry& entry = plan.entries.back();
-    if (!names.insert(entry.tensor).second) fail(ErrorKind::kBadFile, "{}: tensor {} is listed twice", origin, entry.tensor);
+    if (!names.insert(entry.tensor).second)
+      fail(ErrorKind::kBadFile, "{}: tensor {} is listed twice", origin, entry.tensor);
     sum = internal::saturating_add(sum, entry.bytes);
   }
   if (sum != plan.tensor_bytes)
     fail(ErrorKind::kBadFile, "{}: tensors add up to {} bytes, tensor_bytes says {}", origin, sum, plan.tensor_bytes);
   plan.provenance = member(json, "provenance", origin);
   if (!plan.provenance.is_object())
-    fail(ErrorKind::kBadFile, "{}: key \"provenance\": expected an object, got {}", origin, plan.provenance.type_name());
+    fail(ErrorKind::kBadFile, "{}: key \"provenance\": expected an object, got {}", origin,
+         plan.provenance.type_name());
   return plan;
 }
 

@@ -70,11 +70,16 @@ TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
 
 TEST(ExplainChoice, NamesTheStepAndThePrice) {
   const PlanItem item{"blk.0.ffn_down.weight",
-                      {{"gguf:q4_k", 81920, 0.0056}, {"gguf:q5_k", 106496, 0.0030}, {"gguf:q6_k", 131072, 0.0009}, {"f16", 524288, 0.0}}};
+                      {{"gguf:q4_k", 81920, 0.0056},
+                       {"gguf:q5_k", 106496, 0.0030},
+                       {"gguf:q6_k", 131072, 0.0009},
+                       {"f16", 524288, 0.0}}};
   EXPECT_EQ(explain_choice(item, 2, 5.1e-8),
-            "q6_k: one step up from q5_k saves 0.0021 nats for 24,576 bytes (8.5e-08 per byte); the budget's price is 5.1e-08");
+            "q6_k: one step up from q5_k saves 0.0021 nats for 24,576 bytes (8.5e-08 per byte); the budget's price is "
+            "5.1e-08");
   EXPECT_EQ(explain_choice(item, 0, 2e-7),
-            "stays at q4_k: q5_k would save only 0.0026 nats for 24,576 bytes (1.1e-07 per byte); the budget's price is 2e-07");
+            "stays at q4_k: q5_k would save only 0.0026 nats for 24,576 bytes (1.1e-07 per byte); the budget's price "
+            "is 2e-07");
   EXPECT_THAT(explain_choice(item, 0, 1e-9), testing::HasSubstr("do more for other tensors"));
   EXPECT_THAT(explain_choice(item, 3, 1e-8), testing::HasSubstr("left over"));
   EXPECT_THAT(explain_choice(item, 3, 0), testing::HasSubstr("the budget has room"));
@@ -85,7 +90,9 @@ TEST(ExplainChoice, NamesTheStepAndThePrice) {
 
 TEST(ExplainSolution, GroupsAreExplainedByTheirSums) {
   KnapsackProblem problem;
-  problem.items = {{"a", {{"s", 10, 1}, {"l", 20, 0.5}}}, {"b", {{"l", 20, 0.25}, {"s", 10, 2}}}, {"c", {{"s", 10, 1}, {"l", 20, 0.9}}}};
+  problem.items = {{"a", {{"s", 10, 1}, {"l", 20, 0.5}}},
+                   {"b", {{"l", 20, 0.25}, {"s", 10, 2}}},
+                   {"c", {{"s", 10, 1}, {"l", 20, 0.9}}}};
   problem.tied = {{0, 1}};
   problem.budget_bytes = 55;
   const std::vector<std::string> reasons = explain_solution(problem, solve_knapsack(problem));

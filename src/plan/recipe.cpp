@@ -25,8 +25,8 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// A pattern that matches this name alone, in the dialects of Perl and of ECMAScript (which llama-quantize uses). Blanks, '#' and '='
-/// would end a pattern, so they are written as \xHH.
+/// A pattern that matches this name alone, in the dialects of Perl and of ECMAScript (which llama-quantize uses).
+/// Blanks, '#' and '=' would end a pattern, so they are written as \xHH.
 std::string anchored_pattern(std::string_view name) {
   std::string pattern = "^";
   for (const char c : name) {
@@ -42,7 +42,8 @@ std::string anchored_pattern(std::string_view name) {
 }
 
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return text;
 }
 
@@ -66,9 +67,11 @@ std::string pcre2_message(int error) {
 Code compile(const std::string& pattern, const std::string& where) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_NEVER_UTF, &error, &offset, nullptr));
+  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_NEVER_UTF, &error,
+                          &offset, nullptr));
   if (code == nullptr)
-    fail(ErrorKind::kBadFile, "{}: pattern \"{}\": {} at character {}", where, pattern, pcre2_message(error), offset + 1);
+    fail(ErrorKind::kBadFile, "{}: pattern \"{}\": {} at character {}", where, pattern, pcre2_message(error),
+         offset + 1);
   return code;
 }
 
@@ -85,9 +88,11 @@ RecipeRule parse_line(std::string_view line, const std::string& where) {
     fail(ErrorKind::kBadFile, "{}: expected `regex = scheme  # reason`, got \"{}\"", where, line.substr(0, 80));
   const std::string_view pattern = trim(line.substr(0, equals)), scheme = trim(line.substr(equals + 1));
   if (pattern.empty() || scheme.empty())
-    fail(ErrorKind::kBadFile, "{}: expected `regex = scheme  # reason`, got no {}", where, pattern.empty() ? "regex" : "scheme");
+    fail(ErrorKind::kBadFile, "{}: expected `regex = scheme  # reason`, got no {}", where,
+         pattern.empty() ? "regex" : "scheme");
   if (std::any_of(scheme.begin(), scheme.end(), is_blank))
-    fail(ErrorKind::kBadFile, "{}: scheme \"{}\" contains a blank; a reason begins with #", where, scheme.substr(0, 80));
+    fail(ErrorKind::kBadFile, "{}: scheme \"{}\" contains a blank; a reason begins with #", where,
+         scheme.substr(0, 80));
   if (pattern.size() > kMaxPatternBytes)
     fail(ErrorKind::kBadFile, "{}: pattern of {} characters, at most {}", where, pattern.size(), kMaxPatternBytes);
   rule.pattern = std::string(pattern);
@@ -102,8 +107,8 @@ std::string recipe_text(const Plan& plan) {
       "# vernier recipe: {} for {}, budget {} = {} bytes\n"
       "# {} tensors, {} bytes; predicted damage {:.4g} nats per token, at least {:.4g} for any choice of this size\n"
       "# One line per tensor: regex = scheme  # reason. The first match wins.\n\n",
-      one_line(plan.label), one_line(plan.target), one_line(plan.budget_text), with_commas(plan.budget_bytes), plan.entries.size(),
-      with_commas(plan.tensor_bytes), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+      one_line(plan.label), one_line(plan.target), one_line(plan.budget_text), with_commas(plan.budget_bytes),
+      plan.entries.size(), with_commas(plan.tensor_bytes), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
   for (const PlanEntry& entry : plan.entries) {
     text += fmt::format("{} = {}", anchored_pattern(entry.tensor), entry.scheme);
     if (!entry.reason.empty()) text += "  # " + one_line(entry.reason);
@@ -130,7 +135,8 @@ Recipe parse_recipe(std::string_view text, const std::string& origin) {
     if (line.size() > kMaxLineBytes) fail(ErrorKind::kBadFile, "{}: line of {} bytes", where, line.size());
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     const auto is_control = [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; };
-    if (std::any_of(line.begin(), line.end(), is_control)) fail(ErrorKind::kBadFile, "{}: control character; is this a text file?", where);
+    if (std::any_of(line.begin(), line.end(), is_control))
+      fail(ErrorKind::kBadFile, "{}: control character; is this a text file?", where);
     line = trim(line);
     if (line.empty() || line.front() == '#') continue;
     RecipeRule rule = parse_line(line, where);
@@ -154,8 +160,8 @@ std::optional<size_t> Recipe::find(std::string_view tensor) const {
   pcre2_set_match_limit(context.get(), kMatchLimit);
   pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
   for (size_t i = 0; i < rules_.size(); ++i) {
-    const int result = pcre2_match(patterns_->codes[i].get(), reinterpret_cast<PCRE2_SPTR>(tensor.data()), tensor.size(), 0, 0, data.get(),
-                                   context.get());
+    const int result = pcre2_match(patterns_->codes[i].get(), reinterpret_cast<PCRE2_SPTR>(tensor.data()),
+                                   tensor.size(), 0, 0, data.get(), context.get());
     if (result >= 0) return i;
     if (result != PCRE2_ERROR_NOMATCH)
       fail(ErrorKind::kBadFile, "{}:{}: pattern \"{}\" on {}: {}", origin_, rules_[i].line, rules_[i].pattern, tensor,

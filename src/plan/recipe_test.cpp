@@ -56,9 +56,10 @@ TEST(Recipe, FirstMatchWinsAndPatternsAreSearched) {
 
 TEST(Recipe, ErrorsNameTheLine) {
   for (const std::string& line :
-       {std::string("no equals sign"), std::string("= f16"), std::string("a ="), std::string("a = # reason only"), std::string("(a = f16"),
-        std::string("a = f16 because"), std::string("a\x01 = f16"), std::string(2000, 'a') + " = f16", std::string(9000, '#'),
-        "((a{1000}){1000}){1000} = f16" + std::string(), std::string(500, '(') + std::string(500, ')') + " = f16"}) {
+       {std::string("no equals sign"), std::string("= f16"), std::string("a ="), std::string("a = # reason only"),
+        std::string("(a = f16"), std::string("a = f16 because"), std::string("a\x01 = f16"),
+        std::string(2000, 'a') + " = f16", std::string(9000, '#'), "((a{1000}){1000}){1000} = f16" + std::string(),
+        std::string(500, '(') + std::string(500, ')') + " = f16"}) {
     try {
       parse_recipe("ok = f16\n" + line + "\n", "mine.txt");
       ADD_FAILURE() << "accepted " << line.substr(0, 60);

@@ -33,7 +33,8 @@ std::vector<std::string> TargetRules::schemes_for(const TensorFacts& facts) cons
 std::vector<std::vector<size_t>> TargetRules::tied(std::span<const TensorFacts> tensors) const {
   std::map<std::pair<int64_t, std::string>, std::vector<size_t>> stacks;
   for (size_t i = 0; i < tensors.size(); ++i)
-    if (tensors[i].expert >= 0 && why_fixed(tensors[i]).empty()) stacks[{tensors[i].layer, tensors[i].role}].push_back(i);
+    if (tensors[i].expert >= 0 && why_fixed(tensors[i]).empty())
+      stacks[{tensors[i].layer, tensors[i].role}].push_back(i);
   std::vector<std::vector<size_t>> groups;
   for (auto& [key, group] : stacks)
     if (group.size() > 1) groups.push_back(std::move(group));

@@ -15,10 +15,10 @@
 namespace vernier {
 
 struct TensorFacts {
-  std::string tensor;          ///< the target's name, such as blk.0.attn_q.weight
-  std::string role;            ///< "attn_q", "ffn_down", "router", "norm", "embed", "lm_head" ...
-  int64_t layer = -1;          ///< -1: belongs to no layer
-  int64_t expert = -1;         ///< of a single expert's matrix that the target stacks; -1: no expert, or stacked already
+  std::string tensor;   ///< the target's name, such as blk.0.attn_q.weight
+  std::string role;     ///< "attn_q", "ffn_down", "router", "norm", "embed", "lm_head" ...
+  int64_t layer = -1;   ///< -1: belongs to no layer
+  int64_t expert = -1;  ///< of a single expert's matrix that the target stacks; -1: no expert, or stacked already
   std::vector<int64_t> shape;  ///< [out, in], [experts, out, in] or [n]
 };
 

@@ -23,9 +23,11 @@ TEST(LlamaCppRules, MatricesArePlannedTheRestIsF32) {
     EXPECT_THAT(rules.schemes_for(facts), ElementsAre("f32")) << facts.tensor;
     EXPECT_THAT(rules.why_fixed(facts), testing::HasSubstr("f32")) << facts.tensor;
   }
-  for (const TensorFacts& facts : {TensorFacts{.tensor = "token_embd.weight", .role = "embed", .shape = {512, 256}},
-                                   TensorFacts{.tensor = "blk.0.ffn_down_exps.weight", .role = "ffn_down", .layer = 0, .shape = {8, 256, 512}}})
-    EXPECT_THAT(rules.schemes_for(facts), ElementsAre("gguf:q4_0", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k", "gguf:q8_0", "f16"));
+  for (const TensorFacts& facts :
+       {TensorFacts{.tensor = "token_embd.weight", .role = "embed", .shape = {512, 256}},
+        TensorFacts{.tensor = "blk.0.ffn_down_exps.weight", .role = "ffn_down", .layer = 0, .shape = {8, 256, 512}}})
+    EXPECT_THAT(rules.schemes_for(facts),
+                ElementsAre("gguf:q4_0", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k", "gguf:q8_0", "f16"));
 }
 
 TEST(LlamaCppRules, ExpertsOfOneStackAreTied) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Text that people review: compared with tests/golden/NAME, rewritten when VERNIER_UPDATE_GOLDEN=1 is set (then read the diff).
+// Text that people review: compared with tests/golden/NAME, rewritten when VERNIER_UPDATE_GOLDEN=1 is set (then read
+// the diff).
 //
 //   expect_golden("plan/recipe.txt", recipe_text(plan));
 
@@ -21,8 +22,10 @@ inline void expect_golden(const std::string& name, const std::string& actual) {
     write_file(path, actual);
     return;
   }
-  ASSERT_TRUE(std::filesystem::exists(path)) << path << " is missing; run once with VERNIER_UPDATE_GOLDEN=1 and review it";
-  EXPECT_EQ(read_file(path), actual) << "differs from " << path << "; if that is meant, rerun with VERNIER_UPDATE_GOLDEN=1";
+  ASSERT_TRUE(std::filesystem::exists(path))
+      << path << " is missing; run once with VERNIER_UPDATE_GOLDEN=1 and review it";
+  EXPECT_EQ(read_file(path), actual) << "differs from " << path
+                                     << "; if that is meant, rerun with VERNIER_UPDATE_GOLDEN=1";
 }
 
 }  // namespace vernier

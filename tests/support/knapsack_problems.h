@@ -1,6 +1,7 @@
 #pragma once
 
-// Knapsack problems for tests and benchmarks, from fixed seeds and without <random>'s distributions, which differ between libraries.
+// Knapsack problems for tests and benchmarks, from fixed seeds and without <random>'s distributions, which differ
+// between libraries.
 
 #include <cmath>
 #include <cstdint>
@@ -24,17 +25,19 @@ class Lcg {
   uint64_t state_;
 };
 
-/// Layers of seven matrices, sizes as in a Llama, damages falling by about 4 per bit with sensitivities over two orders of magnitude.
-/// The budget lies `budget` of the way from the smallest to the largest choice.
+/// Layers of seven matrices, sizes as in a Llama, damages falling by about 4 per bit with sensitivities over two orders
+/// of magnitude. The budget lies `budget` of the way from the smallest to the largest choice.
 inline KnapsackProblem transformer_problem(size_t tensors, size_t schemes, double budget, uint64_t seed) {
   struct Kind {
     const char* scheme;
     double bits, damage_bits;
   };
-  static constexpr Kind kKinds[] = {{"gguf:q4_0", 4.5, 3.7}, {"gguf:q4_k", 4.5, 4.0}, {"gguf:q5_k", 5.5, 5.0},
+  static constexpr Kind kKinds[] = {{"gguf:q4_0", 4.5, 3.7},    {"gguf:q4_k", 4.5, 4.0}, {"gguf:q5_k", 5.5, 5.0},
                                     {"gguf:q6_k", 6.5625, 6.0}, {"gguf:q8_0", 8.5, 8.0}, {"f16", 16, 12}};
-  static constexpr uint64_t kWeights[] = {4096 * 4096, 1024 * 4096, 1024 * 4096, 4096 * 4096, 14336 * 4096, 14336 * 4096, 14336 * 4096};
-  static constexpr const char* kRoles[] = {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
+  static constexpr uint64_t kWeights[] = {4096 * 4096,  1024 * 4096,  1024 * 4096, 4096 * 4096,
+                                          14336 * 4096, 14336 * 4096, 14336 * 4096};
+  static constexpr const char* kRoles[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
+                                           "ffn_gate", "ffn_up", "ffn_down"};
   Lcg random(seed);
   KnapsackProblem problem;
   double smallest = 0, largest = 0;

@@ -13,11 +13,13 @@ inline Plan sample_plan() {
     int64_t layer, rows, cols;
     double sensitivity;
   };
-  static constexpr Shape kShapes[] = {
-      {"token_embd.weight", "embed", -1, 512, 256, 0.3},        {"blk.0.attn_q.weight", "attn_q", 0, 256, 256, 0.02},
-      {"blk.0.attn_v.weight", "attn_v", 0, 128, 256, 0.6},      {"blk.0.ffn_down_exps.weight", "ffn_down", 0, 1024, 512, 1.1},
-      {"blk.1.attn_q.weight", "attn_q", 1, 256, 256, 0.004},    {"blk.1.attn_v.weight", "attn_v", 1, 128, 256, 0.1},
-      {"blk.1.ffn_down_exps.weight", "ffn_down", 1, 1024, 512, 0.3}};
+  static constexpr Shape kShapes[] = {{"token_embd.weight", "embed", -1, 512, 256, 0.3},
+                                      {"blk.0.attn_q.weight", "attn_q", 0, 256, 256, 0.02},
+                                      {"blk.0.attn_v.weight", "attn_v", 0, 128, 256, 0.6},
+                                      {"blk.0.ffn_down_exps.weight", "ffn_down", 0, 1024, 512, 1.1},
+                                      {"blk.1.attn_q.weight", "attn_q", 1, 256, 256, 0.004},
+                                      {"blk.1.attn_v.weight", "attn_v", 1, 128, 256, 0.1},
+                                      {"blk.1.ffn_down_exps.weight", "ffn_down", 1, 1024, 512, 0.3}};
   KnapsackProblem problem;
   for (const Shape& s : kShapes) {
     const auto blocks = static_cast<uint64_t>(s.rows * s.cols / 256);
@@ -38,7 +40,8 @@ inline Plan sample_plan() {
   for (size_t i = 0; i < problem.items.size(); ++i) {
     const Candidate& chosen = problem.items[i].candidates[solution.choice[i]];
     const Shape& s = kShapes[i];
-    plan.entries.push_back({s.tensor, s.role, s.layer, s.rows, s.cols, chosen.scheme, chosen.bytes, chosen.damage, reasons[i]});
+    plan.entries.push_back(
+        {s.tensor, s.role, s.layer, s.rows, s.cols, chosen.scheme, chosen.bytes, chosen.damage, reasons[i]});
   }
   plan.entries.push_back({"output_norm.weight", "norm", -1, 1, 256, "f32", 1024, 0, "norms stay in f32"});
   plan.tensor_bytes = solution.bytes + 1024;
