@@ -29,7 +29,7 @@ export function figure(title: string, summary: string, draw: (frame: Frame) => N
     canvas.replaceChildren(drawing);
     const svg = canvas.querySelector("svg");
     svg?.setAttribute("role", "img");
-    svg?.setAttribute("aria-label", `${title}. ${summary}`);
+    svg?.setAttribute("aria-label", `${title} ${summary}`);
   };
   redraws.push(redraw);
   new ResizeObserver(([entry]) => {

@@ -41,4 +41,4 @@ export function inkOn(hex: string): string {
 }
 
 export const KIND_COLOUR = { reference: "var(--reference)", uniform: "var(--uniform)", plan: "var(--plan)" };
-export const KIND_SYMBOL = { reference: "square", uniform: "circle", plan: "diamond" } as const;
+export const KIND_SYMBOL = { reference: "square", uniform: "circle", plan: "diamond2" } as const;

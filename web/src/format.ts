@@ -1,6 +1,8 @@
 // Numbers as text: units, standard errors, powers of ten. No DOM here, so that the tests run these in Node.
 
 export const MISSING = "–";
+const NBSP = "\u00a0"; // a number stays on one line with its unit and its error
+const PLUS_MINUS = `${NBSP}±${NBSP}`;
 const SUPERSCRIPT: Record<string, string> = { "-": "⁻" };
 for (let i = 0; i < 10; i++) SUPERSCRIPT[String(i)] = "⁰¹²³⁴⁵⁶⁷⁸⁹"[i]!;
 
@@ -24,7 +26,7 @@ export function number(value: unknown, digits = 3): string {
   if (value === 0) return "0";
   const rounded = Number(value.toPrecision(digits));
   const exponent = exponentOf(rounded);
-  if (exponent < -4 || exponent >= 6) return `${fixed(rounded / 10 ** exponent, digits - 1)} × ${powerOfTen(exponent)}`;
+  if (exponent < -4 || exponent >= 6) return `${fixed(rounded / 10 ** exponent, digits - 1)}${NBSP}×${NBSP}${powerOfTen(exponent)}`;
   return fixed(rounded, digits - 1 - exponent);
 }
 
@@ -36,25 +38,28 @@ export function tick(value: number): string {
   return mantissa === 1 ? powerOfTen(exponent) : `${String(mantissa).replace("-", "−")}·${powerOfTen(exponent)}`;
 }
 
-/** A value with its standard error, both to the error's first digit (its first two when that digit is 1): 0.0334 ± 0.0002. */
-export function measured(value: unknown, standardError: unknown, unit = ""): string {
+/**
+ * A value with its standard error, both to the error's first digit, or its first two when that digit is 1 or `digits` is 2:
+ * 0.0334 ± 0.0002.
+ */
+export function measured(value: unknown, standardError: unknown, digits: 1 | 2 = 1): string {
   if (!isNumber(value)) return MISSING;
-  if (!isNumber(standardError) || standardError <= 0) return number(value) + unit;
+  if (!isNumber(standardError) || standardError <= 0) return number(value);
   const leading = Number(standardError.toPrecision(1)).toExponential();
-  const lastPlace = Number(leading.split("e")[1]) - (leading.startsWith("1") ? 1 : 0);
+  const lastPlace = Number(leading.split("e")[1]) - (leading.startsWith("1") || digits === 2 ? 1 : 0);
   const exponent = exponentOf(Math.max(Math.abs(value), standardError));
   if (exponent < -4) {
     const shown = (x: number) => fixed(x / 10 ** exponent, exponent - lastPlace);
-    return `(${shown(value)} ± ${shown(standardError)}) × ${powerOfTen(exponent)}${unit}`;
+    return `(${shown(value)}${PLUS_MINUS}${shown(standardError)})${NBSP}×${NBSP}${powerOfTen(exponent)}`;
   }
-  return `${fixed(value, -lastPlace)} ± ${fixed(standardError, -lastPlace)}${unit}`;
+  return `${fixed(value, -lastPlace)}${PLUS_MINUS}${fixed(standardError, -lastPlace)}`;
 }
 
 /** A share in [0, 1] as per cent: 94.31 ± 0.12 %. */
 export function share(value: unknown, standardError: unknown = null): string {
   if (!isNumber(value)) return MISSING;
-  if (isNumber(standardError) && standardError > 0) return measured(100 * value, 100 * standardError, " %");
-  return `${fixed(100 * value, 1)} %`;
+  if (isNumber(standardError) && standardError > 0) return `${measured(100 * value, 100 * standardError)}${NBSP}%`;
+  return `${fixed(100 * value, 1)}${NBSP}%`;
 }
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -71,7 +76,8 @@ export function bytes(value: unknown): string {
   if (!isNumber(value)) return MISSING;
   const unit = byteUnit(Math.abs(value));
   const scaled = value / unit.size;
-  return `${unit.size === 1 ? fixed(scaled, 0) : fixed(scaled, Math.abs(scaled) >= 100 ? 0 : Math.abs(scaled) >= 10 ? 1 : 2)} ${unit.name}`;
+  const decimals = unit.size === 1 || Math.abs(scaled) >= 100 ? 0 : Math.abs(scaled) >= 10 ? 1 : 2;
+  return `${fixed(scaled, decimals)}${NBSP}${unit.name}`;
 }
 
 /** 26,214,400. */
@@ -83,8 +89,8 @@ export function count(value: unknown): string {
 /** 26.2 million, 7.24 billion; whole numbers below a million. */
 export function countInWords(value: unknown): string {
   if (!isNumber(value)) return MISSING;
-  if (value >= 1e9) return `${fixed(value / 1e9, 2)} billion`;
-  return value >= 1e6 ? `${fixed(value / 1e6, 1)} million` : count(value);
+  if (value >= 1e9) return `${fixed(value / 1e9, 2)}${NBSP}billion`;
+  return value >= 1e6 ? `${fixed(value / 1e6, 1)}${NBSP}million` : count(value);
 }
 
 /** Bits per weight: 4.25. */
@@ -94,5 +100,5 @@ export function bits(value: unknown): string {
 
 /** How much less `after` is than `before`: 58 %. */
 export function reduction(before: number, after: number): string {
-  return `${fixed(100 * (1 - after / before), 0)} %`;
+  return `${fixed(100 * (1 - after / before), 0)}${NBSP}%`;
 }

@@ -4,6 +4,8 @@ export interface Point {
   x: number;
   y: number;
   text: string;
+  /** Tries above before beside: for points from which a line runs to the right. */
+  above?: boolean;
 }
 
 export interface Placed extends Point {
@@ -27,7 +29,7 @@ function overlap(a: Rect, b: Rect): number {
   return w > 0 && h > 0 ? w * h : 0;
 }
 
-/** Greedy, in the order given: each label takes the first of ten places that is free, else the least crowded. */
+/** Greedy, in the order given: each label takes the first of its places that is free, else the least crowded. */
 export function placeLabels(points: Point[], width: number, characterWidth = 6.6): Placed[] {
   const taken: Rect[] = points.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
   return points.map((point) => {
@@ -44,6 +46,7 @@ export function placeLabels(points: Point[], width: number, characterWidth = 6.6
       { dx: 8, dy: -26, anchor: "start" },
       { dx: -8, dy: 26, anchor: "end" },
     ];
+    if (point.above) places.unshift({ dx: 7, dy: -11, anchor: "start" });
     let best = { cost: Infinity, place: places[0]!, rect: taken[0]! };
     for (const place of places) {
       const left = point.x + place.dx - (place.anchor === "end" ? length : place.anchor === "middle" ? length / 2 : 0);

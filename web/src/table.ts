@@ -18,6 +18,8 @@ export interface TableOptions<Row> {
   rowClass?: (row: Row) => string;
   /** Scrolls vertically too, under a heading that stays. */
   tall?: boolean;
+  /** No wider than its content. */
+  narrow?: boolean;
 }
 
 function compare(a: number | string | null, b: number | string | null): number {
@@ -82,8 +84,8 @@ export function table<Row>(
   fill();
   const element = el(
     "div",
-    { class: options.tall ? "scroll tall" : "scroll", role: "region", tabindex: 0, "aria-label": caption },
-    el("table", null, el("caption", null, caption), el("thead", null, el("tr", null, ...heads)), body),
+    { class: ["scroll", options.tall && "tall", options.narrow && "narrow"].filter(Boolean).join(" "), role: "region", tabindex: 0, "aria-label": caption },
+    el("table", null, el("caption", null, el("span", null, caption)), el("thead", null, el("tr", null, ...heads)), body),
   );
   return { element, show: (next) => ((shown = next), fill()) };
 }

@@ -15,6 +15,7 @@ const CASES = [
   ["measured", [0.03342, 0.00012], "0.03342 ± 0.00012"], // an error of leading digit 1 keeps two
   ["measured", [0.0334, 0.00096], "0.0334 ± 0.0010"], // 0.00096 rounds to 0.001, whose digit is 1
   ["measured", [23.418, 0.231], "23.4 ± 0.2"],
+  ["measured", [23.418, 0.231, 2], "23.42 ± 0.23"],
   ["measured", [1234.4, 30], "1234 ± 30"],
   ["measured", [-0.0012, 0.0005], "−0.0012 ± 0.0005"],
   ["measured", [-0.00001, 0.002], "0.000 ± 0.002"], // no "-0.000"
@@ -52,4 +53,4 @@ const CASES = [
 ];
 
 for (const [name, args, expected] of CASES)
-  test(`${name}(${args.map(String).join(", ")})`, () => assert.equal(f[name](...args), expected));
+  test(`${name}(${args.map(String).join(", ")})`, () => assert.equal(f[name](...args).replaceAll("\u00a0", " "), expected));

@@ -49,7 +49,7 @@ export function frontier(report: Report): HTMLElement | null {
     // The plan is labelled first, so that it gets the best place.
     const ordered = [...drawn].sort((a, b) => Number(b.kind === "plan") - Number(a.kind === "plan") || a.kl_nats - b.kl_nats);
     const labels = placeLabels(
-      ordered.map((r) => ({ x: px.apply(size(r)), y: py.apply(r.kl_nats), text: r.label })),
+      ordered.map((r) => ({ x: px.apply(size(r)), y: py.apply(r.kl_nats), text: r.label, above: r.kind === "uniform" })),
       width,
     );
     const steps = staircase(drawn);
@@ -89,7 +89,7 @@ export function frontier(report: Report): HTMLElement | null {
         Plot.dot(drawn, {
           x: size,
           y: "kl_nats",
-          r: 5,
+          r: (r: Drawn) => (r.kind === "plan" ? 6.5 : 5),
           symbol: (r: Drawn) => KIND_SYMBOL[r.kind],
           fill: (r: Drawn) => KIND_COLOUR[r.kind],
           stroke: "var(--paper)",
@@ -120,6 +120,7 @@ export function frontier(report: Report): HTMLElement | null {
         ),
       ],
       symbol: { type: "identity" } as Plot.ScaleOptions,
+      r: { type: "identity" },
     });
   };
 

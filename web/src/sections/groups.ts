@@ -33,7 +33,7 @@ const PANELS: Panel[] = [
   },
 ];
 
-const SYMBOLS = ["diamond", "circle", "square", "triangle", "star", "cross"] as const;
+const SYMBOLS = ["diamond2", "circle", "square", "triangle", "star", "cross"] as const;
 
 /** A look per plan: its kind's colour where the results name it, then shape to tell apart. */
 function looks(report: Report, plans: string[]): Map<string, { colour: string; symbol: (typeof SYMBOLS)[number] }> {
@@ -41,6 +41,12 @@ function looks(report: Report, plans: string[]): Map<string, { colour: string; s
   return new Map(
     plans.map((plan, i) => [plan, { colour: KIND_COLOUR[kinds.get(plan) ?? (i === 0 ? "plan" : "uniform")], symbol: SYMBOLS[i % SYMBOLS.length]! }]),
   );
+}
+
+/** The same factor for another model, so that the reader sees whether the plan shares the damage more evenly. */
+function spreadOf(rows: GroupRow[], plan: string): string {
+  const values = rows.map((r) => r.kl_nats).filter((v): v is number => isNumber(v) && v > 0);
+  return values.length > 1 ? ` With “${plan}” it is ${number(Math.max(...values) / Math.min(...values), 2)}.` : "";
 }
 
 export function groups(report: Report): HTMLElement | null {
@@ -55,7 +61,7 @@ export function groups(report: Report): HTMLElement | null {
   const longest = Math.max(...names.map((name) => name.length));
   const marginLeft = Math.min(Math.max(44, longest * 7 + 14), 150);
   const shorten = (name: string) => (name.length > 19 ? `${name.slice(0, 18)}…` : name);
-  const base = { height, marginLeft, marginRight: 14, marginTop: 10, marginBottom: 40, style: plotStyle };
+  const base = { height, marginLeft, marginRight: 18, marginTop: 10, marginBottom: 40, style: plotStyle };
   const y = { type: "band" as const, domain: names, label: null, tickSize: 0, tickFormat: shorten, grid: true };
   const offset = (row: GroupRow) => (plans.indexOf(row.plan) - (plans.length - 1) / 2) * Math.min(6, 14 / plans.length);
 
@@ -66,7 +72,7 @@ export function groups(report: Report): HTMLElement | null {
       Plot.plot({
         ...base,
         width,
-        x: { label: axis, ticks: width < 380 ? 4 : 6, tickFormat: tick, grid: true },
+        x: { label: axis, ticks: width < 380 ? 4 : 6, tickFormat: tick, grid: true, insetRight: 6 },
         y,
         marks: [
           Plot.ruleX([0], { stroke: "var(--rule-strong)" }),
@@ -76,7 +82,7 @@ export function groups(report: Report): HTMLElement | null {
             const { colour, symbol } = look.get(plan)!;
             return [
               Plot.ruleY(own, { y: "group", x1: (r: GroupRow) => value(r)! - bar(r), x2: (r: GroupRow) => value(r)! + bar(r), dy, stroke: colour, strokeWidth: 1.5, className: "mark-group-error-bars" }),
-              Plot.dot(own, { y: "group", x: (r: GroupRow) => value(r), dy, r: 4, symbol, fill: colour, stroke: "var(--paper)", strokeWidth: 0.75, className: "mark-groups" }),
+              Plot.dot(own, { y: "group", x: (r: GroupRow) => value(r), dy, r: symbol === "diamond2" ? 4.8 : 4, symbol, fill: colour, stroke: "var(--paper)", strokeWidth: 0.75, className: "mark-groups" }),
             ];
           }),
           Plot.tip(
@@ -113,7 +119,7 @@ export function groups(report: Report): HTMLElement | null {
   const legend = el(
     "p",
     { class: "legend" },
-    ...plans.map((plan) => el("span", null, el("span", { class: `key ${look.get(plan)!.symbol}`, style: `--key:${look.get(plan)!.colour}`, "aria-hidden": true }), plan)),
+    ...plans.map((plan) => el("span", null, el("span", { class: `key ${look.get(plan)!.symbol.replace("2", "")}`, style: `--key:${look.get(plan)!.colour}`, "aria-hidden": true }), plan)),
     el("span", { class: "muted" }, `sorted by the KL of ${plans[0]}; bars are ± 2 standard errors`),
   );
 
@@ -142,12 +148,13 @@ export function groups(report: Report): HTMLElement | null {
     "Who pays",
     worst && least && worst !== least
       ? p(
-          `Under ${plans[0]}, the group that drifts most is `,
+          `With “${plans[0]}”, the group that drifts most is `,
           strong(worst.group),
           ` (KL ${measured(worst.kl_nats, worst.kl_nats_stderr)}), the one that drifts least is `,
           strong(least.group),
           ` (${measured(least.kl_nats, least.kl_nats_stderr)})`,
           least.kl_nats! > 0 ? `: a factor of ${number(worst.kl_nats! / least.kl_nats!, 2)}.` : ".",
+          ...plans.slice(1).map((plan) => spreadOf(rows.filter((r) => r.plan === plan), plan)),
         )
       : null,
     legend,

@@ -1,8 +1,7 @@
 // The title and one sentence for somebody who reads nothing else.
 
-import { comparison, verdict, type Report } from "../data";
+import { budgetBytes, comparison, verdict, type Report } from "../data";
 import { append, code, el, p } from "../dom";
-import { budgetBytes } from "../data";
 import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
 
 /** The sentence, from the data alone. */
@@ -53,7 +52,7 @@ export function headline(report: Report): HTMLElement {
       model.name,
       isNumber(model.parameters) && `, ${countInWords(model.parameters)} parameters`,
       isNumber(model.layers) && `, ${model.layers} layers`,
-      report.provenance.evaluation && ` · measured on ${report.provenance.evaluation.name}`,
+      report.provenance.evaluation && `, measured on ${report.provenance.evaluation.name}`,
     ),
     el("p", { class: "lead" }, sentence(report)),
   );

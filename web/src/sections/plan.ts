@@ -114,7 +114,7 @@ function opening(plan: Plan): HTMLElement {
   const spare = isNumber(plan.budget_bytes) && isNumber(plan.file_bytes) ? plan.budget_bytes - plan.file_bytes : null;
   return p(
     `Made for ${plan.target} with a budget of ${plan.budget_text}`,
-    isNumber(plan.budget_bytes) ? ` (${bytes(plan.budget_bytes)})` : "",
+    isNumber(plan.budget_bytes) ? ` (${count(plan.budget_bytes)} bytes)` : "",
     isNumber(plan.file_bytes) ? `; the file takes ${bytes(plan.file_bytes)}` : "",
     isNumber(spare) && spare >= 0 ? `, ${bytes(spare)} to spare` : isNumber(spare) ? `, ${bytes(-spare)} too many` : "",
     ". ",

@@ -16,12 +16,12 @@ export function results(report: Report): HTMLElement | null {
   const budget = budgetBytes(report);
   const { reference } = comparison(report);
   const rows = [...report.results.rows].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-  const withError = (value: unknown, error: unknown) => (isNumber(error) && error > 0 ? measured(value, error) : number(value, 4));
+  // Two digits of the error, since models differ by less than it: their errors are of the same text, hence alike.
+  const perplexity = (value: unknown, error: unknown) => (isNumber(error) && error > 0 ? measured(value, error, 2) : number(value, 4));
   const view = table<ResultRow>(
     "Measured models, largest first",
     [
       { head: "Model", cell: name, key: (r) => r.label },
-      { head: "Kind", cell: (r) => KIND_WORD[r.kind] ?? r.kind, key: (r) => r.kind },
       {
         head: "Size",
         hint: "Whole file",
@@ -30,16 +30,10 @@ export function results(report: Report): HTMLElement | null {
         key: (r) => r.bytes,
       },
       {
-        head: "Fits",
-        cell: (r) => (r.budget_fits ? "yes" : el("span", { class: "muted" }, "no")),
-        key: (r) => Number(r.budget_fits),
-      },
-      { head: "Bits per weight", numeric: true, cell: (r) => bits(r.bits_per_weight), key: (r) => r.bits_per_weight },
-      {
         head: "KL, nats per token",
         hint: "Kullback-Leibler divergence from the original, mean per predicted token",
         numeric: true,
-        cell: (r) => withError(r.kl_nats, r.kl_nats_stderr),
+        cell: (r) => measured(r.kl_nats, r.kl_nats_stderr),
         key: (r) => r.kl_nats,
       },
       {
@@ -49,7 +43,14 @@ export function results(report: Report): HTMLElement | null {
         cell: (r) => share(r.same_top_share, r.same_top_share_stderr),
         key: (r) => r.same_top_share,
       },
-      { head: "Perplexity", numeric: true, cell: (r) => withError(r.perplexity, r.perplexity_stderr), key: (r) => r.perplexity },
+      { head: "Perplexity", numeric: true, cell: (r) => perplexity(r.perplexity, r.perplexity_stderr), key: (r) => r.perplexity },
+      { head: "Bits per weight", numeric: true, cell: (r) => bits(r.bits_per_weight), key: (r) => r.bits_per_weight },
+      {
+        head: "Fits",
+        cell: (r) => (r.budget_fits ? "yes" : el("span", { class: "muted" }, "no")),
+        key: (r) => Number(r.budget_fits),
+      },
+      { head: "Kind", cell: (r) => KIND_WORD[r.kind] ?? r.kind, key: (r) => r.kind },
     ],
     rows,
     { rowClass: (r) => r.kind },

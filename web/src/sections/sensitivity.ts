@@ -77,6 +77,8 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
   const high = Math.max(...positive, 1e-12);
   const low = Math.min(Math.max(Math.min(...positive, high), noise || 0), high / 10);
   const position = (v: number) => (v <= low ? 0 : Math.log(v / low) / Math.log(high / low));
+  const floored = inLayers.some((c) => c.kl_nats < low);
+  const outside = components.filter((c) => c.layer < 0);
   const { domain, labels } = mapRows(inLayers);
   const layers = [...new Set(inLayers.map((c) => c.layer))].sort((a, b) => a - b);
 
@@ -130,9 +132,10 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
   );
   return figure(
     "Damage by layer and component.",
-    `Log colour scale; ${number(low)} and below share the first colour. Point at a cell for its numbers.`,
+    `Log colour scale${floored ? `; ${number(low)} and below share the first colour` : ""}. Point at a cell for its numbers.`,
     draw,
     legend,
+    outside.length > 0 && el("p", { class: "outside" }, `Outside the layers: ${outside.map((c) => `${c.name} ${measured(c.kl_nats, c.kl_nats_stderr)}`).join(", ")}.`),
   );
 }
 

@@ -11,6 +11,9 @@ const FACT_NAME: Record<string, string> = {
   absmax_over_sigma: "largest weight / σ",
   excess_kurtosis: "excess kurtosis",
   sqnr_db: "SQNR, dB",
+  weight_mse: "squared weight error",
+  diagonal_fisher: "diagonal Fisher screen",
+  directional_fisher: "directional Fisher screen",
 };
 const factName = (fact: string) => FACT_NAME[fact] ?? fact.replaceAll("_", " ");
 
@@ -70,9 +73,9 @@ export function weightFacts(report: Report): HTMLElement | null {
     .sort((a, b) => Math.abs(b.spearman as number) - Math.abs(a.spearman as number))[0];
   return section(
     "weight-facts",
-    "Can the weights alone foretell it?",
+    "Can cheap facts foretell it?",
     p(
-      "Each dot is one tensor: a fact read from its weights without running the model, against the damage measured. ",
+      "Each dot is one tensor: a number that is cheap to compute, against the damage measured. ",
       best ? `The best predictor here is ${factName(best.fact)} (Spearman ${fixed(best.spearman as number, 2)}).` : "",
     ),
     drawable.length > 0 && el("div", { class: "multiples" }, ...drawable.map((fact) => scatter(facts, fact, spearman.get(fact)))),
@@ -85,6 +88,7 @@ export function weightFacts(report: Report): HTMLElement | null {
           { head: "Tensors", numeric: true, cell: (r) => count(r.count) },
         ],
         diagnosis.rank_correlation,
+        { narrow: true },
       ).element,
   );
 }
