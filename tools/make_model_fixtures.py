@@ -1,0 +1,68 @@
+"""Tiny random models with golden outputs from Hugging Face transformers (float32, CPU, eager attention).
+
+    pip install torch transformers safetensors
+    python tools/make_model_fixtures.py tests/fixtures/models rope_linear rope_yarn
+
+Each folder holds config.json, model.safetensors and golden.safetensors: input_ids [2, time], logits, loss and
+grad_norm.NAME for every parameter.
+"""
+import os
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+
+def llama(**changes):
+    base = dict(vocab_size=320, hidden_size=64, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4,
+                num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.15, bos_token_id=1,
+                eos_token_id=2, pad_token_id=0)
+    base.update(changes)
+    return base
+
+
+def linear():
+    # One key/value head (MQA), biases everywhere, head_dim other than hidden / heads.
+    return LlamaForCausalLM, LlamaConfig(**llama(num_key_value_heads=1, head_dim=24, attention_bias=True, mlp_bias=True,
+        rope_parameters=dict(rope_type='linear', rope_theta=10000.0, factor=4.0)))
+
+
+def yarn():
+    return Qwen2ForCausalLM, Qwen2Config(**llama(tie_word_embeddings=True,
+        rope_parameters=dict(rope_type='yarn', rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32)))
+
+
+MODELS = {'rope_linear': linear, 'rope_yarn': yarn}
+
+
+def make(folder, name):
+    torch.manual_seed(sum(map(ord, name)))
+    cls, config = MODELS[name]()
+    config._attn_implementation = 'eager'
+    model = cls(config).float().eval()
+    with torch.no_grad():  # norms and biases that are not trivial
+        for parameter_name, parameter in model.named_parameters():
+            if 'norm' in parameter_name:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+            elif parameter_name.endswith('bias'):
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+    ids = torch.randint(3, 320, (2, 72))
+    output = model(input_ids=ids, labels=ids, use_cache=False)
+    output.loss.backward()
+    tensors = {'input_ids': ids, 'logits': output.logits.detach().contiguous(),
+               'loss': output.loss.detach().reshape(1)}
+    for parameter_name, parameter in model.named_parameters():
+        tensors['grad_norm.' + parameter_name] = parameter.grad.norm().reshape(1)
+    path = os.path.join(folder, name)
+    model.save_pretrained(path)
+    generation = os.path.join(path, 'generation_config.json')
+    if os.path.exists(generation):
+        os.remove(generation)
+    save_file(tensors, os.path.join(path, 'golden.safetensors'))
+    print(name, float(output.loss))
+
+
+if __name__ == '__main__':
+    for which in sys.argv[2:] or MODELS:
+        make(sys.argv[1], which)
