@@ -29,6 +29,8 @@ struct DiagnoseOptions {
   /// Kinds of components to measure; all by default.
   std::set<ComponentKind> kinds{ComponentKind::kHead,  ComponentKind::kKvHead, ComponentKind::kFfn,   ComponentKind::kTensor,
                                 ComponentKind::kLayer, ComponentKind::kEmbed,  ComponentKind::kLmHead};
+  /// Schemes whose weight error is measured beside `scheme`, so that a planner can extrapolate the measured damage.
+  std::vector<std::string> candidates;
   bool joint = true;  ///< also everything at once, for the additivity ratio
   ComputeOptions compute;
   /// Folder in which finished layers are kept, so that a killed sweep goes on where it was; "" keeps nothing.
@@ -51,6 +53,10 @@ struct WeightFacts {
   double excess_kurtosis = 0;
   double sqnr_db = 0;           ///< signal to quantization noise under the scheme
   double weighted_sqnr_db = 0;  ///< the same with columns weighted by their input's mean square
+  int64_t rows = 0, cols = 0;
+  std::string scheme;  ///< what the facts and the isolated damage belong to: the wanted one or a fallback
+  /// Scheme to error power, sum over entries of E[x_j^2] (Q(w) - w)^2: `scheme` and every candidate the shape can take.
+  std::map<std::string, double> error_power;
 };
 
 /// Spread of the sensitivities within one kind of component ("differential bias" of the components).

@@ -74,23 +74,40 @@ ComponentDamage summarize_component(const Model& model, const Component& compone
 /// The quantized matrices of one layer, or one matrix outside the layers, and the facts about them.
 class QuantizedWeights {
  public:
-  QuantizedWeights(const Model& model, const Calibration& calibration, const Scheme& scheme, int threads)
-      : model_(model), calibration_(calibration), scheme_(scheme), threads_(threads) {}
-
-  at::Tensor make(const TensorId& id) {
-    const std::vector<float> importance = calibration_.importance(model_, id);
-    std::vector<std::string> reasons;  // told once for the whole model, in diagnose
-    const Scheme scheme = scheme_for(scheme_, model_, id, reasons);
-    return quantize_values(scheme, model_.weight(id), importance, threads_, name_of(id));
+  QuantizedWeights(const Model& model, const Calibration& calibration, const DiagnoseOptions& options, int threads)
+      : model_(model), calibration_(calibration), scheme_(Scheme::parse(options.scheme)), threads_(threads) {
+    for (const std::string& candidate : options.candidates) candidates_.push_back(Scheme::parse(candidate));
   }
+
+  at::Tensor make(const TensorId& id) const {
+    return quantize_values(scheme_of(id), model_.weight(id), calibration_.importance(model_, id), threads_, name_of(id));
+  }
+
   WeightFacts facts(const TensorId& id, const at::Tensor& quantized) const {
-    return weight_facts(id, model_.weight(id), quantized, calibration_.importance(model_, id));
+    const at::Tensor& weight = model_.weight(id);
+    const std::vector<float> importance = calibration_.importance(model_, id);
+    WeightFacts facts = weight_facts(id, weight, quantized, importance);
+    facts.rows = weight.size(0);
+    facts.cols = weight.size(1);
+    facts.scheme = scheme_of(id).name();
+    facts.error_power[facts.scheme] = weighted_error_power(weight, quantized, importance);
+    for (const Scheme& candidate : candidates_)
+      if (!candidate.why_not(facts.rows, facts.cols) && candidate.name() != facts.scheme)
+        facts.error_power[candidate.name()] = weighted_error_power(
+            weight, quantize_values(candidate, weight, importance, threads_, name_of(id)), importance);
+    return facts;
   }
 
  private:
+  Scheme scheme_of(const TensorId& id) const {
+    std::vector<std::string> reasons;  // told once for the whole model, in diagnose
+    return scheme_for(scheme_, model_, id, reasons);
+  }
+
   const Model& model_;
   const Calibration& calibration_;
   Scheme scheme_;
+  std::vector<Scheme> candidates_;
   int threads_;
 };
 
@@ -165,7 +182,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
                    const DiagnoseOptions& options, ProgressSink* progress) {
   check_calibration(calibration, model);
   const int threads = resolve_threads(options.compute);
-  QuantizedWeights quantized(model, calibration, Scheme::parse(options.scheme), threads);
+  const QuantizedWeights quantized(model, calibration, options, threads);
   Diagnosis d;
   d.model_hash = model_hash(model);
   d.calibration_hash = calibration.data_hash;
@@ -179,7 +196,8 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   Hasher key;
   for (const std::string& part : {d.model_hash, d.calibration_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)})
     key.add(part);
-  key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), components.size()));
+  key.add(fmt::format("{} {} {}", static_cast<int>(options.compute.type), components.size(),
+                      fmt::join(options.candidates, " ")));
   const SweepCheckpoint checkpoint(options.checkpoint, key.hex());
 
   IsolatedSweep sweep(model, data, options.compute.type, threads);

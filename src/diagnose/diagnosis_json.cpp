@@ -76,6 +76,10 @@ Json facts_to_json(const WeightFacts& facts) {
   json["excess_kurtosis"] = facts.excess_kurtosis;
   json["sqnr_db"] = facts.sqnr_db;
   json["weighted_sqnr_db"] = facts.weighted_sqnr_db;
+  json["rows"] = facts.rows;
+  json["cols"] = facts.cols;
+  json["scheme"] = facts.scheme;
+  json["error_power"] = facts.error_power;
   return json;
 }
 
@@ -90,6 +94,11 @@ WeightFacts facts_from_json(const Json& json, const std::string& origin) {
   facts.excess_kurtosis = json_number(json, "excess_kurtosis", origin);
   facts.sqnr_db = json_number(json, "sqnr_db", origin);
   facts.weighted_sqnr_db = json_number(json, "weighted_sqnr_db", origin);
+  facts.rows = json_int(json, "rows", origin, 1, kMaxCount);
+  facts.cols = json_int(json, "cols", origin, 1, kMaxCount);
+  facts.scheme = json_string(json, "scheme", origin);
+  if (const Json* powers = json_find(json, "error_power"))
+    for (const auto& [scheme, power] : powers->items()) facts.error_power[scheme] = json_number(*powers, scheme.c_str(), origin);
   return facts;
 }
 

@@ -1,0 +1,153 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/fail.h"
+#include "format/gguf_tokenizer.h"
+#include "format/gguf_writer.h"
+#include "model/loaders.h"
+#include "ops/rope.h"
+#include "vernier/export.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace {
+
+bool interleaved_rope(const ModelConfig& config) { return config.family == "llama" || config.family == "mistral"; }
+
+std::string architecture(const ModelConfig& config) { return interleaved_rope(config) ? "llama" : config.family; }
+
+/// general.file_type is one number for a whole file; a mix is named after the type most bytes have.
+uint32_t file_type(const Plan& plan) {
+  static const std::map<std::string, uint32_t> kTypes = {
+      {"f32", 0},       {"f16", 1},        {"gguf:q4_0", 2},  {"gguf:q4_1", 3},  {"gguf:q8_0", 7},  {"gguf:q5_0", 8},
+      {"gguf:q5_1", 9}, {"gguf:q2_k", 10}, {"gguf:q3_k", 12}, {"gguf:q4_k", 15}, {"gguf:q5_k", 17}, {"gguf:q6_k", 18},
+      {"bf16", 32}};
+  std::map<std::string, uint64_t> bytes;
+  for (const PlanEntry& entry : plan.entries) bytes[entry.scheme] += entry.bytes;
+  const auto most = std::max_element(bytes.begin(), bytes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto type = most == bytes.end() ? kTypes.end() : kTypes.find(most->first);
+  return type == kTypes.end() ? 0 : type->second;
+}
+
+/// llama3's frequency bands travel as divisors of the plain frequencies.
+std::vector<float> rope_divisors(const ModelConfig& config) {
+  if (config.rope.kind == RopeConfig::Kind::kFactors) return config.rope.factors;
+  if (config.rope.kind != RopeConfig::Kind::kLlama3) return {};
+  RopeConfig plain;
+  plain.theta = config.rope.theta;
+  std::vector<float> divisors = rope_frequencies(plain, config.head_dim);
+  const std::vector<float> bent = rope_frequencies(config.rope, config.head_dim);
+  for (size_t i = 0; i < divisors.size(); ++i) divisors[i] /= bent[i];
+  return divisors;
+}
+
+int64_t exported_context(const ModelConfig& config) {
+  int64_t context = config.context_length;
+  for (const int64_t window : config.sliding_window)
+    if (window > 0) context = std::min(context, window);
+  return context;
+}
+
+void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
+  const std::string arch = architecture(c);
+  const auto u32 = [&](const std::string& key, int64_t value) { writer.set(arch + "." + key, static_cast<uint32_t>(value)); };
+  const auto f32 = [&](const std::string& key, double value) { writer.set(arch + "." + key, static_cast<float>(value)); };
+  u32("context_length", exported_context(c));
+  u32("embedding_length", c.hidden);
+  u32("block_count", c.layers);
+  u32("feed_forward_length", c.intermediate);
+  u32("attention.head_count", c.heads);
+  u32("attention.head_count_kv", c.kv_heads);
+  u32("attention.key_length", c.head_dim);
+  u32("attention.value_length", c.head_dim);
+  f32("attention.layer_norm_rms_epsilon", c.norm_epsilon);
+  u32("rope.dimension_count", c.head_dim);
+  f32("rope.freq_base", c.rope.theta);
+  u32("vocab_size", c.vocabulary);
+  if (c.rope.kind == RopeConfig::Kind::kLinear || c.rope.kind == RopeConfig::Kind::kYarn) {
+    const bool yarn = c.rope.kind == RopeConfig::Kind::kYarn;
+    writer.set(arch + ".rope.scaling.type", std::string(yarn ? "yarn" : "linear"));
+    f32("rope.scaling.factor", c.rope.factor);
+    if (yarn) {
+      u32("rope.scaling.original_context_length", c.rope.original_context);
+      // llama.cpp scales by 0.1 ln(factor) + 1 itself; only what differs from that is passed on.
+      f32("rope.scaling.attn_factor", c.rope.attention_factor / (0.1 * std::log(c.rope.factor) + 1));
+    }
+  }
+}
+
+/// Everything but the data: the same for the size and for the file.
+GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer, const ExportOptions& options) {
+  const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
+  GgufWriter writer;
+  writer.set("general.architecture", architecture(model.config()));
+  writer.set("general.type", std::string("model"));
+  writer.set("general.name", model.source().name);
+  writer.set("general.file_type", file_type(plan));
+  writer.set("general.quantization_version", uint32_t{2});
+  add_hyperparameters(writer, model.config());
+  add_tokenizer(writer, tokenizer, model.config().vocabulary, options.tokenizer_pre);
+  writer.set("vernier.version", std::string(VERNIER_VERSION));
+  writer.set("vernier.plan", plan.label);
+  writer.set("vernier.model_hash", model_hash(model));
+  writer.set("vernier.recipe", recipe_text(plan));
+  if (const auto divisors = rope_divisors(model.config()); !divisors.empty())
+    writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
+  for (const TensorId& id : model.tensors()) {
+    const auto scheme = schemes.find(id);
+    const auto type = scheme == schemes.end() ? kGgmlF32 : static_cast<uint32_t>(scheme->second.ggml_type());
+    if (scheme != schemes.end() && !scheme->second.is_gguf())
+      fail(ErrorKind::kInvalidArgument, "export: {}: a GGUF file cannot hold {}; use one of {}", gguf_name(id),
+           scheme->second.name(), fmt::join(gguf_scheme_names(), ", "));
+    writer.add_tensor(gguf_name(id), type, model.weight(id).sizes().vec());
+  }
+  return writer;
+}
+
+/// Rows are stored one after the other, so the rotary reordering of rows works on stored bytes as on values.
+at::Tensor stored_rows(const StoredTensor& stored, int64_t rows) {
+  return at::from_blob(const_cast<std::byte*>(stored.bytes.data()),
+                       {rows, static_cast<int64_t>(stored.bytes.size()) / rows}, at::kByte);
+}
+
+int64_t rotated_heads(const ModelConfig& config, TensorRole role) {
+  if (!interleaved_rope(config)) return 0;
+  if (role == TensorRole::kAttnQ || role == TensorRole::kAttnQBias) return config.heads;
+  if (role == TensorRole::kAttnK || role == TensorRole::kAttnKBias) return config.kv_heads;
+  return 0;
+}
+
+}  // namespace
+
+uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                         const ExportOptions& options) {
+  return declare(model, plan, tokenizer, options).file_bytes();
+}
+
+void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
+                 const ExportOptions& options, ProgressSink* progress) {
+  const Model& model = quantized.dequantized;
+  const ModelConfig& config = model.config();
+  const GgufWriter writer = declare(model, quantized.plan, tokenizer, options);
+  if (exported_context(config) < config.context_length && progress != nullptr)
+    progress->warn(fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
+                               "longest text for which both agree", config.context_length, exported_context(config)));
+  const std::vector<float> divisors = rope_divisors(config);
+  const std::vector<TensorId> ids = model.tensors();
+  writer.write(path, [&](size_t index, const ByteSink& append) {
+    if (!divisors.empty() && index == 0) return append(std::as_bytes(std::span(divisors)));
+    const TensorId& id = ids[index - (divisors.empty() ? 0 : 1)];
+    const auto stored = quantized.stored.find(id);
+    at::Tensor rows = stored == quantized.stored.end() ? model.weight(id).to(at::kFloat).contiguous()
+                                                       : stored_rows(stored->second, model.weight(id).size(0));
+    if (const int64_t heads = rotated_heads(config, id.role); heads > 0) rows = to_interleaved_rope(rows, heads);
+    append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,131 @@
+#include "plan/make_plan.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "format/gguf_writer.h"
+#include "vernier/scheme.h"
+
+namespace vernier {
+
+namespace {
+
+PlanEntry entry_of(const TensorDamage& tensor, const std::string& scheme) {
+  PlanEntry entry;
+  entry.tensor = tensor.tensor;
+  entry.role = tensor.role;
+  entry.layer = tensor.layer;
+  entry.rows = tensor.rows;
+  entry.cols = tensor.cols;
+  entry.scheme = scheme;
+  entry.bytes = Scheme::parse(scheme).bytes(tensor.rows, tensor.cols);
+  return entry;
+}
+
+PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
+  PlanItem item{tensor.tensor, {}};
+  for (const std::string& name : rules.schemes_for({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}})) {
+    const std::string scheme = fitting_scheme(name, tensor.rows, tensor.cols);
+    const bool known = std::any_of(item.candidates.begin(), item.candidates.end(),
+                                   [&](const Candidate& c) { return c.scheme == scheme; });
+    if (known || !tensor.error_power.contains(scheme)) continue;
+    // Padded as in the file, so that the sum of the choices is the file's.
+    const uint64_t bytes = gguf_padded_bytes(Scheme::parse(scheme).bytes(tensor.rows, tensor.cols));
+    item.candidates.push_back({scheme, bytes, predicted_damage(tensor, scheme)});
+  }
+  if (item.candidates.empty())
+    fail(ErrorKind::kInvalidArgument, "plan: {}: the diagnosis measured no scheme that {} loads; diagnose again",
+         tensor.tensor, rules.name);
+  return item;
+}
+
+void finish(Plan& plan) {
+  plan.tensor_bytes = 0;
+  plan.predicted_kl_nats = 0;
+  for (const PlanEntry& entry : plan.entries) {
+    plan.tensor_bytes += entry.bytes;
+    plan.predicted_kl_nats += entry.damage;
+  }
+}
+
+}  // namespace
+
+std::string fitting_scheme(const std::string& scheme, int64_t rows, int64_t cols) {
+  static const std::map<std::string, std::string> kFallback = {
+      {"gguf:q2_k", "gguf:q4_0"}, {"gguf:q3_k", "gguf:q4_0"}, {"gguf:q4_k", "gguf:q5_0"},
+      {"gguf:q5_k", "gguf:q5_1"}, {"gguf:q6_k", "gguf:q8_0"}};
+  const auto fits = [&](const std::string& name) { return !Scheme::parse(name).why_not(rows, cols); };
+  if (fits(scheme)) return scheme;
+  const auto fallback = kFallback.find(scheme);
+  return fallback != kFallback.end() && fits(fallback->second) ? fallback->second : "f16";
+}
+
+double predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
+  const double measured = tensor.error_power.at(tensor.measured_scheme);
+  return measured > 0 ? tensor.measured_kl * tensor.error_power.at(scheme) / measured : 0;
+}
+
+Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme) {
+  Plan plan;
+  plan.target = target;
+  plan.label = "uniform " + Scheme::parse(scheme).name();
+  for (const TensorDamage& tensor : tensors) {
+    const std::string fitting = fitting_scheme(Scheme::parse(scheme).name(), tensor.rows, tensor.cols);
+    PlanEntry entry = entry_of(tensor, fitting);
+    entry.reason = fitting == scheme ? "uniform" : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
+    if (tensor.error_power.contains(fitting)) entry.damage = predicted_damage(tensor, fitting);
+    plan.entries.push_back(std::move(entry));
+  }
+  finish(plan);
+  return plan;
+}
+
+Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
+  const TargetRules rules = target_rules(request.target);
+  KnapsackProblem problem;
+  std::vector<TensorFacts> facts;
+  for (const TensorDamage& tensor : tensors) {
+    problem.items.push_back(item_of(tensor, rules));
+    facts.push_back({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}});
+  }
+  problem.tied = rules.tied(facts);
+
+  Plan plan;
+  plan.target = request.target;
+  plan.label = "planned";
+  plan.budget_text = request.budget_text;
+  plan.budget_bytes = request.budget_bytes;
+  for (const TensorDamage& tensor : tensors) plan.entries.push_back(entry_of(tensor, problem.items[plan.entries.size()].candidates[0].scheme));
+
+  // The header holds the recipe, whose reasons depend on the choice: solve, measure the file, and take what the header
+  // grew by from the tensors' share. Two rounds do unless reasons change length at the margin.
+  uint64_t overhead = 0;
+  constexpr int kRounds = 16;
+  for (int round = 0; round < kRounds; ++round) {
+    problem.budget_bytes = request.budget_bytes > overhead ? request.budget_bytes - overhead : 0;
+    const KnapsackSolution solution = solve_knapsack(problem);
+    if (!solution.feasible)
+      fail(ErrorKind::kInfeasible, "plan: budget {} = {} bytes cannot be met: the smallest file {} loads is {} bytes; "
+           "raise --budget", request.budget_text, request.budget_bytes, request.target,
+           solution.smallest_bytes + overhead);
+    const std::vector<std::string> reasons = explain_solution(problem, solution);
+    uint64_t padded = 0;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const Candidate& choice = problem.items[i].candidates[solution.choice[i]];
+      plan.entries[i] = entry_of(tensors[i], choice.scheme);
+      plan.entries[i].damage = choice.damage;
+      plan.entries[i].reason = reasons[i];
+      padded += choice.bytes;
+    }
+    plan.price_per_byte = solution.price_per_byte;
+    plan.lower_bound_kl_nats = solution.lower_bound;
+    finish(plan);
+    const uint64_t file = request.file_bytes(plan);
+    if (round > 0 && file <= request.budget_bytes) return plan;
+    // Never smaller again than once needed, so that the rounds end.
+    overhead = std::max(overhead, file - padded);
+  }
+  fail(ErrorKind::kInternal, "plan: the header did not settle in {} rounds", kRounds);
+}
+
+}  // namespace vernier

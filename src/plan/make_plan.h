@@ -1,0 +1,48 @@
+#pragma once
+
+// From measured damage to a plan: candidates per tensor, the target's rules, the byte budget of the whole file, the
+// solver, and a reason per tensor. Torch-free: it sees names, shapes and numbers.
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "plan/target.h"
+#include "vernier/plan.h"
+
+namespace vernier {
+
+/// What a diagnosis says about one matrix.
+struct TensorDamage {
+  std::string tensor;  ///< the target's name
+  std::string role;
+  int64_t layer = -1;
+  int64_t rows = 0, cols = 0;
+  std::string measured_scheme;
+  double measured_kl = 0;                       ///< isolated, nats per token, at measured_scheme
+  std::map<std::string, double> error_power;    ///< scheme -> importance-weighted error power; has measured_scheme
+};
+
+struct PlanRequest {
+  std::string target = "llama.cpp";
+  std::string budget_text;
+  uint64_t budget_bytes = 0;  ///< of the whole file
+  /// Size of the file a plan would make, exact; header and recipe included.
+  std::function<uint64_t(const Plan&)> file_bytes;
+};
+
+/// Damage of a scheme that was not measured: second-order damage is proportional to the error power that enters, so the
+/// measured KL is scaled by the ratio of importance-weighted error powers.
+double predicted_damage(const TensorDamage& tensor, const std::string& scheme);
+
+/// @throws Error{kInfeasible} with the smallest reachable size when no plan meets the budget
+Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request);
+
+/// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit.
+Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme);
+
+/// The scheme itself, or what llama.cpp puts in its place for rows its block does not divide (formats.md, shape fallback).
+std::string fitting_scheme(const std::string& scheme, int64_t rows, int64_t cols);
+
+}  // namespace vernier
