@@ -14,6 +14,8 @@ struct Spelling {
   uint64_t bytes;  ///< for uniform int4 1,000, 800 parameters, 16-bit 1,601
 };
 
+void PrintTo(const Spelling& spelling, std::ostream* out) { *out << spelling.text; }
+
 class BudgetSpelling : public testing::TestWithParam<Spelling> {};
 
 TEST_P(BudgetSpelling, ParsesAndCounts) {

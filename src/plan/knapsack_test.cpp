@@ -159,9 +159,10 @@ TEST(SolveKnapsack, EqualsATableOnLongProblems) {
     KnapsackProblem problem;
     for (size_t i = 0; i < 40; ++i) {
       PlanItem item{.tensor = "t" + std::to_string(i), .candidates = {}};
+      const uint64_t largest = seed % 3 == 0 ? (i % 8 == 0 ? 300 : 12) : 60;  // a few large tensors among small ones
       for (size_t c = 0; c < 6; ++c) {
-        const uint64_t bytes = random.below(60);
-        const double damage = is_correlated ? 100 - static_cast<double>(bytes) + random.unit() : random.unit();
+        const uint64_t bytes = random.below(largest);
+        const double damage = is_correlated ? 300 - static_cast<double>(bytes) + random.unit() : random.unit();
         item.candidates.push_back({"s" + std::to_string(c), bytes, damage});
       }
       problem.items.push_back(std::move(item));
@@ -175,11 +176,15 @@ TEST(SolveKnapsack, EqualsATableOnLongProblems) {
     }
     expect_consistent(problem, solution);
     EXPECT_NEAR(solution.damage, best, kSumRounding * best);
-    for (const uint64_t max_nodes : {100, 3000}) {
+    for (const uint64_t max_nodes : {1, 100, 3000}) {
       const KnapsackSolution starved = solve_knapsack(problem, {.max_nodes = max_nodes});
       expect_consistent(problem, starved);
       EXPECT_LE(starved.lower_bound, best * (1 + kSumRounding));
     }
+    const KnapsackSolution loose = solve_knapsack(problem, {.relative_gap = 0.02});
+    expect_consistent(problem, loose);
+    EXPECT_LE(loose.lower_bound, best * (1 + kSumRounding));
+    EXPECT_LE(loose.gap(), 0.02 + kSumRounding);
   }
 }
 
@@ -328,6 +333,43 @@ TEST(SolveKnapsack, NeverWorseThanAUniformChoiceThatFits) {
       }
     }
   }
+}
+
+constexpr KnapsackOptions kNoSearch{.max_nodes = 0, .relative_gap = 0};
+
+TEST(SolveKnapsack, AUniformChoiceWinsOverTheGreedyOneEvenWithoutSearch) {
+  // Greedy takes the steep "l" twice and strands two bytes; no single exchange mends that. "m" lies above the hull.
+  KnapsackProblem problem;
+  problem.items.push_back({"a", {{"s", 0, 10}, {"m", 10, 5.1}, {"l", 14, 2.8}}});
+  problem.items.push_back({"b", {{"s", 0, 10}, {"m", 10, 5.1}, {"l", 14, 2.8}}});
+  problem.items.push_back({"lacks m", {{"s", 0, 10}, {"other", 10, 5.2}}});
+  problem.budget_bytes = 30;
+  EXPECT_EQ(solve_knapsack(problem, kNoSearch).choice, (std::vector<size_t>{1, 1, 1}));
+}
+
+TEST(SolveKnapsack, ExchangesMendTheGreedyChoiceEvenWithoutSearch) {
+  // Greedy raises "a" to 17 bytes and strands three; lowering it to 10 pays for raising "b".
+  KnapsackProblem problem;
+  problem.items.push_back({"a", {{"s", 0, 10}, {"m1", 10, 5.1}, {"l", 17, 1.4}}});
+  problem.items.push_back({"b", {{"s", 0, 10}, {"m2", 10, 5.1}, {"l", 17, 1.5}}});
+  problem.budget_bytes = 20;
+  EXPECT_EQ(solve_knapsack(problem, kNoSearch).choice, (std::vector<size_t>{1, 1}));
+}
+
+PlanItem raise(const std::string& name, uint64_t bytes, double saved) {
+  return {name, {{"s", 0, saved}, {"l", bytes, 0}}};
+}
+
+TEST(SolveKnapsack, OneTensorMakesRoomForSeveral) {
+  // The steepest tensor, "a", strands two bytes; leaving it out lets all the others but "e" in, which no exchange of
+  // two finds. Here its turn comes before theirs, so that the bound must look beyond the bytes that are spare now.
+  KnapsackProblem problem;
+  problem.items = {raise("a", 10, 9.1), raise("b", 4, 3.4), raise("c", 4, 3.4), raise("d", 4, 3.4), raise("e", 5, 4.5)};
+  problem.budget_bytes = 12;
+  EXPECT_EQ(solve_knapsack(problem).choice, (std::vector<size_t>{0, 1, 1, 1, 0}));
+  // Here theirs comes first, and "a" must then give back exactly all it has.
+  problem.items = {raise("a", 10, 10), raise("b", 6, 5.25), raise("c", 6, 5.25)};
+  EXPECT_EQ(solve_knapsack(problem).choice, (std::vector<size_t>{0, 1, 1}));
 }
 
 TEST(SolveKnapsack, MoreBytesNeverHurt) {
