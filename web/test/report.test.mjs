@@ -49,7 +49,7 @@ async function open(text, { width = 1280, scheme = "light" } = {}) {
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(`console: ${message.text()}`));
   page.on("pageerror", (error) => problems.push(`page: ${error.message}`));
   page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && problems.push(`request: ${request.url()}`));
-  await page.emulateMedia({ colorScheme: scheme });
+  await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   await page.setViewportSize({ width, height: 900 });
   await page.goto(url);
   await page.waitForSelector("#glossary, #unreadable");
@@ -146,6 +146,13 @@ test("dark differs from light, and follows a change while open", async () => {
   await page.close();
 });
 
+test("prints in light, whatever the screen", async () => {
+  const { page } = await open(html, { scheme: "dark" });
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
+  await page.close();
+});
+
 test("text contrast is at least 4.5 in both schemes", async () => {
   for (const scheme of ["light", "dark"]) {
     const { page } = await open(html, { scheme });
@@ -170,9 +177,7 @@ test("hovering shows the numbers of a point", async () => {
   if (!data.diagnosis?.components.length) return;
   const { page, problems } = await open(html);
   const cell = page.locator("#sensitivity .mark-sensitivity-cells rect").first();
-  await cell.scrollIntoViewIfNeeded();
-  const box = await cell.boundingBox();
-  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await cell.hover();
   await page.waitForFunction(() => document.querySelector('#sensitivity [aria-label="tip"]')?.textContent?.includes("nats per token"));
   assert.deepEqual(problems, []);
   await page.close();

@@ -112,7 +112,7 @@ export function frontier(report: Report): HTMLElement | null {
         Plot.tip(
           drawn,
           Plot.pointer({
-            ...tipStyle,
+            ...tipStyle(width),
             x: size,
             y: "kl_nats",
             title: (r: Drawn) => `${r.label}\n${bytes(r.bytes)}\nKL ${measured(r.kl_nats, r.kl_nats_stderr)} nats per token`,

@@ -88,7 +88,7 @@ export function groups(report: Report): HTMLElement | null {
           Plot.tip(
             drawn,
             Plot.pointerY({
-              ...tipStyle,
+              ...tipStyle(width),
               y: "group",
               x: (r: GroupRow) => value(r),
               title: (r: GroupRow) => `${r.group}, ${r.plan}\n${measured(value(r), error(r))} ${axis.replace(" →", "")}\n${count(r.tokens)} tokens`,
@@ -111,7 +111,7 @@ export function groups(report: Report): HTMLElement | null {
       marks: [
         Plot.ruleY(reference, { y: "group", x1: 0, x2: "reference_nll_bits_per_byte", stroke: "var(--reference)", strokeOpacity: 0.5 }),
         Plot.dot(reference, { y: "group", x: "reference_nll_bits_per_byte", r: 4, symbol: "square", fill: "var(--reference)", className: "mark-reference-groups" }),
-        Plot.tip(reference, Plot.pointerY({ ...tipStyle, y: "group", x: "reference_nll_bits_per_byte", title: (r: GroupRow) => `${r.group}\n${number(r.reference_nll_bits_per_byte)} bits per byte` })),
+        Plot.tip(reference, Plot.pointerY({ ...tipStyle(width), y: "group", x: "reference_nll_bits_per_byte", title: (r: GroupRow) => `${r.group}\n${number(r.reference_nll_bits_per_byte)} bits per byte` })),
       ],
     }),
   );

@@ -52,7 +52,7 @@ function grid(entries: Drawn[]): HTMLElement | null {
         cellWidth >= 28
           ? Plot.text(inLayers, { x: "layer", y: "role", text: (e: Drawn) => bits(e.bits_per_weight), fill: (e: Drawn) => inkOn(colours.at(position(e))), fontSize: 11 })
           : null,
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle, x: "layer", y: "role", title: describe, maxRadius: 60 })),
+        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: "role", title: describe, maxRadius: 60 })),
       ],
       color: { type: "identity" },
     });

@@ -111,7 +111,7 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
       },
       marks: [
         Plot.cell(inLayers, { x: "layer", y: rowKey, fill: (c: Drawn) => colours.at(position(c.kl_nats)), className: "mark-sensitivity-cells" }),
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle, x: "layer", y: rowKey, title: describe, maxRadius: 60 })),
+        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: rowKey, title: describe, maxRadius: 60 })),
       ],
       color: { type: "identity" },
     });
@@ -188,7 +188,7 @@ function byKind(components: Drawn[]): HTMLElement[] {
           className: "mark-components",
         }),
         Plot.tickX(boxes, { fy: "kind", x: "median", insetTop: 5, insetBottom: 5, stroke: "var(--ink)", strokeWidth: 2, className: "mark-medians" }),
-        Plot.tip(positive, Plot.pointer({ ...tipStyle, fy: "kind", x: "kl_nats", y: (c: Drawn) => jitter.get(c)!, title: describe })),
+        Plot.tip(positive, Plot.pointer({ ...tipStyle(width), fy: "kind", x: "kl_nats", y: (c: Drawn) => jitter.get(c)!, title: describe })),
       ],
     });
 

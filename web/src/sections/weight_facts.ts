@@ -47,7 +47,7 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
         Plot.tip(
           points,
           Plot.pointer({
-            ...tipStyle,
+            ...tipStyle(width),
             x: fact,
             y: "kl_nats",
             title: (f: WeightFact) => `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} nats per token`,
