@@ -58,7 +58,14 @@ export function logDomain(values: number[], air = 1.25): [number, number] | null
 }
 
 export function logAxis(domain: [number, number], label: string | null) {
-  return { type: "log" as const, domain, label, ticks: logTicks(...domain), tickFormat: (v: number) => tick(v), grid: true };
+  return {
+    type: "log" as const,
+    domain,
+    label,
+    ticks: logTicks(...domain),
+    tickFormat: (v: number) => tick(v),
+    grid: true,
+  };
 }
 
 /** What every plot shares. */
