@@ -32,7 +32,15 @@ const SHAPES = {
   ffn_up: [FFN, HIDDEN],
   ffn_down: [HIDDEN, FFN],
 };
-const ROLE_DAMAGE = { attn_q: 1.1e-4, attn_k: 1.4e-4, attn_v: 6e-4, attn_output: 5e-4, ffn_gate: 4e-4, ffn_up: 6e-4, ffn_down: 1.1e-3 };
+const ROLE_DAMAGE = {
+  attn_q: 1.1e-4,
+  attn_k: 1.4e-4,
+  attn_v: 6e-4,
+  attn_output: 5e-4,
+  ffn_gate: 4e-4,
+  ffn_up: 6e-4,
+  ffn_down: 1.1e-3,
+};
 // Name, bits per weight, damage relative to the diagnosed int4:g128:sym.
 const SCHEMES = [
   ["gguf:q3_k", 3.4375, 2.4],
@@ -82,13 +90,43 @@ for (let layer = 0; layer < LAYERS; layer++) {
   }
   const attention = damage.attn_q + damage.attn_output;
   for (let head = 0; head < HEADS; head++)
-    components.push(component(`L${layer}.head${head}`, "head", layer, head, null, logNormal(attention / HEADS / 1.6, 1.05), 2 * HEAD_SIZE * HIDDEN));
+    components.push(
+      component(
+        `L${layer}.head${head}`,
+        "head",
+        layer,
+        head,
+        null,
+        logNormal(attention / HEADS / 1.6, 1.05),
+        2 * HEAD_SIZE * HIDDEN,
+      ),
+    );
   for (let head = 0; head < KV_HEADS; head++)
-    components.push(component(`L${layer}.kv${head}`, "kv_head", layer, head, null, logNormal((damage.attn_k + damage.attn_v) / KV_HEADS / 1.2, 0.6), 2 * HEAD_SIZE * HIDDEN));
+    components.push(
+      component(
+        `L${layer}.kv${head}`,
+        "kv_head",
+        layer,
+        head,
+        null,
+        logNormal((damage.attn_k + damage.attn_v) / KV_HEADS / 1.2, 0.6),
+        2 * HEAD_SIZE * HIDDEN,
+      ),
+    );
   const ffn = damage.ffn_gate + damage.ffn_up + damage.ffn_down;
   components.push(component(`L${layer}.ffn`, "ffn", layer, 0, null, 0.99 * ffn, 3 * FFN * HIDDEN));
   const whole = Object.values(damage).reduce((a, b) => a + b);
-  components.push(component(`L${layer}`, "layer", layer, 0, null, 1.01 * whole, Object.values(SHAPES).reduce((sum, [r, c]) => sum + r * c, 0)));
+  components.push(
+    component(
+      `L${layer}`,
+      "layer",
+      layer,
+      0,
+      null,
+      1.01 * whole,
+      Object.values(SHAPES).reduce((sum, [r, c]) => sum + r * c, 0),
+    ),
+  );
 }
 components.push(component("embed", "embed", -1, 0, null, 9.1e-4, VOCABULARY * HIDDEN));
 components.push(component("lm_head", "lm_head", -1, 0, null, 3.4e-3, VOCABULARY * HIDDEN));
@@ -120,7 +158,10 @@ function spearman(a, b) {
 const damageOf = weightFacts.map((f) => f.kl_nats);
 const correlation = ["absmax_over_sigma", "excess_kurtosis", "sqnr_db"].map((fact) => ({
   fact,
-  spearman: spearman(weightFacts.map((f) => f[fact]), damageOf),
+  spearman: spearman(
+    weightFacts.map((f) => f[fact]),
+    damageOf,
+  ),
   count: weightFacts.length,
 }));
 correlation.push({ fact: "diagonal_fisher", spearman: 0.9946, count: weightFacts.length });
@@ -131,7 +172,15 @@ const entries = weightFacts.map(({ tensor, layer, role, kl_nats }) => {
   return { tensor, layer, role, rows, cols, level: 0, damage: kl_nats };
 });
 entries.push({ tensor: "embed", layer: -1, role: "embed", rows: VOCABULARY, cols: HIDDEN, level: 0, damage: 9.1e-4 });
-entries.push({ tensor: "lm_head", layer: -1, role: "lm_head", rows: VOCABULARY, cols: HIDDEN, level: 1, damage: 3.4e-3 });
+entries.push({
+  tensor: "lm_head",
+  layer: -1,
+  role: "lm_head",
+  rows: VOCABULARY,
+  cols: HIDDEN,
+  level: 1,
+  damage: 3.4e-3,
+});
 const sizeAt = (e, level) => (e.rows * e.cols * SCHEMES[level][1]) / 8;
 const METADATA = 183_296;
 const fileBytes = () => METADATA + entries.reduce((sum, e) => sum + sizeAt(e, e.level), 0);
@@ -140,7 +189,11 @@ const budget = 18_904_448;
 for (;;) {
   const steps = entries
     .filter((e) => e.level + 1 < SCHEMES.length && fileBytes() + sizeAt(e, e.level + 1) - sizeAt(e, e.level) <= budget)
-    .map((e) => ({ e, gain: (e.damage * (SCHEMES[e.level][2] - SCHEMES[e.level + 1][2])) / (sizeAt(e, e.level + 1) - sizeAt(e, e.level)) }))
+    .map((e) => ({
+      e,
+      gain:
+        (e.damage * (SCHEMES[e.level][2] - SCHEMES[e.level + 1][2])) / (sizeAt(e, e.level + 1) - sizeAt(e, e.level)),
+    }))
     .sort((a, b) => b.gain - a.gain);
   if (steps.length === 0) break;
   steps[0].e.level += 1;
@@ -184,7 +237,8 @@ function row(label, kind, bitsPerWeight, kl, exactBytes = null) {
   };
 }
 const sumIsolated = entries.reduce((sum, e) => sum + e.damage, 0);
-const uniformRow = (label, bitsPerWeight, damage) => row(label, "uniform", bitsPerWeight, round(damage * sumIsolated, 4));
+const uniformRow = (label, bitsPerWeight, damage) =>
+  row(label, "uniform", bitsPerWeight, round(damage * sumIsolated, 4));
 const planKl = round(predicted * 1.03, 4);
 const rows = [
   row("bf16", "reference", 16, 0),
@@ -200,11 +254,24 @@ const rows = [
 ];
 
 const GROUPS = [
-  ["en", 1.0, 0.92, 61], ["de", 1.18, 1.05, 63], ["fr", 1.12, 1.02, 64], ["es", 1.1, 0.99, 62], ["ru", 1.52, 0.81, 58], ["zh", 1.74, 1.34, 55],
-  ["ar", 1.83, 0.96, 57], ["hi", 2.12, 0.69, 54], ["sw", 2.45, 1.42, 60], ["th", 2.91, 0.73, 52], ["tech", 0.88, 0.85, 118], ["code", 0.62, 0.61, 140],
+  ["en", 1.0, 0.92, 61],
+  ["de", 1.18, 1.05, 63],
+  ["fr", 1.12, 1.02, 64],
+  ["es", 1.1, 0.99, 62],
+  ["ru", 1.52, 0.81, 58],
+  ["zh", 1.74, 1.34, 55],
+  ["ar", 1.83, 0.96, 57],
+  ["hi", 2.12, 0.69, 54],
+  ["sw", 2.45, 1.42, 60],
+  ["th", 2.91, 0.73, 52],
+  ["tech", 0.88, 0.85, 118],
+  ["code", 0.62, 0.61, 140],
 ];
 const groupRows = [];
-for (const [plan, kl, spread] of [["plan", planKl, 1], ["gguf:q4_k", 0.58 * sumIsolated, 1.25]])
+for (const [plan, kl, spread] of [
+  ["plan", planKl, 1],
+  ["gguf:q4_k", 0.58 * sumIsolated, 1.25],
+])
   for (const [group, factor, bitsPerByte, tokens] of GROUPS) {
     const documents = 100;
     const groupKl = 0.72 * kl * factor ** spread;
@@ -233,13 +300,37 @@ const report = {
   provenance: {
     tool_version: "0.1.0",
     libtorch: "1.13.1",
-    model: { name: "dense-26m", hash: hash(), family: "llama", parameters: parameters + 8704, layers: LAYERS, heads: HEADS, kv_heads: KV_HEADS, hidden: HIDDEN, vocabulary: VOCABULARY },
+    model: {
+      name: "dense-26m",
+      hash: hash(),
+      family: "llama",
+      parameters: parameters + 8704,
+      layers: LAYERS,
+      heads: HEADS,
+      kv_heads: KV_HEADS,
+      hidden: HIDDEN,
+      vocabulary: VOCABULARY,
+    },
     calibration: { name: "builtin:calibration", tokens: 65536, windows: 128, hash: hash() },
     evaluation: { name: "builtin:evaluation", tokens: 16320, windows: 64, context: 512, hash: hash() },
     shared_token_runs: 0,
-    options: { budget: "18.03MiB", target: "llama.cpp", scheme: "int4:g128:sym", score: "second-half", context: 512, windows: 64, threads: 2 },
+    options: {
+      budget: "18.03MiB",
+      target: "llama.cpp",
+      scheme: "int4:g128:sym",
+      score: "second-half",
+      context: 512,
+      windows: 64,
+      threads: 2,
+    },
     seed: 20240607,
-    artefacts: { "calibration.safetensors": hash(), "diagnosis.json": hash(), "plan.json": hash(), "model.gguf": hash(), "evaluation.json": hash() },
+    artefacts: {
+      "calibration.safetensors": hash(),
+      "diagnosis.json": hash(),
+      "plan.json": hash(),
+      "model.gguf": hash(),
+      "evaluation.json": hash(),
+    },
   },
   results: { rows, budget_bytes: budget },
   groups: { rows: groupRows },
@@ -251,7 +342,12 @@ const report = {
     control_kl_nats: 0,
     components,
     differential_bias: bias,
-    joint: { kl_nats: round(1.005 * sumIsolated, 4), kl_nats_stderr: 0.0005, sum_isolated_kl_nats: round(sumIsolated, 4), additivity_ratio: 1.005 },
+    joint: {
+      kl_nats: round(1.005 * sumIsolated, 4),
+      kl_nats_stderr: 0.0005,
+      sum_isolated_kl_nats: round(sumIsolated, 4),
+      additivity_ratio: 1.005,
+    },
     weight_facts: weightFacts,
     rank_correlation: correlation,
   },

@@ -58,10 +58,21 @@ export function logDomain(values: number[], air = 1.25): [number, number] | null
 }
 
 export function logAxis(domain: [number, number], label: string | null) {
-  return { type: "log" as const, domain, label, ticks: logTicks(...domain), tickFormat: (v: number) => tick(v), grid: true };
+  return {
+    type: "log" as const,
+    domain,
+    label,
+    ticks: logTicks(...domain),
+    tickFormat: (v: number) => tick(v),
+    grid: true,
+  };
 }
 
 /** What every plot shares. */
 export const plotStyle = { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" };
 
-export const tipStyle = { fill: "var(--paper)", stroke: "var(--rule-strong)", fontSize: 12, lineHeight: 1.25 };
+/** Half the width of a narrow chart at most, so that a tip fits on one side of its point. */
+export function tipStyle(width: number) {
+  const lineWidth = width < 520 ? 13 : 26; // ems
+  return { fill: "var(--paper)", stroke: "var(--rule-strong)", fontSize: 12, lineHeight: 1.25, lineWidth };
+}

@@ -36,7 +36,9 @@ export function ramp(name: keyof typeof RAMPS, dark: boolean): Ramp {
 
 /** Black or white, whichever reads better on `hex` (WCAG relative luminance). */
 export function inkOn(hex: string): string {
-  const [r, g, b] = parse(hex).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)) as Rgb;
+  const [r, g, b] = parse(hex).map((c) =>
+    c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4,
+  ) as Rgb;
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#111111" : "#ffffff";
 }
 

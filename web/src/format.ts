@@ -26,7 +26,8 @@ export function number(value: unknown, digits = 3): string {
   if (value === 0) return "0";
   const rounded = Number(value.toPrecision(digits));
   const exponent = exponentOf(rounded);
-  if (exponent < -4 || exponent >= 6) return `${fixed(rounded / 10 ** exponent, digits - 1)}${NBSP}×${NBSP}${powerOfTen(exponent)}`;
+  if (exponent < -4 || exponent >= 6)
+    return `${fixed(rounded / 10 ** exponent, digits - 1)}${NBSP}×${NBSP}${powerOfTen(exponent)}`;
   return fixed(rounded, digits - 1 - exponent);
 }
 

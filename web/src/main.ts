@@ -42,7 +42,13 @@ function show(main: HTMLElement): void {
   const sections = SECTIONS.map((make) => make(report)).filter((s): s is HTMLElement => s !== null);
   main.replaceChildren(...sections);
   sections[0]?.after(contents(sections));
-  main.append(el("footer", null, `Made by Vernier ${report.provenance.tool_version}. This file is complete: it loads nothing from the network.`));
+  main.append(
+    el(
+      "footer",
+      null,
+      `Made by Vernier ${report.provenance.tool_version}. This file is complete: it loads nothing from the network.`,
+    ),
+  );
 }
 
 const main = document.getElementById("report")!;
@@ -53,7 +59,13 @@ try {
     section(
       "unreadable",
       "This report cannot be shown",
-      p("Its data could not be read: ", code(error instanceof Error ? error.message : String(error)), ". Make it again with ", code("vernier report"), "."),
+      p(
+        "Its data could not be read: ",
+        code(error instanceof Error ? error.message : String(error)),
+        ". Make it again with ",
+        code("vernier report"),
+        ".",
+      ),
     ),
   );
   console.error(error);

@@ -24,7 +24,9 @@ export interface TableOptions<Row> {
 
 function compare(a: number | string | null, b: number | string | null): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
-  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+  return typeof a === "number" && typeof b === "number"
+    ? a - b
+    : String(a).localeCompare(String(b), "en", { numeric: true });
 }
 
 export interface TableView<Row> {
@@ -41,7 +43,8 @@ export function table<Row>(
   const body = el("tbody");
   let shown = rows;
   let order: { column: Column<Row>; sign: number } | null = null;
-  const columnClass = (column: Column<Row>) => [column.numeric && "numeric", column.wide && "wide"].filter(Boolean).join(" ") || null;
+  const columnClass = (column: Column<Row>) =>
+    [column.numeric && "numeric", column.wide && "wide"].filter(Boolean).join(" ") || null;
 
   const fill = () => {
     const by = order;
@@ -84,8 +87,19 @@ export function table<Row>(
   fill();
   const element = el(
     "div",
-    { class: ["scroll", options.tall && "tall", options.narrow && "narrow"].filter(Boolean).join(" "), role: "region", tabindex: 0, "aria-label": caption },
-    el("table", null, el("caption", null, el("span", null, caption)), el("thead", null, el("tr", null, ...heads)), body),
+    {
+      class: ["scroll", options.tall && "tall", options.narrow && "narrow"].filter(Boolean).join(" "),
+      role: "region",
+      tabindex: 0,
+      "aria-label": caption,
+    },
+    el(
+      "table",
+      null,
+      el("caption", null, el("span", null, caption)),
+      el("thead", null, el("tr", null, ...heads)),
+      body,
+    ),
   );
   return { element, show: (next) => ((shown = next), fill()) };
 }

@@ -53,4 +53,5 @@ const CASES = [
 ];
 
 for (const [name, args, expected] of CASES)
-  test(`${name}(${args.map(String).join(", ")})`, () => assert.equal(f[name](...args).replaceAll("\u00a0", " "), expected));
+  test(`${name}(${args.map(String).join(", ")})`, () =>
+    assert.equal(f[name](...args).replaceAll("\u00a0", " "), expected));

@@ -28,7 +28,15 @@ before(async () => {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     chromiumSandbox: false,
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
     viewport: { width: 1280, height: 900 },
     acceptDownloads: true,
   });
@@ -46,10 +54,17 @@ async function open(text, { width = 1280, scheme = "light" } = {}) {
   const url = pathToFileURL(path).href;
   const page = await context.newPage();
   const problems = [];
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(`console: ${message.text()}`));
+  page.on(
+    "console",
+    (message) => ["error", "warning"].includes(message.type()) && problems.push(`console: ${message.text()}`),
+  );
   page.on("pageerror", (error) => problems.push(`page: ${error.message}`));
-  page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && problems.push(`request: ${request.url()}`));
-  await page.emulateMedia({ colorScheme: scheme });
+  page.on(
+    "request",
+    (request) =>
+      request.url() !== url && !request.url().startsWith("data:") && problems.push(`request: ${request.url()}`),
+  );
+  await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   await page.setViewportSize({ width, height: 900 });
   await page.goto(url);
   await page.waitForSelector("#glossary, #unreadable");
@@ -57,8 +72,10 @@ async function open(text, { width = 1280, scheme = "light" } = {}) {
   return { page, problems };
 }
 
-const marks = (page, section, name) => page.locator(`#${section} svg .mark-${name.replaceAll(" ", "-")} :is(circle, line, path, rect)`).count();
-const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+const marks = (page, section, name) =>
+  page.locator(`#${section} svg .mark-${name.replaceAll(" ", "-")} :is(circle, line, path, rect)`).count();
+const overflow = (page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 test("every section of the data is drawn in full", async () => {
   const { page, problems } = await open(html);
@@ -69,17 +86,23 @@ test("every section of the data is drawn in full", async () => {
     assert.equal(await page.locator("#results tbody tr").count(), results.rows.length);
     const drawable = results.rows.filter((r) => r.kind !== "reference" && isNumber(r.bytes) && r.kl_nats > 0);
     assert.equal(await marks(page, "frontier", "models"), drawable.length);
-    for (const row of drawable) assert.ok((await page.locator("#frontier svg").textContent()).includes(row.label), row.label);
+    for (const row of drawable)
+      assert.ok((await page.locator("#frontier svg").textContent()).includes(row.label), row.label);
   }
   if (diagnosis) {
     const measured = diagnosis.components.filter((c) => isNumber(c.kl_nats));
     assert.equal(await marks(page, "sensitivity", "sensitivity cells"), measured.filter((c) => c.layer >= 0).length);
     assert.equal(await marks(page, "sensitivity", "components"), measured.filter((c) => c.kl_nats > 0).length);
-    assert.equal(await marks(page, "sensitivity", "medians"), new Set(measured.filter((c) => c.kl_nats > 0).map((c) => c.kind)).size);
+    assert.equal(
+      await marks(page, "sensitivity", "medians"),
+      new Set(measured.filter((c) => c.kl_nats > 0).map((c) => c.kind)).size,
+    );
     assert.ok((await marks(page, "sensitivity", "histogram bars")) > 0);
     const facts = new Set(diagnosis.weight_facts.flatMap((f) => Object.keys(f)));
     for (const name of ["tensor", "layer", "role", "kl_nats"]) facts.delete(name);
-    const points = [...facts].flatMap((fact) => diagnosis.weight_facts.filter((f) => isNumber(f[fact]) && f.kl_nats > 0));
+    const points = [...facts].flatMap((fact) =>
+      diagnosis.weight_facts.filter((f) => isNumber(f[fact]) && f.kl_nats > 0),
+    );
     assert.equal(await marks(page, "weight-facts", "weight facts"), points.length);
     if (diagnosis.joint) assert.match(await page.locator("#joint p").textContent(), /sum to/);
   }
@@ -90,7 +113,8 @@ test("every section of the data is drawn in full", async () => {
   if (plan) {
     const sized = plan.entries.filter((e) => isNumber(e.bits_per_weight));
     assert.equal(await marks(page, "plan", "plan cells"), sized.filter((e) => e.layer >= 0).length);
-    if (sized.some((e) => e.layer >= 0)) assert.equal(await page.locator("#plan .chip").count(), sized.filter((e) => e.layer < 0).length);
+    if (sized.some((e) => e.layer >= 0))
+      assert.equal(await page.locator("#plan .chip").count(), sized.filter((e) => e.layer < 0).length);
     assert.equal(await page.locator("#plan tbody tr").count(), plan.entries.length);
   }
   assert.deepEqual(problems, []);
@@ -101,7 +125,9 @@ test("headings, captions and names for screen readers", async () => {
   const { page } = await open(html);
   assert.equal(await page.locator("h1").count(), 1);
   const unnamed = await page.evaluate(() => ({
-    sections: [...document.querySelectorAll("section")].filter((s) => !document.getElementById(s.getAttribute("aria-labelledby") ?? "")).length,
+    sections: [...document.querySelectorAll("section")].filter(
+      (s) => !document.getElementById(s.getAttribute("aria-labelledby") ?? ""),
+    ).length,
     tables: [...document.querySelectorAll("table")].filter((t) => !t.caption?.textContent).length,
     charts: [...document.querySelectorAll(".canvas svg")].filter((s) => !s.getAttribute("aria-label")).length,
     inputs: [...document.querySelectorAll("input")].filter((i) => i.labels?.length !== 1).length,
@@ -116,15 +142,21 @@ for (const width of [1280, 400])
       const { page, problems } = await open(html, { width, scheme });
       for (const details of await page.locator("details").all()) await details.locator("summary").click();
       assert.ok((await overflow(page)) <= 0, `wider than ${width} by ${await overflow(page)}`);
-      const wide = await page.evaluate(() =>
-        [...document.querySelectorAll(".canvas svg")].filter((s) => s.getBoundingClientRect().right > document.documentElement.clientWidth + 1).length,
+      const wide = await page.evaluate(
+        () =>
+          [...document.querySelectorAll(".canvas svg")].filter(
+            (s) => s.getBoundingClientRect().right > document.documentElement.clientWidth + 1,
+          ).length,
       );
       assert.equal(wide, 0, "charts wider than the page");
       for (const details of await page.locator("details").all()) await details.locator("summary").click();
       if (process.env.SCREENSHOTS) {
         mkdirSync(process.env.SCREENSHOTS, { recursive: true });
         await page.evaluate(() => window.scrollTo(0, 0));
-        await page.screenshot({ path: resolve(process.env.SCREENSHOTS, `report-${width}-${scheme}.png`), fullPage: true });
+        await page.screenshot({
+          path: resolve(process.env.SCREENSHOTS, `report-${width}-${scheme}.png`),
+          fullPage: true,
+        });
       }
       assert.deepEqual(problems, []);
       await page.close();
@@ -146,20 +178,31 @@ test("dark differs from light, and follows a change while open", async () => {
   await page.close();
 });
 
+test("prints in light, whatever the screen", async () => {
+  const { page } = await open(html, { scheme: "dark" });
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
+  await page.close();
+});
+
 test("text contrast is at least 4.5 in both schemes", async () => {
   for (const scheme of ["light", "dark"]) {
     const { page } = await open(html, { scheme });
     const worst = await page.evaluate(() => {
       const luminance = (css) => {
-        const [r, g, b] = css.match(/[\d.]+/g).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+        const [r, g, b] = css
+          .match(/[\d.]+/g)
+          .map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
       };
       const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
       const paper = luminance(getComputedStyle(document.body).backgroundColor);
-      return Math.min(...["p", ".muted", "figcaption", "caption", "thead th", "a", ".tile dt"].map((s) => {
-        const element = document.querySelector(s);
-        return element ? ratio(luminance(getComputedStyle(element).color), paper) : 21;
-      }));
+      return Math.min(
+        ...["p", ".muted", "figcaption", "caption", "thead th", "a", ".tile dt"].map((s) => {
+          const element = document.querySelector(s);
+          return element ? ratio(luminance(getComputedStyle(element).color), paper) : 21;
+        }),
+      );
     });
     assert.ok(worst >= 4.5, `${scheme}: ${worst}`);
     await page.close();
@@ -170,10 +213,10 @@ test("hovering shows the numbers of a point", async () => {
   if (!data.diagnosis?.components.length) return;
   const { page, problems } = await open(html);
   const cell = page.locator("#sensitivity .mark-sensitivity-cells rect").first();
-  await cell.scrollIntoViewIfNeeded();
-  const box = await cell.boundingBox();
-  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-  await page.waitForFunction(() => document.querySelector('#sensitivity [aria-label="tip"]')?.textContent?.includes("nats per token"));
+  await cell.hover();
+  await page.waitForFunction(() =>
+    document.querySelector('#sensitivity [aria-label="tip"]')?.textContent?.includes("nats per token"),
+  );
   assert.deepEqual(problems, []);
   await page.close();
 });
@@ -202,13 +245,17 @@ test("the plan filters and sorts, details open, provenance is copied and saved",
   await page.waitForFunction(() => document.querySelector("#provenance [role=status]")?.textContent !== "");
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("button:has-text('Save all data')")]);
   assert.deepEqual(JSON.parse(readFileSync(await download.path(), "utf8")), data);
-  assert.deepEqual(problems.filter((p) => !p.startsWith("request: blob:")), []);
+  assert.deepEqual(
+    problems.filter((p) => !p.startsWith("request: blob:")),
+    [],
+  );
   await page.close();
 });
 
 /** The report with every string, and every key of free maps, replaced by `text` plus a number. */
 function withStrings(value, text, state = { n: 0 }) {
-  if (typeof value === "string") return ["reference", "uniform", "plan"].includes(value) ? value : `${text}${state.n++}`;
+  if (typeof value === "string")
+    return ["reference", "uniform", "plan"].includes(value) ? value : `${text}${state.n++}`;
   if (Array.isArray(value)) return value.map((v) => withStrings(v, text, state));
   if (value && typeof value === "object")
     return Object.fromEntries(
@@ -221,7 +268,14 @@ function withStrings(value, text, state = { n: 0 }) {
   return value;
 }
 
-for (const hostile of ['</script><script>window.hurt=1</script>', "<img src=x onerror=window.hurt=1>", "<!--<script>", '"><svg onload=window.hurt=1>', "$& $1 __proto__", "constructor"])
+for (const hostile of [
+  "</script><script>window.hurt=1</script>",
+  "<img src=x onerror=window.hurt=1>",
+  "<!--<script>",
+  '"><svg onload=window.hurt=1>',
+  "$& $1 __proto__",
+  "constructor",
+])
   test(`a hostile name is shown as text: ${hostile}`, async () => {
     const { page, problems } = await open(withData(html, JSON.stringify(withStrings(data, hostile))));
     assert.equal(await page.evaluate(() => window.hurt), undefined);
@@ -260,7 +314,14 @@ const VARIANTS = {
     ...data,
     results: { rows: [], budget_bytes: null },
     groups: { rows: [] },
-    diagnosis: data.diagnosis && { ...data.diagnosis, components: [], differential_bias: [], weight_facts: [], rank_correlation: [], joint: null },
+    diagnosis: data.diagnosis && {
+      ...data.diagnosis,
+      components: [],
+      differential_bias: [],
+      weight_facts: [],
+      rank_correlation: [],
+      joint: null,
+    },
     plan: data.plan && { ...data.plan, entries: [] },
   },
 };

@@ -26,7 +26,10 @@ export function frontier(report: Report): HTMLElement | null {
   const size = (r: { bytes: number }) => r.bytes / unit.size;
   const error = (r: Drawn) => 2 * (isNumber(r.kl_nats_stderr) ? r.kl_nats_stderr : 0);
   const low = (r: Drawn) => Math.max(r.kl_nats - error(r), r.kl_nats / 4); // a bar to 0 has no end on a log scale
-  const domain = logDomain(drawn.flatMap((r) => [low(r), r.kl_nats + error(r)]), 1.4)!;
+  const domain = logDomain(
+    drawn.flatMap((r) => [low(r), r.kl_nats + error(r)]),
+    1.4,
+  )!;
 
   const draw = ({ width }: Frame) => {
     const sizes = [...drawn.map(size), ...(isNumber(budget) ? [budget / unit.size] : [])];
@@ -47,9 +50,16 @@ export function frontier(report: Report): HTMLElement | null {
     const scales = Plot.plot(options);
     const [px, py] = [scales.scale("x")!, scales.scale("y")!];
     // The plan is labelled first, so that it gets the best place.
-    const ordered = [...drawn].sort((a, b) => Number(b.kind === "plan") - Number(a.kind === "plan") || a.kl_nats - b.kl_nats);
+    const ordered = [...drawn].sort(
+      (a, b) => Number(b.kind === "plan") - Number(a.kind === "plan") || a.kl_nats - b.kl_nats,
+    );
     const labels = placeLabels(
-      ordered.map((r) => ({ x: px.apply(size(r)), y: py.apply(r.kl_nats), text: r.label, above: r.kind === "uniform" })),
+      ordered.map((r) => ({
+        x: px.apply(size(r)),
+        y: py.apply(r.kl_nats),
+        text: r.label,
+        above: r.kind === "uniform",
+      })),
       width,
     );
     const steps = staircase(drawn);
@@ -58,7 +68,14 @@ export function frontier(report: Report): HTMLElement | null {
       marks: [
         isNumber(budget)
           ? [
-              Plot.rect([0], { x1: budget / unit.size, x2: x[1], y1: domain[0], y2: domain[1], fill: "var(--shade)", className: "mark-over-budget" }),
+              Plot.rect([0], {
+                x1: budget / unit.size,
+                x2: x[1],
+                y1: domain[0],
+                y2: domain[1],
+                fill: "var(--shade)",
+                className: "mark-over-budget",
+              }),
               Plot.ruleX([budget / unit.size], { stroke: "var(--muted)", strokeDasharray: "4 3" }),
               Plot.text([budget / unit.size], {
                 x: (d: number) => d,
@@ -112,10 +129,11 @@ export function frontier(report: Report): HTMLElement | null {
         Plot.tip(
           drawn,
           Plot.pointer({
-            ...tipStyle,
+            ...tipStyle(width),
             x: size,
             y: "kl_nats",
-            title: (r: Drawn) => `${r.label}\n${bytes(r.bytes)}\nKL ${measured(r.kl_nats, r.kl_nats_stderr)} nats per token`,
+            title: (r: Drawn) =>
+              `${r.label}\n${bytes(r.bytes)}\nKL ${measured(r.kl_nats, r.kl_nats_stderr)} nats per token`,
           }),
         ),
       ],
@@ -129,8 +147,15 @@ export function frontier(report: Report): HTMLElement | null {
     "p",
     { class: "legend" },
     el("span", null, el("span", { class: "key plan", "aria-hidden": true }), "plan"),
-    el("span", null, el("span", { class: "key uniform", "aria-hidden": true }), "uniform; the line is the best of at most that size"),
-    reference ? el("span", { class: "muted" }, `${reference.label} (${bytes(reference.bytes)}, KL 0) lies off this log scale`) : null,
+    el(
+      "span",
+      null,
+      el("span", { class: "key uniform", "aria-hidden": true }),
+      "uniform; the line is the best of at most that size",
+    ),
+    reference
+      ? el("span", { class: "muted" }, `${reference.label} (${bytes(reference.bytes)}, KL 0) lies off this log scale`)
+      : null,
   );
   return section(
     "frontier",

@@ -3,25 +3,66 @@
 import { el, section } from "../dom";
 
 const TERMS: [string, string][] = [
-  ["KL (Kullback-Leibler divergence)", "How differently two models spread their probability over the next token, averaged over tokens, in nats. 0 means identical answers. It notices every shift, also those that leave the text's own probability unchanged."],
+  [
+    "KL (Kullback-Leibler divergence)",
+    "How differently two models spread their probability over the next token, averaged over tokens, in nats. 0 means identical answers. It notices every shift, also those that leave the text's own probability unchanged.",
+  ],
   ["Nat", "A unit of information: 1 nat is 1.44 bits."],
-  ["ΔNLL", "How much more surprised the quantized model is by the real text than the original: the difference of negative log-likelihoods. It can be below 0 by luck."],
-  ["Perplexity", "The exponential of the mean surprise per token: among how many equally likely tokens the model seems to choose."],
+  [
+    "ΔNLL",
+    "How much more surprised the quantized model is by the real text than the original: the difference of negative log-likelihoods. It can be below 0 by luck.",
+  ],
+  [
+    "Perplexity",
+    "The exponential of the mean surprise per token: among how many equally likely tokens the model seems to choose.",
+  ],
   ["Same first choice", "The share of positions at which both models find the same token most likely."],
   ["Bits per weight", "Stored bits divided by the number of weights, scales and other overhead included."],
-  ["Bits per byte", "Surprise per byte of text instead of per token, so that languages with longer or shorter tokens can be compared."],
+  [
+    "Bits per byte",
+    "Surprise per byte of text instead of per token, so that languages with longer or shorter tokens can be compared.",
+  ],
   ["Uniform model", "The same number format for all tensors, as most tools do it. A plan chooses a format per tensor."],
-  ["Isolated quantization", "One component is quantized and everything else stays as it was, so that the damage has one cause."],
-  ["Head, KV head, FFN", "The parts of a transformer layer: attention heads read other positions; KV heads hold what they read; the feed-forward network (FFN) works on each position alone."],
-  ["Differential bias", "How unevenly quantization hits components of the same kind: the range and the deviation of their damage."],
-  ["Additivity ratio", "Damage of everything quantized together, divided by the sum of the isolated damages. At 1, damages add up."],
-  ["Control and noise floor", "The control takes the whole measuring path but changes nothing, so its KL must be exactly 0. The noise floor is what rounding in the arithmetic alone produces; below it nothing can be told."],
-  ["Excess kurtosis, largest weight / σ", "How heavy the tails of a tensor's weights are: outliers stretch the grid on which all others must fit."],
+  [
+    "Isolated quantization",
+    "One component is quantized and everything else stays as it was, so that the damage has one cause.",
+  ],
+  [
+    "Head, KV head, FFN",
+    "The parts of a transformer layer: attention heads read other positions; KV heads hold what they read; the feed-forward network (FFN) works on each position alone.",
+  ],
+  [
+    "Differential bias",
+    "How unevenly quantization hits components of the same kind: the range and the deviation of their damage.",
+  ],
+  [
+    "Additivity ratio",
+    "Damage of everything quantized together, divided by the sum of the isolated damages. At 1, damages add up.",
+  ],
+  [
+    "Control and noise floor",
+    "The control takes the whole measuring path but changes nothing, so its KL must be exactly 0. The noise floor is what rounding in the arithmetic alone produces; below it nothing can be told.",
+  ],
+  [
+    "Excess kurtosis, largest weight / σ",
+    "How heavy the tails of a tensor's weights are: outliers stretch the grid on which all others must fit.",
+  ],
   ["SQNR", "Signal to quantization noise ratio of the weights, in decibels: higher is more exact."],
   ["Spearman", "Correlation of ranks: 1 if two quantities order the tensors alike, −1 if in reverse."],
-  ["Standard error (±)", "The uncertainty of a mean because only some text was measured. The true value lies within two of them in about 95 of 100 cases."],
+  [
+    "Standard error (±)",
+    "The uncertainty of a mean because only some text was measured. The true value lies within two of them in about 95 of 100 cases.",
+  ],
 ];
 
 export function glossary(): HTMLElement {
-  return section("glossary", "Glossary", el("dl", { class: "glossary" }, ...TERMS.flatMap(([term, meaning]) => [el("dt", null, term), el("dd", null, meaning)])));
+  return section(
+    "glossary",
+    "Glossary",
+    el(
+      "dl",
+      { class: "glossary" },
+      ...TERMS.flatMap(([term, meaning]) => [el("dt", null, term), el("dd", null, meaning)]),
+    ),
+  );
 }

@@ -39,7 +39,10 @@ const SYMBOLS = ["diamond2", "circle", "square", "triangle", "star", "cross"] as
 function looks(report: Report, plans: string[]): Map<string, { colour: string; symbol: (typeof SYMBOLS)[number] }> {
   const kinds = new Map(report.results?.rows.map((r) => [r.label, r.kind]));
   return new Map(
-    plans.map((plan, i) => [plan, { colour: KIND_COLOUR[kinds.get(plan) ?? (i === 0 ? "plan" : "uniform")], symbol: SYMBOLS[i % SYMBOLS.length]! }]),
+    plans.map((plan, i) => [
+      plan,
+      { colour: KIND_COLOUR[kinds.get(plan) ?? (i === 0 ? "plan" : "uniform")], symbol: SYMBOLS[i % SYMBOLS.length]! },
+    ]),
   );
 }
 
@@ -53,10 +56,20 @@ export function groups(report: Report): HTMLElement | null {
   const rows = report.groups?.rows ?? [];
   if (rows.length === 0) return null;
   const kinds = new Map(report.results?.rows.map((r) => [r.label, r.kind]));
-  const plans = [...new Set(rows.map((r) => r.plan))].sort((a, b) => Number(kinds.get(b) === "plan") - Number(kinds.get(a) === "plan"));
+  const plans = [...new Set(rows.map((r) => r.plan))].sort(
+    (a, b) => Number(kinds.get(b) === "plan") - Number(kinds.get(a) === "plan"),
+  );
   const look = looks(report, plans);
   const first = rows.filter((r) => r.plan === plans[0]);
-  const names = [...new Set([...first, ...rows].sort((a, b) => Number(b.plan === plans[0]) - Number(a.plan === plans[0]) || (b.kl_nats ?? -1) - (a.kl_nats ?? -1)).map((r) => r.group))];
+  const names = [
+    ...new Set(
+      [...first, ...rows]
+        .sort(
+          (a, b) => Number(b.plan === plans[0]) - Number(a.plan === plans[0]) || (b.kl_nats ?? -1) - (a.kl_nats ?? -1),
+        )
+        .map((r) => r.group),
+    ),
+  ];
   const height = names.length * 22 + 52;
   const longest = Math.max(...names.map((name) => name.length));
   const marginLeft = Math.min(Math.max(44, longest * 7 + 14), 150);
@@ -81,17 +94,36 @@ export function groups(report: Report): HTMLElement | null {
             const dy = own[0] ? offset(own[0]) : 0;
             const { colour, symbol } = look.get(plan)!;
             return [
-              Plot.ruleY(own, { y: "group", x1: (r: GroupRow) => value(r)! - bar(r), x2: (r: GroupRow) => value(r)! + bar(r), dy, stroke: colour, strokeWidth: 1.5, className: "mark-group-error-bars" }),
-              Plot.dot(own, { y: "group", x: (r: GroupRow) => value(r), dy, r: symbol === "diamond2" ? 4.8 : 4, symbol, fill: colour, stroke: "var(--paper)", strokeWidth: 0.75, className: "mark-groups" }),
+              Plot.ruleY(own, {
+                y: "group",
+                x1: (r: GroupRow) => value(r)! - bar(r),
+                x2: (r: GroupRow) => value(r)! + bar(r),
+                dy,
+                stroke: colour,
+                strokeWidth: 1.5,
+                className: "mark-group-error-bars",
+              }),
+              Plot.dot(own, {
+                y: "group",
+                x: (r: GroupRow) => value(r),
+                dy,
+                r: symbol === "diamond2" ? 4.8 : 4,
+                symbol,
+                fill: colour,
+                stroke: "var(--paper)",
+                strokeWidth: 0.75,
+                className: "mark-groups",
+              }),
             ];
           }),
           Plot.tip(
             drawn,
             Plot.pointerY({
-              ...tipStyle,
+              ...tipStyle(width),
               y: "group",
               x: (r: GroupRow) => value(r),
-              title: (r: GroupRow) => `${r.group}, ${r.plan}\n${measured(value(r), error(r))} ${axis.replace(" →", "")}\n${count(r.tokens)} tokens`,
+              title: (r: GroupRow) =>
+                `${r.group}, ${r.plan}\n${measured(value(r), error(r))} ${axis.replace(" →", "")}\n${count(r.tokens)} tokens`,
             }),
           ),
         ],
@@ -102,24 +134,65 @@ export function groups(report: Report): HTMLElement | null {
   const reference = names
     .map((name) => rows.find((r) => r.group === name && isNumber(r.reference_nll_bits_per_byte)))
     .filter((r): r is GroupRow => r !== undefined);
-  const referencePanel = figure("The original, bits per byte.", "How well the unquantized model knows each group; lower is better.", ({ width }: Frame) =>
-    Plot.plot({
-      ...base,
-      width,
-      x: { label: "bits per byte →", ticks: width < 380 ? 4 : 6, tickFormat: tick, grid: true, domain: [0, 1.08 * Math.max(...reference.map((r) => r.reference_nll_bits_per_byte!))] },
-      y,
-      marks: [
-        Plot.ruleY(reference, { y: "group", x1: 0, x2: "reference_nll_bits_per_byte", stroke: "var(--reference)", strokeOpacity: 0.5 }),
-        Plot.dot(reference, { y: "group", x: "reference_nll_bits_per_byte", r: 4, symbol: "square", fill: "var(--reference)", className: "mark-reference-groups" }),
-        Plot.tip(reference, Plot.pointerY({ ...tipStyle, y: "group", x: "reference_nll_bits_per_byte", title: (r: GroupRow) => `${r.group}\n${number(r.reference_nll_bits_per_byte)} bits per byte` })),
-      ],
-    }),
+  const referencePanel = figure(
+    "The original, bits per byte.",
+    "How well the unquantized model knows each group; lower is better.",
+    ({ width }: Frame) =>
+      Plot.plot({
+        ...base,
+        width,
+        x: {
+          label: "bits per byte →",
+          ticks: width < 380 ? 4 : 6,
+          tickFormat: tick,
+          grid: true,
+          domain: [0, 1.08 * Math.max(...reference.map((r) => r.reference_nll_bits_per_byte!))],
+        },
+        y,
+        marks: [
+          Plot.ruleY(reference, {
+            y: "group",
+            x1: 0,
+            x2: "reference_nll_bits_per_byte",
+            stroke: "var(--reference)",
+            strokeOpacity: 0.5,
+          }),
+          Plot.dot(reference, {
+            y: "group",
+            x: "reference_nll_bits_per_byte",
+            r: 4,
+            symbol: "square",
+            fill: "var(--reference)",
+            className: "mark-reference-groups",
+          }),
+          Plot.tip(
+            reference,
+            Plot.pointerY({
+              ...tipStyle(width),
+              y: "group",
+              x: "reference_nll_bits_per_byte",
+              title: (r: GroupRow) => `${r.group}\n${number(r.reference_nll_bits_per_byte)} bits per byte`,
+            }),
+          ),
+        ],
+      }),
   );
 
   const legend = el(
     "p",
     { class: "legend" },
-    ...plans.map((plan) => el("span", null, el("span", { class: `key ${look.get(plan)!.symbol.replace("2", "")}`, style: `--key:${look.get(plan)!.colour}`, "aria-hidden": true }), plan)),
+    ...plans.map((plan) =>
+      el(
+        "span",
+        null,
+        el("span", {
+          class: `key ${look.get(plan)!.symbol.replace("2", "")}`,
+          style: `--key:${look.get(plan)!.colour}`,
+          "aria-hidden": true,
+        }),
+        plan,
+      ),
+    ),
     el("span", { class: "muted" }, `sorted by the KL of ${plans[0]}; bars are ± 2 standard errors`),
   );
 
@@ -134,11 +207,36 @@ export function groups(report: Report): HTMLElement | null {
         { head: "Documents", numeric: true, cell: (r) => count(r.documents), key: (r) => r.documents },
         { head: "Tokens", numeric: true, cell: (r) => count(r.tokens), key: (r) => r.tokens },
         { head: "Text", numeric: true, cell: (r) => bytes(r.bytes), key: (r) => r.bytes },
-        { head: "Original, bits per byte", numeric: true, cell: (r) => number(r.reference_nll_bits_per_byte), key: (r) => r.reference_nll_bits_per_byte },
-        { head: "Bits per byte", numeric: true, cell: (r) => number(r.nll_bits_per_byte), key: (r) => r.nll_bits_per_byte },
-        { head: "ΔNLL per document, nats", numeric: true, cell: (r) => measured(r.delta_nll_nats_per_document, r.delta_nll_nats_per_document_stderr), key: (r) => r.delta_nll_nats_per_document },
-        { head: "KL, nats per token", numeric: true, cell: (r) => measured(r.kl_nats, r.kl_nats_stderr), key: (r) => r.kl_nats },
-        { head: "Same first choice", numeric: true, cell: (r) => share(r.same_top_share), key: (r) => r.same_top_share },
+        {
+          head: "Original, bits per byte",
+          numeric: true,
+          cell: (r) => number(r.reference_nll_bits_per_byte),
+          key: (r) => r.reference_nll_bits_per_byte,
+        },
+        {
+          head: "Bits per byte",
+          numeric: true,
+          cell: (r) => number(r.nll_bits_per_byte),
+          key: (r) => r.nll_bits_per_byte,
+        },
+        {
+          head: "ΔNLL per document, nats",
+          numeric: true,
+          cell: (r) => measured(r.delta_nll_nats_per_document, r.delta_nll_nats_per_document_stderr),
+          key: (r) => r.delta_nll_nats_per_document,
+        },
+        {
+          head: "KL, nats per token",
+          numeric: true,
+          cell: (r) => measured(r.kl_nats, r.kl_nats_stderr),
+          key: (r) => r.kl_nats,
+        },
+        {
+          head: "Same first choice",
+          numeric: true,
+          cell: (r) => share(r.same_top_share),
+          key: (r) => r.same_top_share,
+        },
       ],
       rows,
       { tall: true },
@@ -154,7 +252,12 @@ export function groups(report: Report): HTMLElement | null {
           strong(least.group),
           ` (${measured(least.kl_nats, least.kl_nats_stderr)})`,
           least.kl_nats! > 0 ? `: a factor of ${number(worst.kl_nats! / least.kl_nats!, 2)}.` : ".",
-          ...plans.slice(1).map((plan) => spreadOf(rows.filter((r) => r.plan === plan), plan)),
+          ...plans.slice(1).map((plan) =>
+            spreadOf(
+              rows.filter((r) => r.plan === plan),
+              plan,
+            ),
+          ),
         )
       : null,
     legend,

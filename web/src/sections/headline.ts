@@ -35,7 +35,12 @@ export function sentence(report: Report): string {
 }
 
 function tile(value: string, label: string, detail: string): HTMLElement {
-  return el("div", { class: "tile" }, el("dt", null, label), el("dd", null, el("span", { class: "value" }, value), el("span", { class: "detail" }, detail)));
+  return el(
+    "div",
+    { class: "tile" },
+    el("dt", null, label),
+    el("dd", null, el("span", { class: "value" }, value), el("span", { class: "detail" }, detail)),
+  );
 }
 
 export function headline(report: Report): HTMLElement {
@@ -58,7 +63,9 @@ export function headline(report: Report): HTMLElement {
   );
   if (plan) {
     const smaller =
-      reference && isNumber(reference.bytes) && isNumber(plan.bytes) ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original` : "whole file";
+      reference && isNumber(reference.bytes) && isNumber(plan.bytes)
+        ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original`
+        : "whole file";
     const beside = (text: string) => (uniform ? `${text} for ${uniform.label}` : "");
     append(header, [
       el(
@@ -67,7 +74,11 @@ export function headline(report: Report): HTMLElement {
         tile(bytes(plan.bytes), "Size", smaller),
         tile(number(plan.kl_nats), "KL, nats per token", beside(number(uniform?.kl_nats))),
         tile(share(plan.same_top_share), "Same first choice", beside(share(uniform?.same_top_share))),
-        tile(number(plan.perplexity, 4), "Perplexity", reference ? `${number(reference.perplexity, 4)} for the original` : ""),
+        tile(
+          number(plan.perplexity, 4),
+          "Perplexity",
+          reference ? `${number(reference.perplexity, 4)} for the original` : "",
+        ),
       ),
     ]);
   }

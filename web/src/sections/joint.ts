@@ -5,7 +5,8 @@ import { p, section, strong } from "../dom";
 import { isNumber, measured, number } from "../format";
 
 function meaning(ratio: number): string {
-  if (ratio < 0.9) return "together they do less damage than the sum: errors partly cancel, and a plan that sums them is cautious.";
+  if (ratio < 0.9)
+    return "together they do less damage than the sum: errors partly cancel, and a plan that sums them is cautious.";
   if (ratio <= 1.1) return "the damages simply add up, so a plan that sums them predicts well.";
   return "together they do more damage than the sum: errors reinforce each other, and a plan that sums them is optimistic.";
 }

@@ -28,7 +28,17 @@ function grid(entries: Drawn[]): HTMLElement | null {
   const position = (e: Drawn) => (high > low ? (e.bits_per_weight - low) / (high - low) : 0.5);
   const roles = [...new Set(inLayers.map((e) => e.role))];
   const layers = [...new Set(inLayers.map((e) => e.layer))].sort((a, b) => a - b);
-  const chips = outside.map((e) => ({ e, chip: el("span", { class: "chip", title: describe(e) }, e.tensor, " ", strong(bits(e.bits_per_weight)), ` ${e.scheme}`) }));
+  const chips = outside.map((e) => ({
+    e,
+    chip: el(
+      "span",
+      { class: "chip", title: describe(e) },
+      e.tensor,
+      " ",
+      strong(bits(e.bits_per_weight)),
+      ` ${e.scheme}`,
+    ),
+  }));
   const scaleBar = el("div", { class: "ramp" });
   const draw = ({ width, dark }: Frame) => {
     const colours = ramp("bits", dark);
@@ -45,14 +55,35 @@ function grid(entries: Drawn[]): HTMLElement | null {
       marginTop: 36,
       marginBottom: 8,
       style: plotStyle,
-      x: { type: "band", domain: layers, axis: "top", label: "layer", labelAnchor: "left", tickSize: 0, paddingInner: 0.03, paddingOuter: 0, ticks: layers.filter((_, i) => i % every === 0) },
+      x: {
+        type: "band",
+        domain: layers,
+        axis: "top",
+        label: "layer",
+        labelAnchor: "left",
+        tickSize: 0,
+        paddingInner: 0.03,
+        paddingOuter: 0,
+        ticks: layers.filter((_, i) => i % every === 0),
+      },
       y: { type: "band", domain: roles, label: null, tickSize: 0, paddingInner: 0.07, paddingOuter: 0 },
       marks: [
-        Plot.cell(inLayers, { x: "layer", y: "role", fill: (e: Drawn) => colours.at(position(e)), className: "mark-plan-cells" }),
+        Plot.cell(inLayers, {
+          x: "layer",
+          y: "role",
+          fill: (e: Drawn) => colours.at(position(e)),
+          className: "mark-plan-cells",
+        }),
         cellWidth >= 28
-          ? Plot.text(inLayers, { x: "layer", y: "role", text: (e: Drawn) => bits(e.bits_per_weight), fill: (e: Drawn) => inkOn(colours.at(position(e))), fontSize: 11 })
+          ? Plot.text(inLayers, {
+              x: "layer",
+              y: "role",
+              text: (e: Drawn) => bits(e.bits_per_weight),
+              fill: (e: Drawn) => inkOn(colours.at(position(e))),
+              fontSize: 11,
+            })
           : null,
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle, x: "layer", y: "role", title: describe, maxRadius: 60 })),
+        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: "role", title: describe, maxRadius: 60 })),
       ],
       color: { type: "identity" },
     });
@@ -66,7 +97,9 @@ function grid(entries: Drawn[]): HTMLElement | null {
       "div",
       { class: "ramp-box" },
       scaleBar,
-      ...[0, 0.5, 1].map((t) => el("span", { class: "ramp-tick", style: `left:${100 * t}%` }, bits(low + t * (high - low)))),
+      ...[0, 0.5, 1].map((t) =>
+        el("span", { class: "ramp-tick", style: `left:${100 * t}%` }, bits(low + t * (high - low))),
+      ),
     ),
   );
   return figure(
@@ -74,7 +107,13 @@ function grid(entries: Drawn[]): HTMLElement | null {
     "Point at a cell for its scheme and the reason.",
     draw,
     legend,
-    chips.length > 0 && el("p", { class: "chips" }, el("span", { class: "muted" }, "Outside the layers: "), ...chips.map(({ chip }) => chip)),
+    chips.length > 0 &&
+      el(
+        "p",
+        { class: "chips" },
+        el("span", { class: "muted" }, "Outside the layers: "),
+        ...chips.map(({ chip }) => chip),
+      ),
   );
 }
 
@@ -87,13 +126,23 @@ function entriesTable(entries: PlanEntry[]): HTMLElement {
       { head: "Scheme", cell: (e) => e.scheme, key: (e) => e.scheme },
       { head: "Bits per weight", numeric: true, cell: (e) => bits(e.bits_per_weight), key: (e) => e.bits_per_weight },
       { head: "Size", numeric: true, cell: (e) => bytes(e.bytes), key: (e) => e.bytes },
-      { head: "Predicted KL, nats", numeric: true, cell: (e) => number(e.predicted_kl_nats), key: (e) => e.predicted_kl_nats },
+      {
+        head: "Predicted KL, nats",
+        numeric: true,
+        cell: (e) => number(e.predicted_kl_nats),
+        key: (e) => e.predicted_kl_nats,
+      },
       { head: "Reason", cell: (e) => e.reason, wide: true },
     ],
     entries,
     { tall: true },
   );
-  const input = el("input", { type: "search", id: "plan-filter", autocomplete: "off", placeholder: "ffn_down, q6_k, L3 …" });
+  const input = el("input", {
+    type: "search",
+    id: "plan-filter",
+    autocomplete: "off",
+    placeholder: "ffn_down, q6_k, L3 …",
+  });
   const status = el("span", { class: "muted", role: "status" });
   const apply = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -107,7 +156,12 @@ function entriesTable(entries: PlanEntry[]): HTMLElement {
   };
   input.addEventListener("input", apply);
   apply();
-  return el("div", { class: "filtered" }, el("div", { class: "filter" }, el("label", { for: "plan-filter" }, "Filter"), input, status), view.element);
+  return el(
+    "div",
+    { class: "filtered" },
+    el("div", { class: "filter" }, el("label", { for: "plan-filter" }, "Filter"), input, status),
+    view.element,
+  );
 }
 
 function opening(plan: Plan): HTMLElement {
@@ -119,7 +173,9 @@ function opening(plan: Plan): HTMLElement {
     isNumber(spare) && spare >= 0 ? `, ${bytes(spare)} to spare` : isNumber(spare) ? `, ${bytes(-spare)} too many` : "",
     ". ",
     isNumber(plan.predicted_kl_nats) ? `Predicted KL ${number(plan.predicted_kl_nats)} nats per token` : "",
-    isNumber(plan.lower_bound_kl_nats) ? `; no plan of these candidates can be predicted below ${number(plan.lower_bound_kl_nats)}` : "",
+    isNumber(plan.lower_bound_kl_nats)
+      ? `; no plan of these candidates can be predicted below ${number(plan.lower_bound_kl_nats)}`
+      : "",
     isNumber(plan.gap) ? ` (gap ${fixed(100 * plan.gap, 2)} %).` : isNumber(plan.predicted_kl_nats) ? "." : "",
   );
 }
@@ -128,5 +184,11 @@ export function planSection(report: Report): HTMLElement | null {
   const plan = report.plan;
   if (!plan) return null;
   const drawn = plan.entries.filter((e): e is Drawn => isNumber(e.bits_per_weight));
-  return section("plan", "The plan", opening(plan), drawn.length > 0 && grid(drawn), plan.entries.length > 0 && entriesTable(plan.entries));
+  return section(
+    "plan",
+    "The plan",
+    opening(plan),
+    drawn.length > 0 && grid(drawn),
+    plan.entries.length > 0 && entriesTable(plan.entries),
+  );
 }

@@ -41,7 +41,12 @@ function actions(report: Report): HTMLElement {
 
 function list(title: string, pairs: [string, Child][]): HTMLElement {
   const present = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return el("div", { class: "facts" }, el("h3", null, title), el("dl", null, ...present.flatMap(([term, value]) => [el("dt", null, term), el("dd", null, value)])));
+  return el(
+    "div",
+    { class: "facts" },
+    el("h3", null, title),
+    el("dl", null, ...present.flatMap(([term, value]) => [el("dt", null, term), el("dd", null, value)])),
+  );
 }
 
 const hash = (text: string | null | undefined) => (text ? el("code", { class: "hash" }, text) : null);
@@ -60,9 +65,17 @@ export function provenance(report: Report): HTMLElement {
         ["Name", model.name],
         ["Hash", hash(model.hash)],
         ["Family", model.family],
-        ["Parameters", isNumber(model.parameters) ? `${count(model.parameters)} (${countInWords(model.parameters)})` : null],
+        [
+          "Parameters",
+          isNumber(model.parameters) ? `${count(model.parameters)} (${countInWords(model.parameters)})` : null,
+        ],
         ["Layers", numeric(model.layers)],
-        ["Heads", isNumber(model.heads) ? `${model.heads}${isNumber(model.kv_heads) ? `, ${model.kv_heads} of keys and values` : ""}` : null],
+        [
+          "Heads",
+          isNumber(model.heads)
+            ? `${model.heads}${isNumber(model.kv_heads) ? `, ${model.kv_heads} of keys and values` : ""}`
+            : null,
+        ],
         ["Hidden size", numeric(model.hidden)],
         ["Vocabulary", numeric(model.vocabulary)],
       ]),
@@ -87,8 +100,14 @@ export function provenance(report: Report): HTMLElement {
           ["Context", isNumber(evaluation.context) ? `${count(evaluation.context)} tokens` : null],
           ["Hash", hash(evaluation.hash)],
         ]),
-      list("Options", Object.entries(options ?? {}).map(([key, value]) => [key, el("code", null, asText(value))])),
-      list("Artefacts", Object.entries(artefacts ?? {}).map(([key, value]) => [key, hash(value)])),
+      list(
+        "Options",
+        Object.entries(options ?? {}).map(([key, value]) => [key, el("code", null, asText(value))]),
+      ),
+      list(
+        "Artefacts",
+        Object.entries(artefacts ?? {}).map(([key, value]) => [key, hash(value)]),
+      ),
     ),
   );
 }

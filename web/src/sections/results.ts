@@ -17,7 +17,8 @@ export function results(report: Report): HTMLElement | null {
   const { reference } = comparison(report);
   const rows = [...report.results.rows].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
   // Two digits of the error, since models differ by less than it: their errors are of the same text, hence alike.
-  const perplexity = (value: unknown, error: unknown) => (isNumber(error) && error > 0 ? measured(value, error, 2) : number(value, 4));
+  const perplexity = (value: unknown, error: unknown) =>
+    isNumber(error) && error > 0 ? measured(value, error, 2) : number(value, 4);
   const view = table<ResultRow>(
     "Measured models, largest first",
     [
@@ -43,7 +44,12 @@ export function results(report: Report): HTMLElement | null {
         cell: (r) => share(r.same_top_share, r.same_top_share_stderr),
         key: (r) => r.same_top_share,
       },
-      { head: "Perplexity", numeric: true, cell: (r) => perplexity(r.perplexity, r.perplexity_stderr), key: (r) => r.perplexity },
+      {
+        head: "Perplexity",
+        numeric: true,
+        cell: (r) => perplexity(r.perplexity, r.perplexity_stderr),
+        key: (r) => r.perplexity,
+      },
       { head: "Bits per weight", numeric: true, cell: (r) => bits(r.bits_per_weight), key: (r) => r.bits_per_weight },
       {
         head: "Fits",

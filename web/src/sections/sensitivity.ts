@@ -27,7 +27,9 @@ const kindName = (kind: string) => KIND_NAME[kind] ?? kind;
 const kindRank = (kind: string) => (KIND_ORDER.includes(kind) ? KIND_ORDER.indexOf(kind) : KIND_ORDER.length);
 
 function rowKey(c: Component): string {
-  return c.kind === "tensor" ? `tensor/${c.tensor ?? c.index}` : `${c.kind}/${c.kind === "ffn" || c.kind === "layer" ? 0 : c.index}`;
+  return c.kind === "tensor"
+    ? `tensor/${c.tensor ?? c.index}`
+    : `${c.kind}/${c.kind === "ffn" || c.kind === "layer" ? 0 : c.index}`;
 }
 
 function rowLabel(c: Component): string {
@@ -98,7 +100,17 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
       marginTop: 36,
       marginBottom: 8,
       style: plotStyle,
-      x: { type: "band", domain: layers, axis: "top", label: "layer", labelAnchor: "left", tickSize: 0, paddingInner: 0.03, paddingOuter: 0, ticks: layers.filter((_, i) => i % every === 0) },
+      x: {
+        type: "band",
+        domain: layers,
+        axis: "top",
+        label: "layer",
+        labelAnchor: "left",
+        tickSize: 0,
+        paddingInner: 0.03,
+        paddingOuter: 0,
+        ticks: layers.filter((_, i) => i % every === 0),
+      },
       y: {
         type: "band",
         domain,
@@ -110,8 +122,13 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
         tickFormat: (key: string) => labels.get(key) ?? "",
       },
       marks: [
-        Plot.cell(inLayers, { x: "layer", y: rowKey, fill: (c: Drawn) => colours.at(position(c.kl_nats)), className: "mark-sensitivity-cells" }),
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle, x: "layer", y: rowKey, title: describe, maxRadius: 60 })),
+        Plot.cell(inLayers, {
+          x: "layer",
+          y: rowKey,
+          fill: (c: Drawn) => colours.at(position(c.kl_nats)),
+          className: "mark-sensitivity-cells",
+        }),
+        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: rowKey, title: describe, maxRadius: 60 })),
       ],
       color: { type: "identity" },
     });
@@ -119,7 +136,11 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
   const ticks = logTicks(low, high);
   const legend = el(
     "div",
-    { class: "ramp-legend", role: "img", "aria-label": `Colour scale: KL from ${number(low)} to ${number(high)} nats per token, logarithmic` },
+    {
+      class: "ramp-legend",
+      role: "img",
+      "aria-label": `Colour scale: KL from ${number(low)} to ${number(high)} nats per token, logarithmic`,
+    },
     el("span", null, "KL, nats per token"),
     el(
       "div",
@@ -135,7 +156,12 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
     `Log colour scale${floored ? `; ${number(low)} and below share the first colour` : ""}. Point at a cell for its numbers.`,
     draw,
     legend,
-    outside.length > 0 && el("p", { class: "outside" }, `Outside the layers: ${outside.map((c) => `${c.name} ${measured(c.kl_nats, c.kl_nats_stderr)}`).join(", ")}.`),
+    outside.length > 0 &&
+      el(
+        "p",
+        { class: "outside" },
+        `Outside the layers: ${outside.map((c) => `${c.name} ${measured(c.kl_nats, c.kl_nats_stderr)}`).join(", ")}.`,
+      ),
   );
 }
 
@@ -172,12 +198,24 @@ function byKind(components: Drawn[]): HTMLElement[] {
       marginTop: 8,
       marginBottom: 40,
       style: plotStyle,
-      x: { ...logAxis(domain, "KL, nats per token →"), ...(width < 480 ? { ticks: logTicks(...domain).filter((_, i) => i % 2 === 0) } : {}) },
+      x: {
+        ...logAxis(domain, "KL, nats per token →"),
+        ...(width < 480 ? { ticks: logTicks(...domain).filter((_, i) => i % 2 === 0) } : {}),
+      },
       y: { domain: [-1, 1], axis: null },
       fy: { domain: kinds, label: null, tickFormat: kindName, axis: "left", padding: 0.1 },
       marks: [
         Plot.ruleY(wide, { fy: "kind", y: 0, x1: "low", x2: "high", stroke: "var(--ink)", className: "mark-whiskers" }),
-        Plot.rect(wide, { fy: "kind", x1: "q1", x2: "q3", insetTop: 8, insetBottom: 8, fill: "var(--mark)", fillOpacity: 0.28, className: "mark-boxes" }),
+        Plot.rect(wide, {
+          fy: "kind",
+          x1: "q1",
+          x2: "q3",
+          insetTop: 8,
+          insetBottom: 8,
+          fill: "var(--mark)",
+          fillOpacity: 0.28,
+          className: "mark-boxes",
+        }),
         Plot.dot(positive, {
           fy: "kind",
           x: "kl_nats",
@@ -187,15 +225,40 @@ function byKind(components: Drawn[]): HTMLElement[] {
           fillOpacity: 0.75,
           className: "mark-components",
         }),
-        Plot.tickX(boxes, { fy: "kind", x: "median", insetTop: 5, insetBottom: 5, stroke: "var(--ink)", strokeWidth: 2, className: "mark-medians" }),
-        Plot.tip(positive, Plot.pointer({ ...tipStyle, fy: "kind", x: "kl_nats", y: (c: Drawn) => jitter.get(c)!, title: describe })),
+        Plot.tickX(boxes, {
+          fy: "kind",
+          x: "median",
+          insetTop: 5,
+          insetBottom: 5,
+          stroke: "var(--ink)",
+          strokeWidth: 2,
+          className: "mark-medians",
+        }),
+        Plot.tip(
+          positive,
+          Plot.pointer({
+            ...tipStyle(width),
+            fy: "kind",
+            x: "kl_nats",
+            y: (c: Drawn) => jitter.get(c)!,
+            title: describe,
+          }),
+        ),
       ],
     });
 
   const bins = 18;
   const histogram = kinds
-    .filter((kind) => boxes.find((b) => b.kind === kind)!.high > 0 && positive.filter((c) => c.kind === kind).length > 1)
-    .flatMap((kind) => logHistogram(positive.filter((c) => c.kind === kind).map((c) => c.kl_nats), domain, bins).map((bin) => ({ kind, ...bin })));
+    .filter(
+      (kind) => boxes.find((b) => b.kind === kind)!.high > 0 && positive.filter((c) => c.kind === kind).length > 1,
+    )
+    .flatMap((kind) =>
+      logHistogram(
+        positive.filter((c) => c.kind === kind).map((c) => c.kl_nats),
+        domain,
+        bins,
+      ).map((bin) => ({ kind, ...bin })),
+    );
   const drawHistogram = ({ width }: Frame) =>
     Plot.plot({
       width,
@@ -205,16 +268,39 @@ function byKind(components: Drawn[]): HTMLElement[] {
       marginTop: 8,
       marginBottom: 40,
       style: plotStyle,
-      x: { ...logAxis(domain, "KL, nats per token →"), ...(width < 480 ? { ticks: logTicks(...domain).filter((_, i) => i % 2 === 0) } : {}) },
+      x: {
+        ...logAxis(domain, "KL, nats per token →"),
+        ...(width < 480 ? { ticks: logTicks(...domain).filter((_, i) => i % 2 === 0) } : {}),
+      },
       y: { label: null, ticks: 2, axis: "right", tickSize: 0 },
-      fy: { domain: [...new Set(histogram.map((b) => b.kind))], label: null, tickFormat: kindName, axis: "left", padding: 0.18 },
+      fy: {
+        domain: [...new Set(histogram.map((b) => b.kind))],
+        label: null,
+        tickFormat: kindName,
+        axis: "left",
+        padding: 0.18,
+      },
       marks: [
-        Plot.rect(histogram, { fy: "kind", x1: "from", x2: "to", y1: 0, y2: "count", inset: 0.5, filter: (b: { count: number }) => b.count > 0, fill: "var(--mark)", className: "mark-histogram-bars" }),
+        Plot.rect(histogram, {
+          fy: "kind",
+          x1: "from",
+          x2: "to",
+          y1: 0,
+          y2: "count",
+          inset: 0.5,
+          filter: (b: { count: number }) => b.count > 0,
+          fill: "var(--mark)",
+          className: "mark-histogram-bars",
+        }),
         Plot.ruleY([0], { stroke: "var(--rule-strong)" }),
       ],
     });
   return [
-    figure("Spread within each kind.", "One dot per component; box: middle half; line: median; whiskers: within 1.5 box lengths.", drawBoxes),
+    figure(
+      "Spread within each kind.",
+      "One dot per component; box: middle half; line: median; whiskers: within 1.5 box lengths.",
+      drawBoxes,
+    ),
     figure("How many components at which damage.", "Counts in equal steps of the logarithm.", drawHistogram),
   ];
 }
@@ -237,7 +323,11 @@ function biasTable(rows: Spread[]): HTMLElement {
       figureColumn("Range", "Most minus least", "range"),
       figureColumn("Mean", "Mean KL", "mean"),
       figureColumn("Deviation", "Standard deviation", "standard_deviation"),
-      figureColumn("Deviation / mean", "Coefficient of variation: 0 is even, above 1 is very uneven", "coefficient_of_variation"),
+      figureColumn(
+        "Deviation / mean",
+        "Coefficient of variation: 0 is even, above 1 is very uneven",
+        "coefficient_of_variation",
+      ),
     ],
     rows,
   ).element;
@@ -249,8 +339,18 @@ function allComponents(components: Component[]): HTMLElement {
     [
       { head: "Component", cell: (c) => c.name, key: (c) => c.name },
       { head: "Kind", cell: (c) => c.kind, key: (c) => c.kind },
-      { head: "KL, nats per token", numeric: true, cell: (c) => measured(c.kl_nats, c.kl_nats_stderr), key: (c) => c.kl_nats },
-      { head: "ΔNLL, nats", numeric: true, cell: (c) => measured(c.delta_nll_nats, c.delta_nll_nats_stderr), key: (c) => c.delta_nll_nats },
+      {
+        head: "KL, nats per token",
+        numeric: true,
+        cell: (c) => measured(c.kl_nats, c.kl_nats_stderr),
+        key: (c) => c.kl_nats,
+      },
+      {
+        head: "ΔNLL, nats",
+        numeric: true,
+        cell: (c) => measured(c.delta_nll_nats, c.delta_nll_nats_stderr),
+        key: (c) => c.delta_nll_nats,
+      },
       { head: "Same first choice", numeric: true, cell: (c) => share(c.same_top_share), key: (c) => c.same_top_share },
       { head: "Parameters", numeric: true, cell: (c) => count(c.parameters), key: (c) => c.parameters },
     ],
@@ -260,7 +360,9 @@ function allComponents(components: Component[]): HTMLElement {
 }
 
 function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
-  const worst = components.filter((c) => c.kind !== "layer").reduce<Drawn | null>((a, b) => (a && a.kl_nats >= b.kl_nats ? a : b), null);
+  const worst = components
+    .filter((c) => c.kind !== "layer")
+    .reduce<Drawn | null>((a, b) => (a && a.kl_nats >= b.kl_nats ? a : b), null);
   return p(
     `Each component was quantized alone to ${diagnosis.scheme} while all others stayed in full precision, over ${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows. `,
     worst ? `The most sensitive is ` : "",
@@ -269,7 +371,9 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
     isNumber(diagnosis.control_kl_nats)
       ? `The control, which quantizes nothing, shows ${diagnosis.control_kl_nats === 0 ? "exactly 0, as it must" : `${number(diagnosis.control_kl_nats)} instead of 0`}; `
       : "",
-    isNumber(diagnosis.noise_floor_kl_nats) ? `the arithmetic's own noise floor is ${number(diagnosis.noise_floor_kl_nats)}.` : "",
+    isNumber(diagnosis.noise_floor_kl_nats)
+      ? `the arithmetic's own noise floor is ${number(diagnosis.noise_floor_kl_nats)}.`
+      : "",
   );
 }
 
@@ -287,6 +391,7 @@ export function sensitivity(report: Report): HTMLElement | null {
       : components.length > 0 && ranking(components),
     components.length > 0 && el("div", { class: "pair" }, ...byKind(components)),
     diagnosis.differential_bias.length > 0 && biasTable(diagnosis.differential_bias),
-    components.length > 0 && disclosure(`All ${diagnosis.components.length} components as a table`, () => allComponents(diagnosis.components)),
+    components.length > 0 &&
+      disclosure(`All ${diagnosis.components.length} components as a table`, () => allComponents(diagnosis.components)),
   );
 }

@@ -21,7 +21,10 @@ export function findWarnings(report: Report): [string, string][] {
     ]);
   const { plan, uniform } = comparison(report);
   if (plan && !plan.budget_fits)
-    found.push([`The plan (${bytes(plan.bytes)}) exceeds the budget of ${bytes(report.results?.budget_bytes)}.`, "It cannot be shipped under this budget."]);
+    found.push([
+      `The plan (${bytes(plan.bytes)}) exceeds the budget of ${bytes(report.results?.budget_bytes)}.`,
+      "It cannot be shipped under this budget.",
+    ]);
   if (plan && uniform && isNumber(plan.kl_nats) && isNumber(uniform.kl_nats)) {
     const result = verdict(plan, uniform);
     if (result === "worse")
@@ -44,6 +47,10 @@ export function warnings(report: Report): HTMLElement | null {
   return section(
     "warnings",
     found.length === 1 ? "A warning" : `${found.length} warnings`,
-    el("ul", { class: "warnings" }, ...found.map(([what, meaning]) => el("li", null, el("strong", null, what), " ", meaning))),
+    el(
+      "ul",
+      { class: "warnings" },
+      ...found.map(([what, meaning]) => el("li", null, el("strong", null, what), " ", meaning)),
+    ),
   );
 }

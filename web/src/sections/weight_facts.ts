@@ -43,14 +43,22 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
         : { label: `${factName(fact)} →`, nice: true, inset: 6, ticks: 5, tickFormat: tick, grid: true },
       y: logAxis(y, "↑ KL, nats per token"),
       marks: [
-        Plot.dot(points, { x: fact, y: "kl_nats", r: 3, fill: "var(--mark)", fillOpacity: 0.7, className: "mark-weight-facts" }),
+        Plot.dot(points, {
+          x: fact,
+          y: "kl_nats",
+          r: 3,
+          fill: "var(--mark)",
+          fillOpacity: 0.7,
+          className: "mark-weight-facts",
+        }),
         Plot.tip(
           points,
           Plot.pointer({
-            ...tipStyle,
+            ...tipStyle(width),
             x: fact,
             y: "kl_nats",
-            title: (f: WeightFact) => `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} nats per token`,
+            title: (f: WeightFact) =>
+              `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} nats per token`,
           }),
         ),
       ],
@@ -65,7 +73,8 @@ export function weightFacts(report: Report): HTMLElement | null {
   const facts = diagnosis.weight_facts;
   const notFacts = new Set(["tensor", "layer", "role", "kl_nats"]);
   const drawable = [...new Set(facts.flatMap((f) => Object.keys(f)))].filter(
-    (key) => !notFacts.has(key) && facts.filter((f) => isNumber(f[key]) && isNumber(f.kl_nats) && f.kl_nats > 0).length > 1,
+    (key) =>
+      !notFacts.has(key) && facts.filter((f) => isNumber(f[key]) && isNumber(f.kl_nats) && f.kl_nats > 0).length > 1,
   );
   const spearman = new Map(diagnosis.rank_correlation.map((r) => [r.fact, r.spearman]));
   const best = diagnosis.rank_correlation
@@ -78,13 +87,19 @@ export function weightFacts(report: Report): HTMLElement | null {
       "Each dot is one tensor: a number that is cheap to compute, against the damage measured. ",
       best ? `The best predictor here is ${factName(best.fact)} (Spearman ${fixed(best.spearman as number, 2)}).` : "",
     ),
-    drawable.length > 0 && el("div", { class: "multiples" }, ...drawable.map((fact) => scatter(facts, fact, spearman.get(fact)))),
+    drawable.length > 0 &&
+      el("div", { class: "multiples" }, ...drawable.map((fact) => scatter(facts, fact, spearman.get(fact)))),
     diagnosis.rank_correlation.length > 0 &&
       table(
         "Rank correlation with the measured KL: 1 or −1 foretells the order perfectly, 0 not at all",
         [
           { head: "Fact", cell: (r) => factName(r.fact) },
-          { head: "Spearman", numeric: true, cell: (r) => (isNumber(r.spearman) ? fixed(r.spearman, 2) : number(r.spearman)), key: (r) => r.spearman },
+          {
+            head: "Spearman",
+            numeric: true,
+            cell: (r) => (isNumber(r.spearman) ? fixed(r.spearman, 2) : number(r.spearman)),
+            key: (r) => r.spearman,
+          },
           { head: "Tensors", numeric: true, cell: (r) => count(r.count) },
         ],
         diagnosis.rank_correlation,
