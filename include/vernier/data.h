@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vernier/tokenizer.h"
@@ -61,6 +62,8 @@ struct Document {
 /// One JSON object `{"text": ..., "group": ...}` per line. `filter` KEY=VALUE keeps lines whose KEY (a string, number or
 /// boolean) prints as VALUE. @throws Error{kBadFile} naming the line; Error{kInvalidArgument} when nothing is left
 std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter = "");
+/// The same from text; `origin` names it in messages.
+std::vector<Document> parse_documents(std::string_view text, const std::string& origin, const std::string& filter = "");
 
 /// Every token of every document is scored, the first one too if the vocabulary has a BOS to predict it from; documents
 /// longer than the context go on in a new window.

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -49,5 +50,10 @@ std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model);
 /// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together
 QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads,
                         ProgressSink* progress = nullptr);
+
+/// A Hugging Face directory with the values an engine would compute with, in float32, and the plan beside them: for
+/// schemes that no exporter stores yet, and for other tools to measure. The model must come from such a directory.
+/// @throws Error{kIo, kBadFile}
+void save_dequantized(const QuantizedModel& quantized, const std::filesystem::path& folder);
 
 }  // namespace vernier

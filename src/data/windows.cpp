@@ -65,10 +65,13 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
 }
 
 std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter) {
+  return parse_documents(read_file(path), path.string(), filter);
+}
+
+std::vector<Document> parse_documents(std::string_view text, const std::string& file, const std::string& filter) {
   const auto equals = filter.find('=');
   if (!filter.empty() && equals == std::string::npos)
     fail(ErrorKind::kInvalidArgument, "filter \"{}\": expected KEY=VALUE", filter);
-  const std::string text = read_file(path);
   std::vector<Document> documents;
   size_t line = 0;
   for (size_t begin = 0; begin < text.size();) {
@@ -77,7 +80,7 @@ std::vector<Document> read_documents(const std::filesystem::path& path, const st
     begin = end + 1;
     ++line;
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string origin = fmt::format("{}:{}", path.string(), line);
+    const std::string origin = fmt::format("{}:{}", file, line);
     const Json json = parse_json(row, origin);
     if (!filter.empty()) {
       const Json* value = json_find(json, filter.substr(0, equals).c_str());
@@ -87,7 +90,7 @@ std::vector<Document> read_documents(const std::filesystem::path& path, const st
     documents.push_back({json_string(json, "text", origin), json_string(json, "group", origin)});
   }
   if (documents.empty())
-    fail(ErrorKind::kInvalidArgument, "{}: no documents{}", path.string(),
+    fail(ErrorKind::kInvalidArgument, "{}: no documents{}", file,
          filter.empty() ? "" : " left by filter " + filter);
   return documents;
 }

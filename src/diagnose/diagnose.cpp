@@ -12,6 +12,7 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
+#include "scheme/fitting.h"
 #include "vernier/quantize.h"
 #include "vernier/version.h"
 
@@ -23,18 +24,6 @@ using Role = TensorRole;
 
 constexpr Role kLayerMatrices[] = {Role::kAttnQ,   Role::kAttnK, Role::kAttnV,  Role::kAttnOutput,
                                    Role::kFfnGate, Role::kFfnUp, Role::kFfnDown};
-
-/// Where a matrix cannot take the scheme, the next best that has no shape of its own to insist on.
-Scheme scheme_for(const Scheme& wanted, const Model& model, const TensorId& id, std::vector<std::string>& fallbacks) {
-  const at::Tensor& weight = model.weight(id);
-  for (const Scheme& scheme : {wanted, Scheme::parse("gguf:q8_0"), Scheme::parse("f16")}) {
-    const auto reason = scheme.why_not(weight.size(0), weight.size(1));
-    if (!reason) return scheme;
-    if (scheme == wanted)
-      fallbacks.push_back(fmt::format("{} cannot take {}: {}", name_of(id), wanted.name(), *reason));
-  }
-  fail(ErrorKind::kInternal, "diagnose: {} takes no scheme at all", name_of(id));
-}
 
 int64_t parameters_of(const Model& model, const Component& c) {
   const ModelConfig& config = model.config();
@@ -91,17 +80,18 @@ class QuantizedWeights {
     facts.cols = weight.size(1);
     facts.scheme = scheme_of(id).name();
     facts.error_power[facts.scheme] = weighted_error_power(weight, quantized, importance);
-    for (const Scheme& candidate : candidates_)
-      if (!candidate.why_not(facts.rows, facts.cols) && candidate.name() != facts.scheme)
-        facts.error_power[candidate.name()] = weighted_error_power(
-            weight, quantize_values(candidate, weight, importance, threads_, name_of(id)), importance);
+    for (const Scheme& wanted : candidates_) {
+      const Scheme candidate = fitting_scheme(wanted, facts.rows, facts.cols);
+      if (facts.error_power.contains(candidate.name())) continue;
+      facts.error_power[candidate.name()] = weighted_error_power(
+          weight, quantize_values(candidate, weight, importance, threads_, name_of(id)), importance);
+    }
     return facts;
   }
 
  private:
   Scheme scheme_of(const TensorId& id) const {
-    std::vector<std::string> reasons;  // told once for the whole model, in diagnose
-    return scheme_for(scheme_, model_, id, reasons);
+    return fitting_scheme(scheme_, model_.weight(id).size(0), model_.weight(id).size(1));
   }
 
   const Model& model_;
@@ -281,7 +271,9 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     }
     d.additivity_ratio = d.sum_isolated_kl > 0 ? d.joint_kl->mean / d.sum_isolated_kl : 0;
   }
-  for (const TensorId& id : model.matrices()) scheme_for(Scheme::parse(options.scheme), model, id, d.fallbacks);
+  for (const TensorId& id : model.matrices())
+    if (const auto reason = Scheme::parse(options.scheme).why_not(model.weight(id).size(0), model.weight(id).size(1)))
+      d.fallbacks.push_back(fmt::format("{} cannot take {}: {}", name_of(id), d.scheme, *reason));
   add_summaries(d);
   return d;
 }

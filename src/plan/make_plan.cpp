@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "format/gguf_writer.h"
+#include "scheme/fitting.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -25,7 +26,7 @@ PlanEntry entry_of(const TensorDamage& tensor, const std::string& scheme) {
 PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
   PlanItem item{tensor.tensor, {}};
   for (const std::string& name : rules.schemes_for({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}})) {
-    const std::string scheme = fitting_scheme(name, tensor.rows, tensor.cols);
+    const std::string scheme = fitting_scheme(Scheme::parse(name), tensor.rows, tensor.cols).name();
     const bool known = std::any_of(item.candidates.begin(), item.candidates.end(),
                                    [&](const Candidate& c) { return c.scheme == scheme; });
     if (known || !tensor.error_power.contains(scheme)) continue;
@@ -50,16 +51,6 @@ void finish(Plan& plan) {
 
 }  // namespace
 
-std::string fitting_scheme(const std::string& scheme, int64_t rows, int64_t cols) {
-  static const std::map<std::string, std::string> kFallback = {
-      {"gguf:q2_k", "gguf:q4_0"}, {"gguf:q3_k", "gguf:q4_0"}, {"gguf:q4_k", "gguf:q5_0"},
-      {"gguf:q5_k", "gguf:q5_1"}, {"gguf:q6_k", "gguf:q8_0"}};
-  const auto fits = [&](const std::string& name) { return !Scheme::parse(name).why_not(rows, cols); };
-  if (fits(scheme)) return scheme;
-  const auto fallback = kFallback.find(scheme);
-  return fallback != kFallback.end() && fits(fallback->second) ? fallback->second : "f16";
-}
-
 double predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
   const double measured = tensor.error_power.at(tensor.measured_scheme);
   return measured > 0 ? tensor.measured_kl * tensor.error_power.at(scheme) / measured : 0;
@@ -70,9 +61,9 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& t
   plan.target = target;
   plan.label = "uniform " + Scheme::parse(scheme).name();
   for (const TensorDamage& tensor : tensors) {
-    const std::string fitting = fitting_scheme(Scheme::parse(scheme).name(), tensor.rows, tensor.cols);
+    const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
     PlanEntry entry = entry_of(tensor, fitting);
-    entry.reason = fitting == scheme ? "uniform" : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
+    entry.reason = fitting == Scheme::parse(scheme).name() ? "uniform" : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
     if (tensor.error_power.contains(fitting)) entry.damage = predicted_damage(tensor, fitting);
     plan.entries.push_back(std::move(entry));
   }

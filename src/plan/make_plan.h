@@ -42,7 +42,4 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
 /// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit.
 Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme);
 
-/// The scheme itself, or what llama.cpp puts in its place for rows its block does not divide (formats.md, shape fallback).
-std::string fitting_scheme(const std::string& scheme, int64_t rows, int64_t cols);
-
 }  // namespace vernier

@@ -1,6 +1,6 @@
 #pragma once
 
-// The page without data, made at build time from web/ (or fallback.html) by embed_page.cmake.
+// The page without data, made at build time from web/ (or fallback.html) by cmake/embed_text.cmake.
 
 #include <string_view>
 

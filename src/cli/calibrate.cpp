@@ -1,0 +1,44 @@
+#include "vernier/calibrate.h"
+
+#include <fmt/format.h>
+
+#include "cli/command.h"
+
+namespace vernier {
+
+void add_calibrate(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, output = "calibration.safetensors";
+    std::vector<std::string> files;
+    int64_t context = 512, windows = 0;
+    ComputeArguments compute;
+    JsonArgument json;
+  };
+  auto* command = app.add_subcommand("calibrate", "Measure what the linear layers are fed");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_option("--calibration", a->files, "Text files; a built-in text when none is named")
+      ->check(CLI::ExistingFile);
+  command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
+  command->add_option("--windows", a->windows, "Use the first N windows; 0: all")->capture_default_str();
+  command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
+  a->compute.add(*command);
+  a->json.add(*command);
+  command->callback([a, &console] {
+    const ComputeOptions compute = a->compute.options();
+    const Model model = load_model(a->model);
+    const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+    const Calibration calibration = calibrate(
+        model, calibration_windows(tokenizer, a->files, a->context, a->windows), compute, &console.progress);
+    save_calibration(calibration, a->output);
+    const Json json = {{"tokens", calibration.tokens},       {"windows", calibration.windows},
+                       {"data", calibration.data_name},      {"data_hash", calibration.data_hash},
+                       {"model_hash", calibration.model_hash}, {"sites", calibration.sites.size()},
+                       {"output", a->output}};
+    if (a->json.write(json, console)) return;
+    fmt::print(console.out, "{} tokens of {} at {} sites -> {}\n", calibration.tokens, calibration.data_name,
+               calibration.sites.size(), a->output);
+  });
+}
+
+}  // namespace vernier

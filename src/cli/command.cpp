@@ -1,0 +1,112 @@
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "base/output_file.h"
+#include "data/builtin_texts.h"
+
+namespace vernier {
+
+void ComputeArguments::add(CLI::App& app) {
+  app.add_option("--dtype", dtype, "Type of the multiplied values; bf16 is faster, its noise hides mild damage")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--threads", threads, "Sequences in flight; 0: one per core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+ComputeOptions ComputeArguments::options() const {
+  ComputeOptions options{dtype == "bf16" ? ComputeType::kBFloat16 : ComputeType::kFloat32, threads};
+  configure_process(resolve_threads(options));
+  return options;
+}
+
+void JsonArgument::add(CLI::App& app) {
+  option = app.add_option("--json", value, "Result as JSON, to FILE or to stdout")
+               ->expected(0, 1)
+               ->type_name("[FILE]");
+}
+
+bool JsonArgument::write(const Json& json, Console& console) const {
+  if (option->count() == 0) return false;
+  const std::string file = value.empty() ? "" : value.front();
+  if (file.empty() || file == "-" || file == "{}") {
+    fmt::print(console.out, "{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+    return true;
+  }
+  write_json(file, json);
+  return false;
+}
+
+void DataArguments::add(CLI::App& app, bool with_groups) {
+  app.add_option("--data", data, "Text to evaluate on (files are joined); a built-in text when none is named")
+      ->check(CLI::ExistingFile);
+  if (with_groups) {
+    app.add_option("--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}")
+        ->check(CLI::ExistingFile);
+    app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
+  }
+  app.add_option("--context", context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
+  app.add_option("--windows", windows, "Use the first N windows; 0: all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  app.add_option("--score", score, "Score the second half of each window, as llama-perplexity does, or all of it")
+      ->check(CLI::IsMember({"half", "all"}))
+      ->capture_default_str();
+}
+
+WindowOptions DataArguments::options() const { return {context, windows, score == "all"}; }
+
+namespace {
+
+std::pair<std::string, std::string> joined(const std::vector<std::string>& files) {
+  std::string names, text;
+  for (const std::string& file : files) {
+    names += (names.empty() ? "" : " + ") + std::filesystem::path(file).filename().string();
+    text += read_file(file);
+  }
+  return {names, text};
+}
+
+EvaluationData calibration_text(const Tokenizer& tokenizer, const std::vector<std::string>& files,
+                                const WindowOptions& options) {
+  if (files.empty())
+    return text_windows(tokenizer, "built-in calibration text", std::string(builtin_calibration_text()), options);
+  const auto [names, text] = joined(files);
+  return text_windows(tokenizer, names, text, options);
+}
+
+}  // namespace
+
+EvaluationData DataArguments::text(const Tokenizer& tokenizer) const {
+  if (data.empty())
+    return text_windows(tokenizer, "built-in evaluation text", std::string(builtin_evaluation_text()), options());
+  const auto [names, text] = joined(data);
+  return text_windows(tokenizer, names, text, options());
+}
+
+std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer) const {
+  if (groups.empty()) return std::nullopt;
+  return document_windows(tokenizer, std::filesystem::path(groups).filename().string(),
+                          read_documents(groups, filter), {context, 0, true});
+}
+
+EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
+                                   int64_t windows) {
+  return calibration_text(tokenizer, files, {context, windows, true});
+}
+
+EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
+                                 int64_t windows) {
+  return calibration_text(tokenizer, files, {context, windows, false});
+}
+
+Json read_artefact(const std::string& path, const char* stage) {
+  if (!std::filesystem::exists(path))
+    fail(ErrorKind::kIo, "{}: no such file; make it with `vernier {} MODEL -o {}`", path, stage, path);
+  return read_json(path);
+}
+
+}  // namespace vernier

@@ -1,0 +1,102 @@
+#include "vernier/diagnose.h"
+
+#include <fmt/format.h>
+
+#include "base/text_table.h"
+#include "cli/command.h"
+#include "cli/pipeline.h"
+
+namespace vernier {
+
+namespace {
+
+std::set<ComponentKind> parse_kinds(const std::vector<std::string>& names) {
+  std::set<ComponentKind> kinds;
+  for (int kind = 0; kind <= static_cast<int>(ComponentKind::kLmHead); ++kind)
+    for (const std::string& name : names)
+      if (kind_name(static_cast<ComponentKind>(kind)) == name) kinds.insert(static_cast<ComponentKind>(kind));
+  return kinds;
+}
+
+void print_diagnosis(const Diagnosis& d, int64_t top, std::FILE* out) {
+  fmt::print(out, "isolated {} on {} tokens of {}\n", d.scheme, d.tokens, d.data_name);
+  fmt::print(out, "control (quantize nothing): KL {:g}; noise floor of the arithmetic: {:.2g} nats\n", d.control_kl,
+             d.noise_floor_kl);
+  for (const std::string& line : d.fallbacks) fmt::print(out, "note: {}\n", line);
+  std::vector<const ComponentDamage*> ranked;
+  for (const ComponentDamage& c : d.components) ranked.push_back(&c);
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto* a, const auto* b) { return a->kl.mean > b->kl.mean; });
+  if (top > 0 && static_cast<int64_t>(ranked.size()) > top) ranked.resize(static_cast<size_t>(top));
+  TextTable table({"component", "kind", "KL nats", "±", "ΔNLL nats", "same top %"});
+  for (const ComponentDamage* c : ranked)
+    table.add({name_of(c->component), std::string(kind_name(c->component.kind)), fmt::format("{:.6f}", c->kl.mean),
+               fmt::format("{:.6f}", c->kl.standard_error), fmt::format("{:+.6f}", c->delta_nll.mean),
+               fmt::format("{:.2f}", 100 * c->same_top.mean)});
+  fmt::print(out, "\n{}", table.str());
+  TextTable bias({"differential bias of", "count", "min", "max", "range", "mean", "standard deviation", "CV"});
+  for (const DifferentialBias& b : d.differential_bias)
+    bias.add({std::string(kind_name(b.kind)), fmt::format("{}", b.count), fmt::format("{:.3g}", b.min),
+              fmt::format("{:.3g}", b.max), fmt::format("{:.3g}", b.range), fmt::format("{:.3g}", b.mean),
+              fmt::format("{:.3g}", b.standard_deviation), fmt::format("{:.2f}", b.coefficient_of_variation)});
+  fmt::print(out, "\n{}", bias.str());
+  if (d.joint_kl)
+    fmt::print(out, "\nall at once: KL {:.6f} ± {:.6f}; sum of isolated {:.6f}; additivity ratio J = {:.3f}\n",
+               d.joint_kl->mean, d.joint_kl->standard_error, d.sum_isolated_kl, d.additivity_ratio);
+  for (const RankCorrelation& r : d.rank_correlation)
+    fmt::print(out, "rank correlation of {} with KL over {} matrices: {:+.3f}\n", r.fact, r.count, r.spearman);
+}
+
+}  // namespace
+
+void add_diagnose(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, calibration, output = "diagnosis.json", scheme = "gguf:q4_k", target = "llama.cpp", checkpoint;
+    std::vector<std::string> files, kinds;
+    int64_t context = 512, windows = 32, top = 20;
+    bool no_joint = false, dry_run = false;
+    ComputeArguments compute;
+    JsonArgument json;
+  };
+  auto* command = app.add_subcommand("diagnose", "Quantize each component alone and measure the damage");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->required()->check(CLI::ExistingFile);
+  command->add_option("--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")->capture_default_str();
+  command->add_option("--target", a->target, "Engine whose schemes are compared for the planner")->capture_default_str();
+  command->add_option("--kinds", a->kinds, "Kinds of components; all by default")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
+  command->add_option("--data", a->files, "Text to measure on; the built-in calibration text when none is named")
+      ->check(CLI::ExistingFile);
+  command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
+  command->add_option("--windows", a->windows, "Use the first N windows; 0: all")->capture_default_str();
+  command->add_option("--top", a->top, "Components to print; 0: all")->capture_default_str();
+  command->add_option("--checkpoint", a->checkpoint, "Folder that keeps finished layers, to go on after a kill");
+  command->add_flag("--no-joint", a->no_joint, "Leave out the pass with everything quantized at once");
+  command->add_flag("--dry-run", a->dry_run, "Only list the components");
+  command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
+  a->compute.add(*command);
+  a->json.add(*command);
+  command->callback([a, &console] {
+    DiagnoseOptions options = diagnose_options(a->target, a->scheme);
+    if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
+    options.joint = !a->no_joint;
+    options.checkpoint = a->checkpoint;
+    options.compute = a->compute.options();
+    const Model model = load_model(a->model);
+    if (a->dry_run) {
+      for (const Component& c : components_of(model, options.kinds)) fmt::print(console.out, "{}\n", name_of(c));
+      return;
+    }
+    const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+    const EvaluationData data = diagnosis_windows(tokenizer, a->files, a->context, a->windows);
+    const Diagnosis d = diagnose(model, load_calibration(a->calibration), data, options, &console.progress);
+    const Json json = diagnosis_to_json(d);
+    write_json(a->output, json);
+    if (a->json.write(json, console)) return;
+    print_diagnosis(d, a->top, console.out);
+    fmt::print(console.out, "-> {}\n", a->output);
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,105 @@
+#include "vernier/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/text_table.h"
+#include "cli/command.h"
+
+namespace vernier {
+
+namespace {
+
+std::string with_error(const Measured& m, int digits) {
+  return fmt::format("{:.{}f} ± {:.{}f}", m.mean, digits, m.standard_error, digits);
+}
+
+void print_evaluation(const Evaluation& e, std::FILE* out) {
+  TextTable table({"figure", "value"});
+  table.add({"tokens scored", fmt::format("{} in {} windows of {}", e.all.tokens, e.windows, e.context)});
+  table.add({"perplexity", with_error({e.all.perplexity(), e.all.perplexity_standard_error()}, 4)});
+  table.add({"NLL (nats/token)", with_error(e.all.nll, 5)});
+  if (e.all.documents > 0) {
+    table.add({"NLL (bits/byte)", fmt::format("{:.5f}", e.all.nll_bits_per_byte)});
+    table.add({"NLL (nats/document)", with_error(e.all.nll_per_document, 3)});
+  }
+  if (e.all.kl) {
+    table.add({"Mean KLD (nats/token)", with_error(*e.all.kl, 6)});
+    table.add({"Mean ΔNLL (nats/token)", with_error(*e.all.delta_nll, 6)});
+    table.add({"Same top p (%)", with_error({100 * e.all.same_top->mean, 100 * e.all.same_top->standard_error}, 3)});
+  }
+  if (e.tails) {
+    table.add({"Maximum KLD", fmt::format("{:.6f}", e.tails->kl_max)});
+    table.add({"99.9% KLD", fmt::format("{:.6f}", e.tails->kl_99_9)});
+    table.add({"99.0% KLD", fmt::format("{:.6f}", e.tails->kl_99)});
+    table.add({"Median KLD", fmt::format("{:.6f}", e.tails->kl_median)});
+    table.add({"Mean Δp (%)", fmt::format("{:.4f}", 100 * e.tails->delta_p_mean)});
+    table.add({"RMS Δp (%)", fmt::format("{:.4f}", 100 * e.tails->delta_p_rms)});
+    table.add({"5% .. 95% Δp (%)", fmt::format("{:.3f} .. {:.3f}", 100 * e.tails->delta_p_5, 100 * e.tails->delta_p_95)});
+  }
+  fmt::print(out, "{} on {}\n{}", e.model_name, e.data_name, table.str());
+  if (e.groups.empty()) return;
+  TextTable groups({"group", "documents", "tokens", "bits/byte", "nats/document", "KLD", "ΔNLL nats/document", "same top %"});
+  for (const auto& [name, s] : e.groups)
+    groups.add({name, fmt::format("{}", s.documents), fmt::format("{}", s.tokens),
+                fmt::format("{:.4f}", s.nll_bits_per_byte), with_error(s.nll_per_document, 1),
+                s.kl ? with_error(*s.kl, 5) : "", s.delta_nll_per_document ? with_error(*s.delta_nll_per_document, 2) : "",
+                s.same_top ? fmt::format("{:.2f}", 100 * s.same_top->mean) : ""});
+  fmt::print(out, "\n{}", groups.str());
+}
+
+Json token_log(const Evaluation& e, const EvaluationData& data) {
+  Json json = Json::array();
+  for (size_t w = 0; w < e.tokens.size(); ++w) {
+    Json scores = Json::array();
+    for (const TokenScore& score : e.tokens[w]) scores.push_back(score.log_p);
+    json.push_back({{"tokens", data.windows[w].tokens}, {"first_row", data.windows[w].first_row}, {"log_p", scores}});
+  }
+  return json;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, reference, token_log;
+    DataArguments data;
+    ComputeArguments compute;
+    JsonArgument json;
+  };
+  auto* command = app.add_subcommand("evaluate", "Perplexity, KL to a reference and damage per group");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_option("--reference", a->reference, "Model to compare with, such as the one in full precision");
+  a->data.add(*command, true);
+  command->add_option("--token-log", a->token_log, "Also write every window's tokens and log-probabilities as JSON");
+  a->compute.add(*command);
+  a->json.add(*command);
+  command->callback([a, &console] {
+    const EvaluateOptions options{a->compute.options(), !a->token_log.empty()};
+    const Model model = load_model(a->model);
+    const std::optional<Model> reference =
+        a->reference.empty() ? std::nullopt : std::optional<Model>(load_model(a->reference));
+    const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+    // Documents alone when only they are named: the built-in text is for those who name nothing.
+    std::optional<EvaluationData> data = a->data.documents(tokenizer);
+    if (!data || !a->data.data.empty()) data = a->data.text(tokenizer);
+    const auto evaluate_on = [&](const EvaluationData& d) {
+      return evaluate({&model}, reference ? &*reference : nullptr, d, options, &console.progress)[0];
+    };
+    const Evaluation evaluation = evaluate_on(*data);
+    Json json = evaluation_to_json(evaluation);
+    std::optional<Evaluation> groups;
+    if (!a->data.data.empty() && !a->data.groups.empty()) {
+      groups = evaluate_on(*a->data.documents(tokenizer));
+      json["groups"] = evaluation_to_json(*groups)["groups"];
+    }
+    if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, *data));
+    if (a->json.write(json, console)) return;
+    print_evaluation(evaluation, console.out);
+    if (groups) print_evaluation(*groups, console.out);
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,50 @@
+#include "vernier/export.h"
+
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "cli/command.h"
+#include "cli/pipeline.h"
+#include "cli/plan_argument.h"
+
+namespace vernier {
+
+void add_export(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, calibration, output = "model.gguf", target = "llama.cpp";
+    PlanArgument plan;
+    ExportOptions options;
+    ComputeArguments compute;
+    bool dry_run = false;
+  };
+  auto* command = app.add_subcommand("export", "Write a file that an engine loads");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  a->plan.add(*command);
+  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->check(CLI::ExistingFile);
+  command->add_option("--target", a->target, "Engine")->capture_default_str();
+  command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
+  command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
+  command->add_option("-o,--output", a->output, "File to write")->capture_default_str();
+  a->compute.add(*command);
+  command->callback([a, &console] {
+    target_rules(a->target);  // says what is not supported yet
+    const int threads = resolve_threads(a->compute.options());
+    const Model model = load_model(a->model);
+    const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+    const Plan plan = a->plan.load(model);
+    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
+    if (a->dry_run) {
+      fmt::print(console.out, "{}\n{} bytes, {:.3f} bits per weight\n", plan_table(plan), bytes,
+                 bits_per_weight(bytes, model));
+      return;
+    }
+    if (a->calibration.empty())
+      fail(ErrorKind::kInvalidArgument, "export: give --calibration, the artefact of `vernier calibrate`");
+    export_gguf(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), tokenizer,
+                a->output, a->options, &console.progress);
+    fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits_per_weight(bytes, model));
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,78 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "base/text_table.h"
+#include "cli/command.h"
+#include "vernier/diagnose.h"
+
+namespace vernier {
+
+namespace {
+
+Json config_json(const Model& model) {
+  const ModelConfig& c = model.config();
+  static constexpr const char* kRope[] = {"default", "linear", "llama3", "yarn", "factors"};
+  int64_t bytes = 0;
+  for (const TensorId& id : model.tensors()) bytes += static_cast<int64_t>(model.weight(id).nbytes());
+  Json json;
+  json["name"] = model.source().name;
+  json["family"] = c.family;
+  json["parameters"] = model.parameters();
+  json["tensor_bytes"] = bytes;
+  json["layers"] = c.layers;
+  json["hidden"] = c.hidden;
+  json["heads"] = c.heads;
+  json["kv_heads"] = c.kv_heads;
+  json["head_dim"] = c.head_dim;
+  json["intermediate"] = c.intermediate;
+  json["vocabulary"] = c.vocabulary;
+  json["context_length"] = c.context_length;
+  json["tied_embedding"] = c.tied_embedding;
+  json["qk_norm"] = c.qk_norm;
+  json["qkv_bias"] = c.qkv_bias;
+  json["rope"] = {{"type", kRope[static_cast<int>(c.rope.kind)]}, {"theta", c.rope.theta}, {"factor", c.rope.factor}};
+  json["sliding_window"] = c.sliding_window;
+  const auto count = [&](ComponentKind kind) { return components_of(model, {kind}).size(); };
+  json["components"] = {{"heads", count(ComponentKind::kHead)},
+                        {"kv_heads", count(ComponentKind::kKvHead)},
+                        {"ffns", count(ComponentKind::kFfn)},
+                        {"matrices", model.matrices().size()}};
+  for (const TensorId& id : model.tensors())
+    json["tensors"].push_back({{"name", gguf_name(id)},
+                               {"shape", model.weight(id).sizes().vec()},
+                               {"dtype", c10::toString(model.weight(id).scalar_type())}});
+  return json;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model;
+    bool tensors = false;
+    JsonArgument json;
+  };
+  auto* command = app.add_subcommand("inspect", "What is in a model");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_flag("--tensors", a->tensors, "List every tensor");
+  a->json.add(*command);
+  command->callback([a, &console] {
+    const Model model = load_model(a->model);
+    const Json json = config_json(model);
+    if (a->json.write(json, console)) return;
+    TextTable facts({"what", "value"});
+    for (const auto& [key, value] : json.items()) {
+      if (key == "tensors") continue;
+      facts.add({key, value.is_string() ? value.get<std::string>() : value.dump()});
+    }
+    fmt::print(console.out, "{}", facts.str());
+    if (!a->tensors) return;
+    TextTable tensors({"tensor", "shape", "dtype"});
+    for (const Json& t : json["tensors"])
+      tensors.add({t["name"].get<std::string>(), t["shape"].dump(), t["dtype"].get<std::string>()});
+    fmt::print(console.out, "\n{}", tensors.str());
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,52 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/fail.h"
+#include "cli/command.h"
+#include "format/safetensors_file.h"
+#include "format/safetensors_writer.h"
+#include "model/aten_model.h"
+
+namespace vernier {
+
+void add_logits(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, input, output;
+    ComputeArguments compute;
+  };
+  auto* command = app.add_subcommand("logits", "Raw outputs for given token ids");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_option("--input", a->input, "safetensors with input_ids [batch, time] (I64 or I32)")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("-o,--output", a->output, "safetensors with logits [batch, time, vocabulary], F32")->required();
+  a->compute.add(*command);
+  command->callback([a, &console] {
+    const bool bf16 = a->compute.options().type == ComputeType::kBFloat16;
+    const Model model = load_model(a->model);
+    const SafetensorsFile file(a->input);
+    const SafetensorsEntry& entry = file.read("input_ids");
+    if (entry.shape.size() != 2 || (entry.dtype != DType::kI64 && entry.dtype != DType::kI32))
+      fail(ErrorKind::kBadFile, "logits: {}: input_ids: expected I64 or I32 [batch, time], got {} with {} dimensions",
+           a->input, entry.dtype_name, entry.shape.size());
+    at::Tensor ids = at::empty(entry.shape, entry.dtype == DType::kI64 ? at::kLong : at::kInt);
+    std::memcpy(ids.data_ptr(), entry.data.data(), entry.data.size());
+
+    const at::NoGradGuard no_grad;
+    Model computed = to_float32(model);
+    if (bf16)
+      for (const TensorId& id : computed.tensors()) computed.set_weight(id, computed.weight(id).to(at::kBFloat16));
+    const at::Tensor logits = forward_logits(computed, ids.to(at::kLong)).to(at::kFloat).contiguous();
+    SafetensorsWriter writer;
+    writer.add("logits", DType::kF32, logits.sizes().vec());
+    writer.write(a->output, [&](size_t, const ByteSink& append) {
+      append({static_cast<const std::byte*>(logits.data_ptr()), logits.nbytes()});
+    });
+    fmt::print(console.out, "logits [{}] in {}\n", fmt::join(logits.sizes().vec(), ", "), a->output);
+  });
+}
+
+}  // namespace vernier

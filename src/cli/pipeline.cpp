@@ -1,0 +1,128 @@
+#include "cli/pipeline.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "base/text_table.h"
+#include "vernier/scheme.h"
+
+namespace vernier {
+
+namespace {
+
+/// Shapes alone: enough for uniform plans and recipes, which predict nothing.
+std::vector<TensorDamage> shapes_of(const Model& model) {
+  std::vector<TensorDamage> tensors;
+  for (const TensorId& id : model.matrices())
+    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, model.weight(id).size(0),
+                       model.weight(id).size(1), "", 0, {}});
+  return tensors;
+}
+
+}  // namespace
+
+std::vector<TensorDamage> tensor_damages(const Diagnosis& diagnosis) {
+  std::vector<TensorDamage> tensors;
+  for (const WeightFacts& facts : diagnosis.weight_facts) {
+    const TensorId& id = facts.tensor;
+    const Component component = id.role == TensorRole::kTokenEmbedding ? Component{ComponentKind::kEmbed}
+                                : id.role == TensorRole::kOutput
+                                    ? Component{ComponentKind::kLmHead}
+                                    : Component{ComponentKind::kTensor, id.layer, 0, id.role};
+    const ComponentDamage* damage = diagnosis.find(component);
+    if (damage == nullptr)
+      fail(ErrorKind::kInvalidArgument,
+           "plan: the diagnosis has no isolated damage of {}; diagnose with --kinds tensor,embed,lm_head", name_of(id));
+    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, facts.rows, facts.cols, facts.scheme,
+                       damage->kl.mean, facts.error_power});
+  }
+  return tensors;
+}
+
+DiagnoseOptions diagnose_options(const std::string& target, const std::string& scheme) {
+  DiagnoseOptions options;
+  options.scheme = scheme;
+  options.candidates = target_rules(target).schemes;
+  return options;
+}
+
+Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
+                 const std::string& target, const std::string& budget, const ExportOptions& options) {
+  if (diagnosis.model_hash != model_hash(model))
+    fail(ErrorKind::kInvalidArgument, "plan: the diagnosis is of another model (hash {}, expected {})",
+         diagnosis.model_hash, model_hash(model));
+  const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options); };
+  const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
+  const uint64_t int4 = file_bytes(uniform_plan(tensors, target, "gguf:q4_k"));
+  const uint64_t half = file_bytes(uniform_plan(tensors, target, "f16"));
+  PlanRequest request;
+  request.target = target;
+  request.budget_text = budget;
+  request.budget_bytes = Budget::parse(budget).bytes(int4, static_cast<uint64_t>(model.parameters()), half);
+  request.file_bytes = file_bytes;
+  Plan plan = make_plan(tensors, request);
+  plan.provenance = {{"model_hash", diagnosis.model_hash},
+                     {"diagnosis_data_hash", diagnosis.data_hash},
+                     {"calibration_hash", diagnosis.calibration_hash},
+                     {"uniform_int4_bytes", int4}};
+  return plan;
+}
+
+std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
+                                       const std::string& target, uint64_t budget_bytes, const ExportOptions& options) {
+  const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
+  std::vector<std::pair<uint64_t, Plan>> plans;
+  for (const std::string& scheme : target_rules(target).schemes) {
+    Plan plan = uniform_plan(tensors, target, scheme);
+    plan.budget_bytes = budget_bytes;
+    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, options);
+    if (bytes <= budget_bytes) plans.emplace_back(bytes, std::move(plan));
+  }
+  std::stable_sort(plans.begin(), plans.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Plan> result;
+  for (auto& [bytes, plan] : plans) result.push_back(std::move(plan));
+  return result;
+}
+
+Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label) {
+  Plan plan;
+  plan.target = "llama.cpp";
+  plan.label = label;
+  std::vector<bool> used(recipe.rules().size());
+  for (const TensorDamage& tensor : shapes_of(model)) {
+    const auto rule = recipe.find(tensor.tensor);
+    if (!rule)
+      fail(ErrorKind::kInvalidArgument, "recipe: no line matches {}; end it with `.* = gguf:q4_k`", tensor.tensor);
+    used[*rule] = true;
+    Plan one = uniform_plan({tensor}, plan.target, recipe.rules()[*rule].scheme);
+    one.entries[0].reason = recipe.rules()[*rule].reason;
+    plan.tensor_bytes += one.entries[0].bytes;
+    plan.entries.push_back(one.entries[0]);
+  }
+  for (size_t i = 0; i < used.size(); ++i)
+    if (!used[i])
+      fail(ErrorKind::kInvalidArgument, "recipe: line {}: {} matches no tensor that an earlier line leaves over",
+           recipe.rules()[i].line, recipe.rules()[i].pattern);
+  return plan;
+}
+
+Plan plan_uniform(const Model& model, const std::string& scheme) {
+  return uniform_plan(shapes_of(model), "llama.cpp", scheme);
+}
+
+std::string plan_table(const Plan& plan) {
+  TextTable table({"tensor", "scheme", "bytes", "bits/weight", "predicted KL", "reason"});
+  for (const PlanEntry& e : plan.entries)
+    table.add({e.tensor, e.scheme, fmt::format("{}", e.bytes),
+               fmt::format("{:.3f}", 8.0 * static_cast<double>(e.bytes) / static_cast<double>(e.rows * e.cols)),
+               fmt::format("{:.3g}", e.damage), e.reason});
+  return table.str();
+}
+
+double bits_per_weight(uint64_t file_bytes, const Model& model) {
+  return 8.0 * static_cast<double>(file_bytes) / static_cast<double>(model.parameters());
+}
+
+}  // namespace vernier

@@ -1,0 +1,49 @@
+#include "vernier/plan.h"
+
+#include <fmt/format.h>
+
+#include "base/output_file.h"
+#include "cli/command.h"
+#include "cli/pipeline.h"
+
+namespace vernier {
+
+void add_plan(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, diagnosis, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe;
+    ExportOptions options;
+    JsonArgument json;
+    bool dry_run = false;
+  };
+  auto* command = app.add_subcommand("plan", "Choose a scheme per tensor within a byte budget");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_option("--diagnosis", a->diagnosis, "Artefact of `vernier diagnose`")->required();
+  command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
+      ->capture_default_str();
+  command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
+  command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
+  command->add_option("--recipe", a->recipe, "Also write the plan as editable text");
+  command->add_flag("--dry-run", a->dry_run, "Only print the plan");
+  command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
+  a->json.add(*command);
+  command->callback([a, &console] {
+    const Model model = load_model(a->model);
+    const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+    const Diagnosis diagnosis = diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis);
+    const Plan plan = plan_within(model, tokenizer, diagnosis, a->target, a->budget, a->options);
+    if (!a->dry_run) {
+      write_json(a->output, plan_to_json(plan));
+      if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));
+    }
+    if (a->json.write(plan_to_json(plan), console)) return;
+    fmt::print(console.out, "{}", plan_table(plan));
+    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
+    fmt::print(console.out, "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n",
+               bytes, plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats,
+               plan.lower_bound_kl_nats);
+    if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
+  });
+}
+
+}  // namespace vernier

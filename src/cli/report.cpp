@@ -1,0 +1,30 @@
+#include "vernier/report.h"
+
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "report/report_data.h"
+
+namespace vernier {
+
+void add_report(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string folder, output;
+    JsonArgument json;
+  };
+  auto* command = app.add_subcommand("report", "Make the report page of a run directory again");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
+  command->add_option("-o,--output", a->output, "Page to write; DIR/report.html by default");
+  a->json.add(*command);
+  command->callback([a, &console] {
+    const auto part = [&](const char* name) { return read_artefact(a->folder + "/" + name, "run"); };
+    const Json data =
+        report_data(part("manifest.json"), part("evaluation.json"), part("diagnosis.json"), part("plan.json"));
+    const std::string page = a->output.empty() ? a->folder + "/report.html" : a->output;
+    write_report(page, data);
+    if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", page);
+  });
+}
+
+}  // namespace vernier

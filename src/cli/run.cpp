@@ -1,0 +1,323 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "base/output_file.h"
+#include "base/text_table.h"
+#include "cli/command.h"
+#include "cli/pipeline.h"
+#include "cli/run_directory.h"
+#include "cli/torch_version.h"
+#include "data/builtin_texts.h"
+#include "report/report_data.h"
+#include "vernier/evaluate.h"
+#include "vernier/report.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Arguments {
+  std::string model, budget = "+10%", target = "llama.cpp", output = "out", scheme = "gguf:q4_k";
+  std::vector<std::string> calibration;
+  int64_t calibration_windows = 0, diagnose_windows = 32;
+  uint64_t seed = 0;
+  bool strict = false, dry_run = false;
+  ExportOptions options;
+  DataArguments data;
+  ComputeArguments compute;
+  JsonArgument json;
+};
+
+std::string key_of(std::initializer_list<std::string> parts) {
+  Hasher hasher;
+  hasher.add(VERNIER_VERSION);
+  for (const std::string& part : parts) hasher.add(part);
+  return hasher.hex();
+}
+
+/// A second name for a finished file, so that nothing is copied where the file system can share it.
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  fs::path temporary = to;
+  temporary += ".partial";
+  fs::remove(temporary);
+  std::error_code code;
+  fs::create_hard_link(from, temporary, code);
+  if (code) fs::copy_file(from, temporary);
+  fs::rename(temporary, to);
+}
+
+class Run {
+ public:
+  Run(const Arguments& arguments, Console& console)
+      : a_(arguments),
+        console_(console),
+        compute_(arguments.compute.options()),
+        model_(load_model(arguments.model)),
+        tokenizer_model_(load_tokenizer_of(model_.source().path)),
+        tokenizer_(tokenizer_model_),
+        directory_(arguments.output) {}
+
+  void execute() {
+    prepare_data();
+    calibrate_model();
+    diagnose_model();
+    make_plans();
+    export_files();
+    evaluate_files();
+    choose();
+    report();
+  }
+
+ private:
+  struct Candidate {
+    std::string label, kind, plan, file;  // names inside the run directory
+  };
+
+  void prepare_data() {
+    calibration_data_ = calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows);
+    diagnosis_data_ = diagnosis_windows(tokenizer_, a_.calibration, a_.data.context, a_.diagnose_windows);
+    text_ = a_.data.text(tokenizer_);
+    groups_ = a_.data.documents(tokenizer_);
+    if (!groups_ && a_.data.data.empty())
+      groups_ = document_windows(tokenizer_, "built-in groups", parse_documents(builtin_groups_text(), "built-in groups"),
+                                 {a_.data.context, 0, true});
+    shared_runs_ = shared_token_runs(text_, calibration_data_) +
+                   (groups_ ? shared_token_runs(*groups_, calibration_data_) : 0);
+    if (shared_runs_ > 0) {
+      const std::string message = fmt::format(
+          "{} runs of 50 tokens are in both the calibration and the evaluation text; the result flatters itself", shared_runs_);
+      if (a_.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
+      console_.progress.warn(message);
+    }
+    if (text_.longest() > model_.config().context_length)
+      console_.progress.warn(fmt::format("windows of {} tokens for a model trained on {}", text_.longest(),
+                                         model_.config().context_length));
+    describe();
+  }
+
+  void describe() {
+    const ModelConfig& c = model_.config();
+    const auto data_facts = [](const EvaluationData& d) {
+      return Json{{"name", d.name},       {"tokens", d.scored_tokens()}, {"windows", d.windows.size()},
+                  {"context", d.context}, {"hash", d.hash}};
+    };
+    Json& facts = directory_.facts();
+    facts["tool_version"] = VERNIER_VERSION;
+    facts["libtorch"] = torch_version();
+    facts["model"] = {{"name", model_.source().name}, {"hash", model_hash(model_)}, {"family", c.family},
+                      {"parameters", model_.parameters()}, {"layers", c.layers}, {"heads", c.heads},
+                      {"kv_heads", c.kv_heads}, {"hidden", c.hidden}, {"vocabulary", c.vocabulary}};
+    facts["calibration"] = data_facts(calibration_data_);
+    facts["evaluation"] = data_facts(text_);
+    facts["groups"] = groups_ ? data_facts(*groups_) : Json();
+    facts["shared_token_runs"] = shared_runs_;
+    facts["options"] = {{"budget", a_.budget},   {"target", a_.target},   {"scheme", a_.scheme},
+                        {"dtype", a_.compute.dtype}, {"context", a_.data.context}, {"score", a_.data.score},
+                        {"diagnose_windows", diagnosis_data_.windows.size()}};
+    facts["seed"] = a_.seed;
+  }
+
+  void calibrate_model() {
+    const std::string name = "calibration.safetensors";
+    directory_.stage("calibrate", key_of({model_hash(model_), calibration_data_.hash, a_.compute.dtype}), name,
+                     [&](const fs::path& path) {
+                       save_calibration(calibrate(model_, calibration_data_, compute_, &console_.progress), path);
+                     });
+    calibration_ = load_calibration(directory_.path(name));
+  }
+
+  void diagnose_model() {
+    const std::string name = "diagnosis.json";
+    DiagnoseOptions options = diagnose_options(a_.target, a_.scheme);
+    options.compute = compute_;
+    options.checkpoint = directory_.path("work/sweep");
+    directory_.stage("diagnose",
+                     key_of({directory_.hash("calibration.safetensors"), diagnosis_data_.hash, a_.scheme, a_.target,
+                             a_.compute.dtype}),
+                     name, [&](const fs::path& path) {
+                       write_json(path, diagnosis_to_json(diagnose(model_, calibration_, diagnosis_data_, options,
+                                                                   &console_.progress)));
+                     });
+    diagnosis_ = diagnosis_from_json(read_json(directory_.path(name)), name);
+  }
+
+  void make_plans() {
+    const std::string inputs = key_of({directory_.hash("diagnosis.json"), a_.budget, a_.target, a_.options.tokenizer_pre});
+    directory_.stage("plan", inputs, "work/planned.json", [&](const fs::path& path) {
+      write_json(path, plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.target, a_.budget, a_.options)));
+    });
+    const Plan planned = load_plan("work/planned.json");
+    budget_bytes_ = planned.budget_bytes;
+    for (const Plan& plan :
+         uniform_plans_within(model_, tokenizer_model_, diagnosis_, a_.target, budget_bytes_, a_.options)) {
+      std::string name = plan.label;
+      std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
+      const std::string file = "work/" + name + ".json";
+      directory_.stage("plan " + plan.label, inputs, file,
+                       [&](const fs::path& path) { write_json(path, plan_to_json(plan)); });
+      candidates_.push_back({plan.label, "uniform", file, "work/" + name + ".gguf"});
+    }
+    candidates_.push_back({planned.label, "plan", "work/planned.json", "work/planned.gguf"});
+  }
+
+  Plan load_plan(const std::string& name) { return plan_from_json(read_json(directory_.path(name)), name); }
+
+  void export_files() {
+    const int threads = resolve_threads(compute_);
+    for (const Candidate& c : candidates_)
+      directory_.stage("export " + c.label,
+                       key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash(model_),
+                               a_.options.tokenizer_pre}),
+                       c.file, [&](const fs::path& path) {
+                         export_gguf(quantize(model_, calibration_, load_plan(c.plan), threads, &console_.progress),
+                                     tokenizer_model_, path, a_.options, &console_.progress);
+                       });
+  }
+
+  /// The files as an engine gets them, read back and compared with the model in full precision.
+  void evaluate_files() {
+    std::string inputs = key_of({model_hash(model_), text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype});
+    for (const Candidate& c : candidates_) inputs = key_of({inputs, c.label, directory_.hash(c.file)});
+    directory_.stage("evaluate", inputs, "evaluation.json", [&](const fs::path& path) {
+      Json rows = Json::array();
+      const Evaluation reference = evaluate({&model_}, nullptr, text_, {compute_}, &console_.progress)[0];
+      uint64_t stored = 0;
+      for (const TensorId& id : model_.tensors()) stored += model_.weight(id).nbytes();
+      rows.push_back(row("full precision", "reference", stored, evaluation_to_json(reference), Json()));
+      for (const Candidate& c : candidates_) {
+        const Model file = load_model(directory_.path(c.file).string());
+        const auto evaluate_on = [&](const EvaluationData& data) {
+          return evaluation_to_json(evaluate({&file}, &model_, data, {compute_}, &console_.progress)[0]);
+        };
+        rows.push_back(row(c.label, c.kind, fs::file_size(directory_.path(c.file)), evaluate_on(text_),
+                           groups_ ? evaluate_on(*groups_)["groups"] : Json()));
+      }
+      write_json(path, {{"schema_version", 1}, {"budget_bytes", budget_bytes_}, {"rows", rows}});
+    });
+    evaluation_ = read_json(directory_.path("evaluation.json"));
+  }
+
+  Json row(const std::string& label, const std::string& kind, uint64_t bytes, const Json& text, const Json& groups) const {
+    Json json;
+    json["label"] = label;
+    json["kind"] = kind;
+    json["bytes"] = bytes;
+    json["bits_per_weight"] = bits_per_weight(bytes, model_);
+    json["budget_fits"] = bytes <= budget_bytes_;
+    json["text"] = text;
+    json["groups"] = groups;
+    return json;
+  }
+
+  /// The plan, unless a uniform file that fits as well turned out better: measured, not predicted.
+  void choose() {
+    size_t best = candidates_.size() - 1;
+    const auto kl = [&](size_t i) { return json_number(evaluation_["rows"][i + 1]["text"], "kl_nats", "evaluation.json"); };
+    for (size_t i = 0; i < candidates_.size(); ++i)
+      if (kl(i) < kl(best)) best = i;
+    const Candidate& c = candidates_[best];
+    if (c.kind != "plan")
+      console_.progress.warn(fmt::format("{} measured better than the plan and is what model.gguf holds", c.label));
+    evaluation_["file_bytes"] = fs::file_size(directory_.path(c.file));
+    const std::string key = key_of({directory_.hash(c.file), directory_.hash(c.plan)});
+    directory_.stage("choose plan", key, "plan.json",
+                     [&](const fs::path& path) { link_or_copy(directory_.path(c.plan), path); });
+    directory_.stage("choose model", key, "model.gguf",
+                     [&](const fs::path& path) { link_or_copy(directory_.path(c.file), path); });
+  }
+
+  void report() {
+    for (const char* name : {"calibration.safetensors", "diagnosis.json", "plan.json", "model.gguf", "evaluation.json"})
+      directory_.facts()["artefacts"][name] = directory_.hash(name);
+    const Json data = report_data(directory_.manifest(), evaluation_, read_json(directory_.path("diagnosis.json")),
+                                  read_json(directory_.path("plan.json")));
+    write_report(directory_.path("report.html"), data);
+    directory_.save();
+    if (a_.json.write(data["results"], console_)) return;
+    TextTable table({"plan", "bytes", "bits/weight", "perplexity", "KL nats", "±", "same top %"});
+    for (const Json& r : data["results"]["rows"]) {
+      const auto number = [&](const char* key, int digits, double scale = 1) {
+        return r[key].is_null() ? std::string("-") : fmt::format("{:.{}f}", scale * r[key].get<double>(), digits);
+      };
+      table.add({r["label"].get<std::string>(), fmt::format("{}", r["bytes"].get<uint64_t>()), number("bits_per_weight", 3),
+                 number("perplexity", 4), number("kl_nats", 6), number("kl_nats_stderr", 6),
+                 number("same_top_share", 3, 100)});
+    }
+    fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(), a_.budget, budget_bytes_,
+               directory_.path("model.gguf").string(), directory_.path("report.html").string());
+  }
+
+  const Arguments& a_;
+  Console& console_;
+  ComputeOptions compute_;
+  Model model_;
+  TokenizerModel tokenizer_model_;
+  Tokenizer tokenizer_;
+  RunDirectory directory_;
+  EvaluationData calibration_data_, diagnosis_data_, text_;
+  std::optional<EvaluationData> groups_;
+  int64_t shared_runs_ = 0;
+  Calibration calibration_;
+  Diagnosis diagnosis_;
+  std::vector<Candidate> candidates_;
+  uint64_t budget_bytes_ = 0;
+  Json evaluation_;
+};
+
+void dry_run(const Arguments& a, Console& console) {
+  const Model model = load_model(a.model);
+  const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+  TextTable table({"uniform plan", "bytes", "bits/weight"});
+  uint64_t int4 = 0, half = 0;
+  for (const std::string& scheme : target_rules(a.target).schemes) {
+    const uint64_t bytes = gguf_file_bytes(model, plan_uniform(model, scheme), tokenizer, a.options);
+    if (scheme == "gguf:q4_k") int4 = bytes;
+    if (scheme == "f16") half = bytes;
+    table.add({scheme, fmt::format("{}", bytes), fmt::format("{:.3f}", bits_per_weight(bytes, model))});
+  }
+  const uint64_t budget = Budget::parse(a.budget).bytes(int4, static_cast<uint64_t>(model.parameters()), half);
+  fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(), a.budget, budget,
+             components_of(model, DiagnoseOptions{}.kinds).size());
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Console& console) {
+  auto* command = app.add_subcommand("run", "The whole chain: calibrate, diagnose, plan, quantize, export, evaluate, report");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model")->required();
+  command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
+      ->capture_default_str();
+  command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
+  command->add_option("-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
+      ->capture_default_str();
+  command->add_option("--calibration", a->calibration, "Text to calibrate and diagnose on; a built-in text by default")
+      ->check(CLI::ExistingFile);
+  command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on the first N windows; 0: all")
+      ->capture_default_str();
+  command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on the first N windows of the same text; 0: all")
+      ->capture_default_str();
+  command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
+  a->data.add(*command, true);
+  command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
+  command->add_flag("--strict", a->strict, "Text shared between calibration and evaluation is an error");
+  command->add_option("--seed", a->seed, "Recorded with the run; today's stages draw no random numbers")->capture_default_str();
+  command->add_flag("--dry-run", a->dry_run, "Only print sizes and what would be measured");
+  a->compute.add(*command);
+  a->json.add(*command);
+  command->callback([a, &console] {
+    target_rules(a->target);  // says what is not supported yet
+    Budget::parse(a->budget);
+    if (a->dry_run) return dry_run(*a, console);
+    Run(*a, console).execute();
+  });
+}
+
+}  // namespace vernier

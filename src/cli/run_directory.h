@@ -1,0 +1,43 @@
+#pragma once
+
+// A run's folder and its manifest: which stage made which artefact from which inputs. A stage whose inputs are the same
+// and whose artefact is still what it wrote is not run again, so a killed run goes on where it was.
+//
+//   run.stage("calibrate", key, "calibration.safetensors", [&](const fs::path& path) { save_calibration(..., path); });
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "base/json.h"
+
+namespace vernier {
+
+class RunDirectory {
+ public:
+  /// Makes the folder; takes over the stages of a manifest that is there, whatever made it.
+  explicit RunDirectory(const std::filesystem::path& folder);
+
+  std::filesystem::path path(const std::string& name) const { return folder_ / name; }
+
+  /// Runs `make` unless the artefact `name` was made with the same key and has not changed since. `make` must write
+  /// path(name), whole or not at all. Returns true when it ran.
+  bool stage(const std::string& stage, const std::string& key, const std::string& name,
+             const std::function<void(const std::filesystem::path&)>& make);
+
+  /// Content hash of a finished artefact: what the keys of later stages are made of.
+  std::string hash(const std::string& name) const;
+
+  /// Facts beside the stages (model, options, data); written with the next stage and by save().
+  Json& facts() { return facts_; }
+  void save() const;
+  /// As manifest.json.
+  Json manifest() const;
+
+ private:
+  std::filesystem::path folder_;
+  Json facts_ = Json::object();
+  Json stages_ = Json::object();
+};
+
+}  // namespace vernier

@@ -1,0 +1,31 @@
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "base/output_file.h"
+#include "cli/command.h"
+
+namespace vernier {
+
+void add_tokenize(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, text, file;
+    bool no_special = false, plain = false;
+  };
+  auto* command = app.add_subcommand("tokenize", "Token ids of a text, as JSON");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "Model whose tokenizer to use")->required();
+  auto* text = command->add_option("--text", a->text, "Text");
+  command->add_option("--file", a->file, "Text file")->check(CLI::ExistingFile)->excludes(text);
+  command->add_flag("--no-special", a->no_special, "Leave out BOS and what else the tokenizer adds");
+  command->add_flag("--plain", a->plain, "Text that looks like a special token is ordinary text");
+  command->callback([a, text, &console] {
+    if (a->file.empty() && text->count() == 0)
+      fail(ErrorKind::kInvalidArgument, "tokenize: give --text or --file");
+    const Tokenizer tokenizer(load_tokenizer_of(resolve_model_path(a->model)));
+    const Json ids = tokenizer.encode(a->file.empty() ? a->text : read_file(a->file),
+                                      {.add_special = !a->no_special, .parse_special = !a->plain});
+    fmt::print(console.out, "{}\n", ids.dump());
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,36 @@
+#include <ATen/ATen.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/output_file.h"
+#include "format/safetensors_writer.h"
+#include "model/config.h"
+#include "vernier/quantize.h"
+
+namespace vernier {
+
+void save_dequantized(const QuantizedModel& quantized, const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  const Model& model = quantized.dequantized;
+  const fs::path source = model.source().path;
+  SafetensorsWriter writer;
+  writer.set_metadata("format", "pt");
+  const std::vector<TensorId> ids = model.tensors();
+  for (const TensorId& id : ids) writer.add(hugging_face_name(id), DType::kF32, model.weight(id).sizes().vec());
+  fs::create_directories(folder);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"})
+    if (fs::exists(source / name)) write_file(folder / name, read_file(source / name));
+  Json config = read_json(source / "config.json");
+  config["dtype"] = "float32";
+  config.erase("torch_dtype");
+  write_json(folder / "config.json", config);
+  write_json(folder / "vernier_plan.json", plan_to_json(quantized.plan));
+  // Last: a folder without weights is not mistaken for a finished one.
+  writer.write(folder / "model.safetensors", [&](size_t index, const ByteSink& append) {
+    const at::Tensor values = model.weight(ids[index]).to(at::kFloat).contiguous();
+    append({static_cast<const std::byte*>(values.data_ptr()), values.nbytes()});
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,103 @@
+#include "report/report_data.h"
+
+#include "base/fail.h"
+
+namespace vernier {
+
+namespace {
+
+const Json& need(const Json& json, const char* key, const char* origin) {
+  const Json* value = json_find(json, key);
+  if (value == nullptr) fail(ErrorKind::kBadFile, "report: {}: key \"{}\" is missing; run again", origin, key);
+  return *value;
+}
+
+Json value_or_null(const Json& json, const char* key) {
+  const Json* value = json_find(json, key);
+  return value == nullptr ? Json() : *value;
+}
+
+Json result_row(const Json& row) {
+  const Json& text = need(row, "text", "evaluation.json");
+  Json out;
+  for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits"}) out[key] = value_or_null(row, key);
+  for (const char* key : {"perplexity", "perplexity_stderr", "kl_nats", "kl_nats_stderr", "same_top_share",
+                          "same_top_share_stderr"})
+    out[key] = value_or_null(text, key);
+  return out;
+}
+
+Json group_rows(const Json& rows) {
+  Json out = Json::array();
+  for (const Json& row : rows) {
+    const Json* groups = json_find(row, "groups");
+    if (groups == nullptr || value_or_null(row, "kind") == "reference") continue;
+    for (const auto& [name, scores] : groups->items()) {
+      Json line;
+      line["plan"] = row["label"];
+      line["group"] = name;
+      line["documents"] = value_or_null(scores, "documents");
+      line["tokens"] = value_or_null(scores, "tokens");
+      line["bytes"] = value_or_null(scores, "text_bytes");
+      for (const char* key : {"reference_nll_bits_per_byte", "nll_bits_per_byte", "delta_nll_nats_per_document",
+                              "delta_nll_nats_per_document_stderr", "kl_nats", "kl_nats_stderr", "same_top_share"})
+        line[key] = value_or_null(scores, key);
+      out.push_back(line);
+    }
+  }
+  return out;
+}
+
+Json plan_section(const Json& plan, const Json& evaluation) {
+  Json out;
+  const Json& budget = need(plan, "budget", "plan.json");
+  out["target"] = value_or_null(plan, "target");
+  out["budget_text"] = value_or_null(budget, "text");
+  out["budget_bytes"] = value_or_null(budget, "bytes");
+  out["file_bytes"] = value_or_null(evaluation, "file_bytes");
+  out["predicted_kl_nats"] = value_or_null(plan, "predicted_kl_nats");
+  out["lower_bound_kl_nats"] = value_or_null(plan, "lower_bound_kl_nats");
+  const double predicted = json_number(plan, "predicted_kl_nats", "plan.json");
+  const double bound = json_number(plan, "lower_bound_kl_nats", "plan.json");
+  out["gap"] = predicted > 0 ? (predicted - bound) / predicted : 0;
+  out["entries"] = Json::array();
+  for (const Json& tensor : need(plan, "tensors", "plan.json")) {
+    Json entry;
+    for (const char* key : {"tensor", "layer", "role", "rows", "cols", "scheme", "bytes"})
+      entry[key] = value_or_null(tensor, key);
+    entry["bits_per_weight"] = 8 * json_number(tensor, "bytes", "plan.json") /
+                               (json_number(tensor, "rows", "plan.json") * json_number(tensor, "cols", "plan.json"));
+    entry["predicted_kl_nats"] = value_or_null(tensor, "kl_nats");
+    entry["reason"] = value_or_null(tensor, "reason");
+    out["entries"].push_back(entry);
+  }
+  return out;
+}
+
+}  // namespace
+
+Json report_data(const Json& manifest, const Json& evaluation, const Json& diagnosis, const Json& plan) {
+  Json data;
+  data["schema_version"] = 1;
+  data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
+  Json provenance;
+  for (const char* key : {"tool_version", "libtorch", "model", "calibration", "evaluation", "shared_token_runs", "options",
+                          "seed", "artefacts"})
+    provenance[key] = value_or_null(manifest, key);
+  data["provenance"] = provenance;
+  Json results = {{"rows", Json::array()}, {"budget_bytes", value_or_null(evaluation, "budget_bytes")}};
+  const Json& rows = need(evaluation, "rows", "evaluation.json");
+  for (const Json& row : rows) results["rows"].push_back(result_row(row));
+  data["results"] = results;
+  const Json groups = group_rows(rows);
+  data["groups"] = groups.empty() ? Json() : Json{{"rows", groups}};
+  Json section;
+  for (const char* key : {"scheme", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats", "components",
+                          "differential_bias", "joint", "weight_facts", "rank_correlation"})
+    section[key] = value_or_null(diagnosis, key);
+  data["diagnosis"] = section;
+  data["plan"] = plan_section(plan, evaluation);
+  return data;
+}
+
+}  // namespace vernier
