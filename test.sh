@@ -6,8 +6,6 @@ cd "$(dirname "$0")"
 tools/setup-debian.sh
 # Set by some environments to an old processor, which makes matrix products several times slower.
 unset OPENBLAS_CORETYPE
-# Without these ccache does not cache what uses a precompiled header.
-export CCACHE_SLOPPINESS=pch_defines,time_macros
 
 for preset in core dev; do
   echo "== $preset: configure"

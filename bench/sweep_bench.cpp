@@ -1,12 +1,14 @@
-// sweep_bench MODEL TEXT [windows]: what the isolated sweep costs against one full forward pass per component, both on the
-// same windows in one run, so that a slow or busy machine does not tilt the ratio.
+// sweep_bench MODEL TEXT [windows]: what the isolated sweep costs against one full forward pass per component, both on
+// the same windows in one run, so that a slow or busy machine does not tilt the ratio.
 //
 //   ratio = components * seconds of a full forward / seconds of the sweep
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <limits>
 #include <map>
 
@@ -25,16 +27,23 @@ namespace {
 
 constexpr int kRepeats = 3;
 
+/// Elapsed time, and that of all threads on the processor: on a busy machine only the latter still compares.
+struct Seconds {
+  double wall = std::numeric_limits<double>::infinity(), cpu = wall;
+  Seconds operator+(const Seconds& other) const { return {wall + other.wall, cpu + other.cpu}; }
+  Seconds operator-(const Seconds& other) const { return {wall - other.wall, cpu - other.cpu}; }
+};
+
 template <class Fn>
-double best_seconds(int repeats, Fn&& fn) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < repeats; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    fn();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
+Seconds seconds_of(Fn&& fn) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t cpu = std::clock();
+  fn();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC};
 }
+
+Seconds least(const Seconds& a, const Seconds& b) { return {std::min(a.wall, b.wall), std::min(a.cpu, b.cpu)}; }
 
 /// The product on every thread at once, as windows run it. @return GFLOP/s of all threads together
 double packed_gflops(int threads) {
@@ -51,8 +60,9 @@ double packed_gflops(int threads) {
     });
   };
   products(1);  // code generation and first touch
-  const double seconds = best_seconds(kRepeats, [&] { products(kProducts); });
-  return 2e-9 * static_cast<double>(threads * kProducts * kRows * kIn * kOut) / seconds;
+  Seconds best;
+  for (int i = 0; i < kRepeats; ++i) best = least(best, seconds_of([&] { products(kProducts); }));
+  return 2e-9 * static_cast<double>(threads * kProducts * kRows * kIn * kOut) / best.wall;
 }
 
 /// Quantized matrices are made beforehand: both sides get their weights for nothing.
@@ -81,15 +91,16 @@ void run(const std::string& path, const std::string& text, int64_t windows) {
       components_of(model, {ComponentKind::kHead, ComponentKind::kKvHead, ComponentKind::kFfn});
   fmt::print("{}: {} windows of {} tokens, {} scored, {} threads, f32, {}\n", model.source().name, data.windows.size(),
              data.context, data.scored_tokens(), threads, matmul_backend());
+  std::fflush(stdout);
 
   // Both are repeated in turn, so that what else the machine does meets both.
-  double sweep_seconds = std::numeric_limits<double>::infinity(), base_seconds = sweep_seconds,
-         forward_seconds = sweep_seconds, packing_seconds = sweep_seconds, kl = 0;
+  Seconds base, layers, forward, packing;
+  double kl = 0;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     std::optional<IsolatedSweep> sweep;
-    const double base = best_seconds(1, [&] { sweep.emplace(model, data, compute.type, threads); });
+    base = least(base, seconds_of([&] { sweep.emplace(model, data, compute.type, threads); }));
     kl = 0;
-    const double layers = best_seconds(1, [&] {
+    layers = least(layers, seconds_of([&] {
       for (int layer = 0; layer < model.config().layers; ++layer) {
         std::vector<Perturbation> own;
         for (const Component& c : components)
@@ -97,24 +108,28 @@ void run(const std::string& path, const std::string& text, int64_t windows) {
         for (const auto& damage : sweep->layer(layer, own, nullptr))
           for (const DamageSums& window : damage) kl += window.kl;
       }
-    });
+    }));
     sweep.reset();
-    if (base + layers < base_seconds + sweep_seconds) base_seconds = base, sweep_seconds = layers;
-    forward_seconds = std::min(forward_seconds, best_seconds(1, [&] { evaluate({&model}, nullptr, data, {compute}); }));
-    packing_seconds = std::min(packing_seconds, best_seconds(1, [&] { FusedModel(model, compute.type, 512); }));
+    forward = least(forward, seconds_of([&] { evaluate({&model}, nullptr, data, {compute}); }));
+    packing = least(packing, seconds_of([&] { FusedModel(model, compute.type, data.longest()); }));
   }
-  const double full = forward_seconds - packing_seconds, sweep = base_seconds - packing_seconds + sweep_seconds;
-  const double count = static_cast<double>(components.size());
-  fmt::print("sweep    {:8.3f} s for {} components: base pass {:.3f} s, then damage against it {:.3f} s (sum of KL {:.6f})\n",
-             sweep, components.size(), base_seconds - packing_seconds, sweep_seconds,
-             kl / static_cast<double>(data.scored_tokens()));
-  fmt::print("forward  {:8.3f} s for one full evaluation: {:.0f} tok/s\n", full,
-             static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full);
-  fmt::print("ratio    {:8.3f}   = {} * {:.3f} / {:.3f}\n", count * full / sweep, components.size(), full, sweep);
-  fmt::print("product  {:8.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n", packed_gflops(threads), threads);
-  fmt::print("best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the sweep: packing each\n"
-             "component, the base pass, KL and next-token scores of all; in the forward: next-token scores, no KL.\n",
-             kRepeats, packing_seconds);
+  const Seconds full = forward - packing, once = base - packing, sweep = once + layers;
+  const auto count = static_cast<double>(components.size());
+  fmt::print("              wall s     CPU s\n");
+  fmt::print("base pass  {:9.3f} {:9.3f}\n", once.wall, once.cpu);
+  fmt::print("layers     {:9.3f} {:9.3f}   damage of {} components, sum of KL {:.6f}\n", layers.wall, layers.cpu,
+             components.size(), kl / static_cast<double>(data.scored_tokens()));
+  fmt::print("sweep      {:9.3f} {:9.3f}   both together\n", sweep.wall, sweep.cpu);
+  fmt::print("forward    {:9.3f} {:9.3f}   one full evaluation, {:.0f} tok/s\n", full.wall, full.cpu,
+             static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full.wall);
+  fmt::print("ratio      {:9.3f} {:9.3f}   components * forward / sweep\n", count * full.wall / sweep.wall,
+             count * full.cpu / sweep.cpu);
+  fmt::print("product    {:9.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n", packed_gflops(threads),
+             threads);
+  fmt::print("best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the sweep:\n"
+             "packing each component, the base pass, KL and next-token scores of all; in the forward:\n"
+             "next-token scores, no KL.\n",
+             kRepeats, packing.wall);
 }
 
 }  // namespace
@@ -123,7 +138,10 @@ void run(const std::string& path, const std::string& text, int64_t windows) {
 
 int main(int argc, char** argv) {
   const int64_t windows = argc == 4 ? std::atoll(argv[3]) : 32;
-  if (argc < 3 || argc > 4 || windows < 2) return fmt::print(stderr, "usage: sweep_bench MODEL TEXT [windows >= 2]\n"), 2;
+  if (argc < 3 || argc > 4 || windows < 2) {
+    fmt::print(stderr, "usage: sweep_bench MODEL TEXT [windows >= 2]\n");
+    return 2;
+  }
   try {
     vernier::run(argv[1], argv[2], windows);
     return 0;

@@ -1,4 +1,4 @@
-// 04_diagnose MODEL TEXT OUT: each matrix quantized alone, the damage of each as OUT/diagnosis.json. Wants what 03 wrote.
+// 04_diagnose MODEL TEXT OUT: each matrix quantized alone, its damage as OUT/diagnosis.json. Wants what 03 wrote.
 
 #include <algorithm>
 
@@ -24,12 +24,12 @@ void diagnose(char** argv) {
   const std::string out = argv[3];
   const vernier::Calibration calibration = vernier::load_calibration(out + "/calibration.safetensors");
   const vernier::EvaluationData data =
-      vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 4});
+      vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 3});
 
   vernier::DiagnoseOptions options;
   options.scheme = "gguf:q4_k";
   options.kinds = {vernier::ComponentKind::kTensor, vernier::ComponentKind::kEmbed, vernier::ComponentKind::kLmHead};
-  options.candidates = {"gguf:q3_k", "gguf:q6_k", "gguf:q8_0"};  // for the planner: their weight error alone
+  options.candidates = {"gguf:q3_k", "gguf:q6_k"};  // for the planner: their weight error alone
   PercentOnStderr progress;
   const vernier::Diagnosis diagnosis = vernier::diagnose(model, calibration, data, options, &progress);
 

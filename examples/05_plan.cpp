@@ -30,7 +30,8 @@ void plan(char** argv) {
                                          ? vernier::Component{vernier::ComponentKind::kLmHead}
                                          : vernier::Component{vernier::ComponentKind::kEmbed};
     problem.items.push_back(item_of(facts, diagnosis.find(alone)->kl.mean));
-    plan.entries.push_back({vernier::gguf_name(facts.tensor), std::string(role_name(role)), layer, facts.rows, facts.cols});
+    const std::string name = vernier::gguf_name(facts.tensor);
+    plan.entries.push_back({name, std::string(role_name(role)), layer, facts.rows, facts.cols});
     weights += static_cast<uint64_t>(facts.rows * facts.cols);
   }
   plan.budget_bytes = problem.budget_bytes = vernier::Budget::parse(plan.budget_text).bytes(0, weights, 2 * weights);
@@ -41,8 +42,7 @@ void plan(char** argv) {
   for (size_t i = 0; i < plan.entries.size(); ++i) {
     const vernier::Candidate& chosen = problem.items[i].candidates[solution.choice[i]];
     plan.entries[i].scheme = chosen.scheme;
-    plan.entries[i].bytes = chosen.bytes;
-    plan.entries[i].damage = chosen.damage;
+    plan.entries[i].bytes = chosen.bytes, plan.entries[i].damage = chosen.damage;
     plan.entries[i].reason = reasons[i];
   }
   plan.tensor_bytes = solution.bytes;

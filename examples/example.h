@@ -22,7 +22,8 @@ inline std::string read_text(const std::string& path) {
 }
 
 inline void write_text(const std::string& path, const std::string& text) {
-  if (!(std::ofstream(path) << text << '\n')) throw vernier::Error(vernier::ErrorKind::kIo, path + ": cannot be written");
+  if (!(std::ofstream(path) << text << '\n'))
+    throw vernier::Error(vernier::ErrorKind::kIo, path + ": cannot be written");
 }
 
 /// Calls body(argv) when all arguments named in `usage` ("MODEL TEXT") are there.
