@@ -52,7 +52,7 @@ void add_diagnose(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, calibration, output = "diagnosis.json", scheme = "gguf:q4_k", target = "llama.cpp", checkpoint;
     std::vector<std::string> files, kinds;
-    int64_t context = 512, windows = 32, top = 20;
+    int64_t context = 512, windows = 16, top = 20;
     bool no_joint = false, dry_run = false;
     ComputeArguments compute;
     JsonArgument json;
