@@ -41,7 +41,9 @@ TEST(MakePlan, MeetsTheBudgetOfTheWholeFile) {
     EXPECT_GE(plan.predicted_kl_nats, plan.lower_bound_kl_nats * (1 - 1e-9));
     for (const PlanEntry& entry : plan.entries) EXPECT_FALSE(entry.reason.empty());
     const Plan uniform = uniform_plan(all, "llama.cpp", "gguf:q4_k");
-    if (share >= 1) EXPECT_LE(plan.predicted_kl_nats, uniform.predicted_kl_nats);
+    if (share >= 1) {
+      EXPECT_LE(plan.predicted_kl_nats, uniform.predicted_kl_nats);
+    }
     // The most damaged tensor never gets fewer bits than the least damaged one.
     EXPECT_GE(plan.entries.back().bytes, plan.entries.front().bytes);
   }
