@@ -1,1 +1,42 @@
-# Filled in with the public headers and the package files.
+# Public headers and the package that find_package(vernier COMPONENTS core torch) finds. The installed files name no path
+# of this machine: dependencies are found again where the package is used. Two sets of targets, so that whoever wants the
+# core alone needs no libtorch.
+
+# vernier_headers(TARGET header ...): the headers that come with a layer; each must compile alone (test `headers`).
+function(vernier_headers target)
+  list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/include/vernier/)
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${ARGN})
+  set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${VERNIER_DEV})
+endfunction()
+
+# vernier_install_layer(TARGET SET)
+function(vernier_install_layer target set)
+  install(TARGETS ${target} EXPORT ${set}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT ${set} NAMESPACE vernier:: DESTINATION ${package_folder})
+endfunction()
+
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/vernier)
+vernier_headers(vernier_core component.h data.h error.h plan.h progress.h report.h scheme.h tokenizer.h version.h)
+if(VERNIER_WITH_TORCH)
+  vernier_headers(vernier calibrate.h compute.h diagnose.h evaluate.h export.h model.h quantize.h vernier.h)
+endif()
+if(NOT PROJECT_IS_TOP_LEVEL)
+  return()
+endif()
+
+include(CMakePackageConfigHelpers)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vernierConfig.cmake.in
+                              ${PROJECT_BINARY_DIR}/vernierConfig.cmake
+                              INSTALL_DESTINATION ${package_folder} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/vernierConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/vernierConfig.cmake ${PROJECT_BINARY_DIR}/vernierConfigVersion.cmake
+        DESTINATION ${package_folder})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+vernier_install_layer(vernier_core vernierCoreTargets)
+if(VERNIER_WITH_TORCH)
+  vernier_install_layer(vernier vernierTorchTargets)
+  # A libtorch that the system's loader does not know (a Python environment's) is found by its path.
+  set_target_properties(vernier_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+  install(TARGETS vernier_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

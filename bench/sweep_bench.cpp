@@ -1,0 +1,134 @@
+// sweep_bench MODEL TEXT [windows]: what the isolated sweep costs against one full forward pass per component, both on the
+// same windows in one run, so that a slow or busy machine does not tilt the ratio.
+//
+//   ratio = components * seconds of a full forward / seconds of the sweep
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <map>
+
+#include "base/output_file.h"
+#include "diagnose/isolated_sweep.h"
+#include "ops/packed_linear.h"
+#include "ops/parallel.h"
+#include "vernier/diagnose.h"
+#include "vernier/error.h"
+#include "vernier/evaluate.h"
+#include "vernier/quantize.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr int kRepeats = 3;
+
+template <class Fn>
+double best_seconds(int repeats, Fn&& fn) {
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    fn();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+/// The product on every thread at once, as windows run it. @return GFLOP/s of all threads together
+double packed_gflops(int threads) {
+  constexpr int64_t kRows = 256, kIn = 512, kOut = 2560, kProducts = 200;
+  const PackedLinear linear(at::ones({kOut, kIn}), {}, ComputeType::kFloat32);
+  std::vector<Arena> arenas(static_cast<size_t>(threads));
+  const auto products = [&](int64_t count) {
+    parallel_for(threads, threads, [&](int64_t, int worker) {
+      Arena& arena = arenas[static_cast<size_t>(worker)];
+      const Arena::Scope scope(arena);
+      const Slab x = arena.slab(kRows, kIn), y = arena.slab(kRows, kOut);
+      std::fill_n(x.data, kRows * kIn, 1.0f);
+      for (int64_t i = 0; i < count; ++i) linear.apply(x, y, /*accumulate=*/false, arena);
+    });
+  };
+  products(1);  // code generation and first touch
+  const double seconds = best_seconds(kRepeats, [&] { products(kProducts); });
+  return 2e-9 * static_cast<double>(threads * kProducts * kRows * kIn * kOut) / seconds;
+}
+
+/// Quantized matrices are made beforehand: both sides get their weights for nothing.
+std::map<TensorId, at::Tensor> quantized_matrices(const Model& model, const std::string& scheme, int threads) {
+  std::map<TensorId, at::Tensor> values;
+  const Scheme wanted = Scheme::parse(scheme);
+  for (const TensorId& id : model.matrices()) {
+    if (id.layer < 0) continue;
+    const at::Tensor& weight = model.weight(id);
+    const bool fits = !wanted.why_not(weight.size(0), weight.size(1));
+    values[id] = quantize_values(fits ? wanted : Scheme::parse("gguf:q8_0"), weight, {}, threads, name_of(id));
+  }
+  return values;
+}
+
+void run(const std::string& path, const std::string& text, int64_t windows) {
+  const ComputeOptions compute;
+  const int threads = resolve_threads(compute);
+  configure_process(threads);
+  const Model model = load_model(path);
+  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+  const EvaluationData data = text_windows(tokenizer, text, read_file(text), {.context = 512, .max_windows = windows});
+  const auto values = quantized_matrices(model, "gguf:q4_k", threads);
+  const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
+  const std::vector<Component> components =
+      components_of(model, {ComponentKind::kHead, ComponentKind::kKvHead, ComponentKind::kFfn});
+  fmt::print("{}: {} windows of {} tokens, {} scored, {} threads, f32, {}\n", model.source().name, data.windows.size(),
+             data.context, data.scored_tokens(), threads, matmul_backend());
+
+  // Both are repeated in turn, so that what else the machine does meets both.
+  double sweep_seconds = std::numeric_limits<double>::infinity(), base_seconds = sweep_seconds,
+         forward_seconds = sweep_seconds, packing_seconds = sweep_seconds, kl = 0;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    std::optional<IsolatedSweep> sweep;
+    const double base = best_seconds(1, [&] { sweep.emplace(model, data, compute.type, threads); });
+    kl = 0;
+    const double layers = best_seconds(1, [&] {
+      for (int layer = 0; layer < model.config().layers; ++layer) {
+        std::vector<Perturbation> own;
+        for (const Component& c : components)
+          if (c.layer == layer) own.push_back({c, changed});
+        for (const auto& damage : sweep->layer(layer, own, nullptr))
+          for (const DamageSums& window : damage) kl += window.kl;
+      }
+    });
+    sweep.reset();
+    if (base + layers < base_seconds + sweep_seconds) base_seconds = base, sweep_seconds = layers;
+    forward_seconds = std::min(forward_seconds, best_seconds(1, [&] { evaluate({&model}, nullptr, data, {compute}); }));
+    packing_seconds = std::min(packing_seconds, best_seconds(1, [&] { FusedModel(model, compute.type, 512); }));
+  }
+  const double full = forward_seconds - packing_seconds, sweep = base_seconds - packing_seconds + sweep_seconds;
+  const double count = static_cast<double>(components.size());
+  fmt::print("sweep    {:8.3f} s for {} components: base pass {:.3f} s, then damage against it {:.3f} s (sum of KL {:.6f})\n",
+             sweep, components.size(), base_seconds - packing_seconds, sweep_seconds,
+             kl / static_cast<double>(data.scored_tokens()));
+  fmt::print("forward  {:8.3f} s for one full evaluation: {:.0f} tok/s\n", full,
+             static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full);
+  fmt::print("ratio    {:8.3f}   = {} * {:.3f} / {:.3f}\n", count * full / sweep, components.size(), full, sweep);
+  fmt::print("product  {:8.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n", packed_gflops(threads), threads);
+  fmt::print("best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the sweep: packing each\n"
+             "component, the base pass, KL and next-token scores of all; in the forward: next-token scores, no KL.\n",
+             kRepeats, packing_seconds);
+}
+
+}  // namespace
+
+}  // namespace vernier
+
+int main(int argc, char** argv) {
+  const int64_t windows = argc == 4 ? std::atoll(argv[3]) : 32;
+  if (argc < 3 || argc > 4 || windows < 2) return fmt::print(stderr, "usage: sweep_bench MODEL TEXT [windows >= 2]\n"), 2;
+  try {
+    vernier::run(argv[1], argv[2], windows);
+    return 0;
+  } catch (const vernier::Error& e) {
+    fmt::print(stderr, "sweep_bench: {}\n", e.what());
+    return 1;
+  }
+}

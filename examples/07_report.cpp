@@ -1,0 +1,57 @@
+// 07_report MODEL TEXT OUT: what the exported file costs against the original, as OUT/report.html, one page without a
+// network. Wants what 04 and 06 wrote. (`vernier run` makes the full page; its sections may each be left out.)
+
+#include <filesystem>
+
+#include "example.h"
+#include "vernier/evaluate.h"
+#include "vernier/report.h"
+#include "vernier/version.h"
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json result_row(const std::string& label, const std::string& kind, uint64_t bytes, const vernier::Model& model,
+                const vernier::Evaluation& evaluation) {
+  Json row = vernier::evaluation_to_json(evaluation);  // perplexity, kl_nats, same_top_share and their errors
+  row.update({{"label", label},
+              {"kind", kind},
+              {"bytes", bytes},
+              {"bits_per_weight", 8.0 * static_cast<double>(bytes) / static_cast<double>(model.parameters())},
+              {"budget_fits", kind == "plan"}});
+  return row;
+}
+
+void report(char** argv) {
+  const std::string out = argv[3];
+  const vernier::Model model = vernier::load_model(argv[1]);
+  const vernier::Model planned = vernier::load_model(out + "/model.gguf");
+  const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
+  const vernier::EvaluationData data =
+      vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 16});
+  const uint64_t before = 2 * static_cast<uint64_t>(model.parameters());
+  const uint64_t after = std::filesystem::file_size(out + "/model.gguf");
+
+  Json page;
+  page["schema_version"] = 1;
+  page["title"] = model.source().name;
+  page["provenance"] = {{"tool_version", VERNIER_VERSION}, {"options", Json::object()}, {"artefacts", Json::object()}};
+  page["provenance"]["model"] = {{"name", model.source().name}, {"hash", vernier::model_hash(model)}};
+  page["results"]["budget_bytes"] = after;
+  page["results"]["rows"] = {
+      result_row("16 bit", "reference", before, model, vernier::evaluate({&model}, nullptr, data)[0]),
+      result_row("planned", "plan", after, model, vernier::evaluate({&planned}, &model, data)[0])};
+  page["groups"] = nullptr;
+  page["diagnosis"] = Json::parse(example::read_text(out + "/diagnosis.json"));
+  page["plan"] = nullptr;
+  vernier::write_report(out + "/report.html", page);
+  std::printf("%s/report.html: KL %.5f nats at %.3f bits per weight%s\n", out.c_str(),
+              page["results"]["rows"][1]["kl_nats"].get<double>(),
+              page["results"]["rows"][1]["bits_per_weight"].get<double>(),
+              vernier::report_has_charts() ? "" : " (this build's page has no charts)");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return example::run(argc, argv, "MODEL TEXT OUT", report); }

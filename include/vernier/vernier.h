@@ -1,0 +1,24 @@
+#pragma once
+
+// Everything at once, in the order in which the stages run. Programs that build quickly include single headers instead:
+// the first block needs no libtorch and is what vernier::core alone offers.
+//
+//   const vernier::Model model = vernier::load_model("models/demo-5m");
+
+#include "vernier/component.h"
+#include "vernier/data.h"
+#include "vernier/error.h"
+#include "vernier/plan.h"
+#include "vernier/progress.h"
+#include "vernier/report.h"
+#include "vernier/scheme.h"
+#include "vernier/tokenizer.h"
+#include "vernier/version.h"
+
+#include "vernier/calibrate.h"
+#include "vernier/compute.h"
+#include "vernier/diagnose.h"
+#include "vernier/evaluate.h"
+#include "vernier/export.h"
+#include "vernier/model.h"
+#include "vernier/quantize.h"
