@@ -321,9 +321,9 @@ void add_run(CLI::App& app, Console& console) {
       ->capture_default_str();
   command->add_option("--calibration", a->calibration, "Text to calibrate and diagnose on; a built-in text by default")
       ->check(CLI::ExistingFile);
-  command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on the first N windows; 0: all")
+  command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on N windows, evenly spaced over the text; 0: all")
       ->capture_default_str();
-  command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on the first N windows of the same text; 0: all")
+  command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on N windows of the same text, evenly spaced; 0: all")
       ->capture_default_str();
   command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, true);

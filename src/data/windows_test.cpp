@@ -57,6 +57,15 @@ TEST(TextWindows, WithoutBosTheFirstTokenStays) {
   EXPECT_EQ(data.windows[0].scored(), 15);
 }
 
+TEST(TextWindows, SpreadWindowsCoverTheText) {
+  const Tokenizer qwen = tokenizer("qwen2");
+  const std::string text = text_of(80);
+  const EvaluationData all = text_windows(qwen, "t", text, {.context = 16});
+  const EvaluationData some = text_windows(qwen, "t", text, {.context = 16, .max_windows = 4, .spread = true});
+  ASSERT_EQ(some.windows.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(some.windows[i].tokens, all.windows[i * all.windows.size() / 4].tokens);
+}
+
 TEST(TextWindows, SpecialTokensInTheTextAreText) {
   const Tokenizer qwen = tokenizer("qwen2");
   const EvaluationData data = text_windows(qwen, "t", text_of(10) + "<|endoftext|>" + text_of(10), {.context = 16});
