@@ -3,6 +3,8 @@
 //
 //   ratio = components * seconds of a full forward / seconds of the sweep
 
+#include <ATen/ATen.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
