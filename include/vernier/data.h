@@ -45,6 +45,7 @@ struct WindowOptions {
   int64_t context = 512;
   int64_t max_windows = 0;  ///< 0: all
   bool score_all = false;   ///< every token instead of the second half of each window
+  bool spread = false;      ///< max_windows evenly spaced over the text instead of the first ones
 };
 
 /// llama-perplexity's protocol, so that numbers compare: the text is tokenized once, with BOS in front if the vocabulary

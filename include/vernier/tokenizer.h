@@ -7,7 +7,7 @@
 //   std::vector<int32_t> ids = tokenizer.encode("Hello, world!");   // with BOS when the model wants one
 //   std::string text = tokenizer.decode(ids);
 //
-// The ids are those of Hugging Face's `tokenizers` package: see docs on each function for the few deliberate differences.
+// The ids are those of Hugging Face's `tokenizers` package; the functions say where they differ on purpose.
 
 #include <cstdint>
 #include <filesystem>
@@ -76,8 +76,8 @@ struct TokenizerModel {
 /// @throws Error{kBadFile} on every defect; Error{kUnsupported} naming the part when it is sound but not byte-level BPE
 TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& origin);
 
-/// Adds what tokenizer_config.json says: bos_token, eos_token, chat_template, add_bos_token and add_eos_token. `true` adds
-/// the token where the model has no template of its own; an explicit `false` takes it away.
+/// Adds what tokenizer_config.json says: bos_token, eos_token, chat_template, add_bos_token and add_eos_token. `true`
+/// adds the token where the model has no template of its own; an explicit `false` takes it away.
 /// @throws Error{kBadFile}
 void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const std::string& origin);
 
@@ -100,8 +100,8 @@ class Tokenizer {
   /// Invalid UTF-8 counts as U+FFFD. Cost: linear in the text times a logarithm of its longest word.
   /// @throws Error{kBadFile} when an expression of the model runs away on this text
   std::vector<int32_t> encode(std::string_view utf8, const EncodeOptions& options = {}) const;
-  /// Always valid UTF-8: bytes that are none become U+FFFD. Added tokens come out verbatim, special or not (Hugging Face
-  /// reads them in the byte-level alphabet, which breaks those with accents).
+  /// Always valid UTF-8: bytes that are none become U+FFFD. Added tokens come out verbatim, special or not (Hugging
+  /// Face reads them in the byte-level alphabet, which breaks those with accents).
   /// @throws Error{kInvalidArgument} on an id outside the vocabulary
   std::string decode(std::span<const int32_t> ids) const;
 
@@ -116,8 +116,8 @@ class Tokenizer {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// llama.cpp's name (`tokenizer.ggml.pre`) of the model's pre-tokenizer, one that also treats ignore_merges alike unless
-/// that makes no difference to this vocabulary. Normalization has no counterpart there and is not looked at.
+/// llama.cpp's name (`tokenizer.ggml.pre`) of the model's pre-tokenizer, one that also treats ignore_merges alike
+/// unless that makes no difference to this vocabulary. Normalization has no counterpart there and is not looked at.
 /// @throws Error{kUnsupported} with the expressions when llama.cpp has no name for them
 std::string gguf_pre_name(const TokenizerModel& model);
 

@@ -1,0 +1,99 @@
+#include "cli/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/output_file.h"
+#include "cli/run_directory.h"
+#include "format/safetensors_file.h"
+#include "support/models.h"
+
+namespace vernier {
+namespace {
+
+namespace fs = std::filesystem;
+
+int run(std::initializer_list<std::string> arguments) {
+  std::vector<const char*> argv{"vernier"};
+  for (const std::string& a : arguments) argv.push_back(a.c_str());
+  return run_cli(static_cast<int>(argv.size()), argv.data());
+}
+
+class Cli : public ::testing::Test {
+ protected:
+  fs::path work_ = fs::temp_directory_path() / "vernier_cli_test";
+  std::string demo_ = (source_dir() / "models/demo-5m").string();
+  std::string llama_ = (source_dir() / "tests/fixtures/models/llama").string();
+  void SetUp() override { fs::remove_all(work_); fs::create_directories(work_); }
+  void TearDown() override { fs::remove_all(work_); }
+  std::string at(const char* name) const { return (work_ / name).string(); }
+};
+
+TEST_F(Cli, ExitCodesTellWhatWentWrong) {
+  EXPECT_EQ(run({"--version"}), 0);
+  EXPECT_EQ(run({"run", "--help"}), 0);
+  EXPECT_EQ(run({"inspect", demo_}), 0);
+  EXPECT_EQ(run({}), 2);
+  EXPECT_EQ(run({"dance"}), 2);
+  EXPECT_EQ(run({"run", demo_, "--budget", "much", "-o", at("x")}), 2);
+  EXPECT_EQ(run({"run", demo_, "--target", "vllm", "-o", at("x")}), 1);  // "not supported yet"
+  EXPECT_EQ(run({"inspect", at("missing")}), 1);
+  write_file(work_ / "bad" / "config.json", "{");
+  EXPECT_EQ(run({"inspect", at("bad")}), 4);
+  EXPECT_FALSE(fs::exists(work_ / "x"));
+}
+
+TEST_F(Cli, TokenizeAndLogitsWriteWhatTheySay) {
+  EXPECT_EQ(run({"tokenize", demo_, "--text", "Hello"}), 0);
+  EXPECT_EQ(run({"tokenize", demo_}), 2);
+  EXPECT_EQ(run({"logits", llama_, "--input", (source_dir() / "tests/fixtures/models/llama/golden.safetensors").string(),
+                 "-o", at("logits.safetensors")}), 0);
+  const SafetensorsFile ours(at("logits.safetensors"));
+  const SafetensorsFile golden(source_dir() / "tests/fixtures/models/llama/golden.safetensors");
+  EXPECT_EQ(ours.read("logits").shape, golden.read("logits").shape);
+}
+
+// The stages by hand: each artefact feeds the next, and the budget is met by the file itself.
+TEST_F(Cli, StagesChainThroughTheirArtefacts) {
+  const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), plan = at("p.json"), file = at("m.gguf");
+  ASSERT_EQ(run({"--quiet", "calibrate", demo_, "--windows", "4", "-o", cal}), 0);
+  ASSERT_EQ(run({"--quiet", "diagnose", demo_, "--calibration", cal, "--windows", "2", "--kinds", "tensor,embed",
+                 "--no-joint", "-o", diagnosis}), 0);
+  ASSERT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--budget", "+10%", "-o", plan, "--recipe", at("r.txt")}), 0);
+  ASSERT_EQ(run({"--quiet", "export", demo_, "--plan", plan, "--calibration", cal, "-o", file}), 0);
+  const Json json = read_json(plan);
+  EXPECT_LE(fs::file_size(file), json["budget"]["bytes"].get<uint64_t>());
+  EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--budget", "1bpw", "-o", at("q.json")}), 3);
+  EXPECT_FALSE(fs::exists(work_ / "q.json"));
+  // The recipe is the plan: exported from it, the file has the same size.
+  ASSERT_EQ(run({"--quiet", "export", demo_, "--recipe", at("r.txt"), "--calibration", cal, "-o", at("r.gguf")}), 0);
+  EXPECT_EQ(run({"--quiet", "evaluate", file, "--reference", demo_, "--windows", "2", "--json", at("e.json")}), 0);
+  const Json evaluation = read_json(at("e.json"));
+  EXPECT_GT(evaluation["kl_nats"].get<double>(), 0);
+  EXPECT_LT(evaluation["kl_nats"].get<double>(), 0.1);
+  EXPECT_EQ(run({"inspect", file}), 0);
+  EXPECT_EQ(run({"quantize", demo_, "--scheme", "int4:g128:sym", "--calibration", cal, "-o", at("q")}), 0);
+  EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
+}
+
+TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
+  int runs = 0;
+  const auto stage = [&](const std::string& key) {
+    RunDirectory directory(work_);
+    return directory.stage("s", key, "a.txt", [&](const fs::path& path) { ++runs; write_file(path, "x"); });
+  };
+  EXPECT_TRUE(stage("k1"));
+  EXPECT_FALSE(stage("k1"));
+  EXPECT_TRUE(stage("k2"));
+  write_file(work_ / "a.txt", "tampered");
+  EXPECT_TRUE(stage("k2"));
+  write_file(work_ / "manifest.json", "{ broken");
+  EXPECT_TRUE(stage("k2"));
+  EXPECT_EQ(runs, 4);
+}
+
+}  // namespace
+}  // namespace vernier

@@ -95,12 +95,12 @@ std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenize
 
 EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
                                    int64_t windows) {
-  return calibration_text(tokenizer, files, {context, windows, true});
+  return calibration_text(tokenizer, files, {context, windows, true, true});
 }
 
 EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
                                  int64_t windows) {
-  return calibration_text(tokenizer, files, {context, windows, false});
+  return calibration_text(tokenizer, files, {context, windows, false, true});
 }
 
 Json read_artefact(const std::string& path, const char* stage) {

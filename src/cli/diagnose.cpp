@@ -52,7 +52,7 @@ void add_diagnose(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, calibration, output = "diagnosis.json", scheme = "gguf:q4_k", target = "llama.cpp", checkpoint;
     std::vector<std::string> files, kinds;
-    int64_t context = 512, windows = 32, top = 20;
+    int64_t context = 512, windows = 16, top = 20;
     bool no_joint = false, dry_run = false;
     ComputeArguments compute;
     JsonArgument json;
@@ -69,7 +69,7 @@ void add_diagnose(CLI::App& app, Console& console) {
   command->add_option("--data", a->files, "Text to measure on; the built-in calibration text when none is named")
       ->check(CLI::ExistingFile);
   command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
-  command->add_option("--windows", a->windows, "Use the first N windows; 0: all")->capture_default_str();
+  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")->capture_default_str();
   command->add_option("--top", a->top, "Components to print; 0: all")->capture_default_str();
   command->add_option("--checkpoint", a->checkpoint, "Folder that keeps finished layers, to go on after a kill");
   command->add_flag("--no-joint", a->no_joint, "Leave out the pass with everything quantized at once");

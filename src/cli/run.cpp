@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/fail.h"
 #include "base/hash.h"
@@ -26,7 +27,7 @@ namespace {
 struct Arguments {
   std::string model, budget = "+10%", target = "llama.cpp", output = "out", scheme = "gguf:q4_k";
   std::vector<std::string> calibration;
-  int64_t calibration_windows = 0, diagnose_windows = 32;
+  int64_t calibration_windows = 0, diagnose_windows = 16;
   uint64_t seed = 0;
   bool strict = false, dry_run = false;
   ExportOptions options;
@@ -186,22 +187,42 @@ class Run {
     std::string inputs = key_of({model_hash(model_), text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype});
     for (const Candidate& c : candidates_) inputs = key_of({inputs, c.label, directory_.hash(c.file)});
     directory_.stage("evaluate", inputs, "evaluation.json", [&](const fs::path& path) {
-      Json rows = Json::array();
-      const Evaluation reference = evaluate({&model_}, nullptr, text_, {compute_}, &console_.progress)[0];
+      std::vector<Model> files;
+      for (const Candidate& c : candidates_) files.push_back(load_model(directory_.path(c.file).string()));
+      const std::vector<Json> text = evaluate_all(files, text_);
+      const std::vector<Json> groups = groups_ ? evaluate_all(files, *groups_) : std::vector<Json>();
       uint64_t stored = 0;
       for (const TensorId& id : model_.tensors()) stored += model_.weight(id).nbytes();
-      rows.push_back(row("full precision", "reference", stored, evaluation_to_json(reference), Json()));
-      for (const Candidate& c : candidates_) {
-        const Model file = load_model(directory_.path(c.file).string());
-        const auto evaluate_on = [&](const EvaluationData& data) {
-          return evaluation_to_json(evaluate({&file}, &model_, data, {compute_}, &console_.progress)[0]);
-        };
-        rows.push_back(row(c.label, c.kind, fs::file_size(directory_.path(c.file)), evaluate_on(text_),
-                           groups_ ? evaluate_on(*groups_)["groups"] : Json()));
-      }
+      Json rows = Json::array();
+      rows.push_back(row("full precision", "reference", stored, reference_scores(text.front()), Json()));
+      for (size_t i = 0; i < candidates_.size(); ++i)
+        rows.push_back(row(candidates_[i].label, candidates_[i].kind, fs::file_size(directory_.path(candidates_[i].file)),
+                           text[i], groups_ ? groups[i]["groups"] : Json()));
       write_json(path, {{"schema_version", 1}, {"budget_bytes", budget_bytes_}, {"rows", rows}});
     });
     evaluation_ = read_json(directory_.path("evaluation.json"));
+  }
+
+  /// Several files share a pass with the reference as far as their packed weights fit into kPackedBytes.
+  std::vector<Json> evaluate_all(const std::vector<Model>& files, const EvaluationData& data) {
+    constexpr int64_t kPackedBytes = int64_t{4} << 30;
+    const auto together = static_cast<size_t>(std::max<int64_t>(1, kPackedBytes / (4 * model_.parameters()) - 1));
+    std::vector<Json> results;
+    for (size_t first = 0; first < files.size(); first += together) {
+      std::vector<const Model*> batch;
+      for (size_t i = first; i < std::min(files.size(), first + together); ++i) batch.push_back(&files[i]);
+      for (const Evaluation& e : evaluate(batch, &model_, data, {compute_}, &console_.progress))
+        results.push_back(evaluation_to_json(e));
+    }
+    return results;
+  }
+
+  /// The reference's own figures, which every comparison with it measures.
+  static Json reference_scores(const Json& compared) {
+    const double nll = json_number(compared, "reference_nll_nats", "evaluation.json");
+    const double error = json_number(compared, "reference_nll_nats_stderr", "evaluation.json");
+    return {{"tokens", compared["tokens"]}, {"nll_nats", nll}, {"nll_nats_stderr", error},
+            {"perplexity", std::exp(nll)}, {"perplexity_stderr", std::exp(nll) * error}};
   }
 
   Json row(const std::string& label, const std::string& kind, uint64_t bytes, const Json& text, const Json& groups) const {
@@ -300,9 +321,9 @@ void add_run(CLI::App& app, Console& console) {
       ->capture_default_str();
   command->add_option("--calibration", a->calibration, "Text to calibrate and diagnose on; a built-in text by default")
       ->check(CLI::ExistingFile);
-  command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on the first N windows; 0: all")
+  command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on N windows, evenly spaced over the text; 0: all")
       ->capture_default_str();
-  command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on the first N windows of the same text; 0: all")
+  command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on N windows of the same text, evenly spaced; 0: all")
       ->capture_default_str();
   command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, true);

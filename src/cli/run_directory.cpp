@@ -1,5 +1,8 @@
 #include "cli/run_directory.h"
 
+#include <map>
+#include <vector>
+
 #include "base/hash.h"
 #include "vernier/error.h"
 
@@ -9,6 +12,11 @@ namespace fs = std::filesystem;
 
 RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder) {
   fs::create_directories(folder);
+  // What a killed run was writing; nothing else ends so.
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".partial") leftovers.push_back(entry.path());
+  for (const fs::path& leftover : leftovers) fs::remove(leftover);
   try {
     if (fs::exists(path("manifest.json"))) {
       const Json old = read_json(path("manifest.json"));

@@ -52,9 +52,11 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
   if (count < 2)
     fail(ErrorKind::kInvalidArgument, "evaluate: {}: {} tokens, expected at least {} (2 windows of {}); use more text "
          "or a smaller --context", name, ids.size(), 2 * options.context, options.context);
+  const int64_t available = count;
   if (options.max_windows > 0) count = std::min(count, options.max_windows);
   for (int64_t w = 0; w < count; ++w) {
-    const auto first = ids.begin() + w * options.context;
+    const int64_t place = options.spread ? w * available / count : w;
+    const auto first = ids.begin() + place * options.context;
     TokenWindow window{{first, first + options.context}, options.score_all ? 0 : options.context / 2, w};
     if (bos) window.tokens[0] = *tokenizer.bos_id();
     data.windows.push_back(std::move(window));

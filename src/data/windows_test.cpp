@@ -1,0 +1,137 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "data/builtin_texts.h"
+#include "vernier/data.h"
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+using ::testing::HasSubstr;
+
+Tokenizer tokenizer(const char* kind) {
+  return Tokenizer(load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers" / kind));
+}
+
+std::string text_of(int lines) {
+  std::string text;
+  for (int i = 0; i < lines; ++i) text += "def f" + std::to_string(i) + "(x): return x ** " + std::to_string(i * i) + "\n";
+  return text;
+}
+
+// llama3's post-processor adds BOS: the text starts with it, and it replaces the first token of every window.
+TEST(TextWindows, BosReplacesTheFirstToken) {
+  const Tokenizer llama3 = tokenizer("llama3");
+  const Tokenizer with_bos([&] {
+    TokenizerModel model = llama3.model();
+    model.bos_id = 0;
+    return model;
+  }());
+  const std::string text = text_of(40);
+  const auto ids = with_bos.encode(text, {.add_special = false, .parse_special = false});
+  const EvaluationData data = text_windows(with_bos, "t", text, {.context = 32});
+  ASSERT_EQ(data.windows.size(), (ids.size() + 1) / 32);
+  for (size_t w = 0; w < data.windows.size(); ++w) {
+    const TokenWindow& window = data.windows[w];
+    ASSERT_EQ(window.tokens.size(), 32u);
+    EXPECT_EQ(window.tokens[0], 0);
+    for (size_t t = 1; t < 32; ++t) EXPECT_EQ(window.tokens[t], ids[w * 32 + t - 1]);
+    EXPECT_EQ(window.first_row, 16);  // logits at 16 .. 30 predict 17 .. 31
+    EXPECT_EQ(window.scored(), 15);
+  }
+}
+
+// Qwen's vocabulary adds none: the first token of each window stays, and nothing is put in front.
+TEST(TextWindows, WithoutBosTheFirstTokenStays) {
+  const Tokenizer qwen = tokenizer("qwen2");
+  ASSERT_FALSE(qwen.adds_bos());
+  const std::string text = text_of(40);
+  const auto ids = qwen.encode(text, {.add_special = false, .parse_special = false});
+  const EvaluationData data = text_windows(qwen, "t", text, {.context = 32, .max_windows = 3});
+  ASSERT_EQ(data.windows.size(), 3u);
+  for (size_t w = 0; w < 3; ++w)
+    for (size_t t = 0; t < 32; ++t) EXPECT_EQ(data.windows[w].tokens[t], ids[w * 32 + t]);
+  EXPECT_EQ(data.windows[0].scored(), 15);
+}
+
+TEST(TextWindows, SpreadWindowsCoverTheText) {
+  const Tokenizer qwen = tokenizer("qwen2");
+  const std::string text = text_of(80);
+  const EvaluationData all = text_windows(qwen, "t", text, {.context = 16});
+  const EvaluationData some = text_windows(qwen, "t", text, {.context = 16, .max_windows = 4, .spread = true});
+  ASSERT_EQ(some.windows.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(some.windows[i].tokens, all.windows[i * all.windows.size() / 4].tokens);
+}
+
+TEST(TextWindows, SpecialTokensInTheTextAreText) {
+  const Tokenizer qwen = tokenizer("qwen2");
+  const EvaluationData data = text_windows(qwen, "t", text_of(10) + "<|endoftext|>" + text_of(10), {.context = 16});
+  for (const TokenWindow& window : data.windows)
+    for (const int32_t token : window.tokens) EXPECT_NE(token, 0);
+}
+
+TEST(TextWindows, TooLittleTextSaysWhatToDo) {
+  try {
+    text_windows(tokenizer("gpt2"), "note.txt", "short", {.context = 512});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("note.txt"));
+    EXPECT_THAT(e.what(), HasSubstr("--context"));
+  }
+}
+
+TEST(DocumentWindows, EveryTokenIsPredictedOnce) {
+  const Tokenizer gpt2 = tokenizer("gpt2");
+  const std::vector<Document> documents{{text_of(20), "code"}, {"Hello, world!", "en"}};
+  const EvaluationData data = document_windows(gpt2, "d", documents, {.context = 16});
+  std::vector<int32_t> predicted;
+  for (const TokenWindow& w : data.windows)
+    if (w.cluster == 0) predicted.insert(predicted.end(), w.tokens.begin() + 1, w.tokens.end());
+  const auto ids = gpt2.encode(documents[0].text, {.add_special = false, .parse_special = false});
+  EXPECT_EQ(predicted, std::vector<int32_t>(ids.begin() + 1, ids.end()));
+  ASSERT_EQ(data.clusters.size(), 2u);
+  EXPECT_EQ(data.clusters[0].bytes, static_cast<int64_t>(documents[0].text.size()));
+  EXPECT_EQ(data.clusters[1].group, "en");
+}
+
+TEST(Documents, FilterAndDefects) {
+  const std::string lines = "{\"text\":\"a\",\"group\":\"x\",\"in_mix\":true}\n\n{\"text\":\"b\",\"group\":\"y\",\"in_mix\":false}\n";
+  EXPECT_EQ(parse_documents(lines, "g.jsonl").size(), 2u);
+  const auto kept = parse_documents(lines, "g.jsonl", "in_mix=false");
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].text, "b");
+  EXPECT_THROW(parse_documents(lines, "g.jsonl", "in_mix=maybe"), Error);
+  for (const char* bad : {"{\"text\":\"a\"}\n", "{\"text\":1,\"group\":\"x\"}\n", "[]\n", "{\n"}) {
+    try {
+      parse_documents(bad, "g.jsonl");
+      ADD_FAILURE() << bad;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+      EXPECT_THAT(e.what(), HasSubstr("g.jsonl:1"));
+    }
+  }
+}
+
+TEST(SharedTokenRuns, FindsCopiesOnly) {
+  const Tokenizer gpt2 = tokenizer("gpt2");
+  const auto windows = [&](const std::string& text) { return text_windows(gpt2, "t", text, {.context = 64}); };
+  const EvaluationData a = windows(text_of(60));
+  EXPECT_GT(shared_token_runs(a, a), 0);
+  EXPECT_EQ(shared_token_runs(a, windows(std::string(builtin_evaluation_text()))), 0);
+}
+
+TEST(BuiltinTexts, CalibrationAndEvaluationDoNotOverlap) {
+  const Tokenizer gpt2 = tokenizer("gpt2");
+  const auto windows = [&](std::string_view text) { return text_windows(gpt2, "t", std::string(text), {.context = 512}); };
+  const EvaluationData calibration = windows(builtin_calibration_text());
+  const EvaluationData groups = document_windows(gpt2, "g", parse_documents(builtin_groups_text(), "g"), {});
+  // Licence headers and boilerplate repeat between files of one origin; whole passages must not.
+  EXPECT_LT(shared_token_runs(windows(builtin_evaluation_text()), calibration), 20);
+  EXPECT_LT(shared_token_runs(groups, calibration), 20);
+}
+
+}  // namespace
+}  // namespace vernier

@@ -1,0 +1,177 @@
+#include "vernier/diagnose.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/output_file.h"
+#include "diagnose/isolated_sweep.h"
+#include "diagnose/weight_facts.h"
+#include "support/models.h"
+#include "vernier/error.h"
+#include "vernier/quantize.h"
+
+namespace vernier {
+namespace {
+
+using Role = TensorRole;
+
+const Scheme kScheme = Scheme::parse("int3:channel:sym");  // coarse: damage far above rounding
+
+Calibration calibration_of(const Model& model) { return calibrate(model, made_up_windows(2, 32, 320)); }
+
+/// The definition of isolated quantization, slice by slice on whole tensors: W' = W + M (Q(W) - W).
+Model isolated(const Model& model, const Component& c) {
+  const ModelConfig& config = model.config();
+  Model copy(config, model.source());
+  for (const TensorId& id : model.tensors()) {
+    const at::Tensor w = model.weight(id).to(at::kFloat).clone();
+    copy.set_weight(id, w);
+    if (!is_matrix(id.role)) continue;
+    const at::Tensor q = quantize_values(kScheme, w, {}, 1, name_of(id));
+    const auto rows = [&](int64_t first, int64_t count) { w.narrow(0, first, count).copy_(q.narrow(0, first, count)); };
+    const auto columns = [&](int64_t first, int64_t count) { w.narrow(1, first, count).copy_(q.narrow(1, first, count)); };
+    const int64_t d = config.head_dim;
+    const bool here = id.layer == c.layer;
+    const bool ffn = id.role == Role::kFfnGate || id.role == Role::kFfnUp || id.role == Role::kFfnDown;
+    switch (c.kind) {
+      case ComponentKind::kHead:
+        if (here && id.role == Role::kAttnQ) rows(c.index * d, d);
+        if (here && id.role == Role::kAttnOutput) columns(c.index * d, d);
+        break;
+      case ComponentKind::kKvHead:
+        if (here && (id.role == Role::kAttnK || id.role == Role::kAttnV)) rows(c.index * d, d);
+        break;
+      case ComponentKind::kFfn:
+        if (here && ffn) w.copy_(q);
+        break;
+      case ComponentKind::kTensor:
+        if (here && id.role == c.role) w.copy_(q);
+        break;
+      case ComponentKind::kLayer:
+        if (here) w.copy_(q);
+        break;
+      case ComponentKind::kEmbed:
+        if (id.role == Role::kTokenEmbedding) w.copy_(q);
+        break;
+      case ComponentKind::kLmHead:
+        if (id.role == Role::kOutput) w.copy_(q);
+        break;
+    }
+  }
+  return copy;
+}
+
+class IsolatedDamage : public ::testing::TestWithParam<const char*> {};
+
+// Every component of every kind against a full forward of the model with just that slice replaced. A wrong slice index
+// (a head's rows or columns, a KV head's group) fails here.
+TEST_P(IsolatedDamage, EqualsAFullForwardWithTheSliceReplaced) {
+  const Model model = fixture_model(GetParam());
+  const EvaluationData data = made_up_windows(2, 40, 320);
+  DiagnoseOptions options;
+  options.scheme = kScheme.name();
+  options.compute.threads = 2;
+  const Diagnosis d = diagnose(model, calibration_of(model), data, options);
+  EXPECT_EQ(d.control_kl, 0) << "quantizing nothing must change nothing";
+  EXPECT_LT(d.noise_floor_kl, 1e-9);
+  EXPECT_GT(d.components.size(), 30u);
+  for (const ComponentDamage& damage : d.components) {
+    const Model changed = isolated(model, damage.component);
+    double kl = 0, delta = 0, tokens = 0;
+    for (const TokenWindow& window : data.windows) {
+      const at::Tensor p = exact_log_p(model, window), q = exact_log_p(changed, window);
+      kl += (p.exp() * (p - q)).sum().item<double>();
+      for (int64_t r = 0; r < window.scored(); ++r, ++tokens) {
+        const int64_t label = window.tokens[static_cast<size_t>(window.first_row + r + 1)];
+        delta += (p[r][label] - q[r][label]).item<double>();
+      }
+    }
+    // float32 activations: 1e-6 relative in the logits, which a KL this large feels at 1e-4.
+    EXPECT_NEAR(damage.kl.mean, kl / tokens, 2e-4 * kl / tokens + 1e-9) << name_of(damage.component);
+    EXPECT_NEAR(damage.delta_nll.mean, delta / tokens, 1e-4) << name_of(damage.component);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, IsolatedDamage,
+                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3", "rope_linear"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(Diagnose, JointDamageAndAdditivity) {
+  const Model model = fixture_model("llama");
+  const EvaluationData data = made_up_windows(2, 40, 320);
+  DiagnoseOptions options;
+  options.scheme = "int8:channel";  // mild, so that damages add
+  const Diagnosis d = diagnose(model, calibration_of(model), data, options);
+  ASSERT_TRUE(d.joint_kl);
+  EXPECT_GT(d.sum_isolated_kl, 0);
+  EXPECT_NEAR(d.additivity_ratio, d.joint_kl->mean / d.sum_isolated_kl, 1e-12);
+  EXPECT_GT(d.additivity_ratio, 0.5);
+  EXPECT_LT(d.additivity_ratio, 2);
+}
+
+TEST(Diagnose, SpreadAndRankCorrelationComeFromTheComponents) {
+  const Model model = fixture_model("qwen2");
+  DiagnoseOptions options;
+  options.scheme = "int4:g32:asym";
+  options.candidates = {"int8:channel", "gguf:q8_0"};
+  const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
+  ASSERT_EQ(d.differential_bias.size(), 5u);
+  const DifferentialBias& heads = d.differential_bias[0];
+  EXPECT_EQ(heads.count, 12);
+  EXPECT_DOUBLE_EQ(heads.range, heads.max - heads.min);
+  EXPECT_DOUBLE_EQ(heads.coefficient_of_variation, heads.standard_deviation / heads.mean);
+  ASSERT_EQ(d.rank_correlation.size(), 4u);
+  for (const RankCorrelation& r : d.rank_correlation) EXPECT_EQ(r.count, 21);
+  for (const WeightFacts& facts : d.weight_facts) {
+    EXPECT_EQ(facts.error_power.size(), 3u);
+    EXPECT_GT(facts.error_power.at("int4:g32:asym"), facts.error_power.at("gguf:q8_0"));
+    EXPECT_GT(facts.sqnr_db, 10);  // 4 bits: about 20 dB
+    EXPECT_LT(facts.sqnr_db, 30);
+  }
+  const auto json = diagnosis_to_json(d);
+  EXPECT_EQ(diagnosis_to_json(diagnosis_from_json(json, "x")).dump(), json.dump());
+}
+
+TEST(Diagnose, SchemesThatDoNotFitFallBackAndSaySo) {
+  const Model model = fixture_model("llama");  // rows of 64 and 128: no K-quant fits
+  DiagnoseOptions options;
+  options.kinds = {ComponentKind::kTensor};
+  const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
+  EXPECT_EQ(d.fallbacks.size(), model.matrices().size());
+  for (const WeightFacts& facts : d.weight_facts) EXPECT_EQ(facts.scheme, "gguf:q5_0");
+}
+
+TEST(Diagnose, ResumesFromItsCheckpointToTheSameBytes) {
+  const Model model = fixture_model("mistral_sliding");
+  const Calibration calibration = calibration_of(model);
+  const EvaluationData data = made_up_windows(2, 32, 320);
+  const auto folder = std::filesystem::temp_directory_path() / "vernier_sweep_checkpoint";
+  std::filesystem::remove_all(folder);
+  DiagnoseOptions options;
+  options.scheme = kScheme.name();
+  const std::string whole = diagnosis_to_json(diagnose(model, calibration, data, options)).dump();
+  options.checkpoint = folder;
+  EXPECT_EQ(diagnosis_to_json(diagnose(model, calibration, data, options)).dump(), whole);
+  std::filesystem::remove(folder / "L1.json");  // as if killed in layer 1
+  write_file(folder / "L2.json", "{ broken");
+  EXPECT_EQ(diagnosis_to_json(diagnose(model, calibration, data, options)).dump(), whole);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Diagnose, ACalibrationOfAnotherModelIsRefused) {
+  EXPECT_THROW(diagnose(fixture_model("llama"), calibration_of(fixture_model("qwen2")), made_up_windows(2, 32, 320)), Error);
+}
+
+TEST(WeightFacts, KnownDistributions) {
+  const at::Tensor w = at::tensor(std::vector<float>{1, -1, 1, -1, 1, -1, 1, -1}).view({2, 4});
+  const WeightFacts flat = weight_facts({Role::kAttnQ, 0}, w, w * 0.9, {});
+  EXPECT_NEAR(flat.absmax_over_sigma, 1, 1e-6);
+  EXPECT_NEAR(flat.excess_kurtosis, -2, 1e-6);
+  EXPECT_NEAR(flat.sqnr_db, 20, 1e-4);
+  EXPECT_NEAR(weighted_error_power(w, w * 0.9, {1, 2, 3, 4}), 0.01 * 2 * 10, 1e-6);
+}
+
+}  // namespace
+}  // namespace vernier

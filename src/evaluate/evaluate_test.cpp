@@ -1,0 +1,115 @@
+#include "vernier/evaluate.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "support/models.h"
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+Model noisy(const Model& model, double scale) {
+  at::manual_seed(7);
+  Model copy(model.config(), model.source());
+  for (const TensorId& id : model.tensors()) {
+    const at::Tensor w = model.weight(id).to(at::kFloat);
+    copy.set_weight(id, is_matrix(id.role) ? w + scale * w.std() * at::randn_like(w) : w);
+  }
+  return copy;
+}
+
+// By the definition: logits at positions first_row ... predict the token after them, nothing else counts.
+TEST(Evaluate, ScoresTheSecondHalfLikeLlamaPerplexity) {
+  const Model model = fixture_model("llama"), other = noisy(model, 0.05);
+  const EvaluationData data = made_up_windows(3, 32, 320);
+  double nll = 0, kl = 0, reference_nll = 0, same_top = 0;
+  int64_t tokens = 0;
+  for (const TokenWindow& window : data.windows) {
+    ASSERT_EQ(window.scored(), 15);  // of 32: positions 16 .. 30 predict 17 .. 31
+    const at::Tensor p = exact_log_p(model, window), q = exact_log_p(other, window);
+    for (int64_t r = 0; r < window.scored(); ++r, ++tokens) {
+      const int64_t label = window.tokens[static_cast<size_t>(window.first_row + r + 1)];
+      nll -= q[r][label].item<double>();
+      reference_nll -= p[r][label].item<double>();
+      kl += (p[r].exp() * (p[r] - q[r])).sum().item<double>();
+      same_top += p[r].argmax().item<int64_t>() == q[r].argmax().item<int64_t>() ? 1 : 0;
+    }
+  }
+  const Evaluation e = evaluate({&other}, &model, data)[0];
+  const auto n = static_cast<double>(tokens);
+  EXPECT_EQ(e.all.tokens, tokens);
+  EXPECT_NEAR(e.all.nll.mean, nll / n, 2e-6 * nll / n);
+  EXPECT_NEAR(e.all.reference_nll->mean, reference_nll / n, 2e-6 * nll / n);
+  EXPECT_NEAR(e.all.kl->mean, kl / n, 1e-4 * kl / n);
+  EXPECT_NEAR(e.all.same_top->mean, same_top / n, 1e-9);
+  EXPECT_NEAR(evaluate({&other}, nullptr, data)[0].all.nll.mean, nll / n, 2e-6 * nll / n);
+}
+
+TEST(Evaluate, AModelAgainstItselfIsExactlyZero) {
+  const Model model = fixture_model("qwen3");
+  const Evaluation e = evaluate({&model}, &model, made_up_windows(2, 40, 320))[0];
+  EXPECT_EQ(e.all.kl->mean, 0);
+  EXPECT_EQ(e.all.delta_nll->mean, 0);
+  EXPECT_EQ(e.all.same_top->mean, 1);
+  EXPECT_EQ(e.tails->kl_max, 0);
+}
+
+TEST(Evaluate, OneThreadAndTwoGiveTheSameBits) {
+  const Model model = fixture_model("mistral_sliding"), other = noisy(model, 0.1);
+  const EvaluationData data = made_up_windows(5, 48, 320);
+  const auto run = [&](int threads) { return evaluation_to_json(evaluate({&other}, &model, data, {{ComputeType::kFloat32, threads}})[0]); };
+  EXPECT_EQ(run(1).dump(), run(2).dump());
+}
+
+TEST(Evaluate, GroupsCountDocumentsBytesAndTokens) {
+  const Model model = fixture_model("qwen2"), other = noisy(model, 0.1);
+  EvaluationData data = made_up_windows(4, 24, 320);
+  for (TokenWindow& w : data.windows) w.first_row = 0;
+  data.windows[1].cluster = 0;  // a document of two windows
+  data.clusters = {{"de", 100}, {}, {"fi", 50}, {"de", 10}};
+  const Evaluation e = evaluate({&other}, &model, data)[0];
+  ASSERT_EQ(e.groups.size(), 2u);
+  EXPECT_EQ(e.groups.at("de").documents, 2);
+  EXPECT_EQ(e.groups.at("de").tokens, 3 * 23);
+  EXPECT_EQ(e.groups.at("de").bytes, 110);
+  EXPECT_EQ(e.groups.at("fi").tokens, 23);
+  const Scores& fi = e.groups.at("fi");
+  EXPECT_NEAR(fi.nll_bits_per_byte, fi.nll.mean * 23 / 50 / std::log(2.0), 1e-9);
+  EXPECT_NEAR(fi.nll_per_document.mean, fi.nll.mean * 23, 1e-9);
+  EXPECT_NEAR(e.all.delta_nll_per_document->mean * 3, e.all.delta_nll->mean * 4 * 23, 1e-6);
+}
+
+TEST(Evaluate, JsonRoundTrips) {
+  const Model model = fixture_model("llama"), other = noisy(model, 0.1);
+  const Evaluation e = evaluate({&other}, &model, made_up_windows(3, 32, 320))[0];
+  const auto json = evaluation_to_json(e);
+  EXPECT_EQ(evaluation_to_json(evaluation_from_json(json, "x")).dump(), json.dump());
+  auto broken = json;
+  broken["kl_nats"] = "much";
+  EXPECT_THROW(evaluation_from_json(broken, "x"), Error);
+}
+
+TEST(Evaluate, TokensOutsideTheVocabularyAreNamed) {
+  const Model model = fixture_model("llama");
+  EvaluationData data = made_up_windows(2, 32, 320);
+  data.windows[1].tokens[3] = 320;
+  try {
+    evaluate({&model}, nullptr, data);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
+    EXPECT_NE(std::string(e.what()).find("320"), std::string::npos);
+  }
+}
+
+TEST(Evaluate, BFloat16StaysNearFloat32) {
+  const Model model = fixture_model("llama");
+  const EvaluationData data = made_up_windows(3, 64, 320);
+  const Evaluation e = evaluate({&model}, &model, data, {{ComputeType::kBFloat16, 1}})[0];
+  EXPECT_GT(e.all.kl->mean, 0);
+  EXPECT_LT(e.all.kl->mean, 0.01);  // random weights amplify rounding more than trained ones do
+}
+
+}  // namespace
+}  // namespace vernier

@@ -1,0 +1,116 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "cli/pipeline.h"
+#include "format/gguf_file.h"
+#include "format/gguf_tokenizer.h"
+#include "support/models.h"
+#include "vernier/error.h"
+#include "vernier/export.h"
+
+namespace vernier {
+namespace {
+
+/// A tokenizer of 320 byte-level tokens with llama3's expressions, since the tiny models come without one.
+TokenizerModel small_tokenizer() {
+  TokenizerModel full =
+      load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers/llama3");
+  full.tokens.resize(300);
+  std::erase_if(full.merges, [&](const auto& merge) {
+    const auto known = [&](const std::string& token) {
+      return std::find(full.tokens.begin(), full.tokens.end(), token) != full.tokens.end();
+    };
+    return !known(merge.first) || !known(merge.second) || !known(merge.first + merge.second);
+  });
+  full.bos_id = 0;
+  full.bos_token = full.tokens[0];
+  full.chat_template = "{{ messages }}";
+  return full;
+}
+
+class Export : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::filesystem::path file_ = std::filesystem::temp_directory_path() / (std::string("vernier_export_") + GetParam() + ".gguf");
+  void TearDown() override { std::filesystem::remove(file_); }
+};
+
+struct Warnings : ProgressSink {
+  std::vector<std::string> all;
+  void warn(std::string_view message) override { all.emplace_back(message); }
+};
+
+// Rotary reordering, rotary scaling, biases, head norms and tied embeddings survive the way out and back.
+TEST_P(Export, OurOwnReaderGetsTheSameModel) {
+  const Model model = fixture_model(GetParam());
+  const QuantizedModel q = quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, "gguf:q8_0"), 1);
+  const TokenizerModel tokenizer = small_tokenizer();
+  Warnings warnings;
+  export_gguf(q, tokenizer, file_, {}, &warnings);
+  EXPECT_EQ(std::filesystem::file_size(file_), gguf_file_bytes(model, q.plan, tokenizer));
+  const bool window = std::string(GetParam()) == "mistral_sliding";
+  EXPECT_EQ(warnings.all.size(), window ? 1u : 0u);
+
+  const Model loaded = load_model(file_.string());
+  for (const TensorId& id : loaded.tensors())
+    EXPECT_TRUE(at::equal(loaded.weight(id), q.dequantized.weight(id))) << name_of(id);
+  EXPECT_EQ(loaded.tensors(), model.tensors());
+  if (window) {
+    EXPECT_EQ(loaded.config().context_length, 16);
+    return;  // the file has no window any more, so longer texts differ, as they do in llama.cpp
+  }
+  const TokenWindow text = made_up_windows(1, 60, 320).windows[0];
+  const at::Tensor ours = exact_log_p(q.dequantized, text), theirs = exact_log_p(loaded, text);
+  EXPECT_LT((ours - theirs).abs().max().item<double>(), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Export,
+                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3", "rope_linear",
+                                           "rope_yarn"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(ExportMetadata, TokenizerTemplateAndRecipeAreInside) {
+  const Model model = fixture_model("llama");
+  const TokenizerModel tokenizer = small_tokenizer();
+  Plan plan = plan_uniform(model, "gguf:q8_0");
+  plan.entries[3].reason = "because";
+  const auto path = std::filesystem::temp_directory_path() / "vernier_export_metadata.gguf";
+  export_gguf(quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan, 1), tokenizer, path);
+  const GgufFile file(path);
+  EXPECT_EQ(file.get_string("general.architecture"), "llama");
+  EXPECT_EQ(file.get_string("tokenizer.ggml.pre"), "llama-bpe");
+  EXPECT_EQ(file.get_string("tokenizer.chat_template"), "{{ messages }}");
+  EXPECT_EQ(file.get_strings("tokenizer.ggml.tokens").size(), 320u);  // padded to the model's vocabulary
+  EXPECT_THAT(file.get_string("vernier.recipe"), ::testing::HasSubstr("because"));
+  const TokenizerModel back = read_tokenizer(file);
+  const Tokenizer a(tokenizer), b(back);
+  for (const char* text : {"Hello, world!", "  x=1;y=2\n\n", "héllo 1234 <|eot_id|>"}) {
+    EXPECT_EQ(a.encode(text), b.encode(text)) << text;
+    EXPECT_EQ(b.decode(b.encode(text, {.add_special = false})), text);
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(ExportMetadata, AnUnknownPreTokenizerNamesTheOption) {
+  const Model model = fixture_model("llama");
+  TokenizerModel tokenizer = small_tokenizer();
+  tokenizer.pre_tokenizer.splits[0].pattern = "[a-z]+";
+  try {
+    gguf_file_bytes(model, plan_uniform(model, "f16"), tokenizer);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kUnsupported);
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("--tokenizer-pre"));
+  }
+  EXPECT_GT(gguf_file_bytes(model, plan_uniform(model, "f16"), tokenizer, {.tokenizer_pre = "llama-bpe"}), 0u);
+}
+
+TEST(ExportMetadata, IntegerGridsHaveNoPlaceInGguf) {
+  const Model model = fixture_model("llama");
+  EXPECT_THROW(gguf_file_bytes(model, plan_uniform(model, "int4:g32"), small_tokenizer()), Error);
+}
+
+}  // namespace
+}  // namespace vernier

@@ -52,8 +52,9 @@ CodePtr compile(const std::string& pattern, const std::string& origin) {
                              PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &position,
                              context.get()));
   if (code == nullptr)
-    fail(ErrorKind::kBadFile, "tokenizer: {}: pre-tokenizer expression \"{}\" does not compile: {} at byte {} of \"{}\"",
-         origin, pattern, pcre2_message(error), position, translated);
+    fail(ErrorKind::kBadFile,
+         "tokenizer: {}: pre-tokenizer expression \"{}\" does not compile: {} at byte {} of \"{}\"", origin, pattern,
+         pcre2_message(error), position, translated);
   pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs it
   return code;
 }

@@ -156,7 +156,8 @@ class Translator {
 
   void code_point() {  // \uHHHH
     const std::string_view hex = in_.substr(at_ + 2, 4);
-    if (hex.size() < 4 || hex.find_first_not_of("0123456789abcdefABCDEF") != hex.npos) refuse("\\u without four digits");
+    if (hex.size() < 4 || hex.find_first_not_of("0123456789abcdefABCDEF") != hex.npos)
+      refuse("\\u without four digits");
     out_.append("\\x{").append(hex).append("}");
     at_ += 6;
   }

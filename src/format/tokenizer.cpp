@@ -14,8 +14,8 @@ namespace {
 void check_ids(const TokenizerModel& model) {
   const auto check = [&](int32_t id, const char* what) {
     if (id < 0 || static_cast<size_t>(id) >= model.tokens.size())
-      fail(ErrorKind::kBadFile, "tokenizer: {}: {} id {} is outside the vocabulary of {} tokens", model.origin, what, id,
-           model.tokens.size());
+      fail(ErrorKind::kBadFile, "tokenizer: {}: {} id {} is outside the vocabulary of {} tokens", model.origin, what,
+           id, model.tokens.size());
   };
   for (const AddedToken& token : model.added) check(token.id, "added token");
   for (const int32_t id : model.prefix_ids) check(id, "template");

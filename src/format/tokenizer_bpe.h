@@ -8,9 +8,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "vernier/tokenizer.h"
@@ -55,7 +57,7 @@ class BytePairEncoder {
     int32_t result;
   };
   struct PairHash {
-    size_t operator()(uint64_t pair) const { return static_cast<size_t>((pair ^ pair >> 29) * 0x9E3779B97F4A7C15u >> 8); }
+    size_t operator()(uint64_t pair) const { return (pair ^ pair >> 29) * 0x9E3779B97F4A7C15u >> 8; }
   };
 
   void merge_bytes(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;

@@ -78,8 +78,9 @@ TEST_P(TokenizerFixture, DecodingUndoesEncoding) {
       if (code < 0x80) {
         text += static_cast<char>(code);
       } else {
-        for (int shift = code < 0x800 ? 6 : code < 0x10000 ? 12 : 18, first = shift; shift >= 0; shift -= 6)
-          text += static_cast<char>(shift == first ? 0xF0 << (3 - shift / 6) | code >> shift : 0x80 | (code >> shift & 63));
+        const int first = code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
+        text += static_cast<char>(0xF0 << (3 - first / 6) | code >> first);
+        for (int shift = first - 6; shift >= 0; shift -= 6) text += static_cast<char>(0x80 | (code >> shift & 63));
       }
     }
     ASSERT_EQ(valid_utf8_prefix(text), text.size()) << "the test's own encoder; seed " << kSeed;
@@ -151,7 +152,8 @@ TEST(Tokenizer, NormalizesToFormC) {
   TokenizerModel model = byte_model();
   model.nfc = true;
   const Tokenizer tokenizer(model);
-  EXPECT_EQ(tokenizer.decode(tokenizer.encode(std::string("e\u0301 \u212B\0x", 9))), std::string("\u00E9 \u00C5\0x", 7));
+  const std::string text("e\u0301 \u212B\0x", 9), form_c("\u00E9 \u00C5\0x", 7);
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), form_c);
 }
 
 TEST(Tokenizer, PutsTheTemplateAround) {
@@ -298,7 +300,8 @@ TEST(TokenizerJson, MergesTheConfig) {
   const TokenizerModel bare = parse_tokenizer_json(kTiny, "tiny");
   TokenizerModel model = bare;
   merge_tokenizer_config(
-      model, R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>", "add_bos_token": true, "chat_template": "{{x}}"})",
+      model,
+      R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>", "add_bos_token": true, "chat_template": "{{x}}"})",
       "config");
   EXPECT_EQ(model.bos_id, 4);
   EXPECT_EQ(model.eos_id, 7);

@@ -1,0 +1,115 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ops/distribution.h"
+#include "ops/kernels.h"
+#include "ops/packed_linear.h"
+#include "ops/parallel.h"
+
+namespace vernier {
+namespace {
+
+at::Tensor view(const Slab& s) { return at::from_blob(s.data, {s.rows, s.cols}, {s.ld, 1}, at::kFloat); }
+
+class PackedLinearTest : public ::testing::TestWithParam<std::tuple<int, int, int>> {};
+
+TEST_P(PackedLinearTest, EqualsAtenWithinRounding) {
+  const auto [rows, in, out] = GetParam();
+  at::manual_seed(1);
+  const at::Tensor weight = at::randn({out, in}), bias = at::randn({out}), x = at::randn({rows, in});
+  const at::Tensor expected = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t()) + bias;
+  Arena arena;
+  const Slab input = arena.slab(rows, in), output = arena.slab(rows, out);
+  view(input).copy_(x);
+  const PackedLinear linear(weight, bias, ComputeType::kFloat32);
+  linear.apply(input, output, /*accumulate=*/false, arena);
+  EXPECT_LT(((view(output) - expected).norm() / expected.norm()).item<double>(), 1e-6);
+  linear.apply(input, output, /*accumulate=*/true, arena);
+  EXPECT_LT(((view(output) - 2 * expected).norm() / expected.norm()).item<double>(), 2e-6);
+
+  const PackedLinear narrow(weight, bias, ComputeType::kBFloat16);
+  narrow.apply(input, output, /*accumulate=*/false, arena);
+  // bfloat16 keeps 8 bits of each factor: 2^-9 relative each, sums average it.
+  EXPECT_LT(((view(output) - expected).norm() / expected.norm()).item<double>(), 6e-3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, PackedLinearTest,
+                         ::testing::Values(std::tuple(1, 64, 64), std::tuple(255, 64, 320), std::tuple(256, 512, 100),
+                                           std::tuple(300, 24, 8), std::tuple(513, 256, 256)));
+
+TEST(Multiply, TakesStridedViews) {
+  at::manual_seed(2);
+  Arena arena;
+  const Slab a = arena.slab(40, 96), b = arena.slab(50, 96), c = arena.slab(40, 60);
+  for (const Slab& s : {a, b}) view(s).normal_();
+  const Slab left = a.columns(32, 16), right = b.columns(64, 16), result = c.columns(5, 50);
+  multiply(left, right, /*transpose_b=*/true, result);
+  EXPECT_LT((view(result) - at::matmul(view(left), view(right).t())).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Kernels, ExponentialsAreAccurateOverTheWholeRange) {
+  std::vector<float> x, y;
+  for (float v = -80; v <= 0; v += 0.37f) x.push_back(v);
+  y.resize(x.size());
+  exp_shifted(x.data(), 0, y.data(), static_cast<int64_t>(x.size()));
+  for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(y[i] / std::exp(static_cast<double>(x[i])), 1, 4e-7) << x[i];
+}
+
+TEST(Kernels, ExpRowLeavesNothingOutsideItsRange) {
+  std::vector<float> s{5, 1, 2, 3, 9};
+  const float sum = exp_row(s.data(), 5, 1, 4);
+  EXPECT_NEAR(sum, std::exp(-2.0) + std::exp(-1.0) + 1, 1e-6);
+  EXPECT_EQ(s[0], 0);
+  EXPECT_EQ(s[4], 0);
+  EXPECT_NEAR(s[3], 1, 1e-6);
+}
+
+/// KL, NLL and top-1 of one row in float64.
+struct Exact {
+  double kl, nll;
+};
+Exact exact(const at::Tensor& base, const at::Tensor& other, int64_t label) {
+  const at::Tensor p = base.to(at::kDouble).log_softmax(-1), q = other.to(at::kDouble).log_softmax(-1);
+  return {(p.exp() * (p - q)).sum().item<double>(), -q[label].item<double>()};
+}
+
+class TokenDamageTest : public ::testing::TestWithParam<double> {};
+
+TEST_P(TokenDamageTest, MatchesFloat64FromTinyToHugeShifts) {
+  at::manual_seed(3);
+  const double scale = GetParam();
+  const int64_t n = 1000, label = 17;
+  Arena arena;
+  const Slab base = arena.slab(1, n), other = arena.slab(1, n);
+  view(base).normal_().mul_(4);
+  view(other).copy_(view(base) + scale * at::randn({1, n}));
+  const TokenDamage damage = ReferenceTile(arena, base).compare(0, other.row(0), label);
+  const Exact expected = exact(view(base)[0], view(other)[0], label);
+  // float32 logits of size 10 carry 1e-6 each: relative 1e-4 of a KL that is quadratic in the shift.
+  EXPECT_NEAR(damage.kl, expected.kl, 2e-4 * expected.kl + 1e-12);
+  EXPECT_NEAR(damage.nll, expected.nll, 1e-5 * (1 + std::abs(expected.nll)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shifts, TokenDamageTest, ::testing::Values(1e-3, 1e-2, 0.1, 0.3, 1.0, 5.0, 30.0, 100.0));
+
+TEST(TokenDamage, EqualLogitsAreExactlyZero) {
+  Arena arena;
+  const Slab base = arena.slab(2, 333);
+  view(base).normal_();
+  const TokenDamage damage = ReferenceTile(arena, base).compare(1, base.row(1), 5);
+  EXPECT_EQ(damage.kl, 0);
+  EXPECT_EQ(damage.nll, damage.reference_nll);
+  EXPECT_TRUE(damage.same_top);
+}
+
+TEST(ParallelFor, RethrowsTheFirstErrorAndVisitsEachItemOnce) {
+  std::vector<int> visits(100);
+  parallel_for(100, 2, [&](int64_t i, int) { ++visits[static_cast<size_t>(i)]; });
+  for (const int v : visits) EXPECT_EQ(v, 1);
+  EXPECT_THROW(parallel_for(10, 2, [](int64_t i, int) { if (i == 3) throw std::runtime_error("x"); }), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace vernier

@@ -1,0 +1,64 @@
+#include "vernier/quantize.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "cli/pipeline.h"
+#include "support/models.h"
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+TEST(Quantize, StoredBytesDecodeToTheValuesAndHaveThePlannedSize) {
+  const Model model = fixture_model("qwen3");
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  for (const char* scheme : {"gguf:q8_0", "gguf:q4_0", "int4:g32:asym", "int3:channel", "int8:tensor", "f16"}) {
+    const Plan plan = plan_uniform(model, scheme);
+    const QuantizedModel q = quantize(model, calibration, plan, 2);
+    uint64_t bytes = 0;
+    for (const auto& [id, stored] : q.stored) {
+      bytes += stored.bytes.size();
+      const at::Tensor direct = quantize_values(stored.scheme, model.weight(id), calibration.importance(model, id), 1, "");
+      EXPECT_TRUE(at::equal(direct, q.dequantized.weight(id))) << scheme << " " << name_of(id);
+    }
+    EXPECT_EQ(bytes, plan.tensor_bytes) << scheme;
+    EXPECT_EQ(q.stored.size(), model.matrices().size());
+  }
+}
+
+TEST(Quantize, PlansThatDoNotFitTheModelAreRefused) {
+  const Model model = fixture_model("llama");
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  Plan missing = plan_uniform(model, "gguf:q8_0");
+  missing.entries.pop_back();
+  EXPECT_THROW(quantize(model, calibration, missing, 1), Error);
+  Plan twice = plan_uniform(model, "gguf:q8_0");
+  twice.entries.push_back(twice.entries[0]);
+  EXPECT_THROW(quantize(model, calibration, twice, 1), Error);
+  EXPECT_THROW(quantize(model, calibration, plan_uniform(fixture_model("rope_linear"), "gguf:q8_0"), 1), Error);
+  at::Tensor broken = model.weight({TensorRole::kFfnUp, 1}).clone();
+  broken[3][5] = NAN;
+  try {
+    quantize_values(Scheme::parse("gguf:q8_0"), broken, {}, 1, "L1.ffn_up");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("L1.ffn_up"), std::string::npos);
+  }
+}
+
+TEST(Quantize, TheDirectoryOfValuesLoadsAgain) {
+  const Model model = fixture_model("llama3_rope_tied");
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
+  const auto folder = std::filesystem::temp_directory_path() / "vernier_dequantized_test";
+  save_dequantized(q, folder);
+  const Model loaded = load_model(folder.string());
+  for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.dequantized.weight(id)));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace vernier

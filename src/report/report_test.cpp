@@ -28,7 +28,10 @@ size_t occurrences(std::string_view text, std::string_view needle) {
 /// What the browser takes as the data: from the element's opening tag to the first "</script".
 std::string data_element(const std::string& html) {
   const size_t begin = html.find(kOpen) + kOpen.size();
-  return html.substr(begin, html.find("</script", begin) - begin);
+  const std::string element = html.substr(begin, html.find("</script", begin) - begin);
+  // The page may put the data on a line of its own.
+  const size_t first = element.find_first_not_of(" \n"), last = element.find_last_not_of(" \n");
+  return element.substr(first, last - first + 1);
 }
 
 Json sample() { return read_json(fs::path(VERNIER_SOURCE_DIR) / "web" / "sample" / "report.json"); }

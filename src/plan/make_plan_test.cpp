@@ -1,0 +1,74 @@
+#include "plan/make_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "format/gguf_writer.h"
+#include "vernier/error.h"
+#include "vernier/scheme.h"
+
+namespace vernier {
+namespace {
+
+std::vector<TensorDamage> tensors() {
+  std::vector<TensorDamage> all;
+  for (int i = 0; i < 12; ++i) {
+    TensorDamage t{"blk." + std::to_string(i) + ".ffn_down.weight", "ffn_down", i, 256, 512, "gguf:q4_k", 0.001 * (i + 1) * (i + 1), {}};
+    // Error power by bits: four times less per bit.
+    t.error_power = {{"gguf:q2_k", 16}, {"gguf:q3_k", 4}, {"gguf:q4_0", 1.3}, {"gguf:q4_k", 1}, {"gguf:q5_k", 0.25},
+                     {"gguf:q6_k", 0.06}, {"gguf:q8_0", 0.004}, {"f16", 1e-7}};
+    all.push_back(t);
+  }
+  return all;
+}
+
+/// A file with a header that grows with the recipe, as a GGUF's does.
+uint64_t file_bytes(const Plan& plan) {
+  uint64_t bytes = 1000 + recipe_text(plan).size();
+  for (const PlanEntry& e : plan.entries) bytes += gguf_padded_bytes(e.bytes);
+  return bytes;
+}
+
+TEST(MakePlan, MeetsTheBudgetOfTheWholeFile) {
+  const auto all = tensors();
+  const uint64_t int4 = file_bytes(uniform_plan(all, "llama.cpp", "gguf:q4_k"));
+  for (const double share : {0.75, 1.0, 1.1, 1.5}) {
+    PlanRequest request;
+    request.budget_text = "test";
+    request.budget_bytes = static_cast<uint64_t>(share * static_cast<double>(int4)) + 600;
+    request.file_bytes = file_bytes;
+    const Plan plan = make_plan(all, request);
+    EXPECT_LE(file_bytes(plan), request.budget_bytes);
+    EXPECT_GE(plan.predicted_kl_nats, plan.lower_bound_kl_nats * (1 - 1e-9));
+    for (const PlanEntry& entry : plan.entries) EXPECT_FALSE(entry.reason.empty());
+    const Plan uniform = uniform_plan(all, "llama.cpp", "gguf:q4_k");
+    if (share >= 1) {
+      EXPECT_LE(plan.predicted_kl_nats, uniform.predicted_kl_nats);
+    }
+    // The most damaged tensor never gets fewer bits than the least damaged one.
+    EXPECT_GE(plan.entries.back().bytes, plan.entries.front().bytes);
+  }
+}
+
+TEST(MakePlan, AnImpossibleBudgetSaysWhatIsPossible) {
+  PlanRequest request;
+  request.budget_text = "1bpw";
+  request.budget_bytes = 10000;
+  request.file_bytes = file_bytes;
+  try {
+    make_plan(tensors(), request);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
+    EXPECT_NE(std::string(e.what()).find("1bpw"), std::string::npos);
+    EXPECT_NE(std::string(e.what()).find("smallest"), std::string::npos);
+  }
+}
+
+TEST(MakePlan, DamageScalesWithErrorPower) {
+  const TensorDamage t = tensors()[2];
+  EXPECT_DOUBLE_EQ(predicted_damage(t, "gguf:q4_k"), 0.009);
+  EXPECT_DOUBLE_EQ(predicted_damage(t, "gguf:q5_k"), 0.009 * 0.25);
+}
+
+}  // namespace
+}  // namespace vernier

@@ -1,0 +1,16 @@
+# Installs FOLDER's locked packages by NPM, unless they are there already.
+file(SHA256 ${FOLDER}/package-lock.json lock)
+set(stamp ${FOLDER}/node_modules/.installed)
+if(EXISTS ${stamp})
+  file(READ ${stamp} installed)
+  if(installed STREQUAL lock)
+    message(STATUS "external: the packages are installed")
+    return()
+  endif()
+endif()
+execute_process(COMMAND ${NPM} ci --omit=optional --prefer-offline WORKING_DIRECTORY ${FOLDER} RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "external: npm ci failed (${result}); it needs the network once; "
+                      "-DVERNIER_EXTERNAL_TESTS=OFF leaves these tests out")
+endif()
+file(WRITE ${stamp} ${lock})

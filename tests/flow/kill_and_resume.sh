@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# A run that is killed at three moments and resumed ends in the same bytes as one that was not.
+#   kill_and_resume.sh VERNIER MODEL FOLDER
+set -euo pipefail
+vernier=$1 model=$2 work=$3
+rm -rf "$work" && mkdir -p "$work"
+run() { "$vernier" --quiet run "$model" --budget +10% --windows 4 --calibration-windows 4 --diagnose-windows 2 -o "$1"; }
+
+start=$(date +%s%N)
+run "$work/whole" > "$work/whole.txt"
+took_ms=$(( ($(date +%s%N) - start) / 1000000 ))
+echo "uninterrupted: ${took_ms} ms"
+
+for kill in 1 2 3; do
+  delay_ms=$(( RANDOM * took_ms / 32768 ))
+  out="$work/killed-$kill"
+  setsid "$vernier" --quiet run "$model" --budget +10% --windows 4 --calibration-windows 4 --diagnose-windows 2 -o "$out" > /dev/null 2>&1 &
+  pid=$!
+  sleep "$(printf '%d.%03d' $((delay_ms / 1000)) $((delay_ms % 1000)))"
+  kill -KILL "$pid" 2> /dev/null && state=killed || state="already done"
+  wait "$pid" 2> /dev/null || true
+  echo "run $kill: $state after ${delay_ms} ms with $(find "$out" -type f 2> /dev/null | wc -l) files"
+  run "$out" > "$work/resumed.txt"
+  for artefact in manifest.json calibration.safetensors diagnosis.json plan.json model.gguf evaluation.json report.html; do
+    cmp "$work/whole/$artefact" "$out/$artefact"
+  done
+done
+echo "3 kills, resumed to identical artefacts"

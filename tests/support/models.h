@@ -1,0 +1,53 @@
+#pragma once
+
+// The tiny models of tests/fixtures, and windows of made-up tokens for them.
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <string>
+
+#include "model/aten_model.h"
+#include "vernier/data.h"
+#include "vernier/model.h"
+
+namespace vernier {
+
+inline std::filesystem::path source_dir() { return VERNIER_SOURCE_DIR; }
+
+inline Model fixture_model(const std::string& name) {
+  return load_model((source_dir() / "tests/fixtures/models" / name).string());
+}
+
+/// `count` windows of `length` tokens below `vocabulary`; the second half is scored, as in text_windows.
+inline EvaluationData made_up_windows(int64_t count, int64_t length, int64_t vocabulary) {
+  EvaluationData data;
+  data.name = "made up";
+  data.context = length;
+  uint32_t state = 12345;
+  for (int64_t w = 0; w < count; ++w) {
+    TokenWindow window;
+    for (int64_t t = 0; t < length; ++t) {
+      state = state * 1664525u + 1013904223u;
+      window.tokens.push_back(static_cast<int32_t>(3 + (state >> 8) % static_cast<uint32_t>(vocabulary - 3)));
+    }
+    window.first_row = length / 2;
+    window.cluster = w;
+    data.windows.push_back(window);
+    data.clusters.emplace_back();
+  }
+  data.hash = "made up";
+  return data;
+}
+
+/// log-probabilities [scored, vocabulary] in float64 by the differentiable forward: the reference of every shortcut.
+inline at::Tensor exact_log_p(const Model& model, const TokenWindow& window) {
+  const at::NoGradGuard no_grad;
+  Model wide(model.config(), model.source());
+  for (const TensorId& id : model.tensors()) wide.set_weight(id, model.weight(id).to(at::kDouble));
+  const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end());
+  const at::Tensor logits = forward_logits(wide, at::tensor(ids, at::kLong).unsqueeze(0))[0];
+  return logits.narrow(0, window.first_row, window.scored()).log_softmax(-1);
+}
+
+}  // namespace vernier
