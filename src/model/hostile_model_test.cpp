@@ -53,7 +53,7 @@ const std::vector<Defect>& defects() {
       {"rope_unknown", "rope type", [](Json& c, const fs::path&) { c["rope_parameters"]["rope_type"] = "dynamic"; }, ErrorKind::kUnsupported},
       {"family_unknown", "model_type", [](Json& c, const fs::path&) { c["model_type"] = "mamba"; }, ErrorKind::kUnsupported},
       {"activation_unknown", "hidden_act", [](Json& c, const fs::path&) { c["hidden_act"] = "relu"; }, ErrorKind::kUnsupported},
-      {"tensor_left_over", "self_attn.q_proj.bias",
+      {"tensor_left_over", "_proj.bias is not part of",
        [](Json& c, const fs::path&) { c["model_type"] = "llama"; c["attention_bias"] = false; }, ErrorKind::kUnsupported},
       {"pickle_only", "pickle",
        [](Json&, const fs::path& f) { fs::rename(f / "model.safetensors", f / "pytorch_model.bin"); }, ErrorKind::kUnsupported},
