@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # A run that is killed at three moments and resumed ends in the same bytes as one that was not.
-#   kill_and_resume.sh VERNIER MODEL FOLDER
+#   kill_and_resume.sh VERNIER MODEL TEXTS FOLDER        (TEXTS has evaluation.txt and groups.jsonl)
 set -euo pipefail
-vernier=$1 model=$2 work=$3
+vernier=$1 model=$2 texts=$3 work=$4
 rm -rf "$work" && mkdir -p "$work"
-run() { "$vernier" --quiet run "$model" --budget +10% --windows 4 --calibration-windows 4 --diagnose-windows 2 -o "$1"; }
+head -n 12 "$texts/groups.jsonl" > "$work/groups.jsonl"
+options=(--budget +10% --context 256 --windows 4 --calibration-windows 4 --diagnose-windows 2
+         --data "$texts/evaluation.txt" --groups "$work/groups.jsonl")
+run() { "$vernier" --quiet run "$model" "${options[@]}" -o "$1"; }
 
 start=$(date +%s%N)
 run "$work/whole" > "$work/whole.txt"
@@ -12,9 +15,9 @@ took_ms=$(( ($(date +%s%N) - start) / 1000000 ))
 echo "uninterrupted: ${took_ms} ms"
 
 for kill in 1 2 3; do
-  delay_ms=$(( RANDOM * took_ms / 32768 ))
+  delay_ms=$(( took_ms * (5 + RANDOM % 80) / 100 ))
   out="$work/killed-$kill"
-  setsid "$vernier" --quiet run "$model" --budget +10% --windows 4 --calibration-windows 4 --diagnose-windows 2 -o "$out" > /dev/null 2>&1 &
+  setsid "$vernier" --quiet run "$model" "${options[@]}" -o "$out" > /dev/null 2>&1 &
   pid=$!
   sleep "$(printf '%d.%03d' $((delay_ms / 1000)) $((delay_ms % 1000)))"
   kill -KILL "$pid" 2> /dev/null && state=killed || state="already done"

@@ -11,6 +11,7 @@ const FACT_NAME: Record<string, string> = {
   absmax_over_sigma: "largest weight / σ",
   excess_kurtosis: "excess kurtosis",
   sqnr_db: "SQNR, dB",
+  weighted_sqnr_db: "SQNR weighted by inputs, dB",
   weight_mse: "squared weight error",
   diagonal_fisher: "diagonal Fisher screen",
   directional_fisher: "directional Fisher screen",
@@ -27,7 +28,7 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
   const values = points.map((f) => f[fact] as number);
   const y = logDomain(points.map((f) => f.kl_nats as number))!;
   const spread = Math.max(...values) / Math.min(...values);
-  const useLog = Math.min(...values) > 0 && spread > 8 && fact !== "sqnr_db";
+  const useLog = Math.min(...values) > 0 && spread > 8 && !fact.endsWith("sqnr_db");
   const x = useLog ? logDomain(values, 1.15)! : null;
   const draw = ({ width }: Frame) =>
     Plot.plot({
