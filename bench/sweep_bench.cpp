@@ -19,7 +19,7 @@
 #include "vernier/diagnose.h"
 #include "vernier/error.h"
 #include "vernier/evaluate.h"
-#include "vernier/quantize.h"
+#include "vernier/quantize_tensor.h"
 
 namespace vernier {
 

@@ -2,7 +2,7 @@
 
 #include "example.h"
 #include "vernier/evaluate.h"
-#include "vernier/quantize.h"
+#include "vernier/quantize_tensor.h"
 
 namespace {
 

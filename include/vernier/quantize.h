@@ -6,8 +6,6 @@
 //   const QuantizedModel q = quantize(model, calibration, plan);
 //   evaluate({&q.dequantized}, &model, data);
 
-#include <ATen/core/Tensor.h>
-
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -18,6 +16,7 @@
 #include "vernier/model.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
+#include "vernier/quantize_tensor.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -33,15 +32,6 @@ struct QuantizedModel {
   std::map<TensorId, StoredTensor> stored;  ///< the matrices
   Model dequantized;                        ///< the values an engine computes with, float32
 };
-
-/// Values of [rows, cols] after a round trip through `scheme`, float32. Row ranges run on `threads` threads.
-/// @throws Error{kInvalidArgument} naming `what` when the shape does not fit or a value is not finite
-at::Tensor quantize_values(const Scheme& scheme, const at::Tensor& weight, const std::vector<float>& importance,
-                           int threads, const std::string& what);
-
-/// The stored bytes of the same.
-std::vector<std::byte> quantize_bytes(const Scheme& scheme, const at::Tensor& weight,
-                                      const std::vector<float>& importance, int threads, const std::string& what);
 
 /// The scheme of every matrix that the plan names; the plan must name each exactly once.
 /// @throws Error{kInvalidArgument}

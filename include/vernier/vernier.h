@@ -22,3 +22,4 @@
 #include "vernier/export.h"
 #include "vernier/model.h"
 #include "vernier/quantize.h"
+#include "vernier/quantize_tensor.h"

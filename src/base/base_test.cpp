@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "base/text_table.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 
 class OutputFileTest : public ::testing::Test {
  protected:
-  fs::path folder_ = fs::temp_directory_path() / "vernier_output_file_test";
+  fs::path folder_ = scratch_path("vernier_output_file_test");
   void SetUp() override { fs::remove_all(folder_); }
   void TearDown() override { fs::remove_all(folder_); }
   size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }

@@ -7,6 +7,7 @@
 
 #include "base/output_file.h"
 #include "support/models.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -51,7 +52,7 @@ TEST(Calibrate, EveryMatrixThatMultipliesHasItsImportance) {
 TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   const Model model = fixture_model("qwen2");
   const EvaluationData data = made_up_windows(9, 24, 320);
-  const auto folder = std::filesystem::temp_directory_path() / "vernier_calibration_test";
+  const auto folder = scratch_path("vernier_calibration_test");
   const auto bytes = [&](int threads) {
     save_calibration(calibrate(model, data, {ComputeType::kFloat32, threads}), folder / "c.safetensors");
     return read_file(folder / "c.safetensors");

@@ -10,6 +10,7 @@
 #include "cli/run_directory.h"
 #include "format/safetensors_file.h"
 #include "support/models.h"
+#include "support/scratch.h"
 
 namespace vernier {
 namespace {
@@ -24,7 +25,7 @@ int run(std::initializer_list<std::string> arguments) {
 
 class Cli : public ::testing::Test {
  protected:
-  fs::path work_ = fs::temp_directory_path() / "vernier_cli_test";
+  fs::path work_ = scratch_path("vernier_cli_test");
   std::string demo_ = (source_dir() / "models/demo-5m").string();
   std::string llama_ = (source_dir() / "tests/fixtures/models/llama").string();
   void SetUp() override { fs::remove_all(work_); fs::create_directories(work_); }

@@ -13,7 +13,7 @@
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
 #include "scheme/fitting.h"
-#include "vernier/quantize.h"
+#include "vernier/quantize_tensor.h"
 #include "vernier/version.h"
 
 namespace vernier {

@@ -9,8 +9,9 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "support/models.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
-#include "vernier/quantize.h"
+#include "vernier/quantize_tensor.h"
 
 namespace vernier {
 namespace {
@@ -147,7 +148,7 @@ TEST(Diagnose, ResumesFromItsCheckpointToTheSameBytes) {
   const Model model = fixture_model("mistral_sliding");
   const Calibration calibration = calibration_of(model);
   const EvaluationData data = made_up_windows(2, 32, 320);
-  const auto folder = std::filesystem::temp_directory_path() / "vernier_sweep_checkpoint";
+  const auto folder = scratch_path("vernier_sweep_checkpoint");
   std::filesystem::remove_all(folder);
   DiagnoseOptions options;
   options.scheme = kScheme.name();

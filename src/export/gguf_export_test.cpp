@@ -8,6 +8,7 @@
 #include "format/gguf_file.h"
 #include "format/gguf_tokenizer.h"
 #include "support/models.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 #include "vernier/export.h"
 
@@ -33,7 +34,7 @@ TokenizerModel small_tokenizer() {
 
 class Export : public ::testing::TestWithParam<const char*> {
  protected:
-  std::filesystem::path file_ = std::filesystem::temp_directory_path() / (std::string("vernier_export_") + GetParam() + ".gguf");
+  std::filesystem::path file_ = scratch_path(std::string("vernier_export_") + GetParam());
   void TearDown() override { std::filesystem::remove(file_); }
 };
 
@@ -76,7 +77,7 @@ TEST(ExportMetadata, TokenizerTemplateAndRecipeAreInside) {
   const TokenizerModel tokenizer = small_tokenizer();
   Plan plan = plan_uniform(model, "gguf:q8_0");
   plan.entries[3].reason = "because";
-  const auto path = std::filesystem::temp_directory_path() / "vernier_export_metadata.gguf";
+  const auto path = scratch_path("vernier_export_metadata.gguf");
   export_gguf(quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan, 1), tokenizer, path);
   const GgufFile file(path);
   EXPECT_EQ(file.get_string("general.architecture"), "llama");

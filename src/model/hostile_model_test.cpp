@@ -10,6 +10,7 @@
 #include "base/output_file.h"
 #include "cli/cli.h"
 #include "support/models.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -65,7 +66,7 @@ class HostileModel : public ::testing::TestWithParam<size_t> {
  protected:
   void SetUp() override {
     const Defect& defect = defects()[GetParam()];
-    folder_ = fs::temp_directory_path() / (std::string("vernier_hostile_") + defect.name);
+    folder_ = scratch_path(std::string("vernier_hostile_") + defect.name);
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     const bool with_bias = std::string(defect.name) == "tensor_left_over";
@@ -109,7 +110,7 @@ TEST(LoadModel, MissingThingsSayWhereTheyWereLookedFor) {
 
 TEST(LoadModel, OldAndNewSpellingOfRopeAreTheSame) {
   const fs::path source = source_dir() / "tests/fixtures/models/llama3_rope_tied";
-  const fs::path folder = fs::temp_directory_path() / "vernier_old_rope";
+  const fs::path folder = scratch_path("vernier_old_rope");
   fs::create_directories(folder);
   fs::copy(source / "model.safetensors", folder, fs::copy_options::overwrite_existing);
   Json config = read_json(source / "config.json");

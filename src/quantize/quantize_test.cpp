@@ -7,6 +7,7 @@
 
 #include "cli/pipeline.h"
 #include "support/models.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -53,7 +54,7 @@ TEST(Quantize, TheDirectoryOfValuesLoadsAgain) {
   const Model model = fixture_model("llama3_rope_tied");
   const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
   const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
-  const auto folder = std::filesystem::temp_directory_path() / "vernier_dequantized_test";
+  const auto folder = scratch_path("vernier_dequantized_test");
   save_dequantized(q, folder);
   const Model loaded = load_model(folder.string());
   for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.dequantized.weight(id)));

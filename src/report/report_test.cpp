@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "report/page.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -96,7 +97,7 @@ TEST(Report, OnlyAnObjectIsAReport) {
 }
 
 TEST(Report, IsWrittenWholeOrNotAtAll) {
-  const fs::path folder = fs::temp_directory_path() / "vernier_report_test";
+  const fs::path folder = scratch_path("vernier_report_test");
   fs::remove_all(folder);
   const fs::path path = folder / "out" / "report.html";
   write_report(path, sample());
