@@ -95,8 +95,9 @@ struct Diagnosis {
   const ComponentDamage* find(const Component& component) const;
 };
 
-/// @cost per component, on average, half a forward pass over `data` (only layers after the component run), plus one pass
-///       per layer for its base; memory: one activation stream per window
+/// @cost per component the layers after it, half of them on average, and all scored logits with their comparison: the
+///       larger the vocabulary against the layers, the nearer to a whole forward pass (bench/sweep_bench measures it);
+///       memory: one activation stream per window
 /// @throws Error{kInvalidArgument} when the calibration belongs to another model
 Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
                    const DiagnoseOptions& options = {}, ProgressSink* progress = nullptr);
