@@ -1,4 +1,4 @@
-// sweep_bench MODEL TEXT [windows]: what the isolated sweep costs against one full forward pass per component, both on
+// sweep_bench MODEL TEXT [windows [repeats]]: what the isolated sweep costs against one full forward pass per component, both on
 // the same windows in one run, so that a slow or busy machine does not tilt the ratio.
 //
 //   ratio = components * seconds of a full forward / seconds of the sweep
@@ -25,8 +25,6 @@ namespace vernier {
 
 namespace {
 
-constexpr int kRepeats = 3;
-
 /// Elapsed time, and that of all threads on the processor: on a busy machine only the latter still compares.
 struct Seconds {
   double wall = std::numeric_limits<double>::infinity(), cpu = wall;
@@ -47,6 +45,7 @@ Seconds least(const Seconds& a, const Seconds& b) { return {std::min(a.wall, b.w
 
 /// The product on every thread at once, as windows run it. @return GFLOP/s of all threads together
 double packed_gflops(int threads) {
+  constexpr int kRepeats = 3;
   constexpr int64_t kRows = 256, kIn = 512, kOut = 2560, kProducts = 200;
   const PackedLinear linear(at::ones({kOut, kIn}), {}, ComputeType::kFloat32);
   std::vector<Arena> arenas(static_cast<size_t>(threads));
@@ -78,7 +77,7 @@ std::map<TensorId, at::Tensor> quantized_matrices(const Model& model, const std:
   return values;
 }
 
-void run(const std::string& path, const std::string& text, int64_t windows) {
+void run(const std::string& path, const std::string& text, int64_t windows, int repeats) {
   const ComputeOptions compute;
   const int threads = resolve_threads(compute);
   configure_process(threads);
@@ -96,7 +95,7 @@ void run(const std::string& path, const std::string& text, int64_t windows) {
   // Both are repeated in turn, so that what else the machine does meets both.
   Seconds base, layers, forward, packing;
   double kl = 0;
-  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+  for (int repeat = 0; repeat < repeats; ++repeat) {
     std::optional<IsolatedSweep> sweep;
     base = least(base, seconds_of([&] { sweep.emplace(model, data, compute.type, threads); }));
     kl = 0;
@@ -129,7 +128,7 @@ void run(const std::string& path, const std::string& text, int64_t windows) {
   fmt::print("best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the sweep:\n"
              "packing each component, the base pass, KL and next-token scores of all; in the forward:\n"
              "next-token scores, no KL.\n",
-             kRepeats, packing.wall);
+             repeats, packing.wall);
 }
 
 }  // namespace
@@ -137,13 +136,14 @@ void run(const std::string& path, const std::string& text, int64_t windows) {
 }  // namespace vernier
 
 int main(int argc, char** argv) {
-  const int64_t windows = argc == 4 ? std::atoll(argv[3]) : 32;
-  if (argc < 3 || argc > 4 || windows < 2) {
-    fmt::print(stderr, "usage: sweep_bench MODEL TEXT [windows >= 2]\n");
+  const int64_t windows = argc > 3 ? std::atoll(argv[3]) : 16;
+  const int repeats = argc > 4 ? std::atoi(argv[4]) : 3;
+  if (argc < 3 || argc > 5 || windows < 2 || repeats < 1) {
+    fmt::print(stderr, "usage: sweep_bench MODEL TEXT [windows >= 2 [repeats >= 1]]\n");
     return 2;
   }
   try {
-    vernier::run(argv[1], argv[2], windows);
+    vernier::run(argv[1], argv[2], windows, repeats);
     return 0;
   } catch (const vernier::Error& e) {
     fmt::print(stderr, "sweep_bench: {}\n", e.what());

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "example.h"
-#include "vernier/diagnose.h"
+#include "vernier/planning.h"
 
 namespace {
 
@@ -26,10 +26,8 @@ void diagnose(char** argv) {
   const vernier::EvaluationData data =
       vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 3});
 
-  vernier::DiagnoseOptions options;
-  options.scheme = "gguf:q4_k";
+  vernier::DiagnoseOptions options = vernier::planning_diagnosis("llama.cpp", "gguf:q4_k");
   options.kinds = {vernier::ComponentKind::kTensor, vernier::ComponentKind::kEmbed, vernier::ComponentKind::kLmHead};
-  options.candidates = {"gguf:q3_k", "gguf:q6_k"};  // for the planner: their weight error alone
   PercentOnStderr progress;
   const vernier::Diagnosis diagnosis = vernier::diagnose(model, calibration, data, options, &progress);
 

@@ -77,6 +77,8 @@ struct Component {
 };
 
 std::string name_of(const Component& component);
+/// The component that is this one matrix.
+Component component_of(const TensorId& matrix);
 /// "head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head".
 std::string_view kind_name(ComponentKind kind);
 /// @throws Error{kInvalidArgument} with the accepted forms

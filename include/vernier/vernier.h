@@ -21,5 +21,6 @@
 #include "vernier/evaluate.h"
 #include "vernier/export.h"
 #include "vernier/model.h"
+#include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"

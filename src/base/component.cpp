@@ -128,6 +128,12 @@ std::string name_of(const Component& c) {
   fail(ErrorKind::kInternal, "component kind {}", static_cast<int>(c.kind));
 }
 
+Component component_of(const TensorId& matrix) {
+  if (matrix.role == TensorRole::kTokenEmbedding) return {ComponentKind::kEmbed};
+  if (matrix.role == TensorRole::kOutput) return {ComponentKind::kLmHead};
+  return {ComponentKind::kTensor, matrix.layer, 0, matrix.role};
+}
+
 Component parse_component(std::string_view name) {
   if (name == "embed") return {ComponentKind::kEmbed};
   if (name == "lm_head") return {ComponentKind::kLmHead};

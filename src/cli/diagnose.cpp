@@ -4,7 +4,7 @@
 
 #include "base/text_table.h"
 #include "cli/command.h"
-#include "cli/pipeline.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 
@@ -78,7 +78,7 @@ void add_diagnose(CLI::App& app, Console& console) {
   a->compute.add(*command);
   a->json.add(*command);
   command->callback([a, &console] {
-    DiagnoseOptions options = diagnose_options(a->target, a->scheme);
+    DiagnoseOptions options = planning_diagnosis(a->target, a->scheme);
     if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
     options.joint = !a->no_joint;
     options.checkpoint = a->checkpoint;

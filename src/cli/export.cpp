@@ -4,8 +4,9 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
-#include "cli/pipeline.h"
 #include "cli/plan_argument.h"
+#include "cli/plan_table.h"
+#include "plan/target.h"
 
 namespace vernier {
 

@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstring>
 
@@ -35,7 +37,7 @@ void add_logits(CLI::App& app, Console& console) {
     at::Tensor ids = at::empty(entry.shape, entry.dtype == DType::kI64 ? at::kLong : at::kInt);
     std::memcpy(ids.data_ptr(), entry.data.data(), entry.data.size());
 
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     Model computed = to_float32(model);
     if (bf16)
       for (const TensorId& id : computed.tensors()) computed.set_weight(id, computed.weight(id).to(at::kBFloat16));

@@ -4,7 +4,8 @@
 
 #include "base/output_file.h"
 #include "cli/command.h"
-#include "cli/pipeline.h"
+#include "cli/plan_table.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 
@@ -31,7 +32,7 @@ void add_plan(CLI::App& app, Console& console) {
     const Model model = load_model(a->model);
     const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
     const Diagnosis diagnosis = diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis);
-    const Plan plan = plan_within(model, tokenizer, diagnosis, a->target, a->budget, a->options);
+    const Plan plan = plan_within(model, tokenizer, diagnosis, a->budget, {a->target, a->options});
     if (!a->dry_run) {
       write_json(a->output, plan_to_json(plan));
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));

@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
-#include "cli/pipeline.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
-#include "cli/pipeline.h"
+#include "cli/plan_table.h"
 #include "cli/plan_argument.h"
 
 namespace vernier {

@@ -9,12 +9,14 @@
 #include "base/output_file.h"
 #include "base/text_table.h"
 #include "cli/command.h"
-#include "cli/pipeline.h"
+#include "cli/plan_table.h"
 #include "cli/run_directory.h"
 #include "cli/torch_version.h"
 #include "data/builtin_texts.h"
+#include "plan/target.h"
 #include "report/report_data.h"
 #include "vernier/evaluate.h"
+#include "vernier/planning.h"
 #include "vernier/report.h"
 #include "vernier/version.h"
 
@@ -136,7 +138,7 @@ class Run {
 
   void diagnose_model() {
     const std::string name = "diagnosis.json";
-    DiagnoseOptions options = diagnose_options(a_.target, a_.scheme);
+    DiagnoseOptions options = planning_diagnosis(a_.target, a_.scheme);
     options.compute = compute_;
     options.checkpoint = directory_.path("work/sweep");
     directory_.stage("diagnose",
@@ -152,12 +154,12 @@ class Run {
   void make_plans() {
     const std::string inputs = key_of({directory_.hash("diagnosis.json"), a_.budget, a_.target, a_.options.tokenizer_pre});
     directory_.stage("plan", inputs, "work/planned.json", [&](const fs::path& path) {
-      write_json(path, plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.target, a_.budget, a_.options)));
+      write_json(path, plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.budget, {a_.target, a_.options})));
     });
     const Plan planned = load_plan("work/planned.json");
     budget_bytes_ = planned.budget_bytes;
     for (const Plan& plan :
-         uniform_plans_within(model_, tokenizer_model_, diagnosis_, a_.target, budget_bytes_, a_.options)) {
+         uniform_plans_within(model_, tokenizer_model_, diagnosis_, budget_bytes_, {a_.target, a_.options})) {
       std::string name = plan.label;
       std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
       const std::string file = "work/" + name + ".json";

@@ -1,6 +1,8 @@
 #include "vernier/diagnose.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -103,7 +105,7 @@ class QuantizedWeights {
 
 /// KL between the sweep's base and the same model in plain, differently ordered float32 arithmetic, on one window.
 double noise_floor(const Model& model, IsolatedSweep& sweep, const EvaluationData& data) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const TokenWindow& window = data.windows.front();
   const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end() - 1);
   const at::Tensor input = at::tensor(ids, at::kLong).unsqueeze(0);

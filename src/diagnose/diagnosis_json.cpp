@@ -138,11 +138,7 @@ Json diagnosis_to_json(const Diagnosis& d) {
   json["weight_facts"] = Json::array();
   for (const WeightFacts& facts : d.weight_facts) {
     Json row = facts_to_json(facts);
-    const TensorId& id = facts.tensor;
-    const Component component = id.role == TensorRole::kTokenEmbedding ? Component{ComponentKind::kEmbed}
-                                : id.role == TensorRole::kOutput       ? Component{ComponentKind::kLmHead}
-                                                                 : Component{ComponentKind::kTensor, id.layer, 0, id.role};
-    const ComponentDamage* damage = d.find(component);
+    const ComponentDamage* damage = d.find(component_of(facts.tensor));
     row["kl_nats"] = damage != nullptr ? Json(damage->kl.mean) : Json();
     json["weight_facts"].push_back(row);
   }

@@ -4,13 +4,13 @@
 
 #include <filesystem>
 
-#include "cli/pipeline.h"
 #include "format/gguf_file.h"
 #include "format/gguf_tokenizer.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
 #include "vernier/export.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 namespace {

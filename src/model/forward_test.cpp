@@ -1,6 +1,7 @@
 // Parity with Hugging Face transformers on tiny models of every family, for both forwards.
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -105,7 +106,7 @@ TEST(AtenModel, DifferentiatesTwice) {
   first.backward();
   const double exact = (weight.grad() * v).sum().item<double>();
   const auto shifted = [&](double step) {
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     weight.add_(v, step);
   };
   constexpr double kStep = 0.02;

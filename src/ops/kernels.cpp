@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 // Compiled once per instruction set. The loops are written so that GCC vectorises each of them; finite-math flags are set
 // on this file alone (see CMakeLists.txt): without them a max reduction stays scalar and costs 3x.
@@ -17,23 +16,40 @@ namespace vernier {
 
 namespace {
 
-// exp with Cody-Waite reduction and a degree-6 polynomial on [-ln2/2, ln2/2]: within 2 ulp, 0 below -87.
-[[gnu::always_inline]] inline float fast_exp(float x) {
+// Selects and maxima are written as ternaries on values: std::max takes references, and its loops stay scalar.
+[[gnu::always_inline]] inline float larger(float a, float b) { return a > b ? a : b; }
+
+/// x, clamped to what float32 can hold the power of, is n ln 2 + r with |r| <= ln2 / 2, and e^r = 1 + r + tail.
+struct ReducedExponent {
+  float x, n, r, tail, power;  // power = 2^n
+};
+
+// Cody-Waite reduction and a degree-6 polynomial: e^x within 2 ulp. Rounds by adding 1.5 * 2^23, whose low bits then are n.
+[[gnu::always_inline]] inline ReducedExponent reduce(float x) {
   x = x < -87.3f ? -87.3f : x;
   x = x > 88.0f ? 88.0f : x;
-  const float t = x * 1.44269504f;
-  const int n = static_cast<int>(t + (t < 0 ? -0.5f : 0.5f));
-  const float nf = static_cast<float>(n);
-  const float r = (x - nf * 0.693359375f) + nf * 2.12194440e-4f;
+  constexpr float kRound = 12582912.0f;
+  const float shifted = x * 1.44269504f + kRound;
+  const float n = shifted - kRound;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const float power = std::bit_cast<float>((n + 127) << 23);
-  return p * power;
+  return {x, n, r, p * r * r, std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) << 23) + 0x3F800000u)};
+}
+
+[[gnu::always_inline]] inline float fast_exp(float x) {
+  const ReducedExponent e = reduce(x);
+  return (e.tail + e.r + 1.0f) * e.power;
+}
+
+/// e^x - 1 - x without cancellation: where it is small n is 0, r is x itself and only the tail is left.
+[[gnu::always_inline]] inline float fast_exp_excess(float x) {
+  const ReducedExponent e = reduce(x);
+  return e.tail * e.power + ((e.power - 1.0f) * (1.0f + e.r) - e.n * 0.693147181f) + (e.x - x);
 }
 
 }  // namespace
@@ -85,7 +101,7 @@ VERNIER_CLONES void silu_multiply(const Slab& gate_up, const Slab& out) {
 VERNIER_CLONES float exp_row(float* s, int64_t size, int64_t first, int64_t last) {
   float largest = s[first];
 #pragma omp simd reduction(max : largest)
-  for (int64_t i = first; i < last; ++i) largest = std::max(largest, s[i]);
+  for (int64_t i = first; i < last; ++i) largest = larger(s[i], largest);
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = first; i < last; ++i) {
@@ -116,7 +132,7 @@ VERNIER_CLONES void add_difference(const float* a, const float* b, float* y, int
 VERNIER_CLONES static float largest_of(const float* x, int64_t n) {
   float largest = x[0];
 #pragma omp simd reduction(max : largest)
-  for (int64_t i = 0; i < n; ++i) largest = std::max(largest, x[i]);
+  for (int64_t i = 0; i < n; ++i) largest = larger(x[i], largest);
   return largest;
 }
 
@@ -144,7 +160,7 @@ VERNIER_CLONES RowShift mean_shift(const float* z, const float* p, const float* 
   for (int64_t i = 0; i < n; ++i) {
     const float d = y[i] - z[i];
     mean += p[i] * d;
-    largest = std::max(largest, d);
+    largest = larger(d, largest);
   }
   return {mean, largest};
 }
@@ -152,13 +168,7 @@ VERNIER_CLONES RowShift mean_shift(const float* z, const float* p, const float* 
 VERNIER_CLONES float convex_excess(const float* z, const float* p, const float* y, float shift, int64_t n) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) {
-    const float d = y[i] - z[i] - shift;
-    // The series where exp(d) - 1 - d would cancel; both are computed so that the loop has no branch.
-    const float series = d * d * (0.5f + d * (1.0f / 6 + d * (1.0f / 24 + d * (1.0f / 120 + d * (1.0f / 720)))));
-    const float direct = fast_exp(d) - 1.0f - d;
-    sum += p[i] * ((d < 0.3f && d > -0.3f) ? series : direct);
-  }
+  for (int64_t i = 0; i < n; ++i) sum += p[i] * fast_exp_excess(y[i] - z[i] - shift);
   return sum;
 }
 
@@ -170,7 +180,7 @@ VERNIER_CLONES void accumulate_columns(const Slab& x, double* sum_squares, doubl
       const float magnitude = std::fabs(a[j]);
       sum_squares[j] += static_cast<double>(a[j]) * a[j];
       sum_abs[j] += magnitude;
-      abs_max[j] = std::max(abs_max[j], magnitude);
+      abs_max[j] = larger(abs_max[j], magnitude);
     }
   }
 }

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include "base/fail.h"
 #include "ops/packed_linear.h"
@@ -24,7 +25,7 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Com
 void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) const {
   if (x.cols != in_ || y.cols != out_ || x.rows != y.rows)
     fail(ErrorKind::kInternal, "linear [{}, {}]: x [{}, {}], y [{}, {}]", out_, in_, x.rows, x.cols, y.rows, y.cols);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   at::Tensor product = at::matmul(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
   if (impl_->bias.defined()) product.add_(impl_->bias);
   if (accumulate) view(y).add_(product);
@@ -32,7 +33,7 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) 
 }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   view(c).copy_(at::matmul(view(a), transpose_b ? view(b).t() : view(b)));
 }
 

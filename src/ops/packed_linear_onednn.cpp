@@ -76,7 +76,7 @@ Product make_product(const Shape& s, const memory::desc& weight) {
 }
 
 // Shared by all layers of a shape; looked up once per product, made once per shape.
-const Product& product_for(const Shape& shape) {
+const Product& product_for(Shape shape) {
   static std::shared_mutex mutex;
   static std::map<Shape, Product> products;
   {

@@ -5,10 +5,10 @@
 
 #include <filesystem>
 
-#include "cli/pipeline.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 namespace {

@@ -3,6 +3,7 @@
 // The tiny models of tests/fixtures, and windows of made-up tokens for them.
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <filesystem>
 #include <string>
@@ -42,7 +43,7 @@ inline EvaluationData made_up_windows(int64_t count, int64_t length, int64_t voc
 
 /// log-probabilities [scored, vocabulary] in float64 by the differentiable forward: the reference of every shortcut.
 inline at::Tensor exact_log_p(const Model& model, const TokenWindow& window) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   Model wide(model.config(), model.source());
   for (const TensorId& id : model.tensors()) wide.set_weight(id, model.weight(id).to(at::kDouble));
   const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end());

@@ -1,11 +1,12 @@
-#include "cli/pipeline.h"
+#include "vernier/planning.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "base/fail.h"
-#include "base/text_table.h"
+#include "plan/make_plan.h"
+#include "plan/target.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -21,17 +22,11 @@ std::vector<TensorDamage> shapes_of(const Model& model) {
   return tensors;
 }
 
-}  // namespace
-
 std::vector<TensorDamage> tensor_damages(const Diagnosis& diagnosis) {
   std::vector<TensorDamage> tensors;
   for (const WeightFacts& facts : diagnosis.weight_facts) {
     const TensorId& id = facts.tensor;
-    const Component component = id.role == TensorRole::kTokenEmbedding ? Component{ComponentKind::kEmbed}
-                                : id.role == TensorRole::kOutput
-                                    ? Component{ComponentKind::kLmHead}
-                                    : Component{ComponentKind::kTensor, id.layer, 0, id.role};
-    const ComponentDamage* damage = diagnosis.find(component);
+    const ComponentDamage* damage = diagnosis.find(component_of(id));
     if (damage == nullptr)
       fail(ErrorKind::kInvalidArgument,
            "plan: the diagnosis has no isolated damage of {}; diagnose with --kinds tensor,embed,lm_head", name_of(id));
@@ -41,7 +36,9 @@ std::vector<TensorDamage> tensor_damages(const Diagnosis& diagnosis) {
   return tensors;
 }
 
-DiagnoseOptions diagnose_options(const std::string& target, const std::string& scheme) {
+}  // namespace
+
+DiagnoseOptions planning_diagnosis(const std::string& target, const std::string& scheme) {
   DiagnoseOptions options;
   options.scheme = scheme;
   options.candidates = target_rules(target).schemes;
@@ -49,16 +46,16 @@ DiagnoseOptions diagnose_options(const std::string& target, const std::string& s
 }
 
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
-                 const std::string& target, const std::string& budget, const ExportOptions& options) {
+                 const std::string& budget, const PlanningOptions& options) {
   if (diagnosis.model_hash != model_hash(model))
     fail(ErrorKind::kInvalidArgument, "plan: the diagnosis is of another model (hash {}, expected {})",
          diagnosis.model_hash, model_hash(model));
-  const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options); };
+  const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
   const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
-  const uint64_t int4 = file_bytes(uniform_plan(tensors, target, "gguf:q4_k"));
-  const uint64_t half = file_bytes(uniform_plan(tensors, target, "f16"));
+  const uint64_t int4 = file_bytes(uniform_plan(tensors, options.target, "gguf:q4_k"));
+  const uint64_t half = file_bytes(uniform_plan(tensors, options.target, "f16"));
   PlanRequest request;
-  request.target = target;
+  request.target = options.target;
   request.budget_text = budget;
   request.budget_bytes = Budget::parse(budget).bytes(int4, static_cast<uint64_t>(model.parameters()), half);
   request.file_bytes = file_bytes;
@@ -71,13 +68,13 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
 }
 
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
-                                       const std::string& target, uint64_t budget_bytes, const ExportOptions& options) {
+                                       uint64_t budget_bytes, const PlanningOptions& options) {
   const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
   std::vector<std::pair<uint64_t, Plan>> plans;
-  for (const std::string& scheme : target_rules(target).schemes) {
-    Plan plan = uniform_plan(tensors, target, scheme);
+  for (const std::string& scheme : target_rules(options.target).schemes) {
+    Plan plan = uniform_plan(tensors, options.target, scheme);
     plan.budget_bytes = budget_bytes;
-    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, options);
+    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, options.file);
     if (bytes <= budget_bytes) plans.emplace_back(bytes, std::move(plan));
   }
   std::stable_sort(plans.begin(), plans.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -110,19 +107,6 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
 
 Plan plan_uniform(const Model& model, const std::string& scheme) {
   return uniform_plan(shapes_of(model), "llama.cpp", scheme);
-}
-
-std::string plan_table(const Plan& plan) {
-  TextTable table({"tensor", "scheme", "bytes", "bits/weight", "predicted KL", "reason"});
-  for (const PlanEntry& e : plan.entries)
-    table.add({e.tensor, e.scheme, fmt::format("{}", e.bytes),
-               fmt::format("{:.3f}", 8.0 * static_cast<double>(e.bytes) / static_cast<double>(e.rows * e.cols)),
-               fmt::format("{:.3g}", e.damage), e.reason});
-  return table.str();
-}
-
-double bits_per_weight(uint64_t file_bytes, const Model& model) {
-  return 8.0 * static_cast<double>(file_bytes) / static_cast<double>(model.parameters());
 }
 
 }  // namespace vernier

@@ -1,0 +1,22 @@
+#include "cli/plan_table.h"
+
+#include <fmt/format.h>
+
+#include "base/text_table.h"
+
+namespace vernier {
+
+std::string plan_table(const Plan& plan) {
+  TextTable table({"tensor", "scheme", "bytes", "bits/weight", "predicted KL", "reason"});
+  for (const PlanEntry& e : plan.entries)
+    table.add({e.tensor, e.scheme, fmt::format("{}", e.bytes),
+               fmt::format("{:.3f}", 8.0 * static_cast<double>(e.bytes) / static_cast<double>(e.rows * e.cols)),
+               fmt::format("{:.3g}", e.damage), e.reason});
+  return table.str();
+}
+
+double bits_per_weight(uint64_t file_bytes, const Model& model) {
+  return 8.0 * static_cast<double>(file_bytes) / static_cast<double>(model.parameters());
+}
+
+}  // namespace vernier
