@@ -12,6 +12,12 @@ enum class ComputeType {
   kBFloat16,  ///< about twice as fast; its own noise (KL about 1e-4 nats) hides mild damage
 };
 
+/// What matrices are multiplied with.
+enum class Activations {
+  kExact,
+  kLlamaCpp,  ///< rounded as llama.cpp's CPU kernels do beside a matrix of its stored scheme: mostly to 8 bits
+};
+
 struct ComputeOptions {
   ComputeType type = ComputeType::kFloat32;
   int threads = 0;  ///< sequences in flight; 0: one per core

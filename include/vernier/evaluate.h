@@ -72,6 +72,9 @@ struct Evaluation {
 struct EvaluateOptions {
   ComputeOptions compute;
   bool keep_tokens = false;  ///< keep every log-probability (memory grows with the text)
+  /// kLlamaCpp: the answers of the engine, not only of the weights: the models' activations (never the reference's) are
+  /// rounded as its CPU kernels do. @cost about a tenth more time
+  Activations activations = Activations::kExact;
 };
 
 /// One Evaluation per model, all against `reference` (nullptr: none) over the same windows in one pass.

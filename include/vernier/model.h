@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "vernier/component.h"
+#include "vernier/scheme.h"
 #include "vernier/tokenizer.h"
 
 namespace vernier {
@@ -87,10 +88,16 @@ class Model {
   int64_t parameters() const;
   void set_weight(const TensorId& id, at::Tensor weight) { weights_[id] = std::move(weight); }
 
+  /// The scheme whose decoded values a matrix holds: what a GGUF file stores or quantize() chose. Nothing for weights
+  /// that were never quantized.
+  std::optional<Scheme> stored_scheme(const TensorId& id) const;
+  void set_stored_scheme(const TensorId& id, const Scheme& scheme) { schemes_.insert_or_assign(id, scheme); }
+
  private:
   ModelConfig config_;
   ModelSource source_;
   std::map<TensorId, at::Tensor> weights_;
+  std::map<TensorId, Scheme> schemes_;
 };
 
 /// Opens a Hugging Face directory (single or sharded safetensors; F32, F16, BF16), a GGUF file, or a name in the local

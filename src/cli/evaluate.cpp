@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/fail.h"
 #include "base/text_table.h"
 #include "cli/command.h"
 
@@ -63,7 +64,7 @@ Json token_log(const Evaluation& e, const EvaluationData& data) {
 
 void add_evaluate(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, reference, token_log;
+    std::string model, reference, token_log, activations = "exact";
     DataArguments data;
     ComputeArguments compute;
     JsonArgument json;
@@ -73,12 +74,22 @@ void add_evaluate(CLI::App& app, Console& console) {
   command->add_option("MODEL", a->model, "Model")->required();
   command->add_option("--reference", a->reference, "Model to compare with, such as the one in full precision");
   a->data.add(*command, true);
+  command
+      ->add_option("--activations", a->activations,
+                   "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
+      ->check(CLI::IsMember({"exact", "llama.cpp"}))
+      ->capture_default_str();
   command->add_option("--token-log", a->token_log, "Also write every window's tokens and log-probabilities as JSON");
   a->compute.add(*command);
   a->json.add(*command);
   command->callback([a, &console] {
-    const EvaluateOptions options{a->compute.options(), !a->token_log.empty()};
+    const EvaluateOptions options{a->compute.options(), !a->token_log.empty(),
+                                  a->activations == "exact" ? Activations::kExact : Activations::kLlamaCpp};
     const Model model = load_model(a->model);
+    if (options.activations != Activations::kExact && !model.stored_scheme(model.output_matrix()))
+      fail(ErrorKind::kInvalidArgument,
+           "evaluate: --activations {}: expected a GGUF file, whose schemes say how activations are rounded, got {}",
+           a->activations, a->model);
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(load_model(a->reference));
     const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
@@ -90,6 +101,7 @@ void add_evaluate(CLI::App& app, Console& console) {
     };
     const Evaluation evaluation = evaluate_on(*data);
     Json json = evaluation_to_json(evaluation);
+    json["activations"] = a->activations;
     std::optional<Evaluation> groups;
     if (!a->data.data.empty() && !a->data.groups.empty()) {
       groups = evaluate_on(*a->data.documents(tokenizer));

@@ -39,8 +39,8 @@ at::Tensor stacked(const at::Tensor& a, const at::Tensor& b) {
 struct IsolatedSweep::Variant {
   Component component;
   FusedBlock block;  // for tensors, feed-forward blocks and layers: the base's with parts replaced
-  PackedLinear projection, base_projection;  // head: its query rows; KV head: its key rows, then its value rows
-  PackedLinear output, base_output;          // its columns of attn_output (a KV head: the base's only)
+  StackedLinear projection, base_projection;  // head: its query rows; KV head: its key rows, then its value rows
+  StackedLinear output, base_output;         // its columns of attn_output (a KV head: the base's only)
 };
 
 /// What the base computes in a layer, kept while the layer's variants run.
@@ -83,7 +83,7 @@ IsolatedSweep::Variant IsolatedSweep::prepare(const Perturbation& p) const {
   const auto base = [&](Role role) { return model_.weight({role, layer}); };
   const auto changed = [&](Role role) { return p.weight({role, layer}); };
   const auto pack = [&](const at::Tensor& weight, const at::Tensor& bias = {}) {
-    return PackedLinear(weight, bias, base_.type());
+    return StackedLinear(PackedLinear(weight, bias, base_.type()));
   };
   const int64_t width = c.head_dim, index = p.component.index, group = c.heads / c.kv_heads;
   Variant variant;
@@ -158,7 +158,7 @@ Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const Lay
   switch (variant.component.kind) {
     case ComponentKind::kHead: {
       const Slab k = base.k.columns(index / group * width, width), v = base.v.columns(index / group * width, width);
-      const auto head = [&](const PackedLinear& projection, const PackedLinear& output) {
+      const auto head = [&](const StackedLinear& projection, const StackedLinear& output) {
         const Slab q = ops.linear(projection, base.normed);
         ops.rotate(q, 1, shape.q_norm, shape, ops.query_scale(shape));
         const Slab mixed = arena.slab(rows, width);
@@ -172,7 +172,7 @@ Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const Lay
       return finish(ops, own, y, first_row);
     }
     case ComponentKind::kKvHead: {
-      const auto heads = [&](const PackedLinear& projection) {
+      const auto heads = [&](const StackedLinear& projection) {
         const Slab kv = ops.linear(projection, base.normed);
         const Slab k = kv.columns(0, width), v = kv.columns(width, width);
         ops.rotate(k, 1, shape.k_norm, shape, 1.0f);
@@ -204,7 +204,7 @@ Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const Lay
 }
 
 std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std::vector<Slab>& hidden,
-                                               const std::vector<const PackedLinear*>& heads) const {
+                                               const std::vector<const StackedLinear*>& heads) const {
   const TokenWindow& window = data_.windows[w];
   std::vector<DamageSums> sums(hidden.size());
   const Arena::Scope scope(arena);
@@ -266,7 +266,7 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
       const Slab result = run_variant(ops, variants[i], base, first_row);
       std::memcpy(hidden[i].data, result.data, static_cast<size_t>(result.rows * result.cols) * sizeof(float));
     }
-    const std::vector<const PackedLinear*> heads(variants.size(), &base_.head());
+    const std::vector<const StackedLinear*> heads(variants.size(), &base_.head());
     if (!variants.empty()) {
       const std::vector<DamageSums> sums = compare(arena, w, hidden, heads);
       for (size_t i = 0; i < sums.size(); ++i) damage[i][w] = sums[i];
@@ -280,7 +280,7 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
 }
 
 template <class Fn>
-std::vector<DamageSums> IsolatedSweep::for_windows(const PackedLinear& head, Fn&& hidden_of) {
+std::vector<DamageSums> IsolatedSweep::for_windows(const StackedLinear& head, Fn&& hidden_of) {
   std::vector<DamageSums> damage(data_.windows.size());
   parallel_for(static_cast<int64_t>(damage.size()), threads_, [&](int64_t w, int worker) {
     Arena& arena = arenas_[static_cast<size_t>(worker)];
@@ -296,7 +296,7 @@ std::vector<DamageSums> IsolatedSweep::embedding(const Perturbation& p) {
                                                                 : TensorId{TensorRole::kOutput, -1};
   const at::Tensor weight = p.weight(id).to(at::kFloat).contiguous();
   const bool is_head = id == model_.output_matrix();
-  const PackedLinear head = is_head ? PackedLinear(weight, {}, base_.type()) : base_.head();
+  const StackedLinear head = is_head ? StackedLinear(PackedLinear(weight, {}, base_.type())) : base_.head();
   return for_windows(head, [&](Arena& arena, size_t w) {
     if (p.component.kind == ComponentKind::kLmHead) return stored(arena, finals_[w]);
     FusedOps ops(arena, base_.rope());

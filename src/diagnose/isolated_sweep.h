@@ -58,10 +58,10 @@ class IsolatedSweep {
   Slab finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const;
   /// hidden [variants][scored, hidden] against the base, tile by tile; heads[i] makes the logits of hidden[i].
   std::vector<DamageSums> compare(Arena& arena, size_t window, const std::vector<Slab>& hidden,
-                                  const std::vector<const PackedLinear*>& heads) const;
+                                  const std::vector<const StackedLinear*>& heads) const;
   Slab stored(Arena& arena, const std::vector<float>& rows) const;
   template <class Fn>
-  std::vector<DamageSums> for_windows(const PackedLinear& head, Fn&& hidden_of);
+  std::vector<DamageSums> for_windows(const StackedLinear& head, Fn&& hidden_of);
 
   const Model& model_;
   const EvaluationData& data_;

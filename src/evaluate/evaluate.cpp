@@ -77,7 +77,7 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
   check_models(models, reference);
   const int threads = resolve_threads(options.compute);
   std::vector<FusedModel> fast;
-  for (const Model* model : models) fast.emplace_back(*model, options.compute.type, data.longest());
+  for (const Model* model : models) fast.emplace_back(*model, options.compute.type, data.longest(), options.activations);
   // The reference is measured in float32 whatever the models use: it is what "no damage" means.
   std::optional<FusedModel> base;
   if (reference != nullptr) base.emplace(*reference, ComputeType::kFloat32, data.longest());

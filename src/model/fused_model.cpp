@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/fail.h"
 
 namespace vernier {
@@ -10,22 +12,48 @@ namespace {
 
 at::Tensor as_float(const at::Tensor& t) { return t.defined() ? t.detach().to(at::kFloat).contiguous() : at::Tensor(); }
 
-at::Tensor stack_rows(std::initializer_list<at::Tensor> parts) {
-  std::vector<at::Tensor> rows;
-  for (const at::Tensor& part : parts) {
+/// A matrix with its bias, and how the engine rounds what it is fed.
+struct Operand {
+  at::Tensor weight, bias;
+  ActivationRounding rounding;
+};
+
+at::Tensor stack_rows(const std::vector<at::Tensor>& parts) {
+  for (const at::Tensor& part : parts)
     if (!part.defined()) return {};
-    rows.push_back(part.detach().to(at::kFloat));
+  return at::cat(parts, 0);
+}
+
+StackedLinear stack(const std::vector<Operand>& operands, ComputeType type) {
+  StackedLinear stacked;
+  const ActivationRounding first = operands.front().rounding;
+  if (std::any_of(operands.begin(), operands.end(), [&](const Operand& o) { return o.rounding != first; })) {
+    for (const Operand& o : operands) stacked.append(PackedLinear(o.weight, o.bias, type), o.rounding);
+    return stacked;
   }
-  return at::cat(rows, 0);
+  std::vector<at::Tensor> weights, biases;
+  for (const Operand& o : operands) {
+    weights.push_back(o.weight.detach().to(at::kFloat));
+    biases.push_back(as_float(o.bias));
+  }
+  stacked.append(operands.size() == 1 ? PackedLinear(operands[0].weight, operands[0].bias, type)
+                                      : PackedLinear(stack_rows(weights), stack_rows(biases), type),
+                 first);
+  return stacked;
+}
+
+ActivationRounding rounding_of(const Model& model, const TensorId& id, Activations activations) {
+  const std::optional<Scheme> scheme = model.stored_scheme(id);
+  return activations == Activations::kLlamaCpp && scheme ? llama_cpp_rounding(*scheme) : ActivationRounding::kNone;
 }
 
 }  // namespace
 
-FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight) {
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight,
+                      Activations activations) {
   using Role = TensorRole;
   const ModelConfig& c = model.config();
   const auto plain = [&](Role role) { return model.weight({role, layer}); };
-  const auto matrix = [&](Role role) { return weight({role, layer}); };
   const auto epsilon = static_cast<float>(c.norm_epsilon);
   FusedBlock block;
   block.layer = layer;
@@ -38,25 +66,29 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Wei
                      epsilon,
                      as_float(plain(Role::kAttnQNorm)),
                      as_float(plain(Role::kAttnKNorm))};
-  block.qkv = PackedLinear(stack_rows({matrix(Role::kAttnQ), matrix(Role::kAttnK), matrix(Role::kAttnV)}),
-                           stack_rows({plain(Role::kAttnQBias), plain(Role::kAttnKBias), plain(Role::kAttnVBias)}), type);
-  block.attn_output = PackedLinear(matrix(Role::kAttnOutput), plain(Role::kAttnOutputBias), type);
-  block.gate_up = PackedLinear(stack_rows({matrix(Role::kFfnGate), matrix(Role::kFfnUp)}),
-                               stack_rows({plain(Role::kFfnGateBias), plain(Role::kFfnUpBias)}), type);
-  block.ffn_down = PackedLinear(matrix(Role::kFfnDown), plain(Role::kFfnDownBias), type);
+  const auto operand = [&](Role matrix, Role bias) -> Operand {
+    return {weight({matrix, layer}), plain(bias), rounding_of(model, {matrix, layer}, activations)};
+  };
+  block.qkv = stack({operand(Role::kAttnQ, Role::kAttnQBias), operand(Role::kAttnK, Role::kAttnKBias),
+                     operand(Role::kAttnV, Role::kAttnVBias)},
+                    type);
+  block.attn_output = stack({operand(Role::kAttnOutput, Role::kAttnOutputBias)}, type);
+  block.gate_up = stack({operand(Role::kFfnGate, Role::kFfnGateBias), operand(Role::kFfnUp, Role::kFfnUpBias)}, type);
+  block.ffn_down = stack({operand(Role::kFfnDown, Role::kFfnDownBias)}, type);
   return block;
 }
 
-FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions)
+FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations)
     : config_(model.config()),
       type_(type),
       rope_(model.config().rope, model.config().head_dim, positions),
       embedding_(model.weight({TensorRole::kTokenEmbedding, -1}).detach()),
       output_norm_{as_float(model.weight({TensorRole::kOutputNorm, -1})),
                    static_cast<float>(model.config().norm_epsilon)},
-      head_(model.weight(model.output_matrix()), {}, type) {
+      head_(stack({{model.weight(model.output_matrix()), {}, rounding_of(model, model.output_matrix(), activations)}},
+                  type)) {
   const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
-  for (int layer = 0; layer < config_.layers; ++layer) blocks_.push_back(pack_block(model, layer, type, stored));
+  for (int layer = 0; layer < config_.layers; ++layer) blocks_.push_back(pack_block(model, layer, type, stored, activations));
 }
 
 Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) {

@@ -21,18 +21,19 @@ namespace vernier {
 /// the model (a quantized version): it is asked for every matrix.
 using WeightSource = std::function<at::Tensor(const TensorId&)>;
 
-FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight);
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight,
+                      Activations activations = Activations::kExact);
 
 class FusedModel {
  public:
   /// `positions`: longest sequence it will see. @cost converts and copies all weights
-  FusedModel(const Model& model, ComputeType type, int64_t positions);
+  FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations = Activations::kExact);
 
   const ModelConfig& config() const { return config_; }
   ComputeType type() const { return type_; }
   const FusedBlock& block(int layer) const { return blocks_[static_cast<size_t>(layer)]; }
   const RopeTable& rope() const { return rope_; }
-  const PackedLinear& head() const { return head_; }
+  const StackedLinear& head() const { return head_; }
 
   /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the vocabulary
   Slab embed(Arena& arena, std::span<const int32_t> tokens) const;
@@ -58,7 +59,7 @@ class FusedModel {
   at::Tensor embedding_;  // as stored: rows are converted when looked up
   std::vector<FusedBlock> blocks_;
   FusedNorm output_norm_;
-  PackedLinear head_;
+  StackedLinear head_;
 };
 
 }  // namespace vernier

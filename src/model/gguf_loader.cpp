@@ -85,6 +85,13 @@ ModelConfig read_config(const GgufFile& file) {
   return c;
 }
 
+/// "gguf:q4_k" for ggml's "Q4_K".
+std::string scheme_name(const GgmlType& type) {
+  std::string name = "gguf:";
+  for (const char c : type.name) name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
 at::Tensor as_tensor(const GgufTensor& tensor, const std::shared_ptr<const GgufFile>& file) {
   auto* data = const_cast<std::byte*>(tensor.data.data());
   const auto view = [&](at::ScalarType type) { return at::from_blob(data, tensor.shape, [file](void*) {}, type); };
@@ -94,14 +101,13 @@ at::Tensor as_tensor(const GgufTensor& tensor, const std::shared_ptr<const GgufF
     case kGgmlBf16: return view(at::kBFloat16);
     default: break;
   }
-  std::string name(tensor.type->name);
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   const auto supported = gguf_scheme_names();
-  if (std::find(supported.begin(), supported.end(), "gguf:" + name) == supported.end() || tensor.shape.size() != 2)
+  const std::string name = scheme_name(*tensor.type);
+  if (std::find(supported.begin(), supported.end(), name) == supported.end() || tensor.shape.size() != 2)
     fail(ErrorKind::kUnsupported, "load: {}: type {} with {} dimensions; supported: matrices of {}", tensor.name,
          tensor.type->name, tensor.shape.size(), fmt::join(supported, ", "));
   at::Tensor weight = at::empty(tensor.shape, at::kFloat);
-  decode(Scheme::parse("gguf:" + name), tensor.data, tensor.shape[0], tensor.shape[1],
+  decode(Scheme::parse(name), tensor.data, tensor.shape[0], tensor.shape[1],
          {weight.data_ptr<float>(), static_cast<size_t>(weight.numel())});
   return weight;
 }
@@ -139,6 +145,7 @@ Model load_gguf(const std::filesystem::path& path) {
     if (config.family == "llama" && (query || key))
       weight = from_interleaved_rope(weight, query ? config.heads : config.kv_heads);
     model.set_weight(id, std::move(weight));
+    if (is_matrix(id.role)) model.set_stored_scheme(id, Scheme::parse(scheme_name(*tensor->type)));
   }
   return model;
 }

@@ -15,6 +15,11 @@ const at::Tensor& Model::weight(const TensorId& id) const {
   return it == weights_.end() ? kNone : it->second;
 }
 
+std::optional<Scheme> Model::stored_scheme(const TensorId& id) const {
+  const auto it = schemes_.find(id);
+  return it == schemes_.end() ? std::nullopt : std::optional(it->second);
+}
+
 std::vector<TensorId> Model::tensors() const {
   std::vector<TensorId> ids;
   for (const auto& [id, weight] : weights_) ids.push_back(id);

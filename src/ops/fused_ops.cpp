@@ -22,13 +22,13 @@ Slab FusedOps::norm(const FusedNorm& norm, const Slab& x) {
   return y;
 }
 
-Slab FusedOps::linear(const PackedLinear& weight, const Slab& x) {
+Slab FusedOps::linear(const StackedLinear& weight, const Slab& x) {
   const Slab y = arena_.slab(x.rows, weight.out());
   weight.apply(x, y, /*accumulate=*/false, arena_);
   return y;
 }
 
-Slab FusedOps::linear_add(const PackedLinear& weight, const Slab& x, const Slab& residual) {
+Slab FusedOps::linear_add(const StackedLinear& weight, const Slab& x, const Slab& residual) {
   weight.apply(x, residual, /*accumulate=*/true, arena_);
   return residual;
 }
@@ -93,7 +93,7 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   return out;
 }
 
-Slab FusedOps::gated(const PackedLinear& gate_up, const Slab& x) {
+Slab FusedOps::gated(const StackedLinear& gate_up, const Slab& x) {
   constexpr int64_t kBlock = 256;  // gate and up of a block are consumed while still in cache
   const Slab hidden = arena_.slab(x.rows, gate_up.out() / 2);
   const Arena::Scope scope(arena_);

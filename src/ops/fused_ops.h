@@ -9,8 +9,8 @@
 
 #include "model/forward.h"
 #include "ops/arena.h"
-#include "ops/packed_linear.h"
 #include "ops/rope.h"
+#include "ops/stacked_linear.h"
 
 namespace vernier {
 
@@ -35,7 +35,7 @@ struct FusedBlock {
   int layer = 0;
   FusedNorm attn_norm, ffn_norm;
   AttentionShape attention;
-  PackedLinear qkv, attn_output, gate_up, ffn_down;
+  StackedLinear qkv, attn_output, gate_up, ffn_down;
 };
 
 /// Called with the input of every linear site when set; the rows are one sequence's.
@@ -51,12 +51,12 @@ class FusedOps {
       : arena_(arena), rope_(rope), observer_(observer) {}
 
   Slab norm(const FusedNorm& norm, const Slab& x);
-  Slab linear(const PackedLinear& weight, const Slab& x);
+  Slab linear(const StackedLinear& weight, const Slab& x);
   /// residual += weight(x); returns residual
-  Slab linear_add(const PackedLinear& weight, const Slab& x, const Slab& residual);
+  Slab linear_add(const StackedLinear& weight, const Slab& x, const Slab& residual);
   /// qkv [T, query + 2 kv columns] is normed and rotated in place; returns [T - first_row, query columns]
   Slab attend(const FusedBlock& block, const Slab& qkv, int64_t first_row);
-  Slab gated(const PackedLinear& gate_up, const Slab& x);
+  Slab gated(const StackedLinear& gate_up, const Slab& x);
   Slab rows_from(const Slab& x, int64_t first_row) { return x.rows_from(first_row); }
   void observe(Site site, int layer, const Slab& x) {
     if (observer_ != nullptr && *observer_) (*observer_)(site, layer, x);

@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
+#include "base/output_file.h"
 #include "ops/distribution.h"
 #include "ops/kernels.h"
 #include "ops/packed_linear.h"
 #include "ops/parallel.h"
+#include "ops/stacked_linear.h"
 
 namespace vernier {
 namespace {
@@ -102,6 +105,45 @@ TEST(TokenDamage, EqualLogitsAreExactlyZero) {
   EXPECT_EQ(damage.kl, 0);
   EXPECT_EQ(damage.nll, damage.reference_nll);
   EXPECT_TRUE(damage.same_top);
+}
+
+TEST(ActivationRounding, EqualsGgmlsBitForBit) {
+  constexpr int64_t kCount = 1024;
+  const std::string file = read_file(VERNIER_SOURCE_DIR "/tests/fixtures/ops/activations.bin");
+  ASSERT_EQ(file.size(), 3 * kCount * sizeof(float));
+  Arena arena;
+  const Slab golden = arena.slab(3, kCount), rounded = arena.slab(1, kCount);
+  std::memcpy(golden.data, file.data(), file.size());
+  for (const auto& [rounding, row] : {std::pair(ActivationRounding::kQ8_0, 1), std::pair(ActivationRounding::kQ8_K, 2)}) {
+    round_activations(rounding, golden.row_range(0, 1), rounded);
+    for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(rounded.data[i], golden.row(row)[i]) << "row " << row << ", value " << i;
+  }
+}
+
+TEST(ActivationRounding, FollowsTheSchemeOfTheMatrix) {
+  const auto rounding = [](const char* scheme) { return llama_cpp_rounding(Scheme::parse(scheme)); };
+  EXPECT_EQ(rounding("f32"), ActivationRounding::kNone);
+  EXPECT_EQ(rounding("gguf:f16"), ActivationRounding::kHalf);
+  EXPECT_EQ(rounding("bf16"), ActivationRounding::kBFloat16);
+  for (const char* name : {"gguf:q4_0", "gguf:q5_1", "gguf:q8_0"}) EXPECT_EQ(rounding(name), ActivationRounding::kQ8_0);
+  for (const char* name : {"gguf:q2_k", "gguf:q6_k"}) EXPECT_EQ(rounding(name), ActivationRounding::kQ8_K);
+  EXPECT_EQ(rounding("int4:g128"), ActivationRounding::kNone);
+}
+
+TEST(StackedLinear, PartsSeeTheirOwnRoundingAndLandBesideEachOther) {
+  at::manual_seed(2);
+  Arena arena;
+  const Slab x = arena.slab(5, 256), expected = arena.slab(5, 24), y = arena.slab(5, 24), rounded = arena.slab(5, 256);
+  view(x).normal_();
+  const at::Tensor exact = at::randn({8, 256}), coarse = at::randn({16, 256});
+  PackedLinear(exact, {}, ComputeType::kFloat32).apply(x, expected.columns(0, 8), /*accumulate=*/false, arena);
+  round_activations(ActivationRounding::kQ8_K, x, rounded);
+  PackedLinear(coarse, {}, ComputeType::kFloat32).apply(rounded, expected.columns(8, 16), /*accumulate=*/false, arena);
+  StackedLinear stacked(PackedLinear(exact, {}, ComputeType::kFloat32));
+  stacked.append(PackedLinear(coarse, {}, ComputeType::kFloat32), ActivationRounding::kQ8_K);
+  stacked.apply(x, y, /*accumulate=*/false, arena);
+  EXPECT_TRUE(at::equal(view(y), view(expected)));
+  EXPECT_FALSE(at::allclose(view(rounded), view(x), 0, 1e-4));
 }
 
 TEST(ParallelFor, RethrowsTheFirstErrorAndVisitsEachItemOnce) {

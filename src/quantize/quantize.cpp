@@ -47,6 +47,7 @@ QuantizedModel quantize(const Model& model, const Calibration& calibration, cons
     decode(stored.scheme, stored.bytes, weight.size(0), weight.size(1),
            {values.data_ptr<float>(), static_cast<size_t>(values.numel())});
     result.dequantized.set_weight(id, values);
+    result.dequantized.set_stored_scheme(id, stored.scheme);
     result.stored.emplace(id, std::move(stored));
     if (progress != nullptr) progress->update(++done);
   }

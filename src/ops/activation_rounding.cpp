@@ -1,0 +1,71 @@
+#include "ops/activation_rounding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "scheme/half_float.h"
+
+namespace vernier {
+
+namespace {
+
+void round_q8_0(const float* x, float* y, int64_t n) {
+  float largest = 0;
+  for (int64_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;  // of the scale before that is stored as a half
+  const float scale = round_to_half(largest / 127.0f);
+  for (int64_t i = 0; i < n; ++i) y[i] = round_even(x[i] * inverse) * scale;
+}
+
+void round_q8_k(const float* x, float* y, int64_t n) {
+  float largest = 0;
+  for (int64_t i = 0; i < n; ++i)
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+  if (largest == 0) {
+    std::fill_n(y, n, 0.0f);
+    return;
+  }
+  const float inverse = -127.0f / largest, scale = 1.0f / inverse;
+  for (int64_t i = 0; i < n; ++i) y[i] = std::min(127.0f, round_even(x[i] * inverse)) * scale;
+}
+
+template <class Fn>
+void by_blocks(const Slab& x, const Slab& y, int64_t block, Fn&& round) {
+  for (int64_t r = 0; r < x.rows; ++r)
+    for (int64_t first = 0; first < x.cols; first += block)
+      round(x.row(r) + first, y.row(r) + first, std::min(block, x.cols - first));
+}
+
+}  // namespace
+
+ActivationRounding llama_cpp_rounding(const Scheme& scheme) {
+  if (!scheme.is_gguf()) return ActivationRounding::kNone;
+  const std::string name = scheme.name();
+  if (name == "f32") return ActivationRounding::kNone;
+  if (name == "f16") return ActivationRounding::kHalf;
+  if (name == "bf16") return ActivationRounding::kBFloat16;
+  return name.ends_with("_k") ? ActivationRounding::kQ8_K : ActivationRounding::kQ8_0;
+}
+
+void round_activations(ActivationRounding rounding, const Slab& x, const Slab& y) {
+  switch (rounding) {
+    case ActivationRounding::kNone:
+      if (x.data == y.data) return;
+      return by_blocks(x, y, x.cols, [](const float* a, float* b, int64_t n) {
+        std::memcpy(b, a, static_cast<size_t>(n) * sizeof(float));
+      });
+    case ActivationRounding::kHalf:
+      return by_blocks(x, y, x.cols, [](const float* a, float* b, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) b[i] = half_to_float(float_to_half(a[i]));
+      });
+    case ActivationRounding::kBFloat16:
+      return by_blocks(x, y, x.cols, [](const float* a, float* b, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) b[i] = bf16_to_float(float_to_bf16(a[i]));
+      });
+    case ActivationRounding::kQ8_0: return by_blocks(x, y, 32, round_q8_0);
+    case ActivationRounding::kQ8_K: return by_blocks(x, y, 256, round_q8_k);
+  }
+}
+
+}  // namespace vernier
