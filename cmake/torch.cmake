@@ -8,8 +8,12 @@ if(NOT Torch_DIR AND DEFINED ENV{VIRTUAL_ENV})
 endif()
 if(Torch_DIR)
   # TorchConfig looks for its other half, Caffe2, and for its libraries in the system first: a Debian libtorch would win.
+  set(prefix_path_before ${CMAKE_PREFIX_PATH})
   list(PREPEND CMAKE_PREFIX_PATH ${Torch_DIR}/../../..)
+  find_package(Torch REQUIRED)
+  set(CMAKE_PREFIX_PATH ${prefix_path_before})  # it also has headers of libraries that are ours to choose
+else()
+  find_package(Torch REQUIRED)
 endif()
-find_package(Torch REQUIRED)
 message(STATUS "libtorch ${Torch_VERSION} from ${TORCH_INSTALL_PREFIX}")
 find_package(OpenMP REQUIRED COMPONENTS CXX)

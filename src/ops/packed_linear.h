@@ -2,8 +2,7 @@
 
 // y = x W^T + b with the weight laid out once for the CPU's matrix units, and the small strided products of attention.
 // Two implementations are swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
-
-#include <ATen/core/Tensor.h>
+// The former is compiled without libtorch's headers: newer ones come with a copy of oneDNN's that fits no other library.
 
 #include <memory>
 #include <string>
@@ -11,8 +10,11 @@
 #include "ops/arena.h"
 #include "vernier/compute.h"
 
-namespace vernier {
+namespace at {
+class Tensor;
+}
 
+namespace vernier {
 
 class PackedLinear {
  public:
@@ -31,6 +33,10 @@ class PackedLinear {
 
  private:
   struct Impl;
+  /// weight: row-major [out, in] in the type that multiplies; bias [out] or nullptr. Both are copied.
+  static std::shared_ptr<const Impl> pack(const void* weight, int64_t out, int64_t in, const float* bias,
+                                          ComputeType type);
+
   std::shared_ptr<const Impl> impl_;
   int64_t in_ = 0, out_ = 0;
 };

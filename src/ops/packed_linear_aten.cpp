@@ -14,12 +14,15 @@ struct PackedLinear::Impl {
   at::Tensor weight, bias;  // [in, out], in the type that multiplies
 };
 
-PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, ComputeType type)
-    : in_(weight.size(1)), out_(weight.size(0)) {
+std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight, int64_t out, int64_t in,
+                                                             const float* bias, ComputeType type) {
+  const auto copied = [](const void* data, at::IntArrayRef shape, at::ScalarType scalar) {
+    return at::from_blob(const_cast<void*>(data), shape, scalar).clone();
+  };
   auto impl = std::make_shared<Impl>();
-  impl->weight = weight.detach().to(type == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat).contiguous().t();
-  if (bias.defined()) impl->bias = bias.detach().to(at::kFloat).contiguous();
-  impl_ = std::move(impl);
+  impl->weight = copied(weight, {out, in}, type == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat).t();
+  if (bias != nullptr) impl->bias = copied(bias, {out}, at::kFloat);
+  return impl;
 }
 
 void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) const {

@@ -1,4 +1,3 @@
-#include <ATen/ATen.h>
 #include <omp.h>
 
 #include <dnnl.hpp>
@@ -6,6 +5,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <tuple>
+#include <vector>
 
 #include "base/fail.h"
 #include "ops/kernels.h"
@@ -100,22 +100,21 @@ const Product& product_for(Shape shape) {
 
 struct PackedLinear::Impl {
   memory weight;
-  at::Tensor bias;
+  std::vector<float> bias;  ///< empty: none
   bool bf16;
 };
 
-PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, ComputeType type)
-    : in_(weight.size(1)), out_(weight.size(0)) {
+std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight, int64_t out, int64_t in,
+                                                             const float* bias, ComputeType type) {
   auto impl = std::make_shared<Impl>();
   impl->bf16 = type == ComputeType::kBFloat16;
-  const at::Tensor plain = weight.detach().to(impl->bf16 ? at::kBFloat16 : at::kFloat).contiguous();
-  const memory source({{in_, out_}, type_of(impl->bf16), memory::format_tag::ba}, cpu(), plain.data_ptr());
-  const Product& product = product_for({kBlockRows, in_, out_, in_, out_, false, false, impl->bf16});
+  memory source({{in, out}, type_of(impl->bf16), memory::format_tag::ba}, cpu(), const_cast<void*>(weight));
+  const Product& product = product_for({kBlockRows, in, out, in, out, false, false, impl->bf16});
   impl->weight = memory(product.weight, cpu());
-  dnnl::reorder(source, impl->weight).execute(stream_of_thread(), const_cast<memory&>(source), impl->weight);
+  dnnl::reorder(source, impl->weight).execute(stream_of_thread(), source, impl->weight);
   stream_of_thread().wait();
-  if (bias.defined()) impl->bias = bias.detach().to(at::kFloat).contiguous();
-  impl_ = std::move(impl);
+  if (bias != nullptr) impl->bias.assign(bias, bias + out);
+  return impl;
 }
 
 void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
@@ -133,7 +132,7 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& s
       x_stride = in_;
     }
     const Product& product =
-        product_for({rows, in_, out_, x_stride, y.ld, accumulate, impl_->bias.defined(), impl_->bf16});
+        product_for({rows, in_, out_, x_stride, y.ld, accumulate, !impl_->bias.empty(), impl_->bf16});
     auto* pad = scratch.floats(static_cast<int64_t>(product.scratch.get_size() / sizeof(float)) + 16);
     std::unordered_map<int, memory> arguments{
         {DNNL_ARG_SRC, memory(product.x, cpu(), input)},
@@ -141,8 +140,8 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& s
         {DNNL_ARG_DST, memory(product.y, cpu(), y.row(first))},
         {DNNL_ARG_SCRATCHPAD, memory(product.scratch, cpu(), pad)},
     };
-    if (impl_->bias.defined())
-      arguments.emplace(DNNL_ARG_BIAS, memory(product.bias, cpu(), impl_->bias.data_ptr()));
+    if (!impl_->bias.empty())
+      arguments.emplace(DNNL_ARG_BIAS, memory(product.bias, cpu(), const_cast<float*>(impl_->bias.data())));
     product.primitive.execute(stream_of_thread(), arguments);
   }
 }
