@@ -33,6 +33,7 @@ struct Arguments {
   std::string model, calibration, text, groups, filter, budget = "+10%";
   int64_t windows = 0, calibration_windows = 128, diagnosis_windows = 16, random = 20, context = 512;
   int threads = 0;
+  bool bf16 = false;
 };
 
 struct Contender {
@@ -126,16 +127,18 @@ void run(const Arguments& a) {
     models.push_back(&contenders.back().model.dequantized);
   }
 
+  ComputeOptions evaluation = compute;
+  if (a.bf16) evaluation.type = ComputeType::kBFloat16;
   std::vector<std::vector<Evaluation>> columns;
   say("evaluate the text");
   columns.push_back(evaluate(models, &model,
                              text_windows(tokenizer, a.text, read_file(a.text), {.context = a.context, .max_windows = a.windows}),
-                             {compute}));
+                             {evaluation}));
   if (!a.groups.empty()) {
     say("evaluate the documents");
     columns.push_back(evaluate(
         models, &model,
-        document_windows(tokenizer, a.groups, read_documents(a.groups, a.filter), {.context = a.context}), {compute}));
+        document_windows(tokenizer, a.groups, read_documents(a.groups, a.filter), {.context = a.context}), {evaluation}));
   }
   say("done");
 
@@ -196,6 +199,7 @@ int main(int argc, char** argv) {
   app.add_option("--diagnosis-windows", a.diagnosis_windows);
   app.add_option("--random", a.random, "How many random recipes");
   app.add_option("--threads", a.threads);
+  app.add_flag("--bf16", a.bf16, "Evaluate in bfloat16: twice as fast, KL about 1e-4 higher everywhere");
   CLI11_PARSE(app, argc, argv);
   try {
     vernier::run(a);

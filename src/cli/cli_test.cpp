@@ -75,6 +75,8 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   const Json evaluation = read_json(at("e.json"));
   EXPECT_GT(evaluation["kl_nats"].get<double>(), 0);
   EXPECT_LT(evaluation["kl_nats"].get<double>(), 0.1);
+  EXPECT_EQ(run({"--quiet", "evaluate", file, "--activations", "llama.cpp", "--windows", "2"}), 0);
+  EXPECT_EQ(run({"--quiet", "evaluate", demo_, "--activations", "llama.cpp", "--windows", "2"}), 2);
   EXPECT_EQ(run({"inspect", file}), 0);
   EXPECT_EQ(run({"quantize", demo_, "--scheme", "int4:g128:sym", "--calibration", cal, "-o", at("q")}), 0);
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);

@@ -2,7 +2,6 @@
 
 // y = x W^T + b with the weight laid out once for the CPU's matrix units, and the small strided products of attention.
 // Two implementations are swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
-// The former is compiled without libtorch's headers: newer ones come with a copy of oneDNN's that fits no other library.
 
 #include <memory>
 #include <string>
