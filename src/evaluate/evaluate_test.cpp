@@ -59,7 +59,8 @@ TEST(Evaluate, AModelAgainstItselfIsExactlyZero) {
 TEST(Evaluate, EngineActivationsAreRoundedByTheStoredScheme) {
   const Model model = to_float32(fixture_model("qwen2"));
   const EvaluationData data = made_up_windows(2, 40, 320);
-  const EvaluateOptions engine{.activations = Activations::kLlamaCpp};
+  EvaluateOptions engine;
+  engine.activations = Activations::kLlamaCpp;
   Model stored = model;
   EXPECT_EQ(evaluate({&stored}, &model, data, engine)[0].all.kl->mean, 0);
   for (const TensorId& id : stored.matrices()) stored.set_stored_scheme(id, Scheme::parse("gguf:q8_0"));
