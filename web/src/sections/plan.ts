@@ -1,11 +1,12 @@
 // The plan: what each tensor is stored as, and why.
 
 import * as Plot from "@observablehq/plot";
-import { figure, plotStyle, tipStyle, type Frame } from "../chart";
+import { figure, tipStyle, type Frame } from "../chart";
 import { inkOn, ramp } from "../colour";
 import type { Plan, PlanEntry, Report } from "../data";
 import { el, p, section, strong } from "../dom";
 import { bits, bytes, count, fixed, isNumber, number } from "../format";
+import { layerGrid } from "../layer_grid";
 import { table } from "../table";
 
 type Drawn = PlanEntry & { bits_per_weight: number };
@@ -45,27 +46,9 @@ function grid(entries: Drawn[]): HTMLElement | null {
     scaleBar.style.background = colours.css;
     for (const { e, chip } of chips) chip.style.setProperty("--chip", colours.at(position(e)));
     const marginLeft = Math.min(Math.max(60, Math.max(0, ...roles.map((r) => r.length)) * 7 + 12), 140);
-    const cellWidth = Math.min((width - marginLeft - 8) / Math.max(layers.length, 1), 110);
-    const every = Math.ceil(24 / cellWidth);
+    const { cellWidth, frame } = layerGrid({ layers, rows: roles, width, marginLeft, cellHeight: 28, widestCell: 110 });
     return Plot.plot({
-      width: Math.round(marginLeft + 8 + cellWidth * layers.length),
-      height: roles.length * 28 + 44,
-      marginLeft,
-      marginRight: 8,
-      marginTop: 36,
-      marginBottom: 8,
-      style: plotStyle,
-      x: {
-        type: "band",
-        domain: layers,
-        axis: "top",
-        label: "layer",
-        labelAnchor: "left",
-        tickSize: 0,
-        paddingInner: 0.03,
-        paddingOuter: 0,
-        ticks: layers.filter((_, i) => i % every === 0),
-      },
+      ...frame,
       y: { type: "band", domain: roles, label: null, tickSize: 0, paddingInner: 0.07, paddingOuter: 0 },
       marks: [
         Plot.cell(inLayers, {
@@ -85,7 +68,6 @@ function grid(entries: Drawn[]): HTMLElement | null {
           : null,
         Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: "role", title: describe, maxRadius: 60 })),
       ],
-      color: { type: "identity" },
     });
   };
   if (inLayers.length === 0) return null;

@@ -6,6 +6,7 @@ import { ramp } from "../colour";
 import type { Component, Diagnosis, Report, Spread } from "../data";
 import { disclosure, el, p, section, strong } from "../dom";
 import { count, isNumber, measured, number, share, tick } from "../format";
+import { layerGrid } from "../layer_grid";
 import { box, logHistogram } from "../stats";
 import { table } from "../table";
 
@@ -90,27 +91,9 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
     scaleBar.style.background = colours.css;
     const marginLeft = 86;
     const cellHeight = domain.length <= 36 ? 17 : domain.length <= 72 ? 12 : 8;
-    const cellWidth = Math.min((width - marginLeft - 8) / layers.length, 68);
-    const every = Math.ceil(24 / cellWidth);
+    const { frame } = layerGrid({ layers, rows: domain, width, marginLeft, cellHeight, widestCell: 68 });
     return Plot.plot({
-      width: Math.round(marginLeft + 8 + cellWidth * layers.length),
-      height: domain.length * cellHeight + 44,
-      marginLeft,
-      marginRight: 8,
-      marginTop: 36,
-      marginBottom: 8,
-      style: plotStyle,
-      x: {
-        type: "band",
-        domain: layers,
-        axis: "top",
-        label: "layer",
-        labelAnchor: "left",
-        tickSize: 0,
-        paddingInner: 0.03,
-        paddingOuter: 0,
-        ticks: layers.filter((_, i) => i % every === 0),
-      },
+      ...frame,
       y: {
         type: "band",
         domain,
@@ -130,7 +113,6 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
         }),
         Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: rowKey, title: describe, maxRadius: 60 })),
       ],
-      color: { type: "identity" },
     });
   };
   const ticks = logTicks(low, high);
