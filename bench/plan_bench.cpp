@@ -12,11 +12,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <deque>
+#include <functional>
 #include <random>
 
+#include "base/fail.h"
 #include "base/output_file.h"
-#include "base/statistics.h"
 #include "base/text_table.h"
 #include "ops/parallel.h"
 #include "vernier/calibrate.h"
@@ -142,9 +144,11 @@ void run(const Arguments& a) {
   }
   say("done");
 
-  size_t base = 0;
-  for (size_t i = 0; i < fixed; ++i)
-    if (plans[i].label == "uniform gguf:q4_k") base = i;
+  const auto uniform = std::find_if(plans.begin(), plans.end(), [](const Plan& p) { return p.label == "uniform gguf:q4_k"; });
+  if (uniform == plans.end())
+    fail(ErrorKind::kInvalidArgument, "plan_bench: --budget {}: uniform gguf:q4_k, which others are compared with, does not fit",
+         a.budget);
+  const auto base = static_cast<size_t>(uniform - plans.begin());
   std::vector<std::string> header = {"recipe", "file bytes", "of budget"};
   for (const auto& column : columns) {
     header.push_back(fmt::format("KL on {}", column[0].data_name.substr(column[0].data_name.rfind('/') + 1)));

@@ -62,6 +62,7 @@ struct Evaluation {
   std::string model_name, data_name, data_hash;
   int64_t context = 0;
   int64_t windows = 0;
+  Activations activations = Activations::kExact;
   Scores all;
   std::optional<Tails> tails;
   std::map<std::string, Scores> groups;
@@ -73,7 +74,7 @@ struct EvaluateOptions {
   ComputeOptions compute;
   bool keep_tokens = false;  ///< keep every log-probability (memory grows with the text)
   /// kLlamaCpp: the answers of the engine, not only of the weights: the models' activations (never the reference's) are
-  /// rounded as its CPU kernels do. @cost about a tenth more time
+  /// rounded as its CPU kernels do; matrices without a stored scheme stay exact. @cost about a tenth more time
   Activations activations = Activations::kExact;
 };
 

@@ -86,7 +86,11 @@ class Model {
   /// The matrix that makes logits: the output matrix or, when tied, the embedding.
   TensorId output_matrix() const;
   int64_t parameters() const;
-  void set_weight(const TensorId& id, at::Tensor weight) { weights_[id] = std::move(weight); }
+  /// Forgets the scheme of what was there before.
+  void set_weight(const TensorId& id, at::Tensor weight) {
+    weights_[id] = std::move(weight);
+    schemes_.erase(id);
+  }
 
   /// The scheme whose decoded values a matrix holds: what a GGUF file stores or quantize() chose. Nothing for weights
   /// that were never quantized.

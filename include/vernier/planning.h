@@ -6,6 +6,7 @@
 //   const Diagnosis diagnosis = diagnose(model, calibration, windows, planning_diagnosis("llama.cpp"));
 //   const Plan plan = plan_within(model, tokenizer, diagnosis, "+10%");
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -18,6 +18,7 @@ std::string with_error(const Measured& m, int digits) {
 
 void print_evaluation(const Evaluation& e, std::FILE* out) {
   TextTable table({"figure", "value"});
+  if (e.activations == Activations::kLlamaCpp) table.add({"activations", "rounded as llama.cpp does"});
   table.add({"tokens scored", fmt::format("{} in {} windows of {}", e.all.tokens, e.windows, e.context)});
   table.add({"perplexity", with_error({e.all.perplexity(), e.all.perplexity_standard_error()}, 4)});
   table.add({"NLL (nats/token)", with_error(e.all.nll, 5)});
@@ -90,6 +91,9 @@ void add_evaluate(CLI::App& app, Console& console) {
       fail(ErrorKind::kInvalidArgument,
            "evaluate: --activations {}: expected a GGUF file, whose schemes say how activations are rounded, got {}",
            a->activations, a->model);
+    if (options.activations != Activations::kExact && options.compute.type != ComputeType::kFloat32)
+      fail(ErrorKind::kInvalidArgument, "evaluate: --activations {} is what kernels do in whole numbers: leave out --dtype {}",
+           a->activations, a->compute.dtype);
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(load_model(a->reference));
     const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
@@ -101,7 +105,6 @@ void add_evaluate(CLI::App& app, Console& console) {
     };
     const Evaluation evaluation = evaluate_on(*data);
     Json json = evaluation_to_json(evaluation);
-    json["activations"] = a->activations;
     std::optional<Evaluation> groups;
     if (!a->data.data.empty() && !a->data.groups.empty()) {
       groups = evaluate_on(*a->data.documents(tokenizer));

@@ -1,5 +1,7 @@
 #pragma once
 
+// How subcommands print a plan.
+
 #include <cstdint>
 #include <string>
 

@@ -4,8 +4,8 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
-#include "cli/plan_table.h"
 #include "cli/plan_argument.h"
+#include "cli/plan_table.h"
 
 namespace vernier {
 

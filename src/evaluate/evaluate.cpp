@@ -104,6 +104,7 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
   for (size_t m = 0; m < models.size(); ++m) {
     Evaluation evaluation = summarize(data, sums[m], reference != nullptr);
     evaluation.model_name = models[m]->source().name;
+    evaluation.activations = options.activations;
     results.push_back(std::move(evaluation));
   }
   return results;

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "support/models.h"
 #include "vernier/error.h"
 
@@ -53,6 +55,27 @@ TEST(Evaluate, AModelAgainstItselfIsExactlyZero) {
   EXPECT_EQ(e.all.delta_nll->mean, 0);
   EXPECT_EQ(e.all.same_top->mean, 1);
   EXPECT_EQ(e.tails->kl_max, 0);
+}
+
+TEST(Evaluate, AModelWithBrokenWeightsIsNamedNotMeasured) {
+  const Model model = to_float32(fixture_model("llama"));
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Model broken = model;
+    const TensorId id{TensorRole::kFfnDown, 0};
+    at::Tensor weight = model.weight(id).clone();
+    weight[0][0] = value;
+    broken.set_weight(id, weight);
+    EXPECT_THROW(evaluate({&broken}, &model, made_up_windows(2, 16, 320)), Error);
+  }
+}
+
+TEST(Evaluate, SettingAWeightForgetsItsScheme) {
+  Model model = to_float32(fixture_model("llama"));
+  const TensorId id{TensorRole::kFfnDown, 0};
+  model.set_stored_scheme(id, Scheme::parse("gguf:q8_0"));
+  EXPECT_TRUE(model.stored_scheme(id));
+  model.set_weight(id, model.weight(id).clone());
+  EXPECT_FALSE(model.stored_scheme(id));
 }
 
 // The same weights, stored as q8_0 or as nothing in particular: only what an engine would round is rounded.

@@ -7,6 +7,9 @@ namespace vernier {
 
 namespace {
 
+constexpr const char* kExact = "exact";
+constexpr const char* kLlamaCpp = "llama.cpp";
+
 void put(Json& json, const std::string& key, const Measured& value) {
   json[key] = value.mean;
   json[key + "_stderr"] = value.standard_error;
@@ -79,6 +82,7 @@ Json evaluation_to_json(const Evaluation& evaluation) {
   json["data_hash"] = evaluation.data_hash;
   json["context"] = evaluation.context;
   json["windows"] = evaluation.windows;
+  json["activations"] = evaluation.activations == Activations::kExact ? kExact : kLlamaCpp;
   json.update(scores_json(evaluation.all));
   if (evaluation.tails) {
     const Tails& t = *evaluation.tails;
@@ -104,6 +108,10 @@ Evaluation evaluation_from_json(const Json& json, const std::string& origin) {
   evaluation.data_hash = json_string(json, "data_hash", origin);
   evaluation.context = json_int(json, "context", origin, 0, kMaxCount);
   evaluation.windows = json_int(json, "windows", origin, 0, kMaxCount);
+  const std::string activations = json_string(json, "activations", origin);
+  if (activations != kExact && activations != kLlamaCpp)
+    fail(ErrorKind::kBadFile, "{}: activations: expected {} or {}, got {}", origin, kExact, kLlamaCpp, activations);
+  evaluation.activations = activations == kExact ? Activations::kExact : Activations::kLlamaCpp;
   evaluation.all = scores_from(json, origin);
   if (json_find(json, "kl_nats_max") != nullptr) {
     const auto number = [&](const char* key) { return json_number(json, key, origin); };

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/fail.h"
 
@@ -18,27 +19,23 @@ struct Operand {
   ActivationRounding rounding;
 };
 
-at::Tensor stack_rows(const std::vector<at::Tensor>& parts) {
-  for (const at::Tensor& part : parts)
-    if (!part.defined()) return {};
-  return at::cat(parts, 0);
-}
-
 StackedLinear stack(const std::vector<Operand>& operands, ComputeType type) {
   StackedLinear stacked;
-  const ActivationRounding first = operands.front().rounding;
-  if (std::any_of(operands.begin(), operands.end(), [&](const Operand& o) { return o.rounding != first; })) {
+  const Operand& first = operands.front();
+  const bool alike = std::all_of(operands.begin(), operands.end(), [&](const Operand& o) {
+    return o.rounding == first.rounding && o.bias.defined() == first.bias.defined();
+  });
+  if (operands.size() == 1 || !alike) {
     for (const Operand& o : operands) stacked.append(PackedLinear(o.weight, o.bias, type), o.rounding);
     return stacked;
   }
   std::vector<at::Tensor> weights, biases;
   for (const Operand& o : operands) {
     weights.push_back(o.weight.detach().to(at::kFloat));
-    biases.push_back(as_float(o.bias));
+    if (o.bias.defined()) biases.push_back(o.bias.detach().to(at::kFloat));
   }
-  stacked.append(operands.size() == 1 ? PackedLinear(operands[0].weight, operands[0].bias, type)
-                                      : PackedLinear(stack_rows(weights), stack_rows(biases), type),
-                 first);
+  stacked.append(PackedLinear(at::cat(weights, 0), biases.empty() ? at::Tensor() : at::cat(biases, 0), type),
+                 first.rounding);
   return stacked;
 }
 
@@ -117,6 +114,12 @@ Slab FusedModel::run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row)
 }
 
 Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
+  // Here, because the kernels assume numbers and would turn a broken model into a harmless one.
+  for (int64_t r = 0; r < x.rows; ++r)
+    if (!std::all_of(x.row(r), x.row(r) + x.cols, [](float value) { return std::isfinite(value); }))
+      fail(ErrorKind::kInvalidArgument,
+           "forward: the hidden state after the last layer is not finite: the weights hold NaN or infinity, or their "
+           "products overflow float32; `vernier inspect` lists the tensors");
   const Slab normed = ops.norm(output_norm_, x);
   ops.observe(Site::kOutputInput, -1, normed);
   return normed;

@@ -13,8 +13,12 @@ namespace {
 void round_q8_0(const float* x, float* y, int64_t n) {
   float largest = 0;
   for (int64_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;  // of the scale before that is stored as a half
-  const float scale = round_to_half(largest / 127.0f);
+  const float scale = half_to_float(float_to_half(largest / 127.0f));
+  if (scale == 0) {  // zeros, or too small for a half: the scale is what is stored, so all of them are zero
+    std::fill_n(y, n, 0.0f);
+    return;
+  }
+  const float inverse = 127.0f / largest;  // of the scale before it is rounded to a half
   for (int64_t i = 0; i < n; ++i) y[i] = round_even(x[i] * inverse) * scale;
 }
 
@@ -22,11 +26,11 @@ void round_q8_k(const float* x, float* y, int64_t n) {
   float largest = 0;
   for (int64_t i = 0; i < n; ++i)
     if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
-  if (largest == 0) {
+  const float inverse = -127.0f / largest, scale = 1.0f / inverse;
+  if (!std::isfinite(inverse)) {  // zeros, or nearly
     std::fill_n(y, n, 0.0f);
     return;
   }
-  const float inverse = -127.0f / largest, scale = 1.0f / inverse;
   for (int64_t i = 0; i < n; ++i) y[i] = std::min(127.0f, round_even(x[i] * inverse)) * scale;
 }
 

@@ -7,6 +7,13 @@
 
 namespace vernier {
 
+namespace {
+
+/// Takes away what rounding put below zero; NaN stays NaN, which std::max(0, x) would turn into "no damage".
+float at_least_zero(float x) { return x < 0 ? 0.0f : x; }
+
+}  // namespace
+
 float negative_log_likelihood(const float* logits, int64_t vocabulary, int32_t label) {
   return log_sum_exp(logits, vocabulary) - logits[label];
 }
@@ -35,9 +42,9 @@ TokenDamage ReferenceTile::compare(int64_t row, const float* logits, int32_t lab
   const RowShift shift = mean_shift(base, p, logits, n);
   constexpr float kLargestExponent = 60;  // e^d beyond this would swamp float32 sums
   if (shift.largest - shift.mean < kLargestExponent) {
-    damage.kl = std::log1p(std::max(0.0f, convex_excess(base, p, logits, shift.mean, n)));
+    damage.kl = std::log1p(at_least_zero(convex_excess(base, p, logits, shift.mean, n)));
   } else {
-    damage.kl = std::max(0.0f, log_sum_exp(logits, n) - log_total_[row] - shift.mean);
+    damage.kl = at_least_zero(log_sum_exp(logits, n) - log_total_[row] - shift.mean);
   }
   // log_total' - log_total = KL + mean shift, again free of cancellation.
   damage.nll = damage.reference_nll + damage.kl + shift.mean - (logits[label] - base[label]);

@@ -1,6 +1,7 @@
 #pragma once
 
 // Plain loops over rows of floats, compiled for several instruction sets and chosen at start-up. No torch in here.
+// Inputs are finite numbers: the compiler is told so, and NaN or infinity give any result (FusedModel checks its states).
 
 #include <cstdint>
 
@@ -34,7 +35,7 @@ float log_sum_exp(const float* x, int64_t n);
 /// p = exp(x - log_total)
 void exp_shifted(const float* x, float log_total, float* p, int64_t n);
 
-/// Of two rows of logits z (base, with probabilities p) and y: see distribution_difference in evaluate.
+/// Of two rows of logits z (base, with probabilities p) and y: see ReferenceTile::compare.
 struct RowShift {
   float mean;     ///< r = sum p (y - z)
   float largest;  ///< max of y - z

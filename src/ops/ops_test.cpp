@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/output_file.h"
 #include "ops/distribution.h"
@@ -10,6 +11,7 @@
 #include "ops/packed_linear.h"
 #include "ops/parallel.h"
 #include "ops/stacked_linear.h"
+#include "vernier/error.h"
 
 namespace vernier {
 namespace {
@@ -97,6 +99,14 @@ TEST_P(TokenDamageTest, MatchesFloat64FromTinyToHugeShifts) {
 
 INSTANTIATE_TEST_SUITE_P(Shifts, TokenDamageTest, ::testing::Values(1e-3, 1e-2, 0.1, 0.3, 1.0, 5.0, 30.0, 100.0));
 
+TEST(TokenDamage, BrokenLogitsAreNeverHarmless) {
+  Arena arena;
+  const Slab base = arena.slab(1, 64), other = arena.slab(1, 64);
+  view(base).normal_();
+  view(other).fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_FALSE(ReferenceTile(arena, base).compare(0, other.row(0), 3).kl == 0);
+}
+
 TEST(TokenDamage, EqualLogitsAreExactlyZero) {
   Arena arena;
   const Slab base = arena.slab(2, 333);
@@ -118,6 +128,25 @@ TEST(ActivationRounding, EqualsGgmlsBitForBit) {
     round_activations(rounding, golden.row_range(0, 1), rounded);
     for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(rounded.data[i], golden.row(row)[i]) << "row " << row << ", value " << i;
   }
+}
+
+TEST(ActivationRounding, TinyAndHugeBlocksStayNumbersAndTheLastBlockMayBeShort) {
+  Arena arena;
+  const Slab x = arena.slab(1, 40), y = arena.slab(1, 40);  // q8_0: a block of 32 and one of 8
+  for (const auto rounding : {ActivationRounding::kQ8_0, ActivationRounding::kQ8_K}) {
+    view(x).fill_(1e-37);  // 127 / x is infinite
+    view(x)[0][1] = 0;
+    round_activations(rounding, x, y);
+    EXPECT_TRUE(at::equal(view(y), at::zeros({1, 40})));
+    view(x).normal_();
+    round_activations(rounding, x, y);
+    EXPECT_LT((view(y) - view(x)).abs().max().item<float>(), 0.51f / 127 * view(x).abs().max().item<float>());
+  }
+  view(x).fill_(1.0f + 1.0f / 512);
+  round_activations(ActivationRounding::kBFloat16, x, y);
+  EXPECT_EQ(y.data[39], 1.0f);  // 8 bits of mantissa: 1/512 is half a step to the even side
+  round_activations(ActivationRounding::kHalf, x, y);
+  EXPECT_EQ(y.data[39], 1.0f + 1.0f / 512);  // 11 bits hold it
 }
 
 TEST(ActivationRounding, FollowsTheSchemeOfTheMatrix) {
@@ -144,6 +173,9 @@ TEST(StackedLinear, PartsSeeTheirOwnRoundingAndLandBesideEachOther) {
   stacked.apply(x, y, /*accumulate=*/false, arena);
   EXPECT_TRUE(at::equal(view(y), view(expected)));
   EXPECT_FALSE(at::allclose(view(rounded), view(x), 0, 1e-4));
+  stacked.apply(x, y, /*accumulate=*/true, arena);
+  EXPECT_TRUE(at::allclose(view(y), 2 * view(expected), 1e-5, 1e-5));
+  EXPECT_THROW(stacked.apply(x, y.columns(0, 8), /*accumulate=*/false, arena), Error);
 }
 
 TEST(ParallelFor, RethrowsTheFirstErrorAndVisitsEachItemOnce) {

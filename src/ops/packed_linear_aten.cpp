@@ -40,6 +40,10 @@ void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   view(c).copy_(at::matmul(view(a), transpose_b ? view(b).t() : view(b)));
 }
 
+#ifdef VERNIER_FOREIGN_ONEDNN
+std::string matmul_backend() { return "ATen (libtorch brings its own oneDNN)"; }
+#else
 std::string matmul_backend() { return "ATen"; }
+#endif
 
 }  // namespace vernier

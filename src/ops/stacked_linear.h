@@ -3,8 +3,10 @@
 // Matrices that are fed the same rows, one output beside the other: a single product, or one per matrix where an engine
 // rounds the rows differently for each.
 
+#include <utility>
 #include <vector>
 
+#include "base/fail.h"
 #include "ops/activation_rounding.h"
 #include "ops/packed_linear.h"
 
@@ -26,6 +28,8 @@ class StackedLinear {
 
   /// As PackedLinear::apply.
   void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
+    if (y.cols != out_ || parts_.empty())
+      fail(ErrorKind::kInternal, "stack of {} matrices with {} outputs: y has {}", parts_.size(), out_, y.cols);
     const Arena::Scope scope(scratch);
     Slab rounded = x;
     ActivationRounding done = ActivationRounding::kNone;
