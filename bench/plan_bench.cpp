@@ -1,10 +1,10 @@
-// plan_bench MODEL CALIBRATION TEXT [GROUPS.jsonl [KEY=VALUE]] [--budget B] [--windows N] [--calibration-windows N]
-// [--diagnosis-windows N] [--random N]: what measuring buys. The plan against every recipe that needs no measurement at
-// the same file size, all encoded with the same calibration, all scored in one pass against one reference:
+// plan_bench MODEL CALIBRATION TEXT [GROUPS.jsonl [KEY=VALUE]] [options; see --help]: what measuring buys. The plan
+// against recipes that need no measurement and fit into the same bytes, all encoded with the same calibration, all
+// scored in one pass against one reference:
 //
 //   uniform     one scheme for every matrix
 //   by role     q5_k where a rule of thumb puts it: embedding, attn_v, attn_output, all but the last ffn_down
-//   random N    matrices raised in random order until nothing fits into the budget
+//   random N    matrices raised in random order to random schemes, as long as the file fits
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -21,6 +21,7 @@
 #include "base/output_file.h"
 #include "base/text_table.h"
 #include "ops/parallel.h"
+#include "scheme/fitting.h"
 #include "vernier/calibrate.h"
 #include "vernier/error.h"
 #include "vernier/evaluate.h"
@@ -55,8 +56,8 @@ Plan by_role(const Model& model) {
   return plan_from_recipe(model, parse_recipe(text, "by role"), "by role");
 }
 
-/// Uniform q4_k whose matrices are raised, in random order and to random schemes, as long as the file fits; then by the
-/// smallest step until nothing does, so that all of them spend the budget.
+/// Uniform q4_k whose matrices are raised, in random order and to random schemes, as long as the file fits; then those
+/// that are left, by one step to q5_k, so that all of them spend nearly all of the budget.
 Plan at_random(const Model& model, uint64_t seed, uint64_t budget, const std::function<uint64_t(const Plan&)>& file_bytes) {
   static const std::vector<std::string> kHigher = {"gguf:q5_k", "gguf:q6_k", "gguf:q8_0"};
   std::mt19937_64 random(seed);
@@ -67,8 +68,9 @@ Plan at_random(const Model& model, uint64_t seed, uint64_t budget, const std::fu
   const auto raise = [&](size_t i, const std::string& scheme) {
     PlanEntry& entry = plan.entries[i];
     const PlanEntry before = entry;
-    entry.scheme = scheme;
-    entry.bytes = Scheme::parse(scheme).bytes(entry.rows, entry.cols);
+    const Scheme fits = fitting_scheme(Scheme::parse(scheme), entry.rows, entry.cols);
+    entry.scheme = fits.name();
+    entry.bytes = fits.bytes(entry.rows, entry.cols);
     plan.tensor_bytes += entry.bytes - before.bytes;
     if (entry.bytes > before.bytes && file_bytes(plan) <= budget) return;
     plan.tensor_bytes -= entry.bytes - before.bytes;
@@ -117,7 +119,13 @@ void run(const Arguments& a) {
   const Plan planned = plan_within(model, words, diagnosis, a.budget);
   const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, words); };
   std::vector<Plan> plans = uniform_plans_within(model, words, diagnosis, planned.budget_bytes);
-  plans.push_back(by_role(model));
+  const auto uniform = std::find_if(plans.begin(), plans.end(), [](const Plan& p) { return p.label == "uniform gguf:q4_k"; });
+  if (uniform == plans.end())
+    fail(ErrorKind::kInvalidArgument,
+         "plan_bench: --budget {}: uniform gguf:q4_k, which the others are compared with, does not fit", a.budget);
+  const auto base = static_cast<size_t>(uniform - plans.begin());
+  if (Plan role = by_role(model); file_bytes(role) <= planned.budget_bytes) plans.push_back(std::move(role));
+  else say("left out, since it is over the budget: by role");
   plans.push_back(planned);
   const size_t fixed = plans.size();
   for (int64_t seed = 1; seed <= a.random; ++seed)
@@ -144,11 +152,6 @@ void run(const Arguments& a) {
   }
   say("done");
 
-  const auto uniform = std::find_if(plans.begin(), plans.end(), [](const Plan& p) { return p.label == "uniform gguf:q4_k"; });
-  if (uniform == plans.end())
-    fail(ErrorKind::kInvalidArgument, "plan_bench: --budget {}: uniform gguf:q4_k, which others are compared with, does not fit",
-         a.budget);
-  const auto base = static_cast<size_t>(uniform - plans.begin());
   std::vector<std::string> header = {"recipe", "file bytes", "of budget"};
   for (const auto& column : columns) {
     header.push_back(fmt::format("KL on {}", column[0].data_name.substr(column[0].data_name.rfind('/') + 1)));
@@ -166,16 +169,19 @@ void run(const Arguments& a) {
     table.add(row);
   }
   if (a.random > 0) {
-    std::vector<std::string> row = {"median of random", "", ""};
+    std::vector<std::string> median_row = {"median of random", "", ""}, best_row = {"best of random", "", ""};
     for (const auto& column : columns) {
       std::vector<double> kl;
       for (size_t i = fixed; i < contenders.size(); ++i) kl.push_back(column[i].all.kl->mean);
       std::sort(kl.begin(), kl.end());
       const double median = (kl[kl.size() / 2] + kl[(kl.size() - 1) / 2]) / 2;
-      row.push_back(fmt::format("{:.5f}", median));
-      row.push_back(fmt::format("{:.3f}", median / column[base].all.kl->mean));
+      for (const auto& [row, value] : {std::pair(&median_row, median), std::pair(&best_row, kl.front())}) {
+        row->push_back(fmt::format("{:.5f}", value));
+        row->push_back(fmt::format("{:.3f}", value / column[base].all.kl->mean));
+      }
     }
-    table.add(row);
+    table.add(median_row);
+    table.add(best_row);
   }
   fmt::print("{}: budget {} = {} bytes; calibrated on {} windows, diagnosed on {} of {}\n", model.source().name, a.budget,
              planned.budget_bytes, calibration.windows, diagnosis.windows, a.calibration);

@@ -1,7 +1,8 @@
 #pragma once
 
 // How good a model is on a text, and how far from a reference: negative log-likelihood, perplexity, KL divergence,
-// same-top-1, per token, byte, document and group, each with a standard error over windows or documents.
+// same-top-1, per token and document, whole and per group, each with a standard error over windows or documents, and
+// bits per byte.
 //
 //   const Evaluation e = evaluate({&quantized}, &model, data, {})[0];
 //   e.perplexity();  e.kl->mean;  e.groups["fi"].kl->mean;
@@ -23,7 +24,7 @@
 
 namespace vernier {
 
-/// A mean and its standard error.
+/// A mean and its standard error over windows or documents; NaN (null in JSON) for a single one, which tells nothing.
 struct Measured {
   double mean = 0;
   double standard_error = 0;

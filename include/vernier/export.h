@@ -21,9 +21,18 @@ struct ExportOptions {
 };
 
 /// Exact size of the file that export_gguf writes, before anything is quantized.
-/// @throws Error{kUnsupported} when llama.cpp has no name for the pre-tokenizer; --tokenizer-pre sets it
+/// @throws Error{kUnsupported} when llama.cpp has no name for the pre-tokenizer (--tokenizer-pre sets it) or its code for
+///         this architecture has no place for something the model needs
 uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                          const ExportOptions& options = {});
+
+/// Content hash of all of that file but the tensor data: tokenizer, hyperparameters, recipe. @throws as gguf_file_bytes
+std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                             const ExportOptions& options = {});
+
+/// The longest text, in tokens, for which the file answers as the model does: the context length, cut to the shortest
+/// sliding window.
+int64_t gguf_context_length(const ModelConfig& config);
 
 /// Whole or not at all. Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout, norms
 /// and biases stay float32. A sliding window, which llama.cpp ignores for these models, cuts context_length to the window

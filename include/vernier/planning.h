@@ -17,30 +17,34 @@
 namespace vernier {
 
 struct PlanningOptions {
-  std::string target = "llama.cpp";
+  std::string target = "llama.cpp";  ///< who loads the file; the only one so far
   ExportOptions file;  ///< what else decides the size of the file
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
 /// the target loads.
+/// @throws Error{kUnsupported} for a target that is planned but not built, {kInvalidArgument} for an unknown one
 DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", const std::string& scheme = "gguf:q4_k");
 
-/// The plan of least predicted damage whose whole file stays within a budget such as "+10%", which is over our own
-/// uniform q4_k file with the same metadata.
-/// @throws Error{kInvalidArgument} when the diagnosis is of another model or left a matrix out; Error{kInfeasible} with
-///         the smallest reachable size
+/// The plan of least predicted damage whose whole file stays within `budget`: "+10%" over our own uniform 4-bit file
+/// (q4_k, or q4_0 where that is smaller) with the same metadata, "4.5bpw" in bits per weight of the whole file, or a size such as "3.8GiB".
+/// @throws Error{kInvalidArgument} when the budget cannot be read, or the diagnosis is of another model or left a matrix
+///         out; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest reachable size
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options = {});
 
-/// Uniform plans of the target whose file fits into `budget_bytes`, by rising size.
+/// Uniform plans of the target whose file fits into `budget_bytes`, by rising size, each set of schemes once; none is
+/// not an error.
+/// @throws Error{kInvalidArgument, kUnsupported} as plan_within
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                                        uint64_t budget_bytes, const PlanningOptions& options = {});
 
-/// The recipe's lines applied to the model's matrices.
+/// The recipe's lines applied to the model's matrices, for llama.cpp, with its fallback where a row is too short.
 /// @throws Error{kInvalidArgument} for a matrix that no line matches and for a line that matches none
 Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label);
 
-/// Every matrix in one scheme, with a fallback by row length where it does not fit.
+/// Every matrix in one scheme, for llama.cpp, with its fallback where a row is too short.
+/// @throws Error{kInvalidArgument} when there is no such scheme
 Plan plan_uniform(const Model& model, const std::string& scheme);
 
 }  // namespace vernier

@@ -3,7 +3,7 @@
 // From a plan to stored bytes: every matrix in its scheme, encoded with the importance of its input channels.
 // In: a Model, its Calibration, a Plan. Out: a QuantizedModel, which the exporters write and `dequantized` evaluates.
 //
-//   const QuantizedModel q = quantize(model, calibration, plan);
+//   const QuantizedModel q = quantize(model, calibration, plan, /*threads=*/4);
 //   evaluate({&q.dequantized}, &model, data);
 
 #include <cstddef>
@@ -37,7 +37,9 @@ struct QuantizedModel {
 /// @throws Error{kInvalidArgument}
 std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model);
 
-/// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together
+/// `threads`: how many encode one matrix's rows. The result does not depend on it.
+/// @cost the result holds the model in float32 besides the stored bytes
+/// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together or a weight is not finite
 QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads,
                         ProgressSink* progress = nullptr);
 

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <cmath>
+#include <limits>
 
 #include "base/fail.h"
 #include "base/output_file.h"
@@ -67,6 +68,12 @@ std::string json_string(const Json& object, const char* key, const std::string& 
   if (!value.is_string())
     fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a string, got {}", origin, key, value.type_name());
   return value.get<std::string>();
+}
+
+Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+double number_or_nan(const Json& json, const char* key, const std::string& origin) {
+  return json_find(json, key) == nullptr ? std::numeric_limits<double>::quiet_NaN() : json_number(json, key, origin);
 }
 
 }  // namespace vernier

@@ -27,4 +27,9 @@ std::string json_string(const Json& object, const char* key, const std::string& 
 /// nullptr when absent or null.
 const Json* json_find(const Json& object, const char* key);
 
+/// JSON has no NaN and no infinity: null stands for a figure that could not be measured.
+Json finite_or_null(double value);
+/// NaN for null and for an absent key. @throws Error{kBadFile} for what is not a number
+double number_or_nan(const Json& json, const char* key, const std::string& origin);
+
 }  // namespace vernier

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace vernier {
@@ -9,7 +10,7 @@ namespace vernier {
 Estimate ratio_estimate(std::span<const double> sums, std::span<const double> counts) {
   const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
   if (total <= 0) return {};
-  Estimate estimate{std::accumulate(sums.begin(), sums.end(), 0.0) / total, 0};
+  Estimate estimate{std::accumulate(sums.begin(), sums.end(), 0.0) / total, std::numeric_limits<double>::quiet_NaN()};
   const auto n = static_cast<double>(sums.size());
   if (sums.size() < 2) return estimate;
   double squares = 0;

@@ -20,7 +20,9 @@ void add_calibrate(CLI::App& app, Console& console) {
   command->add_option("--calibration", a->files, "Text files; a built-in text when none is named")
       ->check(CLI::ExistingFile);
   command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
-  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")->capture_default_str();
+  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
   command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);
   a->json.add(*command);

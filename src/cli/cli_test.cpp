@@ -69,14 +69,16 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_LE(fs::file_size(file), json["budget"]["bytes"].get<uint64_t>());
   EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--budget", "1bpw", "-o", at("q.json")}), 3);
   EXPECT_FALSE(fs::exists(work_ / "q.json"));
-  // The recipe is the plan: exported from it, the file has the same size.
+  // The recipe is the plan: a file made from it holds the same tensors.
   ASSERT_EQ(run({"--quiet", "export", demo_, "--recipe", at("r.txt"), "--calibration", cal, "-o", at("r.gguf")}), 0);
+  EXPECT_EQ(model_hash(load_model(at("r.gguf"))), model_hash(load_model(file)));
   EXPECT_EQ(run({"--quiet", "evaluate", file, "--reference", demo_, "--windows", "2", "--json", at("e.json")}), 0);
   const Json evaluation = read_json(at("e.json"));
   EXPECT_GT(evaluation["kl_nats"].get<double>(), 0);
   EXPECT_LT(evaluation["kl_nats"].get<double>(), 0.1);
   EXPECT_EQ(run({"--quiet", "evaluate", file, "--activations", "llama.cpp", "--windows", "2"}), 0);
   EXPECT_EQ(run({"--quiet", "evaluate", demo_, "--activations", "llama.cpp", "--windows", "2"}), 2);
+  EXPECT_EQ(run({"--quiet", "evaluate", file, "--activations", "llama.cpp", "--dtype", "bf16", "--windows", "2"}), 2);
   EXPECT_EQ(run({"inspect", file}), 0);
   EXPECT_EQ(run({"quantize", demo_, "--scheme", "int4:g128:sym", "--calibration", cal, "-o", at("q")}), 0);
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
@@ -96,6 +98,41 @@ TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
   write_file(work_ / "manifest.json", "{ broken");
   EXPECT_TRUE(stage("k2"));
   EXPECT_EQ(runs, 4);
+}
+
+TEST_F(Cli, OnlyWhatAKilledRunWasWritingIsClearedAway) {
+  const auto touch = [&](const char* name) { write_file(work_ / name, "x"); return work_ / name; };
+  const fs::path download = touch("movie.partial"), deep = touch("films/b.4711.partial"), early = touch("a.12.partial");
+  RunDirectory(work_).save();
+  EXPECT_TRUE(fs::exists(early)) << "no run was here yet";
+  const fs::path left = touch("work/model.gguf.4711.partial");
+  RunDirectory again(work_);
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_FALSE(fs::exists(early));
+  EXPECT_TRUE(fs::exists(download));
+  EXPECT_TRUE(fs::exists(deep));
+}
+
+TEST_F(Cli, AFolderWithAnotherProgramsManifestIsLeftAlone) {
+  write_file(work_ / "manifest.json", "{\"name\": \"a web page\"}");
+  EXPECT_EQ(run({"--quiet", "run", demo_, "-o", work_.string()}), 2);
+  EXPECT_EQ(read_file(work_ / "manifest.json"), "{\"name\": \"a web page\"}");
+}
+
+TEST_F(Cli, WhatCannotBeMeantIsRefused) {
+  EXPECT_EQ(run({"calibrate", demo_, "--windows", "-7", "-o", at("c")}), 2);
+  EXPECT_EQ(run({"evaluate", demo_, "--filter", "in_mix=false"}), 2) << "there are no documents to choose from";
+  EXPECT_EQ(run({"run", demo_, "--context", "4096", "--data", demo_ + "/config.json", "-o", at("x")}), 2) << "too short a text";
+}
+
+// Values replace a model only where the user says so.
+TEST_F(Cli, QuantizeDoesNotOverwriteItsSource) {
+  const fs::path copy = work_ / "model";
+  fs::copy(llama_, copy, fs::copy_options::recursive);
+  const std::string before = read_file(copy / "model.safetensors");
+  write_file(work_ / "c", "x");
+  EXPECT_EQ(run({"quantize", copy.string(), "--scheme", "int2:g32", "--calibration", at("c"), "-o", copy.string() + "/."}), 2);
+  EXPECT_EQ(read_file(copy / "model.safetensors"), before);
 }
 
 }  // namespace

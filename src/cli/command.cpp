@@ -12,15 +12,24 @@ void ComputeArguments::add(CLI::App& app) {
   app.add_option("--dtype", dtype, "Type of the multiplied values; bf16 is faster, its noise hides mild damage")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  ThreadsArgument::add(app);
+}
+
+void ThreadsArgument::add(CLI::App& app) {
   app.add_option("--threads", threads, "Sequences in flight; 0: one per core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
 }
 
 ComputeOptions ComputeArguments::options() const {
-  ComputeOptions options{dtype == "bf16" ? ComputeType::kBFloat16 : ComputeType::kFloat32, threads};
-  configure_process(resolve_threads(options));
-  return options;
+  configure();
+  return {dtype == "bf16" ? ComputeType::kBFloat16 : ComputeType::kFloat32, threads};
+}
+
+int ThreadsArgument::configure() const {
+  const int resolved = resolve_threads({.threads = threads});
+  configure_process(resolved);
+  return resolved;
 }
 
 void JsonArgument::add(CLI::App& app) {
@@ -49,10 +58,10 @@ void DataArguments::add(CLI::App& app, bool with_groups) {
     app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   }
   app.add_option("--context", context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
-  app.add_option("--windows", windows, "Use the first N windows; 0: all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+  app.add_option("--windows", windows, "Use the first N windows of the text, not of documents; 0: all")
+      ->check(count_range())
       ->capture_default_str();
-  app.add_option("--score", score, "Score the second half of each window, as llama-perplexity does, or all of it")
+  app.add_option("--score", score, "Score the second half of each window of the text, as llama-perplexity does, or all of it")
       ->check(CLI::IsMember({"half", "all"}))
       ->capture_default_str();
 }
@@ -88,6 +97,8 @@ EvaluationData DataArguments::text(const Tokenizer& tokenizer) const {
 }
 
 std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer) const {
+  if (groups.empty() && !filter.empty())
+    fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl", filter);
   if (groups.empty()) return std::nullopt;
   return document_windows(tokenizer, std::filesystem::path(groups).filename().string(),
                           read_documents(groups, filter), {context, 0, true});

@@ -24,10 +24,17 @@ struct Console {
   bool quiet = false;
 };
 
-/// --dtype and --threads.
-struct ComputeArguments {
-  std::string dtype = "f32";
+/// --threads.
+struct ThreadsArgument {
   int threads = 0;
+  void add(CLI::App& app);
+  /// What the process is set up for: the wanted number, or one per core.
+  int configure() const;
+};
+
+/// --dtype and --threads.
+struct ComputeArguments : ThreadsArgument {
+  std::string dtype = "f32";
   void add(CLI::App& app);
   ComputeOptions options() const;
 };
@@ -40,6 +47,9 @@ struct JsonArgument {
   /// Writes `json` where asked; true when stdout took it, so that no table should follow.
   bool write(const Json& json, Console& console) const;
 };
+
+/// For counts of windows and rows; 0 means all.
+inline CLI::Range count_range() { return CLI::Range(int64_t{0}, int64_t{1} << 40); }
 
 /// --data, --groups, --filter, --context, --windows, --score.
 struct DataArguments {

@@ -69,8 +69,10 @@ void add_diagnose(CLI::App& app, Console& console) {
   command->add_option("--data", a->files, "Text to measure on; the built-in calibration text when none is named")
       ->check(CLI::ExistingFile);
   command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
-  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")->capture_default_str();
-  command->add_option("--top", a->top, "Components to print; 0: all")->capture_default_str();
+  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
+  command->add_option("--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
   command->add_option("--checkpoint", a->checkpoint, "Folder that keeps finished layers, to go on after a kill");
   command->add_flag("--no-joint", a->no_joint, "Leave out the pass with everything quantized at once");
   command->add_flag("--dry-run", a->dry_run, "Only list the components");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "base/fail.h"
@@ -13,6 +14,7 @@ namespace vernier {
 namespace {
 
 std::string with_error(const Measured& m, int digits) {
+  if (!std::isfinite(m.standard_error)) return fmt::format("{:.{}f} ± -", m.mean, digits);  // of one window or document
   return fmt::format("{:.{}f} ± {:.{}f}", m.mean, digits, m.standard_error, digits);
 }
 
@@ -87,13 +89,6 @@ void add_evaluate(CLI::App& app, Console& console) {
     const EvaluateOptions options{a->compute.options(), !a->token_log.empty(),
                                   a->activations == "exact" ? Activations::kExact : Activations::kLlamaCpp};
     const Model model = load_model(a->model);
-    if (options.activations != Activations::kExact && !model.stored_scheme(model.output_matrix()))
-      fail(ErrorKind::kInvalidArgument,
-           "evaluate: --activations {}: expected a GGUF file, whose schemes say how activations are rounded, got {}",
-           a->activations, a->model);
-    if (options.activations != Activations::kExact && options.compute.type != ComputeType::kFloat32)
-      fail(ErrorKind::kInvalidArgument, "evaluate: --activations {} is what kernels do in whole numbers: leave out --dtype {}",
-           a->activations, a->compute.dtype);
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(load_model(a->reference));
     const Tokenizer tokenizer(load_tokenizer_of(model.source().path));

@@ -15,7 +15,8 @@ void add_export(CLI::App& app, Console& console) {
     std::string model, calibration, output = "model.gguf", target = "llama.cpp";
     PlanArgument plan;
     ExportOptions options;
-    ComputeArguments compute;
+    ThreadsArgument threads;
+    JsonArgument json;
     bool dry_run = false;
   };
   auto* command = app.add_subcommand("export", "Write a file that an engine loads");
@@ -27,10 +28,11 @@ void add_export(CLI::App& app, Console& console) {
   command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
   command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
   command->add_option("-o,--output", a->output, "File to write")->capture_default_str();
-  a->compute.add(*command);
+  a->threads.add(*command);
+  a->json.add(*command);
   command->callback([a, &console] {
     target_rules(a->target);  // says what is not supported yet
-    const int threads = resolve_threads(a->compute.options());
+    const int threads = a->threads.configure();
     const Model model = load_model(a->model);
     const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
     const Plan plan = a->plan.load(model);
@@ -44,7 +46,10 @@ void add_export(CLI::App& app, Console& console) {
       fail(ErrorKind::kInvalidArgument, "export: give --calibration, the artefact of `vernier calibrate`");
     export_gguf(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), tokenizer,
                 a->output, a->options, &console.progress);
-    fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits_per_weight(bytes, model));
+    const double bits = bits_per_weight(bytes, model);
+    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", bytes}, {"bits_per_weight", bits}}, console))
+      return;
+    fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits);
   });
 }
 

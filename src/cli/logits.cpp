@@ -17,6 +17,7 @@ void add_logits(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, input, output;
     ComputeArguments compute;
+    JsonArgument json;
   };
   auto* command = app.add_subcommand("logits", "Raw outputs for given token ids");
   auto a = std::make_shared<Arguments>();
@@ -26,6 +27,7 @@ void add_logits(CLI::App& app, Console& console) {
       ->check(CLI::ExistingFile);
   command->add_option("-o,--output", a->output, "safetensors with logits [batch, time, vocabulary], F32")->required();
   a->compute.add(*command);
+  a->json.add(*command);
   command->callback([a, &console] {
     const bool bf16 = a->compute.options().type == ComputeType::kBFloat16;
     const Model model = load_model(a->model);
@@ -47,6 +49,7 @@ void add_logits(CLI::App& app, Console& console) {
     writer.write(a->output, [&](size_t, const ByteSink& append) {
       append({static_cast<const std::byte*>(logits.data_ptr()), logits.nbytes()});
     });
+    if (a->json.write({{"output", a->output}, {"shape", logits.sizes().vec()}}, console)) return;
     fmt::print(console.out, "logits [{}] in {}\n", fmt::join(logits.sizes().vec(), ", "), a->output);
   });
 }

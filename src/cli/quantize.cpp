@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/fail.h"
 #include "cli/command.h"
 #include "cli/plan_argument.h"
@@ -13,7 +15,8 @@ void add_quantize(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, calibration, output;
     PlanArgument plan;
-    ComputeArguments compute;
+    ThreadsArgument threads;
+    JsonArgument json;
     bool dry_run = false;
   };
   auto* command = app.add_subcommand("quantize", "Quantize by a plan and write the resulting values as a model directory");
@@ -23,18 +26,22 @@ void add_quantize(CLI::App& app, Console& console) {
   command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->required()->check(CLI::ExistingFile);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   command->add_option("-o,--output", a->output, "Folder to write")->required();
-  a->compute.add(*command);
+  a->threads.add(*command);
+  a->json.add(*command);
   command->callback([a, &console] {
-    const int threads = resolve_threads(a->compute.options());
+    const int threads = a->threads.configure();
     const Model model = load_model(a->model);
     if (model.source().gguf)
       fail(ErrorKind::kInvalidArgument, "quantize: {} is a GGUF file; start from the Hugging Face directory", a->model);
+    if (std::error_code code; std::filesystem::equivalent(model.source().path, a->output, code))
+      fail(ErrorKind::kInvalidArgument, "quantize: --output {} is the model itself; name another folder", a->output);
     const Plan plan = a->plan.load(model);
     if (a->dry_run) {
       fmt::print(console.out, "{}", plan_table(plan));
       return;
     }
     save_dequantized(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), a->output);
+    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", plan.tensor_bytes}}, console)) return;
     fmt::print(console.out, "{}: {} bytes of matrices in their schemes, written as float32 values\n", a->output,
                plan.tensor_bytes);
   });

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -48,12 +49,13 @@ std::string key_of(std::initializer_list<std::string> parts) {
 /// A second name for a finished file, so that nothing is copied where the file system can share it.
 void link_or_copy(const fs::path& from, const fs::path& to) {
   fs::path temporary = to;
-  temporary += ".partial";
+  temporary += fmt::format(".{}.partial", ::getpid());
   fs::remove(temporary);
   std::error_code code;
   fs::create_hard_link(from, temporary, code);
   if (code) fs::copy_file(from, temporary);
   fs::rename(temporary, to);
+  fs::remove(temporary);  // rename leaves it where both are already names of one file
 }
 
 class Run {
@@ -84,6 +86,8 @@ class Run {
   };
 
   void prepare_data() {
+    // What cannot be exported should say so now, not after the measurements.
+    exported_as_ = gguf_header_hash(model_, plan_uniform(model_, "gguf:q8_0"), tokenizer_model_, a_.options);
     calibration_data_ = calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows);
     diagnosis_data_ = diagnosis_windows(tokenizer_, a_.calibration, a_.data.context, a_.diagnose_windows);
     text_ = a_.data.text(tokenizer_);
@@ -102,7 +106,13 @@ class Run {
     if (text_.longest() > model_.config().context_length)
       console_.progress.warn(fmt::format("windows of {} tokens for a model trained on {}", text_.longest(),
                                          model_.config().context_length));
+    else if (const int64_t same = gguf_context_length(model_.config()); text_.longest() > same)
+      fail(ErrorKind::kInvalidArgument,
+           "run: windows of {} tokens: {} ignores this model's sliding window, so that beyond {} tokens its answers differ "
+           "without any quantization; give --context {}",
+           text_.longest(), a_.target, same, same);
     describe();
+    directory_.save();  // from here on the folder is a run's
   }
 
   void describe() {
@@ -123,7 +133,9 @@ class Run {
     facts["shared_token_runs"] = shared_runs_;
     facts["options"] = {{"budget", a_.budget},   {"target", a_.target},   {"scheme", a_.scheme},
                         {"dtype", a_.compute.dtype}, {"context", a_.data.context}, {"score", a_.data.score},
-                        {"diagnose_windows", diagnosis_data_.windows.size()}};
+                        {"windows", a_.data.windows}, {"calibration_windows", calibration_data_.windows.size()},
+                        {"diagnose_windows", diagnosis_data_.windows.size()}, {"filter", a_.data.filter},
+                        {"tokenizer_pre", a_.options.tokenizer_pre}, {"strict", a_.strict}};
     facts["seed"] = a_.seed;
   }
 
@@ -152,7 +164,7 @@ class Run {
   }
 
   void make_plans() {
-    const std::string inputs = key_of({directory_.hash("diagnosis.json"), a_.budget, a_.target, a_.options.tokenizer_pre});
+    const std::string inputs = key_of({directory_.hash("diagnosis.json"), a_.budget, a_.target, exported_as_});
     directory_.stage("plan", inputs, "work/planned.json", [&](const fs::path& path) {
       write_json(path, plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.budget, {a_.target, a_.options})));
     });
@@ -176,8 +188,7 @@ class Run {
     const int threads = resolve_threads(compute_);
     for (const Candidate& c : candidates_)
       directory_.stage("export " + c.label,
-                       key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash(model_),
-                               a_.options.tokenizer_pre}),
+                       key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash(model_), exported_as_}),
                        c.file, [&](const fs::path& path) {
                          export_gguf(quantize(model_, calibration_, load_plan(c.plan), threads, &console_.progress),
                                      tokenizer_model_, path, a_.options, &console_.progress);
@@ -189,10 +200,8 @@ class Run {
     std::string inputs = key_of({model_hash(model_), text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype});
     for (const Candidate& c : candidates_) inputs = key_of({inputs, c.label, directory_.hash(c.file)});
     directory_.stage("evaluate", inputs, "evaluation.json", [&](const fs::path& path) {
-      std::vector<Model> files;
-      for (const Candidate& c : candidates_) files.push_back(load_model(directory_.path(c.file).string()));
-      const std::vector<Json> text = evaluate_all(files, text_);
-      const std::vector<Json> groups = groups_ ? evaluate_all(files, *groups_) : std::vector<Json>();
+      std::vector<Json> text, groups;
+      evaluate_all(text, groups);
       uint64_t stored = 0;
       for (const TensorId& id : model_.tensors()) stored += model_.weight(id).nbytes();
       Json rows = Json::array();
@@ -205,18 +214,24 @@ class Run {
     evaluation_ = read_json(directory_.path("evaluation.json"));
   }
 
-  /// Several files share a pass with the reference as far as their packed weights fit into kPackedBytes.
-  std::vector<Json> evaluate_all(const std::vector<Model>& files, const EvaluationData& data) {
-    constexpr int64_t kPackedBytes = int64_t{4} << 30;
-    const auto together = static_cast<size_t>(std::max<int64_t>(1, kPackedBytes / (4 * model_.parameters()) - 1));
-    std::vector<Json> results;
-    for (size_t first = 0; first < files.size(); first += together) {
+  /// Several files share a pass with the reference as far as they fit into kModelBytes.
+  void evaluate_all(std::vector<Json>& text, std::vector<Json>& groups) {
+    constexpr int64_t kModelBytes = int64_t{4} << 30;
+    const int64_t each = 2 * 4 * model_.parameters();  // decoded and packed, float32
+    const auto together = static_cast<size_t>(std::max<int64_t>(1, kModelBytes / each - 1));
+    for (size_t first = 0; first < candidates_.size(); first += together) {
+      std::vector<Model> files;
       std::vector<const Model*> batch;
-      for (size_t i = first; i < std::min(files.size(), first + together); ++i) batch.push_back(&files[i]);
-      for (const Evaluation& e : evaluate(batch, &model_, data, {compute_}, &console_.progress))
-        results.push_back(evaluation_to_json(e));
+      for (size_t i = first; i < std::min(candidates_.size(), first + together); ++i)
+        files.push_back(load_model(directory_.path(candidates_[i].file).string()));
+      for (const Model& file : files) batch.push_back(&file);
+      const auto add = [&](const EvaluationData& data, std::vector<Json>& results) {
+        for (const Evaluation& e : evaluate(batch, &model_, data, {compute_}, &console_.progress))
+          results.push_back(evaluation_to_json(e));
+      };
+      add(text_, text);
+      if (groups_) add(*groups_, groups);
     }
-    return results;
   }
 
   /// The reference's own figures, which every comparison with it measures.
@@ -286,6 +301,7 @@ class Run {
   RunDirectory directory_;
   EvaluationData calibration_data_, diagnosis_data_, text_;
   std::optional<EvaluationData> groups_;
+  std::string exported_as_;  ///< tokenizer and configuration as files hold them: what exported files depend on besides weights
   int64_t shared_runs_ = 0;
   Calibration calibration_;
   Diagnosis diagnosis_;
@@ -301,7 +317,7 @@ void dry_run(const Arguments& a, Console& console) {
   uint64_t int4 = 0, half = 0;
   for (const std::string& scheme : target_rules(a.target).schemes) {
     const uint64_t bytes = gguf_file_bytes(model, plan_uniform(model, scheme), tokenizer, a.options);
-    if (scheme == "gguf:q4_k") int4 = bytes;
+    if (scheme == "gguf:q4_k" || scheme == "gguf:q4_0") int4 = int4 == 0 ? bytes : std::min(int4, bytes);
     if (scheme == "f16") half = bytes;
     table.add({scheme, fmt::format("{}", bytes), fmt::format("{:.3f}", bits_per_weight(bytes, model))});
   }
@@ -324,8 +340,10 @@ void add_run(CLI::App& app, Console& console) {
   command->add_option("--calibration", a->calibration, "Text to calibrate and diagnose on; a built-in text by default")
       ->check(CLI::ExistingFile);
   command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on N windows, evenly spaced over the text; 0: all")
+      ->check(count_range())
       ->capture_default_str();
   command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on N windows of the same text, evenly spaced; 0: all")
+      ->check(count_range())
       ->capture_default_str();
   command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, true);

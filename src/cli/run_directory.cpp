@@ -3,6 +3,7 @@
 #include <map>
 #include <vector>
 
+#include "base/fail.h"
 #include "base/hash.h"
 #include "vernier/error.h"
 
@@ -10,21 +11,38 @@ namespace vernier {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// What a killed run was writing: "model.gguf.4711.partial", by OutputFile.
+bool is_leftover(const fs::path& path) {
+  if (path.extension() != ".partial") return false;
+  const std::string pid = path.stem().extension().string();
+  return pid.size() > 1 && pid.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
+}  // namespace
+
 RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder) {
-  fs::create_directories(folder);
-  // What a killed run was writing; nothing else ends so.
-  std::vector<fs::path> leftovers;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.path().extension() == ".partial") leftovers.push_back(entry.path());
-  for (const fs::path& leftover : leftovers) fs::remove(leftover);
+  fs::create_directories(folder / "work");
+  if (!fs::exists(path("manifest.json"))) return;
   try {
-    if (fs::exists(path("manifest.json"))) {
-      const Json old = read_json(path("manifest.json"));
-      if (const Json* stages = json_find(old, "stages"); stages != nullptr && stages->is_object()) stages_ = *stages;
-    }
-  } catch (const Error&) {
+    const Json old = read_json(path("manifest.json"));
+    const Json* stages = json_find(old, "stages");
+    if (stages == nullptr || !stages->is_object())
+      fail(ErrorKind::kInvalidArgument, "run: {} holds a manifest.json of something else; choose another --output",
+           folder.string());
+    stages_ = *stages;
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::kInvalidArgument) throw;
     // A broken manifest only means that every stage runs again.
   }
+  // Only in a folder that is a run's, and only where stages write.
+  std::vector<fs::path> leftovers;
+  for (const char* part : {".", "work", "work/sweep"})
+    if (fs::is_directory(folder / part))
+      for (const auto& entry : fs::directory_iterator(folder / part))
+        if (is_leftover(entry.path())) leftovers.push_back(entry.path());
+  for (const fs::path& leftover : leftovers) fs::remove(leftover);
 }
 
 bool RunDirectory::stage(const std::string& stage, const std::string& key, const std::string& name,

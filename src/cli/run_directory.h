@@ -15,7 +15,8 @@ namespace vernier {
 
 class RunDirectory {
  public:
-  /// Makes the folder; takes over the stages of a manifest that is there, whatever made it.
+  /// Makes the folder, takes over the stages of a manifest that is there and clears away what a killed run was writing.
+  /// @throws Error{kInvalidArgument} when the manifest.json there is of something else
   explicit RunDirectory(const std::filesystem::path& folder);
 
   std::filesystem::path path(const std::string& name) const { return folder_ / name; }

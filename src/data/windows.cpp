@@ -22,7 +22,7 @@ std::string hash_windows(const EvaluationData& data) {
 
 void check_context(int64_t context) {
   if (context < 8 || context > (int64_t{1} << 24))
-    fail(ErrorKind::kInvalidArgument, "evaluate: context {}: expected 8 to {}", context, int64_t{1} << 24);
+    fail(ErrorKind::kInvalidArgument, "data: context {}: expected 8 to {}", context, int64_t{1} << 24);
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
   data.context = options.context;
   int64_t count = static_cast<int64_t>(ids.size()) / options.context;
   if (count < 2)
-    fail(ErrorKind::kInvalidArgument, "evaluate: {}: {} tokens, expected at least {} (2 windows of {}); use more text "
+    fail(ErrorKind::kInvalidArgument, "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text "
          "or a smaller --context", name, ids.size(), 2 * options.context, options.context);
   const int64_t available = count;
   if (options.max_windows > 0) count = std::min(count, options.max_windows);
@@ -120,7 +120,7 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
       data.windows.push_back(std::move(window));
     }
   }
-  if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "evaluate: {}: no document has 2 tokens", name);
+  if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "data: {}: no document has 2 tokens", name);
   data.hash = hash_windows(data);
   return data;
 }

@@ -14,6 +14,7 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
+#include "ops/parallel.h"
 #include "scheme/fitting.h"
 #include "vernier/quantize_tensor.h"
 #include "vernier/version.h"
@@ -105,13 +106,26 @@ class QuantizedWeights {
 
 /// KL between the sweep's base and the same model in plain, differently ordered float32 arithmetic, on one window.
 double noise_floor(const Model& model, IsolatedSweep& sweep, const EvaluationData& data) {
+  constexpr int64_t kRows = 64;  // of logits in float64 at once
   const c10::NoGradGuard no_grad;
   const TokenWindow& window = data.windows.front();
   const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end() - 1);
   const at::Tensor input = at::tensor(ids, at::kLong).unsqueeze(0);
-  const at::Tensor plain = forward_logits(to_float32(model), input, window.first_row)[0].to(at::kDouble).log_softmax(-1);
-  const at::Tensor base = sweep.base_logits(0).to(at::kDouble).log_softmax(-1);
-  return (plain.exp() * (plain - base)).sum(-1).mean().item<double>();
+  double kl = 0;
+  int64_t rows = 0;
+  // By one thread: with more, a library may split a sum by how busy the machine is, and a resumed run would differ.
+  parallel_for(1, 1, [&](int64_t, int) {
+    const at::Tensor plain = forward_logits(to_float32(model), input, window.first_row)[0], base = sweep.base_logits(0);
+    rows = plain.size(0);
+    for (int64_t first = 0; first < rows; first += kRows) {
+      const auto log_p = [&](const at::Tensor& logits) {
+        return logits.narrow(0, first, std::min(kRows, rows - first)).to(at::kDouble).log_softmax(-1);
+      };
+      const at::Tensor p = log_p(plain);
+      kl += (p.exp() * (p - log_p(base))).sum().item<double>();
+    }
+  });
+  return kl / static_cast<double>(rows);
 }
 
 void add_summaries(Diagnosis& d) {
@@ -186,10 +200,13 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
 
   const std::vector<Component> components = components_of(model, options.kinds);
   Hasher key;
-  for (const std::string& part : {d.model_hash, d.calibration_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)})
-    key.add(part);
-  key.add(fmt::format("{} {} {}", static_cast<int>(options.compute.type), components.size(),
-                      fmt::join(options.candidates, " ")));
+  for (const std::string& part : {d.model_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)}) key.add(part);
+  key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
+  for (const Component& c : components) key.add(name_of(c));
+  for (const TensorId& id : model.matrices()) {  // the calibration by what it says: its text does not tell how it was made
+    const std::vector<float> importance = calibration.importance(model, id);
+    key.add(std::as_bytes(std::span(importance)));
+  }
   const SweepCheckpoint checkpoint(options.checkpoint, key.hex());
 
   IsolatedSweep sweep(model, data, options.compute.type, threads);
@@ -237,9 +254,14 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       const WeightSource unchanged = [&](const TensorId& id) { return model.weight(id); };
       std::vector<Perturbation> perturbations;
       for (const Component& c : own) perturbations.push_back({c, changed});
-      // The control goes through the same stack: a head and a KV head whose "quantized" weights are their own.
+      // The control goes through the same stack: components whose "quantized" weights are their own. Of heads, whose
+      // differences are added to the stream, in every layer; of what recomputes the stream, in the first.
       perturbations.push_back({{ComponentKind::kHead, layer, 0}, unchanged});
       perturbations.push_back({{ComponentKind::kKvHead, layer, 0}, unchanged});
+      if (layer == 0)
+        for (const Component& control : {Component{ComponentKind::kFfn, 0}, {ComponentKind::kTensor, 0, 0, Role::kAttnQ},
+                                         {ComponentKind::kTensor, 0, 0, Role::kFfnDown}, {ComponentKind::kLayer, 0}})
+          perturbations.push_back({control, unchanged});
       const auto damage = sweep.layer(layer, perturbations, [&] {
         done += static_cast<int64_t>(own.size());
         if (progress != nullptr) progress->update(done);
@@ -261,7 +283,11 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     if (c.kind == ComponentKind::kLmHead) outside(c);
   if (progress != nullptr) progress->end();
 
-  if (options.joint) {
+  // Additivity compares the joint damage with the sum over all that was changed, so each must have been measured.
+  const std::vector<TensorId> matrices = model.matrices();
+  const bool all_measured = std::all_of(matrices.begin(), matrices.end(),
+                                        [&](const TensorId& id) { return d.find(component_of(id)) != nullptr; });
+  if (options.joint && all_measured) {
     Model all(model.config(), model.source());
     for (const TensorId& id : model.tensors())
       all.set_weight(id, is_matrix(id.role) ? quantized.make(id) : model.weight(id));
@@ -273,7 +299,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     }
     d.additivity_ratio = d.sum_isolated_kl > 0 ? d.joint_kl->mean / d.sum_isolated_kl : 0;
   }
-  for (const TensorId& id : model.matrices())
+  for (const TensorId& id : matrices)
     if (const auto reason = Scheme::parse(options.scheme).why_not(model.weight(id).size(0), model.weight(id).size(1)))
       d.fallbacks.push_back(fmt::format("{} cannot take {}: {}", name_of(id), d.scheme, *reason));
   add_summaries(d);

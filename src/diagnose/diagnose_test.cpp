@@ -161,6 +161,39 @@ TEST(Diagnose, ResumesFromItsCheckpointToTheSameBytes) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(Diagnose, AnotherChoiceOfComponentsIsNotResumed) {
+  const Model model = fixture_model("llama");
+  const auto folder = scratch_path("vernier_sweep_kinds");
+  std::filesystem::remove_all(folder);
+  DiagnoseOptions options;
+  options.checkpoint = folder;
+  options.scheme = kScheme.name();
+  for (const ComponentKind kind : {ComponentKind::kFfn, ComponentKind::kLayer}) {
+    options.kinds = {kind};
+    const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 16, 320), options);
+    for (const ComponentDamage& c : d.components) EXPECT_EQ(c.component.kind, kind);
+    EXPECT_FALSE(d.joint_kl) << "all matrices against the sum of a few";
+    EXPECT_EQ(d.control_kl, 0);
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Diagnose, AMatrixThatIsStoredExactlySurvivesTheArtefact) {
+  Model model = to_float32(fixture_model("llama"));
+  const TensorId id{Role::kFfnDown, 1};
+  model.set_weight(id, at::zeros_like(model.weight(id)));
+  DiagnoseOptions options;
+  options.kinds = {ComponentKind::kTensor};
+  options.scheme = "int4:g32";
+  const auto json = diagnosis_to_json(diagnose(model, calibration_of(model), made_up_windows(2, 16, 320), options));
+  const std::string text = json.dump();
+  const Diagnosis back = diagnosis_from_json(nlohmann::ordered_json::parse(text), "x");
+  EXPECT_EQ(diagnosis_to_json(back).dump(), text);
+  const auto facts = std::find_if(back.weight_facts.begin(), back.weight_facts.end(),
+                                  [&](const WeightFacts& f) { return f.tensor == id; });
+  EXPECT_TRUE(std::isinf(facts->sqnr_db));
+}
+
 TEST(Diagnose, ACalibrationOfAnotherModelIsRefused) {
   EXPECT_THROW(diagnose(fixture_model("llama"), calibration_of(fixture_model("qwen2")), made_up_windows(2, 32, 320)), Error);
 }

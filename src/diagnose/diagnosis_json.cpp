@@ -1,5 +1,7 @@
 #include "diagnose/diagnosis_json.h"
 
+#include <cmath>
+
 #include "base/fail.h"
 #include "vernier/version.h"
 
@@ -11,11 +13,11 @@ constexpr int64_t kMaxCount = int64_t{1} << 50;
 
 void put(Json& json, const std::string& key, const Measured& value) {
   json[key] = value.mean;
-  json[key + "_stderr"] = value.standard_error;
+  json[key + "_stderr"] = finite_or_null(value.standard_error);
 }
 
 Measured get(const Json& json, const std::string& key, const std::string& origin) {
-  return {json_number(json, key.c_str(), origin), json_number(json, (key + "_stderr").c_str(), origin)};
+  return {json_number(json, key.c_str(), origin), number_or_nan(json, (key + "_stderr").c_str(), origin)};
 }
 
 const Json& array_at(const Json& json, const char* key, const std::string& origin) {
@@ -74,8 +76,8 @@ Json facts_to_json(const WeightFacts& facts) {
   json["role"] = role_name(facts.tensor.role);
   json["absmax_over_sigma"] = facts.absmax_over_sigma;
   json["excess_kurtosis"] = facts.excess_kurtosis;
-  json["sqnr_db"] = facts.sqnr_db;
-  json["weighted_sqnr_db"] = facts.weighted_sqnr_db;
+  json["sqnr_db"] = finite_or_null(facts.sqnr_db);
+  json["weighted_sqnr_db"] = finite_or_null(facts.weighted_sqnr_db);
   json["rows"] = facts.rows;
   json["cols"] = facts.cols;
   json["scheme"] = facts.scheme;
@@ -92,8 +94,11 @@ WeightFacts facts_from_json(const Json& json, const std::string& origin) {
   }
   facts.absmax_over_sigma = json_number(json, "absmax_over_sigma", origin);
   facts.excess_kurtosis = json_number(json, "excess_kurtosis", origin);
-  facts.sqnr_db = json_number(json, "sqnr_db", origin);
-  facts.weighted_sqnr_db = json_number(json, "weighted_sqnr_db", origin);
+  const auto decibel = [&](const char* key) {  // null is "stored exactly"
+    return json_find(json, key) == nullptr ? INFINITY : json_number(json, key, origin);
+  };
+  facts.sqnr_db = decibel("sqnr_db");
+  facts.weighted_sqnr_db = decibel("weighted_sqnr_db");
   facts.rows = json_int(json, "rows", origin, 1, kMaxCount);
   facts.cols = json_int(json, "cols", origin, 1, kMaxCount);
   facts.scheme = json_string(json, "scheme", origin);

@@ -49,6 +49,11 @@ class WindowScorer {
           TokenDamage damage;
           if (base) damage = base->compare(r, logits.row(r), label(r));
           else damage.nll = negative_log_likelihood(logits.row(r), logits.cols, label(r));
+          if (!std::isfinite(damage.nll) || !std::isfinite(damage.kl))
+            fail(ErrorKind::kBadFile,
+                 "evaluate: {}: the logits of a token are not finite: products of its weights overflow; the file is "
+                 "damaged, or its configuration is of another model",
+                 models_[m].name());
           visit(m, first + r, damage);
         }
       }
@@ -70,11 +75,26 @@ void check_models(const std::vector<const Model*>& models, const Model* referenc
            model->source().name, model->config().vocabulary, other->source().name, other->config().vocabulary);
 }
 
+/// What `activations` asks for must be what happens: rounding takes schemes to follow, and happens once.
+void check_activations(const std::vector<const Model*>& models, const EvaluateOptions& options) {
+  if (options.activations == Activations::kExact) return;
+  if (options.compute.type != ComputeType::kFloat32)
+    fail(ErrorKind::kInvalidArgument,
+         "evaluate: activations as llama.cpp rounds them are computed in float32, got bfloat16; leave out the data type");
+  for (const Model* model : models)
+    if (!model->stored_scheme(model->output_matrix()))
+      fail(ErrorKind::kInvalidArgument,
+           "evaluate: activations as llama.cpp rounds them: expected a GGUF file, whose schemes say how, got {}; export "
+           "it first",
+           model->source().name);
+}
+
 }  // namespace
 
 std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const Model* reference,
                                  const EvaluationData& data, const EvaluateOptions& options, ProgressSink* progress) {
   check_models(models, reference);
+  check_activations(models, options);
   const int threads = resolve_threads(options.compute);
   std::vector<FusedModel> fast;
   for (const Model* model : models) fast.emplace_back(*model, options.compute.type, data.longest(), options.activations);

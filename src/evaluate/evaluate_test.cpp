@@ -1,6 +1,8 @@
 #include "vernier/evaluate.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -57,25 +59,47 @@ TEST(Evaluate, AModelAgainstItselfIsExactlyZero) {
   EXPECT_EQ(e.tails->kl_max, 0);
 }
 
-TEST(Evaluate, AModelWithBrokenWeightsIsNamedNotMeasured) {
-  const Model model = to_float32(fixture_model("llama"));
-  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    Model broken = model;
-    const TensorId id{TensorRole::kFfnDown, 0};
-    at::Tensor weight = model.weight(id).clone();
-    weight[0][0] = value;
-    broken.set_weight(id, weight);
-    EXPECT_THROW(evaluate({&broken}, &model, made_up_windows(2, 16, 320)), Error);
+/// Evaluating `broken` must be refused as a bad file, in words that hold `part`.
+void expect_refused(const Model& broken, const Model* reference, const EvaluateOptions& options, const std::string& part) {
+  try {
+    evaluate({&broken}, reference, made_up_windows(2, 16, 320), options);
+    ADD_FAILURE() << "measured a model with " << part;
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+    EXPECT_THAT(e.what(), ::testing::HasSubstr(part));
   }
 }
 
-TEST(Evaluate, SettingAWeightForgetsItsScheme) {
-  Model model = to_float32(fixture_model("llama"));
-  const TensorId id{TensorRole::kFfnDown, 0};
-  model.set_stored_scheme(id, Scheme::parse("gguf:q8_0"));
-  EXPECT_TRUE(model.stored_scheme(id));
-  model.set_weight(id, model.weight(id).clone());
-  EXPECT_FALSE(model.stored_scheme(id));
+TEST(Evaluate, AModelWithBrokenWeightsIsNamedNotMeasured) {
+  const Model model = to_float32(fixture_model("llama"));
+  EvaluateOptions engine;
+  engine.activations = Activations::kLlamaCpp;
+  using Role = TensorRole;
+  for (const TensorId& id : {TensorId{Role::kTokenEmbedding, -1}, {Role::kAttnQ, 1}, {Role::kAttnV, 0}, {Role::kFfnNorm, 1},
+                             {Role::kFfnDown, 0}, {Role::kOutputNorm, -1}, {Role::kOutput, -1}})
+    for (const float value : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+      Model broken = model;
+      at::Tensor weight = model.weight(id).clone();
+      weight.flatten()[weight.size(-1) + (weight.dim() > 1 ? 2 : -1)] = value;
+      broken.set_weight(id, weight);
+      for (const TensorId& matrix : broken.matrices()) broken.set_stored_scheme(matrix, Scheme::parse("gguf:q4_k"));
+      const std::string place = weight.dim() > 1 ? "row 1, column 2 is" : fmt::format("column {} is", weight.size(0) - 1);
+      expect_refused(broken, &model, {}, name_of(id) + ": ");
+      expect_refused(broken, nullptr, {}, place);
+      expect_refused(broken, &model, engine, name_of(id));
+    }
+}
+
+// Every weight is a number, their products are not.
+TEST(Evaluate, OverflowIsRefusedNotMeasured) {
+  const Model model = to_float32(fixture_model("llama"));
+  for (const TensorRole role : {TensorRole::kOutput, TensorRole::kFfnDown}) {
+    Model broken = model;
+    const TensorId id{role, role == TensorRole::kOutput ? -1 : 1};
+    broken.set_weight(id, at::sign(model.weight(id)) * 3e38f);
+    for (const Model* reference : {&model, static_cast<const Model*>(nullptr)})
+      expect_refused(broken, reference, {}, "overflow");
+  }
 }
 
 // The same weights, stored as q8_0 or as nothing in particular: only what an engine would round is rounded.
@@ -84,11 +108,18 @@ TEST(Evaluate, EngineActivationsAreRoundedByTheStoredScheme) {
   const EvaluationData data = made_up_windows(2, 40, 320);
   EvaluateOptions engine;
   engine.activations = Activations::kLlamaCpp;
+  EXPECT_THROW(evaluate({&model}, nullptr, data, engine), Error) << "nothing says how an engine would round";
   Model stored = model;
+  for (const TensorId& id : stored.matrices()) stored.set_stored_scheme(id, Scheme::parse("f32"));
   EXPECT_EQ(evaluate({&stored}, &model, data, engine)[0].all.kl->mean, 0);
+  EXPECT_EQ(evaluate({&stored}, &model, data, engine)[0].activations, Activations::kLlamaCpp);
+  const Model exact = stored;
   for (const TensorId& id : stored.matrices()) stored.set_stored_scheme(id, Scheme::parse("gguf:q8_0"));
   EXPECT_EQ(evaluate({&stored}, &model, data)[0].all.kl->mean, 0);
-  EXPECT_EQ(evaluate({&model}, &stored, data, engine)[0].all.kl->mean, 0);  // the reference stays exact
+  EXPECT_EQ(evaluate({&exact}, &stored, data, engine)[0].all.kl->mean, 0);  // the reference stays exact
+  EvaluateOptions twice = engine;
+  twice.compute.type = ComputeType::kBFloat16;
+  EXPECT_THROW(evaluate({&stored}, &model, data, twice), Error) << "rounded twice";
   const double all = evaluate({&stored}, &model, data, engine)[0].all.kl->mean;
   // 8 bits keep a random input to about 0.5%: of logits near 1 that is a KL near 1e-5, and never 1e-2.
   EXPECT_GT(all, 1e-9);
@@ -131,7 +162,16 @@ TEST(Evaluate, JsonRoundTrips) {
   const Evaluation e = evaluate({&other}, &model, made_up_windows(3, 32, 320))[0];
   const auto json = evaluation_to_json(e);
   EXPECT_EQ(evaluation_to_json(evaluation_from_json(json, "x")).dump(), json.dump());
+  Evaluation engine = e;
+  engine.activations = Activations::kLlamaCpp;
+  EXPECT_EQ(evaluation_from_json(evaluation_to_json(engine), "x").activations, Activations::kLlamaCpp);
+  auto older = json;
+  older.erase("activations");
+  EXPECT_EQ(evaluation_from_json(older, "x").activations, Activations::kExact);
   auto broken = json;
+  broken["activations"] = "rounded";
+  EXPECT_THROW(evaluation_from_json(broken, "x"), Error);
+  broken = json;
   broken["kl_nats"] = "much";
   EXPECT_THROW(evaluation_from_json(broken, "x"), Error);
 }

@@ -12,7 +12,7 @@ constexpr const char* kLlamaCpp = "llama.cpp";
 
 void put(Json& json, const std::string& key, const Measured& value) {
   json[key] = value.mean;
-  json[key + "_stderr"] = value.standard_error;
+  json[key + "_stderr"] = finite_or_null(value.standard_error);
 }
 
 void put(Json& json, const std::string& key, const std::optional<Measured>& value) {
@@ -23,7 +23,7 @@ Json scores_json(const Scores& scores) {
   Json json;
   json["tokens"] = scores.tokens;
   json["perplexity"] = scores.perplexity();
-  json["perplexity_stderr"] = scores.perplexity_standard_error();
+  json["perplexity_stderr"] = finite_or_null(scores.perplexity_standard_error());
   put(json, "nll_nats", scores.nll);
   put(json, "kl_nats", scores.kl);
   put(json, "delta_nll_nats", scores.delta_nll);
@@ -41,7 +41,7 @@ Json scores_json(const Scores& scores) {
 }
 
 Measured measured_at(const Json& json, const std::string& key, const std::string& origin) {
-  return {json_number(json, key.c_str(), origin), json_number(json, (key + "_stderr").c_str(), origin)};
+  return {json_number(json, key.c_str(), origin), number_or_nan(json, (key + "_stderr").c_str(), origin)};
 }
 
 std::optional<Measured> optional_at(const Json& json, const std::string& key, const std::string& origin) {
@@ -108,7 +108,9 @@ Evaluation evaluation_from_json(const Json& json, const std::string& origin) {
   evaluation.data_hash = json_string(json, "data_hash", origin);
   evaluation.context = json_int(json, "context", origin, 0, kMaxCount);
   evaluation.windows = json_int(json, "windows", origin, 0, kMaxCount);
-  const std::string activations = json_string(json, "activations", origin);
+  // Files from before there was a choice lack the key.
+  const std::string activations =
+      json_find(json, "activations") == nullptr ? std::string(kExact) : json_string(json, "activations", origin);
   if (activations != kExact && activations != kLlamaCpp)
     fail(ErrorKind::kBadFile, "{}: activations: expected {} or {}, got {}", origin, kExact, kLlamaCpp, activations);
   evaluation.activations = activations == kExact ? Activations::kExact : Activations::kLlamaCpp;

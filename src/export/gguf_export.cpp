@@ -47,18 +47,11 @@ std::vector<float> rope_divisors(const ModelConfig& config) {
   return divisors;
 }
 
-int64_t exported_context(const ModelConfig& config) {
-  int64_t context = config.context_length;
-  for (const int64_t window : config.sliding_window)
-    if (window > 0) context = std::min(context, window);
-  return context;
-}
-
 void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   const std::string arch = architecture(c);
   const auto u32 = [&](const std::string& key, int64_t value) { writer.set(arch + "." + key, static_cast<uint32_t>(value)); };
   const auto f32 = [&](const std::string& key, double value) { writer.set(arch + "." + key, static_cast<float>(value)); };
-  u32("context_length", exported_context(c));
+  u32("context_length", gguf_context_length(c));
   u32("embedding_length", c.hidden);
   u32("block_count", c.layers);
   u32("feed_forward_length", c.intermediate);
@@ -76,14 +69,30 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
     f32("rope.scaling.factor", c.rope.factor);
     if (yarn) {
       u32("rope.scaling.original_context_length", c.rope.original_context);
-      // llama.cpp scales by 0.1 ln(factor) + 1 itself; only what differs from that is passed on.
-      f32("rope.scaling.attn_factor", c.rope.attention_factor / (0.1 * std::log(c.rope.factor) + 1));
+      f32("rope.scaling.attn_factor", c.rope.attention_factor / llama_cpp_yarn_magnitude(c.rope.factor));
     }
   }
 }
 
+/// What llama.cpp's code for this architecture would silently or loudly get wrong.
+void check_exportable(const ModelConfig& c) {
+  const RopeConfig standard;
+  if (c.rope.kind == RopeConfig::Kind::kYarn &&
+      (c.rope.beta_fast != standard.beta_fast || c.rope.beta_slow != standard.beta_slow || !c.rope.truncate))
+    fail(ErrorKind::kUnsupported,
+         "export: YaRN with beta_fast {}, beta_slow {}, truncate {}: llama.cpp always takes {}, {} and true for {}, and "
+         "would give other answers; `vernier quantize` writes a Hugging Face directory",
+         c.rope.beta_fast, c.rope.beta_slow, c.rope.truncate, standard.beta_fast, standard.beta_slow, architecture(c));
+  if (c.family == "qwen3" && c.attn_output_bias)
+    fail(ErrorKind::kUnsupported,
+         "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; `vernier quantize` writes a Hugging Face "
+         "directory",
+         gguf_name({TensorRole::kAttnOutputBias, 0}));
+}
+
 /// Everything but the data: the same for the size and for the file.
 GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer, const ExportOptions& options) {
+  check_exportable(model.config());
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
   GgufWriter writer;
   writer.set("general.architecture", architecture(model.config()));
@@ -125,9 +134,21 @@ int64_t rotated_heads(const ModelConfig& config, TensorRole role) {
 
 }  // namespace
 
+int64_t gguf_context_length(const ModelConfig& config) {
+  int64_t context = config.context_length;
+  for (const int64_t window : config.sliding_window)
+    if (window > 0) context = std::min(context, window);
+  return context;
+}
+
 uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                          const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).file_bytes();
+}
+
+std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                             const ExportOptions& options) {
+  return declare(model, plan, tokenizer, options).header_hash();
 }
 
 void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
@@ -135,9 +156,9 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
   const Model& model = quantized.dequantized;
   const ModelConfig& config = model.config();
   const GgufWriter writer = declare(model, quantized.plan, tokenizer, options);
-  if (exported_context(config) < config.context_length && progress != nullptr)
+  if (gguf_context_length(config) < config.context_length && progress != nullptr)
     progress->warn(fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
-                               "longest text for which both agree", config.context_length, exported_context(config)));
+                               "longest text for which both agree", config.context_length, gguf_context_length(config)));
   const std::vector<float> divisors = rope_divisors(config);
   const std::vector<TensorId> ids = model.tensors();
   writer.write(path, [&](size_t index, const ByteSink& append) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/output_file.h"
 #include "format/gguf_file.h"
 #include "format/gguf_tokenizer.h"
 #include "support/models.h"
@@ -106,6 +107,66 @@ TEST(ExportMetadata, AnUnknownPreTokenizerNamesTheOption) {
     EXPECT_THAT(e.what(), ::testing::HasSubstr("--tokenizer-pre"));
   }
   EXPECT_GT(gguf_file_bytes(model, plan_uniform(model, "f16"), tokenizer, {.tokenizer_pre = "llama-bpe"}), 0u);
+}
+
+TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
+  const auto expect_unsupported = [](const char* fixture, const char* part, auto&& change) {
+    const Model model = fixture_model(fixture);
+    ModelConfig config = model.config();
+    change(config);
+    Model changed(config, model.source());
+    for (const TensorId& id : model.tensors()) changed.set_weight(id, model.weight(id));
+    try {
+      gguf_file_bytes(changed, plan_uniform(changed, "f16"), small_tokenizer());
+      ADD_FAILURE() << "accepted " << part;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kUnsupported);
+      EXPECT_THAT(e.what(), ::testing::HasSubstr(part));
+    }
+  };
+  expect_unsupported("rope_yarn", "beta_fast 4", [](ModelConfig& c) { c.rope.beta_fast = 4; });
+  expect_unsupported("rope_yarn", "beta_slow 2", [](ModelConfig& c) { c.rope.beta_slow = 2; });
+  expect_unsupported("rope_yarn", "truncate false", [](ModelConfig& c) { c.rope.truncate = false; });
+  expect_unsupported("qwen3", "attn_output.bias", [](ModelConfig& c) { c.attn_output_bias = true; });
+  TokenizerModel tokenizer = small_tokenizer();
+  tokenizer.prefix_ids = {5, 6};
+  const Model model = fixture_model("llama");
+  EXPECT_THROW(gguf_file_bytes(model, plan_uniform(model, "f16"), tokenizer), Error) << "two tokens in front";
+}
+
+TEST(ExportMetadata, TheHeaderHashFollowsTokenizerAndConfiguration) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "f16");
+  TokenizerModel tokenizer = small_tokenizer();
+  const std::string hash = gguf_header_hash(model, plan, tokenizer);
+  EXPECT_EQ(gguf_header_hash(model, plan, tokenizer), hash);
+  tokenizer.chat_template += " ";
+  EXPECT_NE(gguf_header_hash(model, plan, tokenizer), hash);
+  ModelConfig config = model.config();
+  config.context_length *= 2;
+  Model longer(config, model.source());
+  for (const TensorId& id : model.tensors()) longer.set_weight(id, model.weight(id));
+  EXPECT_NE(gguf_header_hash(longer, plan, small_tokenizer()), hash);
+}
+
+// Read as a model without that tensor, the file would answer, and every number would be wrong.
+TEST(ExportMetadata, ATensorThatNoPartReadsIsRefused) {
+  const Model model = fixture_model("qwen2");
+  const auto path = scratch_path("vernier_unknown_tensor.gguf");
+  export_gguf(quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, "f16"), 1),
+              small_tokenizer(), path);
+  std::string bytes = read_file(path);
+  const size_t at = bytes.find("blk.0.attn_q.bias");
+  ASSERT_NE(at, std::string::npos);
+  bytes.replace(at, 17, "blk.0.attn_x.bias");
+  write_file(path, bytes);
+  try {
+    load_model(path.string());
+    ADD_FAILURE() << "loaded";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("blk.0.attn_"));
+  }
+  std::filesystem::remove(path);
 }
 
 TEST(ExportMetadata, IntegerGridsHaveNoPlaceInGguf) {

@@ -1,6 +1,7 @@
 #include "format/gguf_writer.h"
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "format/bytes.h"
 
 namespace vernier {
@@ -78,6 +79,13 @@ void GgufWriter::add_tensor(const std::string& name, uint32_t type_id, const std
 
 uint64_t GgufWriter::header_bytes() const {
   return gguf_padded_bytes(kFixedBytes + encoded_values_.size() + encoded_tensors_.size());
+}
+
+std::string GgufWriter::header_hash() const {
+  Hasher hasher;
+  hasher.add(encoded_values_);
+  hasher.add(encoded_tensors_);
+  return hasher.hex();
 }
 
 void GgufWriter::write(const std::filesystem::path& path, const TensorSource& source) const {

@@ -42,6 +42,8 @@ class GgufWriter {
   uint64_t header_bytes() const;
   /// Size of the file that write() makes: header_bytes() + the sum of gguf_padded_bytes() of the tensors.
   uint64_t file_bytes() const { return header_bytes() + data_bytes_; }
+  /// Hash of metadata and declarations: of everything that is not tensor data.
+  std::string header_hash() const;
   size_t tensor_count() const { return tensors_.size(); }
 
   /// Tensors are asked for in the order of declaration. Whole or not at all.

@@ -388,6 +388,14 @@ TokenizerModel load_tokenizer_model(const std::filesystem::path& folder) {
   if (std::filesystem::exists(config)) merge_tokenizer_config(model, read_file(config), config.string());
   const std::filesystem::path chat = folder / "chat_template.jinja";
   if (std::filesystem::exists(chat)) model.chat_template = read_file(chat);
+  // A folder without tokenizer_config.json: the template's only token in front is BOS, the one behind EOS.
+  const auto name_it = [&](std::optional<int32_t>& id, std::string& token, const std::vector<int32_t>& around) {
+    if (id || around.size() != 1) return;
+    id = around.front();
+    token = model.tokens[static_cast<size_t>(*id)];
+  };
+  name_it(model.bos_id, model.bos_token, model.prefix_ids);
+  name_it(model.eos_id, model.eos_token, model.suffix_ids);
   return model;
 }
 

@@ -10,6 +10,7 @@
 #include "format/pretokenizer.h"
 #include "format/pretokenizer_syntax.h"
 #include "format/tokenizer_text.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -294,6 +295,19 @@ TEST(TokenizerJson, ReadsPostProcessors) {
   EXPECT_THAT(model.prefix_ids, ElementsAre(4));
   merge_tokenizer_config(model, R"({"add_bos_token": false})", "config");
   EXPECT_FALSE(model.adds_bos());
+}
+
+// A folder with tokenizer.json alone: the template says what the text starts with, so that is BOS.
+TEST(TokenizerJson, TheTemplatesOnlyTokenInFrontIsBos) {
+  const std::filesystem::path folder = scratch_path("vernier_tokenizer_alone");
+  write_file(folder / "tokenizer.json", R"({"post_processor": {"type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "B", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "special_tokens": {"B": {"id": "B", "ids": [4], "tokens": ["<s>"]}}}, )" + std::string(kTiny + 1));
+  const TokenizerModel model = load_tokenizer_model(folder);
+  EXPECT_TRUE(model.adds_bos());
+  EXPECT_EQ(model.bos_token, "<s>");
+  EXPECT_FALSE(model.eos_id);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(TokenizerJson, MergesTheConfig) {

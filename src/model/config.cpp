@@ -28,12 +28,6 @@ double number_or(const Json& json, const char* key, double fallback, const std::
   return json_find(json, key) == nullptr ? fallback : json_number(json, key, origin);
 }
 
-double positive(double value, const char* key, const std::string& origin) {
-  if (!(value > 0) || !std::isfinite(value))
-    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a positive number, got {}", origin, key, value);
-  return value;
-}
-
 double yarn_magnitude(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
 
 void parse_yarn(RopeConfig& rope, const Json& source, const std::string& origin) {
@@ -88,13 +82,27 @@ RopeConfig parse_rope(const Json& json, int64_t context_length, const std::strin
   return rope;
 }
 
+/// What transformers takes where a key is absent; null is a value of its own there.
+struct FamilyDefaults {
+  int64_t kv_heads, context_length, sliding_window, max_window_layers;
+};
+
+FamilyDefaults defaults_of(const std::string& family, int64_t heads) {
+  if (family == "mistral") return {8, 131072, 4096, 0};
+  if (family == "qwen2" || family == "qwen3") return {32, 32768, 4096, 28};
+  return {heads, 2048, 0, 0};
+}
+
 std::vector<int64_t> parse_windows(const Json& json, const ModelConfig& config, const std::string& origin) {
   std::vector<int64_t> windows(static_cast<size_t>(config.layers), 0);
-  if (json_find(json, "sliding_window") == nullptr) return windows;
   const bool qwen = config.family == "qwen2" || config.family == "qwen3";
   if (qwen && !flag(json, "use_sliding_window", false, origin)) return windows;
   if (!qwen && config.family != "mistral") return windows;
-  const int64_t window = json_int(json, "sliding_window", origin, 1, int64_t{1} << 40);
+  const FamilyDefaults defaults = defaults_of(config.family, config.heads);
+  if (json.contains("sliding_window") && json["sliding_window"].is_null()) return windows;
+  const int64_t window = json.contains("sliding_window")
+                             ? json_int(json, "sliding_window", origin, 1, int64_t{1} << 40)
+                             : defaults.sliding_window;
 
   if (const Json* types = json_find(json, "layer_types")) {
     if (!types->is_array() || types->size() != windows.size())
@@ -109,7 +117,7 @@ std::vector<int64_t> parse_windows(const Json& json, const ModelConfig& config, 
     return windows;
   }
   const int64_t first = qwen ? json_find(json, "max_window_layers") == nullptr
-                                   ? config.layers
+                                   ? defaults.max_window_layers
                                    : json_int(json, "max_window_layers", origin, 0, kMaxLayers)
                              : 0;
   for (int64_t i = first; i < config.layers; ++i) windows[static_cast<size_t>(i)] = window;
@@ -117,6 +125,12 @@ std::vector<int64_t> parse_windows(const Json& json, const ModelConfig& config, 
 }
 
 }  // namespace
+
+double positive(double value, const std::string& key, const std::string& origin) {
+  if (!(value > 0) || !std::isfinite(value))
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a positive number, got {}", origin, key, value);
+  return value;
+}
 
 ModelConfig parse_config(const Json& json, const std::string& origin) {
   if (!json.is_object()) fail(ErrorKind::kBadFile, "{}: expected a JSON object, got {}", origin, json.type_name());
@@ -132,11 +146,12 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
   config.hidden = dimension(json, "hidden_size", origin);
   config.layers = json_int(json, "num_hidden_layers", origin, 1, kMaxLayers);
   config.heads = dimension(json, "num_attention_heads", origin);
-  config.kv_heads =
-      json_find(json, "num_key_value_heads") == nullptr ? config.heads : dimension(json, "num_key_value_heads", origin);
+  const FamilyDefaults defaults = defaults_of(config.family, config.heads);
+  if (json_find(json, "num_key_value_heads") != nullptr) config.kv_heads = dimension(json, "num_key_value_heads", origin);
+  else config.kv_heads = json.contains("num_key_value_heads") ? config.heads : defaults.kv_heads;
   config.intermediate = dimension(json, "intermediate_size", origin);
   config.context_length = json_find(json, "max_position_embeddings") == nullptr
-                              ? 2048
+                              ? defaults.context_length
                               : json_int(json, "max_position_embeddings", origin, 1, int64_t{1} << 40);
   if (json_find(json, "head_dim") != nullptr) config.head_dim = dimension(json, "head_dim", origin);
   else if (qwen3) config.head_dim = 128;  // the family's default, not hidden / heads

@@ -17,6 +17,9 @@ ModelConfig parse_config(const Json& json, const std::string& origin);
 /// "model.layers.3.mlp.down_proj.weight": the name the supported families share.
 std::string hugging_face_name(const TensorId& id);
 
+/// The value itself. @throws Error{kBadFile} naming file and key unless it is finite and above 0
+double positive(double value, const std::string& key, const std::string& origin);
+
 /// Bounds every configuration must keep, whatever file it came from. @throws Error{kBadFile}
 void check_config(const ModelConfig& config, const std::string& origin);
 

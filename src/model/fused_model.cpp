@@ -44,6 +44,21 @@ ActivationRounding rounding_of(const Model& model, const TensorId& id, Activatio
   return activations == Activations::kLlamaCpp && scheme ? llama_cpp_rounding(*scheme) : ActivationRounding::kNone;
 }
 
+/// Every value, here and once: the kernels assume numbers and would turn a broken model into a harmless one.
+void require_finite(const Model& model) {
+  for (const TensorId& id : model.tensors()) {
+    const at::Tensor weight = model.weight(id).detach();
+    if (weight.numel() == 0) continue;
+    const auto [least, most] = at::aminmax(weight);  // NaN wins in both
+    if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) continue;
+    const int64_t at = at::isfinite(weight).flatten().to(at::kByte).argmin().item<int64_t>(), cols = weight.size(-1);
+    fail(ErrorKind::kBadFile,
+         "model {}: {}: row {}, column {} is {}; expected finite weights; the file is damaged or its conversion "
+         "overflowed: fetch or convert it again",
+         model.source().name, name_of(id), at / cols, at % cols, weight.flatten()[at].item<float>());
+  }
+}
+
 }  // namespace
 
 FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight,
@@ -76,7 +91,8 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Wei
 }
 
 FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations)
-    : config_(model.config()),
+    : name_((require_finite(model), model.source().name)),
+      config_(model.config()),
       type_(type),
       rope_(model.config().rope, model.config().head_dim, positions),
       embedding_(model.weight({TensorRole::kTokenEmbedding, -1}).detach()),
@@ -114,12 +130,13 @@ Slab FusedModel::run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row)
 }
 
 Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
-  // Here, because the kernels assume numbers and would turn a broken model into a harmless one.
+  // Finite weights may still overflow in products, which the kernels below would not show.
   for (int64_t r = 0; r < x.rows; ++r)
     if (!std::all_of(x.row(r), x.row(r) + x.cols, [](float value) { return std::isfinite(value); }))
-      fail(ErrorKind::kInvalidArgument,
-           "forward: the hidden state after the last layer is not finite: the weights hold NaN or infinity, or their "
-           "products overflow float32; `vernier inspect` lists the tensors");
+      fail(ErrorKind::kBadFile,
+           "forward: {}: the hidden state after the last layer is not finite: products of its weights overflow; the "
+           "file is damaged, or its configuration is of another model",
+           name_);
   const Slab normed = ops.norm(output_norm_, x);
   ops.observe(Site::kOutputInput, -1, normed);
   return normed;

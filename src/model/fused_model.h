@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ops/fused_ops.h"
@@ -27,8 +28,10 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Wei
 class FusedModel {
  public:
   /// `positions`: longest sequence it will see. @cost converts and copies all weights
+  /// @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
   FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations = Activations::kExact);
 
+  const std::string& name() const { return name_; }
   const ModelConfig& config() const { return config_; }
   ComputeType type() const { return type_; }
   const FusedBlock& block(int layer) const { return blocks_[static_cast<size_t>(layer)]; }
@@ -43,7 +46,7 @@ class FusedModel {
   /// Runs layers begin ... end-1 on the stream x [T, hidden] in place of x's memory; the last layer of the model keeps
   /// rows first_row ... only.
   Slab run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row) const;
-  /// The output norm, i.e. what the output matrix multiplies.
+  /// The output norm, i.e. what the output matrix multiplies. @throws Error{kBadFile} when x overflowed
   Slab output_norm(FusedOps& ops, const Slab& x) const;
 
   /// All of it: normed final hidden states [T - first_row, hidden], in `arena`.
@@ -53,6 +56,7 @@ class FusedModel {
   Slab logits(Arena& arena, const Slab& hidden) const;
 
  private:
+  std::string name_;
   ModelConfig config_;
   ComputeType type_;
   RopeTable rope_;

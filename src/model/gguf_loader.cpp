@@ -2,6 +2,8 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <cstring>
+#include <set>
 
 #include "base/fail.h"
 #include "format/gguf_file.h"
@@ -19,7 +21,8 @@ RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head
   RopeConfig rope;
   const auto key = [&](const char* part) { return arch + ".rope." + part; };
   const auto number_or = [&](const char* part, double fallback) {
-    return file.find(key(part)) == nullptr ? fallback : file.get_number(key(part));
+    if (file.find(key(part)) == nullptr) return fallback;
+    return positive(file.get_number(key(part)), key(part), file.path().string());
   };
   rope.theta = number_or("freq_base", 10000);
   if (file.find(key("dimension_count")) != nullptr &&
@@ -35,8 +38,7 @@ RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head
     rope.kind = RopeConfig::Kind::kYarn;
     rope.factor = number_or("scaling.factor", 1);
     rope.original_context = file.get_int(key("scaling.original_context_length"), 1, int64_t{1} << 40);
-    // llama.cpp multiplies its own 0.1 ln(factor) + 1 by attn_factor.
-    rope.attention_factor = number_or("scaling.attn_factor", 1) * (0.1 * std::log(rope.factor) + 1);
+    rope.attention_factor = number_or("scaling.attn_factor", 1) * llama_cpp_yarn_magnitude(rope.factor);
   } else if (type != "none") {
     fail(ErrorKind::kUnsupported, "{}: rope scaling \"{}\"; supported: none, linear, yarn", file.path().string(), type);
   }
@@ -46,9 +48,8 @@ RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head
     if (factors->type->id != kGgmlF32 || factors->data.size() != rope.factors.size() * sizeof(float))
       fail(ErrorKind::kBadFile, "{}: rope_freqs.weight: expected {} float32", file.path().string(), head_dim / 2);
     std::memcpy(rope.factors.data(), factors->data.data(), factors->data.size());
+    for (const float factor : rope.factors) positive(factor, "rope_freqs.weight", file.path().string());
   }
-  if (!(rope.theta > 0) || !(rope.factor > 0))
-    fail(ErrorKind::kBadFile, "{}: rope: expected positive freq_base and factor", file.path().string());
   return rope;
 }
 
@@ -73,7 +74,8 @@ ModelConfig read_config(const GgufFile& file) {
   c.intermediate = dimension("feed_forward_length");
   c.context_length = file.get_int(arch + ".context_length", 1, int64_t{1} << 40);
   c.head_dim = dimension_or("attention.key_length", std::max<int64_t>(1, c.hidden / c.heads));
-  c.norm_epsilon = file.get_number(arch + ".attention.layer_norm_rms_epsilon");
+  const std::string epsilon = arch + ".attention.layer_norm_rms_epsilon";
+  c.norm_epsilon = positive(file.get_number(epsilon), epsilon, file.path().string());
   c.tied_embedding = file.find_tensor("output.weight") == nullptr;
   c.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   c.attn_output_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
@@ -94,7 +96,13 @@ std::string scheme_name(const GgmlType& type) {
 
 at::Tensor as_tensor(const GgufTensor& tensor, const std::shared_ptr<const GgufFile>& file) {
   auto* data = const_cast<std::byte*>(tensor.data.data());
-  const auto view = [&](at::ScalarType type) { return at::from_blob(data, tensor.shape, [file](void*) {}, type); };
+  const auto view = [&](at::ScalarType type) {
+    if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0)
+      return at::from_blob(data, tensor.shape, [file](void*) {}, type);
+    at::Tensor copy = at::empty(tensor.shape, type);  // general.alignment may be 1
+    std::memcpy(copy.data_ptr(), data, tensor.data.size());
+    return copy;
+  };
   switch (tensor.type->id) {
     case kGgmlF32: return view(at::kFloat);
     case kGgmlF16: return view(at::kHalf);
@@ -118,7 +126,19 @@ at::Tensor swap_pairs(const at::Tensor& weight, int64_t heads, bool outward) {
   return rows.transpose(1, 2).contiguous().view(weight.sizes());
 }
 
+/// A tensor that no part of the model reads would be left out of every answer: the wrong number, without a word.
+void refuse_unknown_tensors(const GgufFile& file, const Model& model) {
+  std::set<std::string> known = {"rope_freqs.weight"};  // read with the configuration
+  for (const TensorId& id : model.tensors()) known.insert(gguf_name(id));
+  for (const GgufTensor& tensor : file.tensors())
+    if (!known.contains(tensor.name))
+      fail(ErrorKind::kUnsupported, "load: {}: tensor {} is not part of a {} model as this program knows it; leaving it out "
+           "would make every number wrong", file.path().string(), tensor.name, model.config().family);
+}
+
 }  // namespace
+
+double llama_cpp_yarn_magnitude(double factor) { return factor > 1 ? 0.1 * std::log(factor) + 1 : 1; }
 
 at::Tensor to_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swap_pairs(weight, heads, true); }
 at::Tensor from_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swap_pairs(weight, heads, false); }
@@ -134,7 +154,7 @@ Model load_gguf(const std::filesystem::path& path) {
   for (const TensorId& id : expected_tensors(config)) {
     const std::string name = gguf_name(id);
     const GgufTensor* tensor = file->find_tensor(name);
-    if (tensor == nullptr) fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing", path.string(), name);
+    if (tensor == nullptr) fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing; fetch or convert the file again", path.string(), name);
     const auto expected = expected_shape(config, id.role);
     if (tensor->shape != expected)
       fail(ErrorKind::kBadFile, "load: {}: {}: expected [{}], got [{}]", path.string(), name, fmt::join(expected, ", "),
@@ -147,6 +167,7 @@ Model load_gguf(const std::filesystem::path& path) {
     model.set_weight(id, std::move(weight));
     if (is_matrix(id.role)) model.set_stored_scheme(id, Scheme::parse(scheme_name(*tensor->type)));
   }
+  refuse_unknown_tensors(*file, model);
   return model;
 }
 

@@ -17,6 +17,9 @@ Model load_hugging_face(const std::filesystem::path& folder);
 /// of llama files come back in Hugging Face's order.
 Model load_gguf(const std::filesystem::path& file);
 
+/// By what llama.cpp scales queries and keys of a YaRN model before attn_factor, which files store relative to it.
+double llama_cpp_yarn_magnitude(double factor);
+
 /// llama.cpp's llama architecture rotates neighbouring dimensions, Hugging Face the two halves of a head: rows (or bias
 /// entries) of q and k are reordered within each head on the way out, and back.
 /// @shape weight [heads * head_dim, in] or [heads * head_dim]

@@ -1,6 +1,7 @@
 #include "vernier/model.h"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -101,6 +102,9 @@ std::string model_hash(const Model& model) {
   hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers, c.heads,
                          c.kv_heads, c.head_dim, c.intermediate, c.norm_epsilon, static_cast<int>(c.rope.kind),
                          c.rope.theta, c.rope.factor, c.rope.attention_factor));
+  hasher.add(fmt::format("{} {} {} {} {} {} {} {}", fmt::join(c.sliding_window, ","), c.rope.original_context,
+                         c.rope.low_freq_factor, c.rope.high_freq_factor, c.rope.beta_fast, c.rope.beta_slow,
+                         c.rope.truncate, fmt::join(c.rope.factors, ",")));
   for (const TensorId& id : model.tensors()) {
     const at::Tensor weight = model.weight(id).contiguous();
     hasher.add(fmt::format("{} {}", gguf_name(id), c10::toString(weight.scalar_type())));

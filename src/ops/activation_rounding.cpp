@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "scheme/half_float.h"
 
@@ -10,7 +11,15 @@ namespace vernier {
 
 namespace {
 
+/// A block with NaN or infinity has no scale. It stays broken, which comparisons with NaN would undo one by one.
+bool keep_broken(const float* x, float* y, int64_t n) {
+  if (std::all_of(x, x + n, [](float value) { return std::isfinite(value); })) return false;
+  std::fill_n(y, n, std::numeric_limits<float>::quiet_NaN());
+  return true;
+}
+
 void round_q8_0(const float* x, float* y, int64_t n) {
+  if (keep_broken(x, y, n)) return;
   float largest = 0;
   for (int64_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
   const float scale = half_to_float(float_to_half(largest / 127.0f));
@@ -23,6 +32,7 @@ void round_q8_0(const float* x, float* y, int64_t n) {
 }
 
 void round_q8_k(const float* x, float* y, int64_t n) {
+  if (keep_broken(x, y, n)) return;
   float largest = 0;
   for (int64_t i = 0; i < n; ++i)
     if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];

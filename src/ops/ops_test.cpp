@@ -130,7 +130,8 @@ TEST(ActivationRounding, EqualsGgmlsBitForBit) {
   }
 }
 
-TEST(ActivationRounding, TinyAndHugeBlocksStayNumbersAndTheLastBlockMayBeShort) {
+TEST(ActivationRounding, TinyBlocksBecomeZeroHugeOnesBreakAndTheLastBlockMayBeShort) {
+  at::manual_seed(7);
   Arena arena;
   const Slab x = arena.slab(1, 40), y = arena.slab(1, 40);  // q8_0: a block of 32 and one of 8
   for (const auto rounding : {ActivationRounding::kQ8_0, ActivationRounding::kQ8_K}) {
@@ -140,13 +141,37 @@ TEST(ActivationRounding, TinyAndHugeBlocksStayNumbersAndTheLastBlockMayBeShort) 
     EXPECT_TRUE(at::equal(view(y), at::zeros({1, 40})));
     view(x).normal_();
     round_activations(rounding, x, y);
-    EXPECT_LT((view(y) - view(x)).abs().max().item<float>(), 0.51f / 127 * view(x).abs().max().item<float>());
+    // Half a step, and for q8_0 up to 127 steps of a scale that is off by half of the last of 11 bits.
+    const double steps = 0.5 + (rounding == ActivationRounding::kQ8_0 ? 127 * 0x1p-12 : 0) + 1e-3;
+    EXPECT_LT((view(y) - view(x)).abs().max().item<double>(), steps / 127 * view(x).abs().max().item<double>());
   }
+  view(x).fill_(1e7f);  // q8_0's half scale overflows at 65,504 x 127; q8_K's is a float
+  round_activations(ActivationRounding::kQ8_0, x, y);
+  EXPECT_FALSE(at::isfinite(view(y)).any().item<bool>());
+  round_activations(ActivationRounding::kQ8_K, x, y);
+  EXPECT_TRUE(at::allclose(view(y), view(x)));
   view(x).fill_(1.0f + 1.0f / 512);
   round_activations(ActivationRounding::kBFloat16, x, y);
   EXPECT_EQ(y.data[39], 1.0f);  // 8 bits of mantissa: 1/512 is half a step to the even side
   round_activations(ActivationRounding::kHalf, x, y);
   EXPECT_EQ(y.data[39], 1.0f + 1.0f / 512);  // 11 bits hold it
+}
+
+TEST(ActivationRounding, BrokenBlocksStayBroken) {
+  Arena arena;
+  const Slab x = arena.slab(1, 512), y = arena.slab(1, 512);
+  for (const auto rounding : {ActivationRounding::kQ8_0, ActivationRounding::kQ8_K, ActivationRounding::kHalf,
+                              ActivationRounding::kBFloat16})
+    for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      view(x).fill_(1);
+      x.data[300] = value;
+      round_activations(rounding, x, y);
+      EXPECT_FALSE(std::isfinite(y.data[300]));
+      EXPECT_NEAR(y.data[0], 1, 1e-3) << "the block beside it, up to its half-precision scale";
+      view(x).fill_(value);
+      round_activations(rounding, x, y);
+      EXPECT_FALSE(at::isfinite(view(y)).any().item<bool>());
+    }
 }
 
 TEST(ActivationRounding, FollowsTheSchemeOfTheMatrix) {

@@ -11,11 +11,11 @@ namespace vernier {
 
 namespace {
 
-/// Runs fn(first row, rows) over ranges that may be encoded on their own; the whole matrix at once when they may not.
+/// Runs fn(first row, rows) over ranges; the whole matrix at once when they depend on each other.
 template <class Fn>
-void for_row_ranges(const Scheme& scheme, int64_t rows, int threads, Fn&& fn) {
-  constexpr int64_t kRange = 32;  // integer zero points of 32 rows fill whole words
-  if (!scheme.rows_independent() || !scheme.is_gguf()) return fn(int64_t{0}, rows);
+void for_row_ranges(bool independent, int64_t rows, int threads, Fn&& fn) {
+  constexpr int64_t kRange = 32;
+  if (!independent) return fn(int64_t{0}, rows);
   const int64_t ranges = (rows + kRange - 1) / kRange;
   parallel_for(ranges, threads, [&](int64_t i, int) { fn(i * kRange, std::min(kRange, rows - i * kRange)); });
 }
@@ -45,7 +45,8 @@ std::vector<std::byte> quantize_bytes(const Scheme& scheme, const at::Tensor& we
   const Matrix matrix(scheme, weight, what);
   std::vector<std::byte> bytes(scheme.bytes(matrix.rows, matrix.cols));
   try {
-    for_row_ranges(scheme, matrix.rows, threads, [&](int64_t first, int64_t count) {
+    // Integer grids store all codes, then all scales: rows are not one behind the other.
+    for_row_ranges(scheme.is_gguf(), matrix.rows, threads, [&](int64_t first, int64_t count) {
       const uint64_t before = first == 0 ? 0 : scheme.bytes(first, matrix.cols);
       encode(scheme, matrix.range(first, count), count, matrix.cols, importance,
              std::span(bytes).subspan(before, scheme.bytes(count, matrix.cols)));
@@ -61,7 +62,7 @@ at::Tensor quantize_values(const Scheme& scheme, const at::Tensor& weight, const
   const Matrix matrix(scheme, weight, what);
   at::Tensor out = at::empty({matrix.rows, matrix.cols}, at::kFloat);
   try {
-    for_row_ranges(scheme, matrix.rows, threads, [&](int64_t first, int64_t count) {
+    for_row_ranges(scheme.rows_independent(), matrix.rows, threads, [&](int64_t first, int64_t count) {
       round_trip(scheme, matrix.range(first, count), count, matrix.cols, importance,
                  {out.data_ptr<float>() + first * matrix.cols, static_cast<size_t>(count * matrix.cols)});
     });

@@ -30,13 +30,16 @@ PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
     const bool known = std::any_of(item.candidates.begin(), item.candidates.end(),
                                    [&](const Candidate& c) { return c.scheme == scheme; });
     if (known || !tensor.error_power.contains(scheme)) continue;
+    const std::optional<double> damage = predicted_damage(tensor, scheme);
+    if (!damage) continue;
     // Padded as in the file, so that the sum of the choices is the file's.
     const uint64_t bytes = gguf_padded_bytes(Scheme::parse(scheme).bytes(tensor.rows, tensor.cols));
-    item.candidates.push_back({scheme, bytes, predicted_damage(tensor, scheme)});
+    item.candidates.push_back({scheme, bytes, *damage});
   }
   if (item.candidates.empty())
-    fail(ErrorKind::kInvalidArgument, "plan: {}: the diagnosis measured no scheme that {} loads; diagnose again",
-         tensor.tensor, rules.name);
+    fail(ErrorKind::kInvalidArgument,
+         "plan: {}: the diagnosis foretells the damage of no scheme that {} loads; diagnose again, with a --scheme that "
+         "does not store the matrix exactly", tensor.tensor, rules.name);
   return item;
 }
 
@@ -51,22 +54,28 @@ void finish(Plan& plan) {
 
 }  // namespace
 
-double predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
-  const double measured = tensor.error_power.at(tensor.measured_scheme);
-  return measured > 0 ? tensor.measured_kl * tensor.error_power.at(scheme) / measured : 0;
+std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
+  const double measured = tensor.error_power.at(tensor.measured_scheme), wanted = tensor.error_power.at(scheme);
+  if (wanted == 0) return 0;
+  if (measured == 0) return std::nullopt;
+  return tensor.measured_kl * wanted / measured;
 }
 
 Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme) {
   Plan plan;
   plan.target = target;
   plan.label = "uniform " + Scheme::parse(scheme).name();
+  std::map<std::string, int> fallbacks;
   for (const TensorDamage& tensor : tensors) {
     const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
     PlanEntry entry = entry_of(tensor, fitting);
     entry.reason = fitting == Scheme::parse(scheme).name() ? "uniform" : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
-    if (tensor.error_power.contains(fitting)) entry.damage = predicted_damage(tensor, fitting);
+    if (tensor.error_power.contains(fitting)) entry.damage = predicted_damage(tensor, fitting).value_or(0);
+    if (entry.reason != "uniform") ++fallbacks[fitting];
     plan.entries.push_back(std::move(entry));
   }
+  for (const auto& [fallback, count] : fallbacks)
+    plan.label += fmt::format(", {} of {} as {}", count, tensors.size(), fallback);
   finish(plan);
   return plan;
 }
@@ -91,26 +100,51 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
   // The header holds the recipe, whose reasons depend on the choice: solve, measure the file, and take what the header
   // grew by from the tensors' share. Two rounds do unless reasons change length at the margin.
   uint64_t overhead = 0;
-  constexpr int kRounds = 16;
-  for (int round = 0; round < kRounds; ++round) {
-    problem.budget_bytes = request.budget_bytes > overhead ? request.budget_bytes - overhead : 0;
-    const KnapsackSolution solution = solve_knapsack(problem);
-    if (!solution.feasible)
-      fail(ErrorKind::kInfeasible, "plan: budget {} = {} bytes cannot be met: the smallest file {} loads is {} bytes; "
-           "raise --budget", request.budget_text, request.budget_bytes, request.target,
-           solution.smallest_bytes + overhead);
+  bool brief = false;  // where the smallest file with reasons is too large, reasons give way
+  // Takes over a solution; returns what its tensors take in the file.
+  const auto take = [&](const KnapsackSolution& solution) {
     const std::vector<std::string> reasons = explain_solution(problem, solution);
     uint64_t padded = 0;
     for (size_t i = 0; i < tensors.size(); ++i) {
       const Candidate& choice = problem.items[i].candidates[solution.choice[i]];
       plan.entries[i] = entry_of(tensors[i], choice.scheme);
       plan.entries[i].damage = choice.damage;
-      plan.entries[i].reason = reasons[i];
+      plan.entries[i].reason = brief ? "" : reasons[i];
       padded += choice.bytes;
     }
     plan.price_per_byte = solution.price_per_byte;
     plan.lower_bound_kl_nats = solution.lower_bound;
     finish(plan);
+    return padded;
+  };
+  constexpr int kRounds = 16;
+  for (int round = 0; round < kRounds; ++round) {
+    problem.budget_bytes = request.budget_bytes > overhead ? request.budget_bytes - overhead : 0;
+    KnapsackSolution solution = solve_knapsack(problem);
+    if (!solution.feasible && !brief) {
+      brief = true;
+      overhead = 0;
+      round = -1;
+      continue;
+    }
+    if (!solution.feasible) {
+      problem.budget_bytes = solution.smallest_bytes;
+      solution = solve_knapsack(problem);
+      take(solution);
+      uint64_t smallest = request.file_bytes(plan);
+      if (smallest <= request.budget_bytes) return plan;
+      for (int i = 0; i < 2; ++i) {  // the header names the budget: as many digits as when the user takes up the offer
+        plan.budget_bytes = smallest;
+        plan.budget_text = std::to_string(smallest);
+        smallest = request.file_bytes(plan);
+      }
+      fail(ErrorKind::kInfeasible,
+           "plan: budget {} = {} bytes cannot be met: the smallest file for {} whose damage the diagnosis foretells is {} "
+           "bytes; raise --budget{}",
+           request.budget_text, request.budget_bytes, request.target, smallest,
+           smallest > 2 * request.budget_bytes ? " or diagnose with a coarser --scheme" : "");
+    }
+    const uint64_t padded = take(solution);
     const uint64_t file = request.file_bytes(plan);
     if (round > 0 && file <= request.budget_bytes) return plan;
     // Never smaller again than once needed, so that the rounds end.

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ struct PlanRequest {
 
 /// Damage of a scheme that was not measured: second-order damage is proportional to the error power that enters, so the
 /// measured KL is scaled by the ratio of importance-weighted error powers.
-double predicted_damage(const TensorDamage& tensor, const std::string& scheme);
+std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme);
 
 /// @throws Error{kInfeasible} with the smallest reachable size when no plan meets the budget
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request);

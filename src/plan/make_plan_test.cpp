@@ -1,5 +1,6 @@
 #include "plan/make_plan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "format/gguf_writer.h"
@@ -64,10 +65,50 @@ TEST(MakePlan, AnImpossibleBudgetSaysWhatIsPossible) {
   }
 }
 
+// The figure in the message is a budget that works, and one byte less is not.
+TEST(MakePlan, TheSmallestFileIsReachable) {
+  PlanRequest request;
+  request.target = "llama.cpp";
+  request.budget_text = "tiny";
+  request.budget_bytes = 10000;
+  request.file_bytes = file_bytes;
+  uint64_t smallest = 0;
+  try {
+    make_plan(tensors(), request);
+  } catch (const Error& e) {
+    const std::string message = e.what();
+    const size_t at = message.find("foretells is ");
+    ASSERT_NE(at, std::string::npos) << message;
+    smallest = std::stoull(message.substr(at + 13));
+  }
+  request.budget_bytes = smallest;
+  request.budget_text = std::to_string(smallest);
+  EXPECT_EQ(file_bytes(make_plan(tensors(), request)), smallest);
+  request.budget_bytes = smallest - 1;
+  EXPECT_THROW(make_plan(tensors(), request), Error);
+}
+
+TEST(MakePlan, WhatWasStoredExactlyForetellsNothingOfCoarserSchemes) {
+  TensorDamage t = tensors()[2];
+  t.error_power[t.measured_scheme] = 0;
+  EXPECT_EQ(predicted_damage(t, t.measured_scheme), 0);
+  EXPECT_FALSE(predicted_damage(t, "gguf:q5_k"));
+  for (auto& [scheme, power] : t.error_power) power = 0;  // all zeros: any scheme stores that
+  EXPECT_EQ(predicted_damage(t, "gguf:q5_k"), 0);
+}
+
+TEST(MakePlan, UniformPlansNameTheirFallbacks) {
+  std::vector<TensorDamage> all = tensors();
+  EXPECT_EQ(uniform_plan(all, "llama.cpp", "gguf:q4_k").label, "uniform gguf:q4_k");
+  all[1].cols = 96;
+  EXPECT_EQ(uniform_plan(all, "llama.cpp", "gguf:q4_k").label,
+            fmt::format("uniform gguf:q4_k, 1 of {} as gguf:q5_0", all.size()));
+}
+
 TEST(MakePlan, DamageScalesWithErrorPower) {
   const TensorDamage t = tensors()[2];
-  EXPECT_DOUBLE_EQ(predicted_damage(t, "gguf:q4_k"), 0.009);
-  EXPECT_DOUBLE_EQ(predicted_damage(t, "gguf:q5_k"), 0.009 * 0.25);
+  EXPECT_DOUBLE_EQ(*predicted_damage(t, "gguf:q4_k"), 0.009);
+  EXPECT_DOUBLE_EQ(*predicted_damage(t, "gguf:q5_k"), 0.009 * 0.25);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "plan/choice_class.h"
 #include "vernier/plan.h"
+#include "vernier/scheme.h"
 
 namespace vernier {
 namespace {
@@ -57,6 +58,14 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
   entry.cols = json_int(json, "cols", where, 0, kMaxCount);
   entry.scheme = nonempty_text(json, "scheme", where);
   entry.bytes = byte_count(json, "bytes", where);
+  try {
+    if (const uint64_t bytes = Scheme::parse(entry.scheme).bytes(entry.rows, entry.cols); bytes != entry.bytes)
+      fail(ErrorKind::kBadFile, "{}: key \"bytes\": {} of [{}, {}] takes {}, got {}; plan again", where, entry.scheme,
+           entry.rows, entry.cols, bytes, entry.bytes);
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::kBadFile) throw;
+    fail(ErrorKind::kBadFile, "{}: {}", where, e.what());
+  }
   entry.damage = non_negative(json, "kl_nats", where);
   entry.reason = plain_text(json, "reason", where);
   return entry;

@@ -50,7 +50,9 @@ TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
       {"endless reason", [](Json& j) { j["tensors"][0]["reason"] = std::string(100000, 'x'); }, "100000 bytes"},
       {"same name twice", [](Json& j) { j["tensors"][1]["tensor"] = j["tensors"][0]["tensor"]; }, "listed twice"},
       {"bytes beyond 2^53", [](Json& j) { j["tensors"][0]["bytes"] = std::numeric_limits<uint64_t>::max(); }, "bytes"},
-      {"sum", [](Json& j) { j["tensors"][0]["bytes"] = 1; }, "add up"},
+      {"bytes of another scheme", [](Json& j) { j["tensors"][0]["bytes"] = 1; }, "takes"},
+      {"unknown scheme", [](Json& j) { j["tensors"][1]["scheme"] = "gguf:q9_z"; }, "blk.0.attn_q.weight"},
+      {"sum", [](Json& j) { j["tensor_bytes"] = 1; }, "add up"},
       {"layer", [](Json& j) { j["tensors"][0]["layer"] = -2; }, "layer"},
       {"provenance text", [](Json& j) { j["provenance"] = "me"; }, "provenance"},
   };

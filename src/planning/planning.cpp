@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/fail.h"
 #include "plan/make_plan.h"
@@ -36,6 +37,24 @@ std::vector<TensorDamage> tensor_damages(const Diagnosis& diagnosis) {
   return tensors;
 }
 
+void check_diagnosis(const Diagnosis& diagnosis, const Model& model) {
+  if (const std::string hash = model_hash(model); diagnosis.model_hash != hash)
+    fail(ErrorKind::kInvalidArgument, "plan: the diagnosis is of another model (hash {}, expected {}); diagnose {}",
+         diagnosis.model_hash, hash, model.source().name);
+}
+
+/// Rows that q4_k's blocks of 256 do not divide fall back to 5 bits; q4_0's blocks of 32 may still fit.
+uint64_t uniform_int4_bytes(const std::vector<TensorDamage>& tensors, const std::string& target,
+                            const std::function<uint64_t(const Plan&)>& file_bytes) {
+  return std::min(file_bytes(uniform_plan(tensors, target, "gguf:q4_k")),
+                  file_bytes(uniform_plan(tensors, target, "gguf:q4_0")));
+}
+
+bool same_schemes(const Plan& a, const Plan& b) {
+  return std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
+                    [](const PlanEntry& x, const PlanEntry& y) { return x.tensor == y.tensor && x.scheme == y.scheme; });
+}
+
 }  // namespace
 
 DiagnoseOptions planning_diagnosis(const std::string& target, const std::string& scheme) {
@@ -47,12 +66,10 @@ DiagnoseOptions planning_diagnosis(const std::string& target, const std::string&
 
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options) {
-  if (diagnosis.model_hash != model_hash(model))
-    fail(ErrorKind::kInvalidArgument, "plan: the diagnosis is of another model (hash {}, expected {})",
-         diagnosis.model_hash, model_hash(model));
+  check_diagnosis(diagnosis, model);
   const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
   const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
-  const uint64_t int4 = file_bytes(uniform_plan(tensors, options.target, "gguf:q4_k"));
+  const uint64_t int4 = uniform_int4_bytes(tensors, options.target, file_bytes);
   const uint64_t half = file_bytes(uniform_plan(tensors, options.target, "f16"));
   PlanRequest request;
   request.target = options.target;
@@ -69,13 +86,18 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
 
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                                        uint64_t budget_bytes, const PlanningOptions& options) {
+  check_diagnosis(diagnosis, model);
   const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
   std::vector<std::pair<uint64_t, Plan>> plans;
   for (const std::string& scheme : target_rules(options.target).schemes) {
     Plan plan = uniform_plan(tensors, options.target, scheme);
     plan.budget_bytes = budget_bytes;
     const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, options.file);
-    if (bytes <= budget_bytes) plans.emplace_back(bytes, std::move(plan));
+    if (bytes > budget_bytes) continue;
+    // Where fallbacks make two the same, the one that is what its name says stays.
+    const auto same = std::find_if(plans.begin(), plans.end(), [&](const auto& p) { return same_schemes(p.second, plan); });
+    if (same == plans.end()) plans.emplace_back(bytes, std::move(plan));
+    else if (plan.label.size() < same->second.label.size()) *same = {bytes, std::move(plan)};
   }
   std::stable_sort(plans.begin(), plans.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Plan> result;

@@ -29,11 +29,13 @@ Json result_row(const Json& row) {
 
 /// Groups of the plan and of the best uniform file: more would hide those two.
 Json group_rows(const Json& rows) {
+  const auto kl = [](const Json& row) {
+    return json_number(need(row, "text", "evaluation.json"), "kl_nats", "evaluation.json");
+  };
   const Json* best = nullptr;
   for (const Json& row : rows)
     if (value_or_null(row, "kind") == "uniform" && json_find(row, "groups") != nullptr &&
-        (best == nullptr || json_number(row["text"], "kl_nats", "evaluation.json") <
-                                json_number((*best)["text"], "kl_nats", "evaluation.json")))
+        (best == nullptr || kl(row) < kl(*best)))
       best = &row;
   Json out = Json::array();
   for (const Json& row : rows) {
@@ -41,7 +43,7 @@ Json group_rows(const Json& rows) {
     if (groups == nullptr || (&row != best && value_or_null(row, "kind") != "plan")) continue;
     for (const auto& [name, scores] : groups->items()) {
       Json line;
-      line["plan"] = row["label"];
+      line["plan"] = need(row, "label", "evaluation.json");
       line["group"] = name;
       line["documents"] = value_or_null(scores, "documents");
       line["tokens"] = value_or_null(scores, "tokens");
@@ -102,16 +104,11 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
   for (const char* key : {"scheme", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats", "components",
                           "differential_bias", "joint", "weight_facts", "rank_correlation"})
     section[key] = value_or_null(diagnosis, key);
-  // What the planner keeps beside the facts (shapes, error powers) is not for the page.
-  Json facts = Json::array();
-  for (const Json& row : section["weight_facts"]) {
-    Json line;
-    for (const char* key : {"tensor", "layer", "role", "absmax_over_sigma", "excess_kurtosis", "sqnr_db",
-                            "weighted_sqnr_db", "kl_nats"})
-      line[key] = value_or_null(row, key);
-    facts.push_back(line);
-  }
-  section["weight_facts"] = facts;
+  // What the planner keeps beside the facts is not for the page.
+  if (section["weight_facts"].is_array())
+    for (Json& row : section["weight_facts"])
+      if (row.is_object())
+        for (const char* key : {"rows", "cols", "scheme", "error_power"}) row.erase(key);
   data["diagnosis"] = section;
   data["plan"] = plan_section(plan, evaluation);
   return data;

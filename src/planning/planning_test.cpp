@@ -1,0 +1,117 @@
+#include "vernier/planning.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "support/models.h"
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// demo-5m's weights and tokenizer with a made-up diagnosis: the budget needs real shapes, not real damage.
+class Planning : public ::testing::Test {
+ protected:
+  const std::string path_ = (source_dir() / "models/demo-5m").string();
+  const Model model_ = load_model(path_);
+  const TokenizerModel tokenizer_ = load_tokenizer_of(path_);
+  Diagnosis diagnosis_ = made_up_diagnosis();
+
+  Diagnosis made_up_diagnosis() const {
+    Diagnosis d;
+    d.model_hash = model_hash(model_);
+    d.scheme = "gguf:q4_k";
+    for (const TensorId& id : model_.matrices()) {
+      WeightFacts facts;
+      facts.tensor = id;
+      facts.rows = model_.weight(id).size(0);
+      facts.cols = model_.weight(id).size(1);
+      facts.scheme = "gguf:q4_k";
+      double power = 1;
+      for (const std::string& scheme : planning_diagnosis().candidates) facts.error_power[scheme] = power /= 3;
+      d.weight_facts.push_back(facts);
+      ComponentDamage damage;
+      damage.component = component_of(id);
+      damage.kl.mean = id.role == TensorRole::kFfnDown ? 0.01 : 0.001;
+      d.components.push_back(damage);
+    }
+    return d;
+  }
+
+  template <class Run>
+  static void expect_error(ErrorKind kind, const std::string& part, Run&& run) {
+    try {
+      run();
+      ADD_FAILURE() << "expected an error that says " << part;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), kind) << e.what();
+      EXPECT_THAT(e.what(), HasSubstr(part));
+    }
+  }
+};
+
+TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
+  const Plan plan = plan_within(model_, tokenizer_, diagnosis_, "+10%");
+  const uint64_t int4 = gguf_file_bytes(model_, plan_uniform(model_, "gguf:q4_k"), tokenizer_);
+  EXPECT_EQ(plan.budget_bytes, int4 * 11 / 10);
+  EXPECT_LE(gguf_file_bytes(model_, plan, tokenizer_), plan.budget_bytes);
+  EXPECT_GT(gguf_file_bytes(model_, plan, tokenizer_), plan.budget_bytes * 99 / 100) << "bytes left lying";
+  EXPECT_EQ(plan.entries.size(), model_.matrices().size());
+}
+
+TEST_F(Planning, UniformPlansFitAndRise) {
+  const uint64_t budget = plan_within(model_, tokenizer_, diagnosis_, "+10%").budget_bytes;
+  uint64_t before = 0;
+  std::vector<std::string> labels;
+  for (const Plan& plan : uniform_plans_within(model_, tokenizer_, diagnosis_, budget)) {
+    const uint64_t bytes = gguf_file_bytes(model_, plan, tokenizer_);
+    EXPECT_LE(bytes, budget);
+    EXPECT_GE(bytes, before);
+    before = bytes;
+    labels.push_back(plan.label);
+  }
+  EXPECT_THAT(labels, ::testing::Contains("uniform gguf:q4_k"));
+  EXPECT_THAT(labels, ::testing::Not(::testing::Contains("uniform gguf:q8_0")));
+  EXPECT_TRUE(uniform_plans_within(model_, tokenizer_, diagnosis_, 1000).empty());
+}
+
+TEST_F(Planning, ADiagnosisOfAnotherModelIsRefused) {
+  diagnosis_.model_hash = "0123";
+  expect_error(ErrorKind::kInvalidArgument, "another model", [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
+  expect_error(ErrorKind::kInvalidArgument, "another model",
+               [&] { uniform_plans_within(model_, tokenizer_, diagnosis_, 1 << 22); });
+}
+
+TEST_F(Planning, AMatrixThatWasNotMeasuredIsNamed) {
+  std::erase_if(diagnosis_.components, [](const ComponentDamage& d) { return name_of(d.component) == "L2.ffn_up"; });
+  expect_error(ErrorKind::kInvalidArgument, "L2.ffn_up", [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
+}
+
+TEST_F(Planning, BudgetsAndTargetsThatCannotBe) {
+  expect_error(ErrorKind::kInfeasible, "smallest", [&] { plan_within(model_, tokenizer_, diagnosis_, "1bpw"); });
+  expect_error(ErrorKind::kInvalidArgument, "budget", [&] { plan_within(model_, tokenizer_, diagnosis_, "much"); });
+  expect_error(ErrorKind::kUnsupported, "vllm", [&] { planning_diagnosis("vllm"); });
+  expect_error(ErrorKind::kInvalidArgument, "llama.cpp", [&] { planning_diagnosis("abacus"); });
+}
+
+TEST_F(Planning, RecipesMatchEveryMatrixByItsFirstLine) {
+  const Plan plan =
+      plan_from_recipe(model_, parse_recipe("blk\\.0\\..* = gguf:q8_0\n.*ffn_down.* = gguf:q6_k\n.* = gguf:q4_k\n", "r"), "mine");
+  EXPECT_EQ(plan.label, "mine");
+  for (const PlanEntry& entry : plan.entries) {
+    const TensorId id = parse_gguf_name(entry.tensor);
+    EXPECT_EQ(entry.scheme, id.layer == 0 ? "gguf:q8_0" : id.role == TensorRole::kFfnDown ? "gguf:q6_k" : "gguf:q4_k")
+        << entry.tensor;
+  }
+  expect_error(ErrorKind::kInvalidArgument, "no line matches",
+               [&] { plan_from_recipe(model_, parse_recipe("blk.* = gguf:q4_k\n", "r"), ""); });
+  expect_error(ErrorKind::kInvalidArgument, "line 2",
+               [&] { plan_from_recipe(model_, parse_recipe(".* = gguf:q4_k\nblk.* = gguf:q8_0\n", "r"), ""); });
+}
+
+}  // namespace
+}  // namespace vernier

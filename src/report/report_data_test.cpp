@@ -1,0 +1,95 @@
+#include "report/report_data.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+Json row(const char* label, const char* kind, double kl) {
+  const Json group = {{"documents", 3}, {"tokens", 40}, {"text_bytes", 100}, {"kl_nats", kl / 2}};
+  return {{"label", label},
+          {"kind", kind},
+          {"bytes", 1000},
+          {"budget_fits", true},
+          {"text", {{"perplexity", 17.0}, {"kl_nats", kl}, {"data_hash", "not for the page"}}},
+          {"groups", {{"fi", group}}}};
+}
+
+struct Artefacts {
+  Json manifest = {{"model", {{"name", "demo"}}}, {"tool_version", "1"}, {"pid", 4711}};
+  Json evaluation = {
+      {"budget_bytes", 1100},
+      {"file_bytes", 1090},
+      {"rows", {row("worse", "uniform", 0.4), row("best", "uniform", 0.1), row("mine", "plan", 0.05)}}};
+  Json diagnosis = {{"scheme", "gguf:q4_k"},
+                    {"weight_facts", {{{"tensor", "L0.attn_q"}, {"sqnr_db", 20.5}, {"rows", 8}, {"error_power", {1, 2}}}}}};
+  Json plan = {{"budget", {{"text", "+10%"}, {"bytes", 1100}}},
+               {"predicted_kl_nats", 0.05},
+               {"lower_bound_kl_nats", 0.04},
+               {"tensors", {{{"tensor", "blk.0.attn_q.weight"}, {"rows", 8}, {"cols", 4}, {"bytes", 18}, {"kl_nats", 0.01}}}}};
+
+  Json data() const { return report_data(manifest, evaluation, diagnosis, plan); }
+};
+
+TEST(ReportData, SaysWhatTheArtefactsSay) {
+  const Json data = Artefacts().data();
+  EXPECT_EQ(data["title"], "demo");
+  EXPECT_EQ(data["results"]["rows"].size(), 3u);
+  EXPECT_EQ(data["results"]["rows"][2]["kl_nats"], 0.05);
+  EXPECT_EQ(data["results"]["rows"][2]["perplexity"], 17.0);
+  EXPECT_EQ(data["plan"]["budget_text"], "+10%");
+  EXPECT_EQ(data["plan"]["file_bytes"], 1090);
+  EXPECT_NEAR(data["plan"]["gap"].get<double>(), 0.2, 1e-12);
+  EXPECT_EQ(data["plan"]["entries"][0]["bits_per_weight"], 8.0 * 18 / 32);
+  EXPECT_EQ(data["plan"]["entries"][0]["predicted_kl_nats"], 0.01);
+  EXPECT_EQ(data["diagnosis"]["weight_facts"][0]["sqnr_db"], 20.5);
+}
+
+TEST(ReportData, ComparesThePlanWithTheBestUniformFileOnly) {
+  Artefacts a;
+  Json groups = a.data()["groups"]["rows"];
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0]["plan"], "best");
+  EXPECT_EQ(groups[1]["plan"], "mine");
+  EXPECT_EQ(groups[1]["kl_nats"], 0.025);
+  for (Json& r : a.evaluation["rows"]) r["groups"] = nullptr;
+  EXPECT_TRUE(a.data()["groups"].is_null());
+}
+
+TEST(ReportData, WhatThePlannerKeepsForItselfStaysOutOfThePage) {
+  const std::string data = Artefacts().data().dump();
+  for (const char* key : {"error_power", "data_hash", "pid"}) EXPECT_THAT(data, ::testing::Not(::testing::HasSubstr(key)));
+}
+
+TEST(ReportData, AMissingPartIsNamed) {
+  const auto expect_missing = [](const Artefacts& a, const std::string& part) {
+    try {
+      a.data();
+      ADD_FAILURE() << "accepted without " << part;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+      EXPECT_THAT(e.what(), ::testing::HasSubstr(part));
+    }
+  };
+  Artefacts a;
+  a.evaluation["rows"][1].erase("label");
+  expect_missing(a, "label");
+  a = {};
+  a.evaluation["rows"][0].erase("text");
+  expect_missing(a, "text");
+  a = {};
+  a.plan.erase("tensors");
+  expect_missing(a, "tensors");
+  a = {};
+  a.plan["tensors"][0].erase("rows");
+  expect_missing(a, "rows");
+  a = {};
+  a.manifest.erase("model");
+  expect_missing(a, "model");
+}
+
+}  // namespace
+}  // namespace vernier
