@@ -90,6 +90,18 @@ TEST(Evaluate, AModelWithBrokenWeightsIsNamedNotMeasured) {
     }
 }
 
+TEST(Evaluate, ModelsStoredInAnyFloatingTypeAreChecked) {
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16, at::kFloat, at::kDouble}) {
+    Model model = fixture_model("llama");
+    for (const TensorId& id : model.tensors()) model.set_weight(id, model.weight(id).to(type));
+    EXPECT_GT(evaluate({&model}, nullptr, made_up_windows(2, 16, 320))[0].all.nll.mean, 0) << type;
+    at::Tensor norm = model.weight({TensorRole::kOutputNorm, -1}).clone();
+    norm[3] = std::numeric_limits<float>::quiet_NaN();
+    model.set_weight({TensorRole::kOutputNorm, -1}, norm);
+    expect_refused(model, nullptr, {}, "column 3 is nan");
+  }
+}
+
 // Every weight is a number, their products are not.
 TEST(Evaluate, OverflowIsRefusedNotMeasured) {
   const Model model = to_float32(fixture_model("llama"));

@@ -47,8 +47,9 @@ ActivationRounding rounding_of(const Model& model, const TensorId& id, Activatio
 /// Every value, here and once: the kernels assume numbers and would turn a broken model into a harmless one.
 void require_finite(const Model& model) {
   for (const TensorId& id : model.tensors()) {
-    const at::Tensor weight = model.weight(id).detach();
+    at::Tensor weight = model.weight(id).detach();
     if (weight.numel() == 0) continue;
+    if (weight.scalar_type() == at::kHalf) weight = weight.to(at::kFloat);  // libtorch 1.13 has no aminmax of halves
     const auto [least, most] = at::aminmax(weight);  // NaN wins in both
     if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) continue;
     const int64_t at = at::isfinite(weight).flatten().to(at::kByte).argmin().item<int64_t>(), cols = weight.size(-1);
