@@ -75,7 +75,7 @@ struct EvaluateOptions {
   ComputeOptions compute;
   bool keep_tokens = false;  ///< keep every log-probability (memory grows with the text)
   /// kLlamaCpp: the answers of the engine, not only of the weights: the models' activations (never the reference's) are
-  /// rounded as its CPU kernels do; matrices without a stored scheme stay exact. @cost about a tenth more time
+  /// rounded as its CPU kernels do; matrices without a stored scheme stay exact.
   Activations activations = Activations::kExact;
 };
 

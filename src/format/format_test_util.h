@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/output_file.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -39,8 +39,7 @@ class FormatTest : public ::testing::Test {
     return path;
   }
 
-  std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() / ("vernier_format_" + std::to_string(::getpid()));
+  std::filesystem::path folder_ = scratch_path("vernier_format");
 };
 
 /// `run` throws Error of this kind, with a message that holds all of `parts`.

@@ -90,7 +90,7 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
   Json provenance;
-  for (const char* key : {"tool_version", "libtorch", "model", "calibration", "evaluation", "shared_token_runs", "options",
+  for (const char* key : {"tool_version", "libtorch", "model", "calibration", "evaluation", "groups", "shared_token_runs", "options",
                           "seed", "artefacts"})
     provenance[key] = value_or_null(manifest, key);
   data["provenance"] = provenance;
@@ -101,7 +101,7 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
   const Json groups = group_rows(rows);
   data["groups"] = groups.empty() ? Json() : Json{{"rows", groups}};
   Json section;
-  for (const char* key : {"scheme", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats", "components",
+  for (const char* key : {"scheme", "fallbacks", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats", "components",
                           "differential_bias", "joint", "weight_facts", "rank_correlation"})
     section[key] = value_or_null(diagnosis, key);
   // What the planner keeps beside the facts is not for the page.

@@ -30,6 +30,7 @@ export interface Provenance {
   };
   calibration: { name: string; tokens: Num; windows: Num; hash: string } | null;
   evaluation: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
+  groups?: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
   shared_token_runs: Num; // runs of 50 tokens found in both calibration and evaluation
   options: Record<string, unknown>;
   seed: Num;
@@ -100,6 +101,7 @@ export interface WeightFact {
 
 export interface Diagnosis {
   scheme: string;
+  fallbacks?: string[] | null; // matrices that could not take the scheme, each with its reason
   tokens: Num;
   windows: Num;
   noise_floor_kl_nats: Num;

@@ -53,7 +53,7 @@ const hash = (text: string | null | undefined) => (text ? el("code", { class: "h
 const numeric = (value: unknown) => (isNumber(value) ? count(value) : null);
 
 export function provenance(report: Report): HTMLElement {
-  const { model, calibration, evaluation, options, artefacts, ...run } = report.provenance;
+  const { model, calibration, evaluation, groups, options, artefacts, ...run } = report.provenance;
   return section(
     "provenance",
     "Provenance",
@@ -99,6 +99,14 @@ export function provenance(report: Report): HTMLElement {
           ["Windows", numeric(evaluation.windows)],
           ["Context", isNumber(evaluation.context) ? `${count(evaluation.context)} tokens` : null],
           ["Hash", hash(evaluation.hash)],
+        ]),
+      groups &&
+        list("Documents by group", [
+          ["Name", groups.name],
+          ["Tokens", numeric(groups.tokens)],
+          ["Windows", numeric(groups.windows)],
+          ["Context", isNumber(groups.context) ? `${count(groups.context)} tokens` : null],
+          ["Hash", hash(groups.hash)],
         ]),
       list(
         "Options",

@@ -347,6 +347,9 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
     .reduce<Drawn | null>((a, b) => (a && a.kl_nats >= b.kl_nats ? a : b), null);
   return p(
     `Each component was quantized alone to ${diagnosis.scheme} while all others stayed in full precision, over ${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows. `,
+    diagnosis.fallbacks?.length
+      ? `${count(diagnosis.fallbacks.length)} matrices could not take it and were quantized to what their rows fit: ${diagnosis.fallbacks[0]}${diagnosis.fallbacks.length > 1 ? ", and so on" : ""}. `
+      : "",
     worst ? `The most sensitive is ` : "",
     worst ? strong(worst.name) : "",
     worst ? ` with a KL of ${measured(worst.kl_nats, worst.kl_nats_stderr)} nats per token. ` : "",
