@@ -119,7 +119,9 @@ void run(const Arguments& a) {
   const Plan planned = plan_within(model, words, diagnosis, a.budget);
   const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, words); };
   std::vector<Plan> plans = uniform_plans_within(model, words, diagnosis, planned.budget_bytes);
-  const auto uniform = std::find_if(plans.begin(), plans.end(), [](const Plan& p) { return p.label == "uniform gguf:q4_k"; });
+  // The label may go on with the matrices that could not take the scheme.
+  const auto uniform = std::find_if(plans.begin(), plans.end(),
+                                    [](const Plan& p) { return p.label.starts_with("uniform gguf:q4_k"); });
   if (uniform == plans.end())
     fail(ErrorKind::kInvalidArgument,
          "plan_bench: --budget {}: uniform gguf:q4_k, which the others are compared with, does not fit", a.budget);

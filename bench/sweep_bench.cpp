@@ -1,5 +1,5 @@
-// sweep_bench MODEL TEXT [windows [repeats]]: what the isolated sweep costs against one full forward pass per component, both on
-// the same windows in one run, so that a slow or busy machine does not tilt the ratio.
+// sweep_bench MODEL TEXT [windows [repeats]]: what the isolated sweep costs against one full forward pass per component,
+// both on the same windows in one run, so that a slow or busy machine does not tilt the ratio.
 //
 //   ratio = components * seconds of a full forward / seconds of the sweep
 
@@ -11,6 +11,9 @@
 #include <ctime>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <optional>
+#include <vector>
 
 #include "base/output_file.h"
 #include "diagnose/isolated_sweep.h"
@@ -30,6 +33,7 @@ struct Seconds {
   double wall = std::numeric_limits<double>::infinity(), cpu = wall;
   Seconds operator+(const Seconds& other) const { return {wall + other.wall, cpu + other.cpu}; }
   Seconds operator-(const Seconds& other) const { return {wall - other.wall, cpu - other.cpu}; }
+  Seconds operator/(double count) const { return {wall / count, cpu / count}; }
 };
 
 template <class Fn>
@@ -40,6 +44,8 @@ Seconds seconds_of(Fn&& fn) {
   return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
           static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC};
 }
+
+Seconds sum(const std::vector<Seconds>& parts) { return std::accumulate(parts.begin(), parts.end(), Seconds{0, 0}); }
 
 Seconds least(const Seconds& a, const Seconds& b) { return {std::min(a.wall, b.wall), std::min(a.cpu, b.cpu)}; }
 
@@ -92,41 +98,44 @@ void run(const std::string& path, const std::string& text, int64_t windows, int 
              data.context, data.scored_tokens(), threads, matmul_backend());
   std::fflush(stdout);
 
-  // Both are repeated in turn, so that what else the machine does meets both.
-  Seconds base, layers, forward, packing;
+  // A full forward after every layer of the sweep, so that both meet the same machine: a sweep takes minutes, and the
+  // fastest of a few short forwards beside it would compare a lucky second with an average minute.
+  const auto layers = static_cast<size_t>(model.config().layers);
+  std::vector<Seconds> layer(layers), forward(layers);
+  Seconds base, packing;
   double kl = 0;
   for (int repeat = 0; repeat < repeats; ++repeat) {
     std::optional<IsolatedSweep> sweep;
     base = least(base, seconds_of([&] { sweep.emplace(model, data, compute.type, threads); }));
+    packing = least(packing, seconds_of([&] { FusedModel(model, compute.type, data.longest()); }));
     kl = 0;
-    layers = least(layers, seconds_of([&] {
-      for (int layer = 0; layer < model.config().layers; ++layer) {
+    for (size_t l = 0; l < layers; ++l) {
+      layer[l] = least(layer[l], seconds_of([&] {
         std::vector<Perturbation> own;
         for (const Component& c : components)
-          if (c.layer == layer) own.push_back({c, changed});
-        for (const auto& damage : sweep->layer(layer, own, nullptr))
+          if (c.layer == static_cast<int>(l)) own.push_back({c, changed});
+        for (const auto& damage : sweep->layer(static_cast<int>(l), own, nullptr))
           for (const DamageSums& window : damage) kl += window.kl;
-      }
-    }));
-    sweep.reset();
-    forward = least(forward, seconds_of([&] { evaluate({&model}, nullptr, data, {compute}); }));
-    packing = least(packing, seconds_of([&] { FusedModel(model, compute.type, data.longest()); }));
+      }));
+      forward[l] = least(forward[l], seconds_of([&] { evaluate({&model}, nullptr, data, {compute}); }));
+    }
   }
-  const Seconds full = forward - packing, once = base - packing, sweep = once + layers;
+  const Seconds once = base - packing, all = sum(layer), sweep = once + all;
+  const Seconds full = sum(forward) / static_cast<double>(layers) - packing;
   const auto count = static_cast<double>(components.size());
   fmt::print("              wall s     CPU s\n");
   fmt::print("base pass  {:9.3f} {:9.3f}\n", once.wall, once.cpu);
-  fmt::print("layers     {:9.3f} {:9.3f}   damage of {} components, sum of KL {:.6f}\n", layers.wall, layers.cpu,
+  fmt::print("layers     {:9.3f} {:9.3f}   damage of {} components, sum of KL {:.6f}\n", all.wall, all.cpu,
              components.size(), kl / static_cast<double>(data.scored_tokens()));
   fmt::print("sweep      {:9.3f} {:9.3f}   both together\n", sweep.wall, sweep.cpu);
-  fmt::print("forward    {:9.3f} {:9.3f}   one full evaluation, {:.0f} tok/s\n", full.wall, full.cpu,
-             static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full.wall);
+  fmt::print("forward    {:9.3f} {:9.3f}   one full evaluation, {:.0f} tok/s; the mean of one after each layer\n", full.wall,
+             full.cpu, static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full.wall);
   fmt::print("ratio      {:9.3f} {:9.3f}   components * forward / sweep\n", count * full.wall / sweep.wall,
              count * full.cpu / sweep.cpu);
   fmt::print("product    {:9.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n", packed_gflops(threads),
              threads);
-  fmt::print("best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the sweep:\n"
-             "packing each component, the base pass, KL and next-token scores of all; in the forward:\n"
+  fmt::print("each part the best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the\n"
+             "sweep: packing each component, the base pass, KL and next-token scores of all; in the forward:\n"
              "next-token scores, no KL.\n",
              repeats, packing.wall);
 }
