@@ -58,7 +58,8 @@ Plan by_role(const Model& model) {
 
 /// Uniform q4_k whose matrices are raised, in random order and to random schemes, as long as the file fits; then those
 /// that are left, by one step to q5_k, so that all of them spend nearly all of the budget.
-Plan at_random(const Model& model, uint64_t seed, uint64_t budget, const std::function<uint64_t(const Plan&)>& file_bytes) {
+Plan at_random(const Model& model, uint64_t seed, uint64_t budget,
+               const std::function<uint64_t(const Plan&)>& file_bytes) {
   static const std::vector<std::string> kHigher = {"gguf:q5_k", "gguf:q6_k", "gguf:q8_0"};
   std::mt19937_64 random(seed);
   Plan plan = plan_uniform(model, "gguf:q4_k");
@@ -109,25 +110,27 @@ void run(const Arguments& a) {
   options.kinds = {ComponentKind::kTensor, ComponentKind::kEmbed, ComponentKind::kLmHead};
   options.joint = false;
   options.compute = compute;
-  const Diagnosis diagnosis = diagnose(
-      model, calibration,
-      text_windows(tokenizer, a.calibration, calibration_text,
-                   {.context = a.context, .max_windows = a.diagnosis_windows, .spread = true}),
-      options);
+  const Diagnosis diagnosis =
+      diagnose(model, calibration,
+               text_windows(tokenizer, a.calibration, calibration_text,
+                            {.context = a.context, .max_windows = a.diagnosis_windows, .spread = true}),
+               options);
 
   say("quantize");
   const Plan planned = plan_within(model, words, diagnosis, a.budget);
   const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, words); };
   std::vector<Plan> plans = uniform_plans_within(model, words, diagnosis, planned.budget_bytes);
   // The label may go on with the matrices that could not take the scheme.
-  const auto uniform = std::find_if(plans.begin(), plans.end(),
-                                    [](const Plan& p) { return p.label.starts_with("uniform gguf:q4_k"); });
+  const auto uniform =
+      std::find_if(plans.begin(), plans.end(), [](const Plan& p) { return p.label.starts_with("uniform gguf:q4_k"); });
   if (uniform == plans.end())
     fail(ErrorKind::kInvalidArgument,
          "plan_bench: --budget {}: uniform gguf:q4_k, which the others are compared with, does not fit", a.budget);
   const auto base = static_cast<size_t>(uniform - plans.begin());
-  if (Plan role = by_role(model); file_bytes(role) <= planned.budget_bytes) plans.push_back(std::move(role));
-  else say("left out, since it is over the budget: by role");
+  if (Plan role = by_role(model); file_bytes(role) <= planned.budget_bytes)
+    plans.push_back(std::move(role));
+  else
+    say("left out, since it is over the budget: by role");
   plans.push_back(planned);
   const size_t fixed = plans.size();
   for (int64_t seed = 1; seed <= a.random; ++seed)
@@ -143,14 +146,16 @@ void run(const Arguments& a) {
   if (a.bf16) evaluation.type = ComputeType::kBFloat16;
   std::vector<std::vector<Evaluation>> columns;
   say("evaluate the text");
-  columns.push_back(evaluate(models, &model,
-                             text_windows(tokenizer, a.text, read_file(a.text), {.context = a.context, .max_windows = a.windows}),
-                             {evaluation}));
+  columns.push_back(
+      evaluate(models, &model,
+               text_windows(tokenizer, a.text, read_file(a.text), {.context = a.context, .max_windows = a.windows}),
+               {evaluation}));
   if (!a.groups.empty()) {
     say("evaluate the documents");
-    columns.push_back(evaluate(
-        models, &model,
-        document_windows(tokenizer, a.groups, read_documents(a.groups, a.filter), {.context = a.context}), {evaluation}));
+    columns.push_back(
+        evaluate(models, &model,
+                 document_windows(tokenizer, a.groups, read_documents(a.groups, a.filter), {.context = a.context}),
+                 {evaluation}));
   }
   say("done");
 
@@ -185,8 +190,8 @@ void run(const Arguments& a) {
     table.add(median_row);
     table.add(best_row);
   }
-  fmt::print("{}: budget {} = {} bytes; calibrated on {} windows, diagnosed on {} of {}\n", model.source().name, a.budget,
-             planned.budget_bytes, calibration.windows, diagnosis.windows, a.calibration);
+  fmt::print("{}: budget {} = {} bytes; calibrated on {} windows, diagnosed on {} of {}\n", model.source().name,
+             a.budget, planned.budget_bytes, calibration.windows, diagnosis.windows, a.calibration);
   for (const auto& column : columns)
     fmt::print("{}: {} tokens scored in {} windows, full precision perplexity {:.4f}\n", column[0].data_name,
                column[0].all.tokens, column[0].windows, std::exp(column[0].all.reference_nll->mean));

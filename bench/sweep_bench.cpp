@@ -1,5 +1,5 @@
-// sweep_bench MODEL TEXT [windows [repeats]]: what the isolated sweep costs against one full forward pass per component,
-// both on the same windows in one run, so that a slow or busy machine does not tilt the ratio.
+// sweep_bench MODEL TEXT [windows [repeats]]: what the isolated sweep costs against one full forward pass per
+// component, both on the same windows in one run, so that a slow or busy machine does not tilt the ratio.
 //
 //   ratio = components * seconds of a full forward / seconds of the sweep
 
@@ -111,12 +111,12 @@ void run(const std::string& path, const std::string& text, int64_t windows, int 
     kl = 0;
     for (size_t l = 0; l < layers; ++l) {
       layer[l] = least(layer[l], seconds_of([&] {
-        std::vector<Perturbation> own;
-        for (const Component& c : components)
-          if (c.layer == static_cast<int>(l)) own.push_back({c, changed});
-        for (const auto& damage : sweep->layer(static_cast<int>(l), own, nullptr))
-          for (const DamageSums& window : damage) kl += window.kl;
-      }));
+                         std::vector<Perturbation> own;
+                         for (const Component& c : components)
+                           if (c.layer == static_cast<int>(l)) own.push_back({c, changed});
+                         for (const auto& damage : sweep->layer(static_cast<int>(l), own, nullptr))
+                           for (const DamageSums& window : damage) kl += window.kl;
+                       }));
       forward[l] = least(forward[l], seconds_of([&] { evaluate({&model}, nullptr, data, {compute}); }));
     }
   }
@@ -128,16 +128,18 @@ void run(const std::string& path, const std::string& text, int64_t windows, int 
   fmt::print("layers     {:9.3f} {:9.3f}   damage of {} components, sum of KL {:.6f}\n", all.wall, all.cpu,
              components.size(), kl / static_cast<double>(data.scored_tokens()));
   fmt::print("sweep      {:9.3f} {:9.3f}   both together\n", sweep.wall, sweep.cpu);
-  fmt::print("forward    {:9.3f} {:9.3f}   one full evaluation, {:.0f} tok/s; the mean of one after each layer\n", full.wall,
-             full.cpu, static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full.wall);
+  fmt::print("forward    {:9.3f} {:9.3f}   one full evaluation, {:.0f} tok/s; the mean of one after each layer\n",
+             full.wall, full.cpu,
+             static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full.wall);
   fmt::print("ratio      {:9.3f} {:9.3f}   components * forward / sweep\n", count * full.wall / sweep.wall,
              count * full.cpu / sweep.cpu);
   fmt::print("product    {:9.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n", packed_gflops(threads),
              threads);
-  fmt::print("each part the best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the\n"
-             "sweep: packing each component, the base pass, KL and next-token scores of all; in the forward:\n"
-             "next-token scores, no KL.\n",
-             repeats, packing.wall);
+  fmt::print(
+      "each part the best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the\n"
+      "sweep: packing each component, the base pass, KL and next-token scores of all; in the forward:\n"
+      "next-token scores, no KL.\n",
+      repeats, packing.wall);
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace {
 void calibrate(char** argv) {
   const vernier::Model model = vernier::load_model(argv[1]);
   const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
-  const vernier::EvaluationData data = vernier::text_windows(
-      tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 32, .score_all = true});
+  const vernier::EvaluationData data = vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]),
+                                                             {.context = 256, .max_windows = 32, .score_all = true});
 
   const vernier::Calibration calibration = vernier::calibrate(model, data);
   std::printf("%lld tokens seen at %zu sites\n", static_cast<long long>(calibration.tokens), calibration.sites.size());

@@ -18,8 +18,7 @@ void export_model(char** argv) {
 
   // The size of the whole file is known before anything is quantized.
   const uint64_t predicted = vernier::gguf_file_bytes(model, plan, tokenizer);
-  const vernier::QuantizedModel quantized =
-      vernier::quantize(model, calibration, plan, vernier::resolve_threads({}));
+  const vernier::QuantizedModel quantized = vernier::quantize(model, calibration, plan, vernier::resolve_threads({}));
   const std::filesystem::path file = out + "/model.gguf";
   vernier::export_gguf(quantized, tokenizer, file);
 

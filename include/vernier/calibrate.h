@@ -1,7 +1,7 @@
 #pragma once
 
-// What the model's linear layers are fed: per input channel mean square, mean magnitude and largest magnitude over a text.
-// In: a Model and token windows. Out: a Calibration, stored as calibration.safetensors.
+// What the model's linear layers are fed: per input channel mean square, mean magnitude and largest magnitude over a
+// text. In: a Model and token windows. Out: a Calibration, stored as calibration.safetensors.
 //
 //   const Calibration calibration = calibrate(model, text_windows(tokenizer, "calib", text, {.score_all = true}), {});
 //   calibration.importance(model, {TensorRole::kFfnDown, 3});   // [intermediate], E[x_j^2]

@@ -1,7 +1,7 @@
 #pragma once
 
-// One vocabulary for the parts of a model. Strings exist only at the edges: a TensorId is one stored tensor, a Component
-// a named set of weight slices that can be quantized while everything else stays in full precision.
+// One vocabulary for the parts of a model. Strings exist only at the edges: a TensorId is one stored tensor, a
+// Component a named set of weight slices that can be quantized while everything else stays in full precision.
 //
 //   parse_component("L3.head5")   -> {kHead, layer 3, index 5}: its rows of attn_q and its columns of attn_output
 //   name_of(Component{...})       -> "L3.head5"
@@ -71,8 +71,8 @@ enum class ComponentKind {
 struct Component {
   ComponentKind kind = ComponentKind::kTensor;
   int layer = -1;
-  int index = 0;                            ///< head number within its kind
-  TensorRole role = TensorRole::kAttnQ;     ///< for kTensor
+  int index = 0;                         ///< head number within its kind
+  TensorRole role = TensorRole::kAttnQ;  ///< for kTensor
   auto operator<=>(const Component&) const = default;
 };
 

@@ -26,8 +26,8 @@ struct ComputeOptions {
 /// threads, or the number of cores when it is 0.
 int resolve_threads(const ComputeOptions& options);
 
-/// Tunes the process for tensor work: allocator thresholds, thread counts of the tensor library. Call once at start-up of
-/// a program; the library works without it, slower.
+/// Tunes the process for tensor work: allocator thresholds, thread counts of the tensor library. Call once at start-up
+/// of a program; the library works without it, slower.
 void configure_process(int threads);
 
 }  // namespace vernier

@@ -48,9 +48,9 @@ struct WindowOptions {
   bool spread = false;      ///< max_windows evenly spaced over the text instead of the first ones
 };
 
-/// llama-perplexity's protocol, so that numbers compare: the text is tokenized once, with BOS in front if the vocabulary
-/// adds it and special tokens not parsed; it is cut every `context` tokens, the incomplete rest is dropped; the first
-/// token of each window is replaced by BOS (again only if the vocabulary adds it); the second half is scored.
+/// llama-perplexity's protocol, so that numbers compare: the text is tokenized once, with BOS in front if the
+/// vocabulary adds it and special tokens not parsed; it is cut every `context` tokens, the incomplete rest is dropped;
+/// the first token of each window is replaced by BOS (again only if the vocabulary adds it); the second half is scored.
 /// @throws Error{kInvalidArgument} when fewer than 2 windows result
 EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name, const std::string& text,
                             const WindowOptions& options);
@@ -60,8 +60,8 @@ struct Document {
   std::string group;
 };
 
-/// One JSON object `{"text": ..., "group": ...}` per line. `filter` KEY=VALUE keeps lines whose KEY (a string, number or
-/// boolean) prints as VALUE. @throws Error{kBadFile} naming the line; Error{kInvalidArgument} when nothing is left
+/// One JSON object `{"text": ..., "group": ...}` per line. `filter` KEY=VALUE keeps lines whose KEY (a string, number
+/// or boolean) prints as VALUE. @throws Error{kBadFile} naming the line; Error{kInvalidArgument} when nothing is left
 std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter = "");
 /// The same from text; `origin` names it in messages.
 std::vector<Document> parse_documents(std::string_view text, const std::string& origin, const std::string& filter = "");

@@ -27,8 +27,9 @@ namespace vernier {
 struct DiagnoseOptions {
   std::string scheme = "gguf:q4_k";
   /// Kinds of components to measure; all by default.
-  std::set<ComponentKind> kinds{ComponentKind::kHead,  ComponentKind::kKvHead, ComponentKind::kFfn,   ComponentKind::kTensor,
-                                ComponentKind::kLayer, ComponentKind::kEmbed,  ComponentKind::kLmHead};
+  std::set<ComponentKind> kinds{ComponentKind::kHead,   ComponentKind::kKvHead, ComponentKind::kFfn,
+                                ComponentKind::kTensor, ComponentKind::kLayer,  ComponentKind::kEmbed,
+                                ComponentKind::kLmHead};
   /// Schemes whose weight error is measured beside `scheme`, so that a planner can extrapolate the measured damage.
   std::vector<std::string> candidates;
   bool joint = true;  ///< also everything at once, for the additivity ratio

@@ -37,11 +37,11 @@ struct Scores {
   int64_t bytes = 0;      ///< UTF-8, 0 for running text
   Measured nll;
   Measured nll_per_document;
-  double nll_bits_per_byte = 0;
+  Measured nll_bits_per_byte;  ///< of documents
   // Against a reference; absent without one.
   std::optional<Measured> kl, delta_nll, same_top, delta_nll_per_document;
   std::optional<Measured> reference_nll;
-  double reference_nll_bits_per_byte = 0;
+  std::optional<Measured> reference_nll_bits_per_byte, delta_nll_bits_per_byte;  ///< of documents
 
   double perplexity() const;
   double perplexity_standard_error() const;

@@ -21,8 +21,8 @@ struct ExportOptions {
 };
 
 /// Exact size of the file that export_gguf writes, before anything is quantized.
-/// @throws Error{kUnsupported} when llama.cpp has no name for the pre-tokenizer (--tokenizer-pre sets it) or its code for
-///         this architecture has no place for something the model needs
+/// @throws Error{kUnsupported} when llama.cpp has no name for the pre-tokenizer (--tokenizer-pre sets it) or its code
+///         for this architecture has no place for something the model needs
 uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                          const ExportOptions& options = {});
 
@@ -34,9 +34,9 @@ std::string gguf_header_hash(const Model& model, const Plan& plan, const Tokeniz
 /// sliding window.
 int64_t gguf_context_length(const ModelConfig& config);
 
-/// Whole or not at all. Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout, norms
-/// and biases stay float32. A sliding window, which llama.cpp ignores for these models, cuts context_length to the window
-/// with a warning.
+/// Whole or not at all. Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout,
+/// norms and biases stay float32. A sliding window, which llama.cpp ignores for these models, cuts context_length to
+/// the window with a warning.
 /// @throws Error{kUnsupported, kIo, kInvalidArgument}
 void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
                  const ExportOptions& options = {}, ProgressSink* progress = nullptr);

@@ -30,15 +30,15 @@ struct RopeConfig {
   enum class Kind { kDefault, kLinear, kLlama3, kYarn, kFactors };
   Kind kind = Kind::kDefault;
   double theta = 10000;
-  double factor = 1;              ///< context extension
-  int64_t original_context = 0;   ///< llama3, yarn: the trained context
-  double low_freq_factor = 1;     ///< llama3
-  double high_freq_factor = 4;    ///< llama3
-  double beta_fast = 32;          ///< yarn: rotations at which a frequency is kept
-  double beta_slow = 1;           ///< yarn: rotations at which it is interpolated
-  bool truncate = true;           ///< yarn: round the ramp's ends to whole dimensions
-  std::vector<float> factors;     ///< kFactors: divisor of each pair's frequency [head_dim / 2], as GGUF stores llama3's
-  double attention_factor = 1;    ///< yarn: scale of cos and sin, already derived when the file leaves it out
+  double factor = 1;             ///< context extension
+  int64_t original_context = 0;  ///< llama3, yarn: the trained context
+  double low_freq_factor = 1;    ///< llama3
+  double high_freq_factor = 4;   ///< llama3
+  double beta_fast = 32;         ///< yarn: rotations at which a frequency is kept
+  double beta_slow = 1;          ///< yarn: rotations at which it is interpolated
+  bool truncate = true;          ///< yarn: round the ramp's ends to whole dimensions
+  std::vector<float> factors;    ///< kFactors: divisor of each pair's frequency [head_dim / 2], as GGUF stores llama3's
+  double attention_factor = 1;   ///< yarn: scale of cos and sin, already derived when the file leaves it out
 };
 
 struct ModelConfig {
@@ -64,8 +64,8 @@ struct ModelConfig {
 /// Where a model came from, for manifests and reports.
 struct ModelSource {
   std::filesystem::path path;
-  std::string name;   ///< folder or file name
-  std::string hash;   ///< of config and all tensor bytes; computed on first use by model_hash()
+  std::string name;  ///< folder or file name
+  std::string hash;  ///< of config and all tensor bytes; computed on first use by model_hash()
   bool gguf = false;
 };
 

@@ -18,7 +18,7 @@ namespace vernier {
 
 struct PlanningOptions {
   std::string target = "llama.cpp";  ///< who loads the file; the only one so far
-  ExportOptions file;  ///< what else decides the size of the file
+  ExportOptions file;                ///< what else decides the size of the file
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
@@ -27,10 +27,11 @@ struct PlanningOptions {
 DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", const std::string& scheme = "gguf:q4_k");
 
 /// The plan of least predicted damage whose whole file stays within `budget`: "+10%" over our own uniform 4-bit file
-/// (q4_k, or q4_0 where that is smaller) with the same metadata, "4.5bpw" in bits per weight of the whole file, or a size
-/// such as "3.8GiB".
-/// @throws Error{kInvalidArgument} when the budget cannot be read, or the diagnosis is of another model or left a matrix
-///         out; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest reachable size
+/// (q4_k, or q4_0 where that is smaller) with the same metadata, "4.5bpw" in bits per weight of the whole file, or a
+/// size such as "3.8GiB".
+/// @throws Error{kInvalidArgument} when the budget cannot be read, or the diagnosis is of another model or left a
+///         matrix out; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
+///         reachable size
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options = {});
 

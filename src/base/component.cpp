@@ -18,6 +18,7 @@ struct RoleRow {
 };
 
 // In the order of TensorRole.
+// clang-format off
 constexpr std::array<RoleRow, kTensorRoleCount> kRoles = {{
     {"token_embd", true, false, "weight"},
     {"attn_norm", false, true, "weight"},
@@ -41,6 +42,7 @@ constexpr std::array<RoleRow, kTensorRoleCount> kRoles = {{
     {"output_norm", false, false, "weight"},
     {"output", true, false, "weight"},
 }};
+// clang-format on
 
 const RoleRow& row_of(TensorRole role) { return kRoles[static_cast<size_t>(role)]; }
 

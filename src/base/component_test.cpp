@@ -13,7 +13,8 @@ TEST(Component, NamesRoundTrip) {
 }
 
 TEST(Component, NonsenseIsRefused) {
-  for (const char* name : {"", "L", "L-1.ffn", "Lx.head1", "L3.head", "L3.head-1", "L3.attn_norm", "head3", "L3.", "L99999999999"})
+  for (const char* name :
+       {"", "L", "L-1.ffn", "Lx.head1", "L3.head", "L3.head-1", "L3.attn_norm", "head3", "L3.", "L99999999999"})
     EXPECT_THROW(parse_component(name), Error) << name;
 }
 

@@ -15,9 +15,7 @@ struct Hasher::State {
 Hasher::Hasher() : state_(new State) { XXH3_128bits_reset(&state_->xxh); }
 Hasher::~Hasher() = default;
 
-void Hasher::add(std::span<const std::byte> bytes) {
-  XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size());
-}
+void Hasher::add(std::span<const std::byte> bytes) { XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size()); }
 
 void Hasher::add(std::string_view text) {
   const uint64_t length = text.size();

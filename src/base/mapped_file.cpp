@@ -15,7 +15,7 @@ namespace vernier {
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail(ErrorKind::kIo, "open {}: {}", path.string(), std::strerror(errno));
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     fail(ErrorKind::kIo, "open {}: expected a regular file", path.string());

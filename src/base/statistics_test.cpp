@@ -18,7 +18,8 @@ TEST(Statistics, EqualClustersGiveTheStandardErrorOfTheMean) {
 TEST(Statistics, UnequalClustersAreWeightedByTokens) {
   const std::vector<double> sums{10, 0}, counts{10, 30};
   EXPECT_DOUBLE_EQ(ratio_estimate(sums, counts).mean, 0.25);
-  EXPECT_TRUE(std::isnan(ratio_estimate(std::vector<double>{3}, std::vector<double>{2}).stderr_)) << "one cluster tells nothing";
+  EXPECT_TRUE(std::isnan(ratio_estimate(std::vector<double>{3}, std::vector<double>{2}).stderr_))
+      << "one cluster tells nothing";
   EXPECT_DOUBLE_EQ(ratio_estimate({}, {}).mean, 0);
 }
 

@@ -59,7 +59,8 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("calibrate", count, "windows");
 
-  // Windows are summed on their own and then in their order, a batch at a time: the same bits with any number of threads.
+  // Windows are summed on their own and then in their order, a batch at a time: the same bits with any number of
+  // threads.
   SiteSums total;
   Calibration calibration;
   const int64_t batch = 4 * threads;

@@ -18,11 +18,14 @@ TEST(Calibrate, FirstSiteEqualsTheNormedEmbeddings) {
   const EvaluationData data = made_up_windows(3, 32, 320);
   const Calibration calibration = calibrate(model, data, {ComputeType::kFloat32, 2});
   EXPECT_EQ(calibration.tokens, 96);
-  at::Tensor squares = at::zeros({64}, at::kDouble), largest = at::zeros({64}, at::kDouble), magnitudes = squares.clone();
+  at::Tensor squares = at::zeros({64}, at::kDouble), largest = at::zeros({64}, at::kDouble),
+             magnitudes = squares.clone();
   for (const TokenWindow& window : data.windows) {
     const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end());
-    at::Tensor x = model.weight({TensorRole::kTokenEmbedding, -1}).index_select(0, at::tensor(ids, at::kLong)).to(at::kDouble);
-    x = x * at::rsqrt(x.square().mean(-1, true) + model.config().norm_epsilon) * model.weight({TensorRole::kAttnNorm, 0});
+    at::Tensor x =
+        model.weight({TensorRole::kTokenEmbedding, -1}).index_select(0, at::tensor(ids, at::kLong)).to(at::kDouble);
+    x = x * at::rsqrt(x.square().mean(-1, true) + model.config().norm_epsilon) *
+        model.weight({TensorRole::kAttnNorm, 0});
     squares += x.square().sum(0);
     magnitudes += x.abs().sum(0);
     largest = at::max(largest, x.abs().amax(0));

@@ -16,10 +16,10 @@ void add_calibrate(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("calibrate", "Measure what the linear layers are fed");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   command->add_option("--calibration", a->files, "Text files; a built-in text when none is named")
       ->check(CLI::ExistingFile);
-  command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
+  command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
@@ -30,12 +30,15 @@ void add_calibrate(CLI::App& app, Console& console) {
     const ComputeOptions compute = a->compute.options();
     const Model model = load_model(a->model);
     const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
-    const Calibration calibration = calibrate(
-        model, calibration_windows(tokenizer, a->files, a->context, a->windows), compute, &console.progress);
+    const Calibration calibration =
+        calibrate(model, calibration_windows(tokenizer, a->files, a->context, a->windows), compute, &console.progress);
     save_calibration(calibration, a->output);
-    const Json json = {{"tokens", calibration.tokens},       {"windows", calibration.windows},
-                       {"data", calibration.data_name},      {"data_hash", calibration.data_hash},
-                       {"model_hash", calibration.model_hash}, {"sites", calibration.sites.size()},
+    const Json json = {{"tokens", calibration.tokens},
+                       {"windows", calibration.windows},
+                       {"data", calibration.data_name},
+                       {"data_hash", calibration.data_hash},
+                       {"model_hash", calibration.model_hash},
+                       {"sites", calibration.sites.size()},
                        {"output", a->output}};
     if (a->json.write(json, console)) return;
     fmt::print(console.out, "{} tokens of {} at {} sites -> {}\n", calibration.tokens, calibration.data_name,

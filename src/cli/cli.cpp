@@ -26,19 +26,22 @@ int exit_code(ErrorKind kind) {
 }  // namespace
 
 int run_cli(int argc, const char* const* argv) {
-  CLI::App app("Explains how quantization skews a transformer, spends the bits where they matter, and proves the result.\n"
-               "MODEL is a Hugging Face directory, a GGUF file, or a name in the local Hugging Face cache.",
-               "vernier");
+  CLI::App app(
+      "Explains how quantization skews a transformer, spends the bits where they matter, and proves the result.\n"
+      "MODEL is a Hugging Face directory, a GGUF file, or a name in the local Hugging Face cache.",
+      "vernier");
   app.set_version_flag("--version", VERNIER_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   app.get_formatter()->column_width(34);
-  app.footer("Start with: vernier run MODEL --budget +10% --target llama.cpp -o out\n"
-             "Exit codes: 0 ok, 1 failed, 2 usage, 3 budget infeasible, 4 bad input file.");
+  app.footer(
+      "Start with: vernier run MODEL --budget +10% --target llama.cpp -o out\n"
+      "Exit codes: 0 ok, 1 failed, 2 usage, 3 budget infeasible, 4 bad input file.");
   Console console;
-  app.add_flag_callback("--quiet", [&] { console.progress = ConsoleProgress(stderr, true); }, "No progress on stderr");
-  for (const auto add : {add_run, add_inspect, add_doctor, add_calibrate, add_diagnose, add_plan, add_quantize, add_export,
-                         add_evaluate, add_report, add_logits, add_tokenize})
+  app.add_flag_callback(
+      "--quiet", [&] { console.progress = ConsoleProgress(stderr, true); }, "No progress on stderr");
+  for (const auto add : {add_run, add_inspect, add_doctor, add_calibrate, add_diagnose, add_plan, add_quantize,
+                         add_export, add_evaluate, add_report, add_logits, add_tokenize})
     add(app, console);
   try {
     app.parse(argc, argv);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "base/json.h"
 #include "base/output_file.h"
@@ -28,7 +29,10 @@ class Cli : public ::testing::Test {
   fs::path work_ = scratch_path("vernier_cli_test");
   std::string demo_ = (source_dir() / "models/demo-5m").string();
   std::string llama_ = (source_dir() / "tests/fixtures/models/llama").string();
-  void SetUp() override { fs::remove_all(work_); fs::create_directories(work_); }
+  void SetUp() override {
+    fs::remove_all(work_);
+    fs::create_directories(work_);
+  }
   void TearDown() override { fs::remove_all(work_); }
   std::string at(const char* name) const { return (work_ / name).string(); }
 };
@@ -47,11 +51,47 @@ TEST_F(Cli, ExitCodesTellWhatWentWrong) {
   EXPECT_FALSE(fs::exists(work_ / "x"));
 }
 
+// CLI11 aligns texts in a column; an option whose name is too long has its text on the next line.
+std::vector<std::string> unexplained_lines(const std::string& help) {
+  std::vector<std::string> lines, found;
+  std::stringstream stream(help);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  lines.emplace_back();
+  for (size_t i = 0; i + 1 < lines.size(); ++i) {
+    const size_t name = lines[i].find_first_not_of(' ');
+    if (name != 2 || lines[i][name] != '-') continue;
+    const bool beside = lines[i].size() > 34 && lines[i][33] == ' ', below = lines[i + 1].starts_with("      ");
+    if (!beside && !below) found.push_back(lines[i]);
+  }
+  return found;
+}
+
+TEST_F(Cli, HelpExplainsEveryOption) {
+  using ::testing::HasSubstr, ::testing::IsEmpty, ::testing::Not;
+  const auto help = [](std::initializer_list<std::string> arguments) {
+    ::testing::internal::CaptureStdout();
+    EXPECT_EQ(run(arguments), 0);
+    return ::testing::internal::GetCapturedStdout();
+  };
+  EXPECT_THAT(unexplained_lines("  --named TEXT\n  --other TEXT\n                  what it is\n"),
+              ::testing::SizeIs(1));
+  EXPECT_THAT(help({"--help"}), HasSubstr("vernier run MODEL --budget +10% --target llama.cpp"));
+  for (const char* command : {"run", "inspect", "doctor", "calibrate", "diagnose", "plan", "quantize", "export",
+                              "evaluate", "report", "logits", "tokenize"}) {
+    const std::string text = help({command, "--help"});
+    EXPECT_THAT(unexplained_lines(text), IsEmpty()) << command;
+    EXPECT_THAT(text, HasSubstr("Exit codes")) << command;
+    EXPECT_THAT(text, Not(HasSubstr("1099511627776"))) << command;
+  }
+}
+
 TEST_F(Cli, TokenizeAndLogitsWriteWhatTheySay) {
   EXPECT_EQ(run({"tokenize", demo_, "--text", "Hello"}), 0);
   EXPECT_EQ(run({"tokenize", demo_}), 2);
-  EXPECT_EQ(run({"logits", llama_, "--input", (source_dir() / "tests/fixtures/models/llama/golden.safetensors").string(),
-                 "-o", at("logits.safetensors")}), 0);
+  EXPECT_EQ(
+      run({"logits", llama_, "--input", (source_dir() / "tests/fixtures/models/llama/golden.safetensors").string(),
+           "-o", at("logits.safetensors")}),
+      0);
   const SafetensorsFile ours(at("logits.safetensors"));
   const SafetensorsFile golden(source_dir() / "tests/fixtures/models/llama/golden.safetensors");
   EXPECT_EQ(ours.read("logits").shape, golden.read("logits").shape);
@@ -62,7 +102,8 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), plan = at("p.json"), file = at("m.gguf");
   ASSERT_EQ(run({"--quiet", "calibrate", demo_, "--windows", "4", "-o", cal}), 0);
   ASSERT_EQ(run({"--quiet", "diagnose", demo_, "--calibration", cal, "--windows", "2", "--kinds", "tensor,embed",
-                 "--no-joint", "-o", diagnosis}), 0);
+                 "--no-joint", "-o", diagnosis}),
+            0);
   ASSERT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--budget", "+10%", "-o", plan, "--recipe", at("r.txt")}), 0);
   ASSERT_EQ(run({"--quiet", "export", demo_, "--plan", plan, "--calibration", cal, "-o", file}), 0);
   const Json json = read_json(plan);
@@ -88,7 +129,10 @@ TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
   int runs = 0;
   const auto stage = [&](const std::string& key) {
     RunDirectory directory(work_);
-    return directory.stage("s", key, "a.txt", [&](const fs::path& path) { ++runs; write_file(path, "x"); });
+    return directory.stage("s", key, "a.txt", [&](const fs::path& path) {
+      ++runs;
+      write_file(path, "x");
+    });
   };
   EXPECT_TRUE(stage("k1"));
   EXPECT_FALSE(stage("k1"));
@@ -101,7 +145,10 @@ TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
 }
 
 TEST_F(Cli, OnlyWhatAKilledRunWasWritingIsClearedAway) {
-  const auto touch = [&](const char* name) { write_file(work_ / name, "x"); return work_ / name; };
+  const auto touch = [&](const char* name) {
+    write_file(work_ / name, "x");
+    return work_ / name;
+  };
   const fs::path download = touch("movie.partial"), deep = touch("films/b.4711.partial"), early = touch("a.12.partial");
   RunDirectory(work_).save();
   EXPECT_TRUE(fs::exists(early)) << "no run was here yet";
@@ -122,7 +169,8 @@ TEST_F(Cli, AFolderWithAnotherProgramsManifestIsLeftAlone) {
 TEST_F(Cli, WhatCannotBeMeantIsRefused) {
   EXPECT_EQ(run({"calibrate", demo_, "--windows", "-7", "-o", at("c")}), 2);
   EXPECT_EQ(run({"evaluate", demo_, "--filter", "in_mix=false"}), 2) << "there are no documents to choose from";
-  EXPECT_EQ(run({"run", demo_, "--context", "4096", "--data", demo_ + "/config.json", "-o", at("x")}), 2) << "too short a text";
+  EXPECT_EQ(run({"run", demo_, "--context", "4096", "--data", demo_ + "/config.json", "-o", at("x")}), 2)
+      << "too short a text";
 }
 
 // Values replace a model only where the user says so.
@@ -131,7 +179,9 @@ TEST_F(Cli, QuantizeDoesNotOverwriteItsSource) {
   fs::copy(llama_, copy, fs::copy_options::recursive);
   const std::string before = read_file(copy / "model.safetensors");
   write_file(work_ / "c", "x");
-  EXPECT_EQ(run({"quantize", copy.string(), "--scheme", "int2:g32", "--calibration", at("c"), "-o", copy.string() + "/."}), 2);
+  EXPECT_EQ(
+      run({"quantize", copy.string(), "--scheme", "int2:g32", "--calibration", at("c"), "-o", copy.string() + "/."}),
+      2);
   EXPECT_EQ(read_file(copy / "model.safetensors"), before);
 }
 

@@ -17,7 +17,7 @@ void ComputeArguments::add(CLI::App& app) {
 
 void ThreadsArgument::add(CLI::App& app) {
   app.add_option("--threads", threads, "Sequences in flight; 0: one per core")
-      ->check(CLI::Range(0, 1024))
+      ->check(within(0, 1024))
       ->capture_default_str();
 }
 
@@ -33,9 +33,7 @@ int ThreadsArgument::configure() const {
 }
 
 void JsonArgument::add(CLI::App& app) {
-  option = app.add_option("--json", value, "Result as JSON, to FILE or to stdout")
-               ->expected(0, 1)
-               ->type_name("[FILE]");
+  option = app.add_option("--json", value, "Result as JSON, to FILE or to stdout")->expected(0, 1)->type_name("[FILE]");
 }
 
 bool JsonArgument::write(const Json& json, Console& console) const {
@@ -57,11 +55,12 @@ void DataArguments::add(CLI::App& app, bool with_groups) {
         ->check(CLI::ExistingFile);
     app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   }
-  app.add_option("--context", context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
+  app.add_option("--context", context, "Tokens per window")->check(context_range())->capture_default_str();
   app.add_option("--windows", windows, "Use the first N windows of the text, not of documents; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  app.add_option("--score", score, "Score the second half of each window of the text, as llama-perplexity does, or all of it")
+  app.add_option("--score", score,
+                 "Score the second half of each window of the text, as llama-perplexity does, or all of it")
       ->check(CLI::IsMember({"half", "all"}))
       ->capture_default_str();
 }
@@ -98,10 +97,11 @@ EvaluationData DataArguments::text(const Tokenizer& tokenizer) const {
 
 std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer) const {
   if (groups.empty() && !filter.empty())
-    fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl", filter);
+    fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl",
+         filter);
   if (groups.empty()) return std::nullopt;
-  return document_windows(tokenizer, std::filesystem::path(groups).filename().string(),
-                          read_documents(groups, filter), {context, 0, true});
+  return document_windows(tokenizer, std::filesystem::path(groups).filename().string(), read_documents(groups, filter),
+                          {context, 0, true});
 }
 
 EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,

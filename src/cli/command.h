@@ -48,8 +48,16 @@ struct JsonArgument {
   bool write(const Json& json, Console& console) const;
 };
 
+inline void add_model(CLI::App& command, std::string& model) {
+  command.add_option("MODEL", model, "Hugging Face directory, GGUF file, or name in the local Hugging Face cache")
+      ->required();
+}
+
+/// Bounds that an error names, but not the help, where they would hide what an option is for.
+inline CLI::Validator within(int64_t least, int64_t most) { return CLI::Range(least, most).description(""); }
 /// For counts of windows and rows; 0 means all.
-inline CLI::Range count_range() { return CLI::Range(int64_t{0}, int64_t{1} << 40); }
+inline CLI::Validator count_range() { return within(0, int64_t{1} << 40); }
+inline CLI::Validator context_range() { return within(8, int64_t{1} << 24); }
 
 /// --data, --groups, --filter, --context, --windows, --score.
 struct DataArguments {

@@ -59,16 +59,20 @@ void add_diagnose(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("diagnose", "Quantize each component alone and measure the damage");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
-  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->required()->check(CLI::ExistingFile);
-  command->add_option("--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")->capture_default_str();
-  command->add_option("--target", a->target, "Engine whose schemes are compared for the planner")->capture_default_str();
+  add_model(*command, a->model);
+  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")
+      ->capture_default_str();
+  command->add_option("--target", a->target, "Engine whose schemes are compared for the planner")
+      ->capture_default_str();
   command->add_option("--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
       ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
   command->add_option("--data", a->files, "Text to measure on; the built-in calibration text when none is named")
       ->check(CLI::ExistingFile);
-  command->add_option("--context", a->context, "Tokens per window")->check(CLI::Range(8, 1 << 24))->capture_default_str();
+  command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();

@@ -42,8 +42,8 @@ void add_doctor(CLI::App& app, Console& console) {
     configure_process(cores);
     const double gflops = aten_gflops();
     const char* core_type = std::getenv("OPENBLAS_CORETYPE");
-    const double memory_gib = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-                              static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30);
+    const double memory_gib =
+        static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30);
     Json facts;
     facts["version"] = VERNIER_VERSION;
     facts["libtorch"] = torch_version();
@@ -57,16 +57,16 @@ void add_doctor(CLI::App& app, Console& console) {
     if (core_type != nullptr)
       facts["advice"].push_back(fmt::format("OPENBLAS_CORETYPE={} pins OpenBLAS to an old core; unset it", core_type));
     constexpr double kReferenceBlas = 25;  // Debian's reference BLAS reaches about 4 per core, OpenBLAS 100 and more
-    if (gflops < kReferenceBlas)
-      facts["advice"].push_back("matrix products are slow: install libopenblas-openmp-dev");
+    if (gflops < kReferenceBlas) facts["advice"].push_back("matrix products are slow: install libopenblas-openmp-dev");
     if (matmul_backend() == "ATen")
       facts["advice"].push_back("built without oneDNN: install libdnnl-dev and build again for the fused path");
     if (json->write(facts, console)) return;
     TextTable table({"what", "value"});
     for (const auto& [key, value] : facts.items()) {
       if (key == "advice") continue;
-      table.add({key, value.is_string() ? value.get<std::string>()
-                                        : value.is_number_float() ? fmt::format("{:.1f}", value.get<double>()) : value.dump()});
+      table.add({key, value.is_string()         ? value.get<std::string>()
+                      : value.is_number_float() ? fmt::format("{:.1f}", value.get<double>())
+                                                : value.dump()});
     }
     fmt::print(console.out, "{}", table.str());
     for (const Json& line : facts["advice"]) fmt::print(console.out, "advice: {}\n", line.get<std::string>());

@@ -25,7 +25,7 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
   table.add({"perplexity", with_error({e.all.perplexity(), e.all.perplexity_standard_error()}, 4)});
   table.add({"NLL (nats/token)", with_error(e.all.nll, 5)});
   if (e.all.documents > 0) {
-    table.add({"NLL (bits/byte)", fmt::format("{:.5f}", e.all.nll_bits_per_byte)});
+    table.add({"NLL (bits/byte)", with_error(e.all.nll_bits_per_byte, 5)});
     table.add({"NLL (nats/document)", with_error(e.all.nll_per_document, 3)});
   }
   if (e.all.kl) {
@@ -40,15 +40,17 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
     table.add({"Median KLD", fmt::format("{:.6f}", e.tails->kl_median)});
     table.add({"Mean Δp (%)", fmt::format("{:.4f}", 100 * e.tails->delta_p_mean)});
     table.add({"RMS Δp (%)", fmt::format("{:.4f}", 100 * e.tails->delta_p_rms)});
-    table.add({"5% .. 95% Δp (%)", fmt::format("{:.3f} .. {:.3f}", 100 * e.tails->delta_p_5, 100 * e.tails->delta_p_95)});
+    table.add(
+        {"5% .. 95% Δp (%)", fmt::format("{:.3f} .. {:.3f}", 100 * e.tails->delta_p_5, 100 * e.tails->delta_p_95)});
   }
   fmt::print(out, "{} on {}\n{}", e.model_name, e.data_name, table.str());
   if (e.groups.empty()) return;
-  TextTable groups({"group", "documents", "tokens", "bits/byte", "nats/document", "KLD", "ΔNLL nats/document", "same top %"});
+  TextTable groups(
+      {"group", "documents", "tokens", "bits/byte", "nats/document", "KLD", "ΔNLL nats/document", "same top %"});
   for (const auto& [name, s] : e.groups)
-    groups.add({name, fmt::format("{}", s.documents), fmt::format("{}", s.tokens),
-                fmt::format("{:.4f}", s.nll_bits_per_byte), with_error(s.nll_per_document, 1),
-                s.kl ? with_error(*s.kl, 5) : "", s.delta_nll_per_document ? with_error(*s.delta_nll_per_document, 2) : "",
+    groups.add({name, fmt::format("{}", s.documents), fmt::format("{}", s.tokens), with_error(s.nll_bits_per_byte, 4),
+                with_error(s.nll_per_document, 1), s.kl ? with_error(*s.kl, 5) : "",
+                s.delta_nll_per_document ? with_error(*s.delta_nll_per_document, 2) : "",
                 s.same_top ? fmt::format("{:.2f}", 100 * s.same_top->mean) : ""});
   fmt::print(out, "\n{}", groups.str());
 }
@@ -74,7 +76,7 @@ void add_evaluate(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("evaluate", "Perplexity, KL to a reference and damage per group");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   command->add_option("--reference", a->reference, "Model to compare with, such as the one in full precision");
   a->data.add(*command, true);
   command

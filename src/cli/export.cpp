@@ -21,7 +21,7 @@ void add_export(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("export", "Write a file that an engine loads");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   a->plan.add(*command);
   command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->check(CLI::ExistingFile);
   command->add_option("--target", a->target, "Engine")->capture_default_str();
@@ -47,7 +47,8 @@ void add_export(CLI::App& app, Console& console) {
     export_gguf(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), tokenizer,
                 a->output, a->options, &console.progress);
     const double bits = bits_per_weight(bytes, model);
-    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", bytes}, {"bits_per_weight", bits}}, console))
+    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", bytes}, {"bits_per_weight", bits}},
+                      console))
       return;
     fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits);
   });

@@ -54,7 +54,7 @@ void add_inspect(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("inspect", "What is in a model");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   command->add_flag("--tensors", a->tensors, "List every tensor");
   a->json.add(*command);
   command->callback([a, &console] {

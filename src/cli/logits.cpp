@@ -21,7 +21,7 @@ void add_logits(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("logits", "Raw outputs for given token ids");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   command->add_option("--input", a->input, "safetensors with input_ids [batch, time] (I64 or I32)")
       ->required()
       ->check(CLI::ExistingFile);

@@ -18,7 +18,7 @@ void add_plan(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("plan", "Choose a scheme per tensor within a byte budget");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   command->add_option("--diagnosis", a->diagnosis, "Artefact of `vernier diagnose`")->required();
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
@@ -40,9 +40,9 @@ void add_plan(CLI::App& app, Console& console) {
     if (a->json.write(plan_to_json(plan), console)) return;
     fmt::print(console.out, "{}", plan_table(plan));
     const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
-    fmt::print(console.out, "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n",
-               bytes, plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats,
-               plan.lower_bound_kl_nats);
+    fmt::print(console.out,
+               "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
+               plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
     if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
   });
 }

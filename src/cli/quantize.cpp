@@ -19,11 +19,14 @@ void add_quantize(CLI::App& app, Console& console) {
     JsonArgument json;
     bool dry_run = false;
   };
-  auto* command = app.add_subcommand("quantize", "Quantize by a plan and write the resulting values as a model directory");
+  auto* command =
+      app.add_subcommand("quantize", "Quantize by a plan and write the resulting values as a model directory");
   auto a = std::make_shared<Arguments>();
   command->add_option("MODEL", a->model, "Hugging Face directory")->required();
   a->plan.add(*command);
-  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->required()->check(CLI::ExistingFile);
+  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")
+      ->required()
+      ->check(CLI::ExistingFile);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   command->add_option("-o,--output", a->output, "Folder to write")->required();
   a->threads.add(*command);

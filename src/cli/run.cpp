@@ -93,13 +93,14 @@ class Run {
     text_ = a_.data.text(tokenizer_);
     groups_ = a_.data.documents(tokenizer_);
     if (!groups_ && a_.data.data.empty())
-      groups_ = document_windows(tokenizer_, "built-in groups", parse_documents(builtin_groups_text(), "built-in groups"),
-                                 {a_.data.context, 0, true});
-    shared_runs_ = shared_token_runs(text_, calibration_data_) +
-                   (groups_ ? shared_token_runs(*groups_, calibration_data_) : 0);
+      groups_ = document_windows(tokenizer_, "built-in groups",
+                                 parse_documents(builtin_groups_text(), "built-in groups"), {a_.data.context, 0, true});
+    shared_runs_ =
+        shared_token_runs(text_, calibration_data_) + (groups_ ? shared_token_runs(*groups_, calibration_data_) : 0);
     if (shared_runs_ > 0) {
       const std::string message = fmt::format(
-          "{} runs of 50 tokens are in both the calibration and the evaluation text; the result flatters itself", shared_runs_);
+          "{} runs of 50 tokens are in both the calibration and the evaluation text; the result flatters itself",
+          shared_runs_);
       if (a_.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
       console_.progress.warn(message);
     }
@@ -108,7 +109,8 @@ class Run {
                                          model_.config().context_length));
     else if (const int64_t same = gguf_context_length(model_.config()); text_.longest() > same)
       fail(ErrorKind::kInvalidArgument,
-           "run: windows of {} tokens: {} ignores this model's sliding window, so that beyond {} tokens its answers differ "
+           "run: windows of {} tokens: {} ignores this model's sliding window, so that beyond {} tokens its answers "
+           "differ "
            "without any quantization; give --context {}",
            text_.longest(), a_.target, same, same);
     describe();
@@ -118,24 +120,36 @@ class Run {
   void describe() {
     const ModelConfig& c = model_.config();
     const auto data_facts = [](const EvaluationData& d) {
-      return Json{{"name", d.name},       {"tokens", d.scored_tokens()}, {"windows", d.windows.size()},
-                  {"context", d.context}, {"hash", d.hash}};
+      return Json{{"name", d.name},
+                  {"tokens", d.scored_tokens()},
+                  {"windows", d.windows.size()},
+                  {"context", d.context},
+                  {"hash", d.hash}};
     };
     Json& facts = directory_.facts();
     facts["tool_version"] = VERNIER_VERSION;
     facts["libtorch"] = torch_version();
-    facts["model"] = {{"name", model_.source().name}, {"hash", model_hash(model_)}, {"family", c.family},
-                      {"parameters", model_.parameters()}, {"layers", c.layers}, {"heads", c.heads},
-                      {"kv_heads", c.kv_heads}, {"hidden", c.hidden}, {"vocabulary", c.vocabulary}};
+    facts["model"] = {{"name", model_.source().name}, {"hash", model_hash(model_)},
+                      {"family", c.family},           {"parameters", model_.parameters()},
+                      {"layers", c.layers},           {"heads", c.heads},
+                      {"kv_heads", c.kv_heads},       {"hidden", c.hidden},
+                      {"vocabulary", c.vocabulary}};
     facts["calibration"] = data_facts(calibration_data_);
     facts["evaluation"] = data_facts(text_);
     facts["groups"] = groups_ ? data_facts(*groups_) : Json();
     facts["shared_token_runs"] = shared_runs_;
-    facts["options"] = {{"budget", a_.budget},   {"target", a_.target},   {"scheme", a_.scheme},
-                        {"dtype", a_.compute.dtype}, {"context", a_.data.context}, {"score", a_.data.score},
-                        {"windows", a_.data.windows}, {"calibration_windows", calibration_data_.windows.size()},
-                        {"diagnose_windows", diagnosis_data_.windows.size()}, {"filter", a_.data.filter},
-                        {"tokenizer_pre", a_.options.tokenizer_pre}, {"strict", a_.strict}};
+    facts["options"] = {{"budget", a_.budget},
+                        {"target", a_.target},
+                        {"scheme", a_.scheme},
+                        {"dtype", a_.compute.dtype},
+                        {"context", a_.data.context},
+                        {"score", a_.data.score},
+                        {"windows", a_.data.windows},
+                        {"calibration_windows", calibration_data_.windows.size()},
+                        {"diagnose_windows", diagnosis_data_.windows.size()},
+                        {"filter", a_.data.filter},
+                        {"tokenizer_pre", a_.options.tokenizer_pre},
+                        {"strict", a_.strict}};
     facts["seed"] = a_.seed;
   }
 
@@ -166,14 +180,16 @@ class Run {
   void make_plans() {
     const std::string inputs = key_of({directory_.hash("diagnosis.json"), a_.budget, a_.target, exported_as_});
     directory_.stage("plan", inputs, "work/planned.json", [&](const fs::path& path) {
-      write_json(path, plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.budget, {a_.target, a_.options})));
+      write_json(path,
+                 plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.budget, {a_.target, a_.options})));
     });
     const Plan planned = load_plan("work/planned.json");
     budget_bytes_ = planned.budget_bytes;
     for (const Plan& plan :
          uniform_plans_within(model_, tokenizer_model_, diagnosis_, budget_bytes_, {a_.target, a_.options})) {
       std::string name = plan.label;
-      std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
+      std::replace_if(
+          name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
       const std::string file = "work/" + name + ".json";
       directory_.stage("plan " + plan.label, inputs, file,
                        [&](const fs::path& path) { write_json(path, plan_to_json(plan)); });
@@ -188,7 +204,8 @@ class Run {
     const int threads = resolve_threads(compute_);
     for (const Candidate& c : candidates_)
       directory_.stage("export " + c.label,
-                       key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash(model_), exported_as_}),
+                       key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash(model_),
+                               exported_as_}),
                        c.file, [&](const fs::path& path) {
                          export_gguf(quantize(model_, calibration_, load_plan(c.plan), threads, &console_.progress),
                                      tokenizer_model_, path, a_.options, &console_.progress);
@@ -207,8 +224,9 @@ class Run {
       Json rows = Json::array();
       rows.push_back(row("full precision", "reference", stored, reference_scores(text.front()), Json()));
       for (size_t i = 0; i < candidates_.size(); ++i)
-        rows.push_back(row(candidates_[i].label, candidates_[i].kind, fs::file_size(directory_.path(candidates_[i].file)),
-                           text[i], groups_ ? groups[i]["groups"] : Json()));
+        rows.push_back(row(candidates_[i].label, candidates_[i].kind,
+                           fs::file_size(directory_.path(candidates_[i].file)), text[i],
+                           groups_ ? groups[i]["groups"] : Json()));
       write_json(path, {{"schema_version", 1}, {"budget_bytes", budget_bytes_}, {"rows", rows}});
     });
     evaluation_ = read_json(directory_.path("evaluation.json"));
@@ -238,11 +256,15 @@ class Run {
   static Json reference_scores(const Json& compared) {
     const double nll = json_number(compared, "reference_nll_nats", "evaluation.json");
     const double error = json_number(compared, "reference_nll_nats_stderr", "evaluation.json");
-    return {{"tokens", compared["tokens"]}, {"nll_nats", nll}, {"nll_nats_stderr", error},
-            {"perplexity", std::exp(nll)}, {"perplexity_stderr", std::exp(nll) * error}};
+    return {{"tokens", compared["tokens"]},
+            {"nll_nats", nll},
+            {"nll_nats_stderr", error},
+            {"perplexity", std::exp(nll)},
+            {"perplexity_stderr", std::exp(nll) * error}};
   }
 
-  Json row(const std::string& label, const std::string& kind, uint64_t bytes, const Json& text, const Json& groups) const {
+  Json row(const std::string& label, const std::string& kind, uint64_t bytes, const Json& text,
+           const Json& groups) const {
     Json json;
     json["label"] = label;
     json["kind"] = kind;
@@ -257,7 +279,9 @@ class Run {
   /// The plan, unless a uniform file that fits as well turned out better: measured, not predicted.
   void choose() {
     size_t best = candidates_.size() - 1;
-    const auto kl = [&](size_t i) { return json_number(evaluation_["rows"][i + 1]["text"], "kl_nats", "evaluation.json"); };
+    const auto kl = [&](size_t i) {
+      return json_number(evaluation_["rows"][i + 1]["text"], "kl_nats", "evaluation.json");
+    };
     for (size_t i = 0; i < candidates_.size(); ++i)
       if (kl(i) < kl(best)) best = i;
     const Candidate& c = candidates_[best];
@@ -284,9 +308,9 @@ class Run {
       const auto number = [&](const char* key, int digits, double scale = 1) {
         return r[key].is_null() ? std::string("-") : fmt::format("{:.{}f}", scale * r[key].get<double>(), digits);
       };
-      table.add({r["label"].get<std::string>(), fmt::format("{}", r["bytes"].get<uint64_t>()), number("bits_per_weight", 3),
-                 number("perplexity", 4), number("kl_nats", 6), number("kl_nats_stderr", 6),
-                 number("same_top_share", 3, 100)});
+      table.add({r["label"].get<std::string>(), fmt::format("{}", r["bytes"].get<uint64_t>()),
+                 number("bits_per_weight", 3), number("perplexity", 4), number("kl_nats", 6),
+                 number("kl_nats_stderr", 6), number("same_top_share", 3, 100)});
     }
     fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(), a_.budget, budget_bytes_,
                directory_.path("model.gguf").string(), directory_.path("report.html").string());
@@ -301,7 +325,7 @@ class Run {
   RunDirectory directory_;
   EvaluationData calibration_data_, diagnosis_data_, text_;
   std::optional<EvaluationData> groups_;
-  std::string exported_as_;  ///< tokenizer and configuration as files hold them: what exported files depend on besides weights
+  std::string exported_as_;  ///< hash of tokenizer and configuration as files hold them
   int64_t shared_runs_ = 0;
   Calibration calibration_;
   Diagnosis diagnosis_;
@@ -329,9 +353,10 @@ void dry_run(const Arguments& a, Console& console) {
 }  // namespace
 
 void add_run(CLI::App& app, Console& console) {
-  auto* command = app.add_subcommand("run", "The whole chain: calibrate, diagnose, plan, quantize, export, evaluate, report");
+  auto* command =
+      app.add_subcommand("run", "The whole chain: calibrate, diagnose, plan, quantize, export, evaluate, report");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model")->required();
+  add_model(*command, a->model);
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
@@ -339,17 +364,22 @@ void add_run(CLI::App& app, Console& console) {
       ->capture_default_str();
   command->add_option("--calibration", a->calibration, "Text to calibrate and diagnose on; a built-in text by default")
       ->check(CLI::ExistingFile);
-  command->add_option("--calibration-windows", a->calibration_windows, "Calibrate on N windows, evenly spaced over the text; 0: all")
+  command
+      ->add_option("--calibration-windows", a->calibration_windows,
+                   "Calibrate on N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("--diagnose-windows", a->diagnose_windows, "Diagnose on N windows of the same text, evenly spaced; 0: all")
+  command
+      ->add_option("--diagnose-windows", a->diagnose_windows,
+                   "Diagnose on N windows of the same text, evenly spaced; 0: all")
       ->check(count_range())
       ->capture_default_str();
   command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, true);
   command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
   command->add_flag("--strict", a->strict, "Text shared between calibration and evaluation is an error");
-  command->add_option("--seed", a->seed, "Recorded with the run; today's stages draw no random numbers")->capture_default_str();
+  command->add_option("--seed", a->seed, "Recorded with the run; today's stages draw no random numbers")
+      ->capture_default_str();
   command->add_flag("--dry-run", a->dry_run, "Only print sizes and what would be measured");
   a->compute.add(*command);
   a->json.add(*command);

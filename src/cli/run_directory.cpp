@@ -48,8 +48,8 @@ RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder) {
 bool RunDirectory::stage(const std::string& stage, const std::string& key, const std::string& name,
                          const std::function<void(const fs::path&)>& make) {
   const Json* done = json_find(stages_, stage.c_str());
-  if (done != nullptr && fs::exists(path(name)) && done->value("key", "") == key && done->value("artefact", "") == name &&
-      done->value("hash", "") == hash_file(path(name)))
+  if (done != nullptr && fs::exists(path(name)) && done->value("key", "") == key &&
+      done->value("artefact", "") == name && done->value("hash", "") == hash_file(path(name)))
     return false;
   make(path(name));
   stages_[stage] = {{"key", key}, {"artefact", name}, {"hash", hash_file(path(name))}};

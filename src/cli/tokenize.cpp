@@ -19,8 +19,7 @@ void add_tokenize(CLI::App& app, Console& console) {
   command->add_flag("--no-special", a->no_special, "Leave out BOS and what else the tokenizer adds");
   command->add_flag("--plain", a->plain, "Text that looks like a special token is ordinary text");
   command->callback([a, text, &console] {
-    if (a->file.empty() && text->count() == 0)
-      fail(ErrorKind::kInvalidArgument, "tokenize: give --text or --file");
+    if (a->file.empty() && text->count() == 0) fail(ErrorKind::kInvalidArgument, "tokenize: give --text or --file");
     const Tokenizer tokenizer(load_tokenizer_of(resolve_model_path(a->model)));
     const Json ids = tokenizer.encode(a->file.empty() ? a->text : read_file(a->file),
                                       {.add_special = !a->no_special, .parse_special = !a->plain});

@@ -1,7 +1,8 @@
 #pragma once
 
-// Short texts inside the program, for runs that name none: excerpts of LibreOffice help in ten languages and of Python's
-// standard library (data/NOTICE.md), from documents that do not overlap. Made from data/builtin by cmake/embed_text.cmake.
+// Short texts inside the program, for runs that name none: excerpts of LibreOffice help in ten languages and of
+// Python's standard library (data/NOTICE.md), from documents that do not overlap. Made from data/builtin by
+// cmake/embed_text.cmake.
 
 #include <string_view>
 

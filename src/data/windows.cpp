@@ -50,8 +50,10 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
   data.context = options.context;
   int64_t count = static_cast<int64_t>(ids.size()) / options.context;
   if (count < 2)
-    fail(ErrorKind::kInvalidArgument, "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text "
-         "or a smaller --context", name, ids.size(), 2 * options.context, options.context);
+    fail(ErrorKind::kInvalidArgument,
+         "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text "
+         "or a smaller --context",
+         name, ids.size(), 2 * options.context, options.context);
   const int64_t available = count;
   if (options.max_windows > 0) count = std::min(count, options.max_windows);
   for (int64_t w = 0; w < count; ++w) {
@@ -86,14 +88,15 @@ std::vector<Document> parse_documents(std::string_view text, const std::string& 
     const Json json = parse_json(row, origin);
     if (!filter.empty()) {
       const Json* value = json_find(json, filter.substr(0, equals).c_str());
-      const std::string printed = value == nullptr ? "" : value->is_string() ? value->get<std::string>() : value->dump();
+      const std::string printed = value == nullptr     ? ""
+                                  : value->is_string() ? value->get<std::string>()
+                                                       : value->dump();
       if (printed != filter.substr(equals + 1)) continue;
     }
     documents.push_back({json_string(json, "text", origin), json_string(json, "group", origin)});
   }
   if (documents.empty())
-    fail(ErrorKind::kInvalidArgument, "{}: no documents{}", file,
-         filter.empty() ? "" : " left by filter " + filter);
+    fail(ErrorKind::kInvalidArgument, "{}: no documents{}", file, filter.empty() ? "" : " left by filter " + filter);
   return documents;
 }
 
@@ -115,7 +118,8 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
     // Windows overlap by one token, so that each token but the document's first is predicted exactly once.
     for (size_t begin = 0; begin + 1 < ids.size(); begin += step) {
       const size_t end = std::min(ids.size(), begin + step + 1);
-      TokenWindow window{{ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end)}, 0, cluster};
+      TokenWindow window{
+          {ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end)}, 0, cluster};
       if (bos) window.tokens[0] = *tokenizer.bos_id();
       data.windows.push_back(std::move(window));
     }
@@ -127,8 +131,8 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
 
 int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b) {
   constexpr size_t kRun = 50;
-  // Rolling polynomial hash modulo 2^64: a false match would need two different runs to collide, which is tolerable in a
-  // warning.
+  // Rolling polynomial hash modulo 2^64: a false match would need two different runs to collide, which is tolerable in
+  // a warning.
   constexpr uint64_t kBase = 0x9E3779B97F4A7C15;
   uint64_t leading = 1;
   for (size_t i = 0; i + 1 < kRun; ++i) leading *= kBase;

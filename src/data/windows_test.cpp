@@ -13,12 +13,14 @@ namespace {
 using ::testing::HasSubstr;
 
 Tokenizer tokenizer(const char* kind) {
-  return Tokenizer(load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers" / kind));
+  return Tokenizer(
+      load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers" / kind));
 }
 
 std::string text_of(int lines) {
   std::string text;
-  for (int i = 0; i < lines; ++i) text += "def f" + std::to_string(i) + "(x): return x ** " + std::to_string(i * i) + "\n";
+  for (int i = 0; i < lines; ++i)
+    text += "def f" + std::to_string(i) + "(x): return x ** " + std::to_string(i * i) + "\n";
   return text;
 }
 
@@ -98,7 +100,8 @@ TEST(DocumentWindows, EveryTokenIsPredictedOnce) {
 }
 
 TEST(Documents, FilterAndDefects) {
-  const std::string lines = "{\"text\":\"a\",\"group\":\"x\",\"in_mix\":true}\n\n{\"text\":\"b\",\"group\":\"y\",\"in_mix\":false}\n";
+  const std::string lines =
+      "{\"text\":\"a\",\"group\":\"x\",\"in_mix\":true}\n\n{\"text\":\"b\",\"group\":\"y\",\"in_mix\":false}\n";
   EXPECT_EQ(parse_documents(lines, "g.jsonl").size(), 2u);
   const auto kept = parse_documents(lines, "g.jsonl", "in_mix=false");
   ASSERT_EQ(kept.size(), 1u);
@@ -125,7 +128,9 @@ TEST(SharedTokenRuns, FindsCopiesOnly) {
 
 TEST(BuiltinTexts, CalibrationAndEvaluationDoNotOverlap) {
   const Tokenizer gpt2 = tokenizer("gpt2");
-  const auto windows = [&](std::string_view text) { return text_windows(gpt2, "t", std::string(text), {.context = 512}); };
+  const auto windows = [&](std::string_view text) {
+    return text_windows(gpt2, "t", std::string(text), {.context = 512});
+  };
   const EvaluationData calibration = windows(builtin_calibration_text());
   const EvaluationData groups = document_windows(gpt2, "g", parse_documents(builtin_groups_text(), "g"), {});
   // Licence headers and boilerplate repeat between files of one origin; whole passages must not.

@@ -72,7 +72,8 @@ class QuantizedWeights {
   }
 
   at::Tensor make(const TensorId& id) const {
-    return quantize_values(scheme_of(id), model_.weight(id), calibration_.importance(model_, id), threads_, name_of(id));
+    return quantize_values(scheme_of(id), model_.weight(id), calibration_.importance(model_, id), threads_,
+                           name_of(id));
   }
 
   WeightFacts facts(const TensorId& id, const at::Tensor& quantized) const {
@@ -136,8 +137,8 @@ void add_summaries(Diagnosis& d) {
       if (c.component.kind == kind) kl.push_back(c.kl.mean);
     if (kl.empty()) continue;
     const Spread s = spread_of(kl);
-    d.differential_bias.push_back({kind, s.count, s.min, s.max, s.range(), s.mean, s.standard_deviation,
-                                   s.coefficient_of_variation()});
+    d.differential_bias.push_back(
+        {kind, s.count, s.min, s.max, s.range(), s.mean, s.standard_deviation, s.coefficient_of_variation()});
   }
   std::vector<double> kl, absmax, kurtosis, sqnr, weighted;
   for (const WeightFacts& facts : d.weight_facts) {
@@ -203,7 +204,8 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   for (const std::string& part : {d.model_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)}) key.add(part);
   key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
   for (const Component& c : components) key.add(name_of(c));
-  for (const TensorId& id : model.matrices()) {  // the calibration by what it says: its text does not tell how it was made
+  // The calibration by what it says: its text does not tell how it was made.
+  for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
     key.add(std::as_bytes(std::span(importance)));
   }
@@ -259,9 +261,8 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       perturbations.push_back({{ComponentKind::kHead, layer, 0}, unchanged});
       perturbations.push_back({{ComponentKind::kKvHead, layer, 0}, unchanged});
       if (layer == 0)
-        for (const Component& control : {Component{ComponentKind::kFfn, 0}, {ComponentKind::kTensor, 0, 0, Role::kAttnQ},
-                                         {ComponentKind::kTensor, 0, 0, Role::kFfnDown}, {ComponentKind::kLayer, 0}})
-          perturbations.push_back({control, unchanged});
+        for (const char* control : {"L0.ffn", "L0.attn_q", "L0.ffn_down", "L0"})
+          perturbations.push_back({parse_component(control), unchanged});
       const auto damage = sweep.layer(layer, perturbations, [&] {
         done += static_cast<int64_t>(own.size());
         if (progress != nullptr) progress->update(done);

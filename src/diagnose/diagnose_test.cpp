@@ -32,7 +32,9 @@ Model isolated(const Model& model, const Component& c) {
     if (!is_matrix(id.role)) continue;
     const at::Tensor q = quantize_values(kScheme, w, {}, 1, name_of(id));
     const auto rows = [&](int64_t first, int64_t count) { w.narrow(0, first, count).copy_(q.narrow(0, first, count)); };
-    const auto columns = [&](int64_t first, int64_t count) { w.narrow(1, first, count).copy_(q.narrow(1, first, count)); };
+    const auto columns = [&](int64_t first, int64_t count) {
+      w.narrow(1, first, count).copy_(q.narrow(1, first, count));
+    };
     const int64_t d = config.head_dim;
     const bool here = id.layer == c.layer;
     const bool ffn = id.role == Role::kFfnGate || id.role == Role::kFfnUp || id.role == Role::kFfnDown;
@@ -96,7 +98,8 @@ TEST_P(IsolatedDamage, EqualsAFullForwardWithTheSliceReplaced) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, IsolatedDamage,
-                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3", "rope_linear"),
+                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3",
+                                           "rope_linear"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(Diagnose, JointDamageAndAdditivity) {
@@ -195,7 +198,8 @@ TEST(Diagnose, AMatrixThatIsStoredExactlySurvivesTheArtefact) {
 }
 
 TEST(Diagnose, ACalibrationOfAnotherModelIsRefused) {
-  EXPECT_THROW(diagnose(fixture_model("llama"), calibration_of(fixture_model("qwen2")), made_up_windows(2, 32, 320)), Error);
+  EXPECT_THROW(diagnose(fixture_model("llama"), calibration_of(fixture_model("qwen2")), made_up_windows(2, 32, 320)),
+               Error);
 }
 
 TEST(WeightFacts, KnownDistributions) {

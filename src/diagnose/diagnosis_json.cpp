@@ -103,7 +103,8 @@ WeightFacts facts_from_json(const Json& json, const std::string& origin) {
   facts.cols = json_int(json, "cols", origin, 1, kMaxCount);
   facts.scheme = json_string(json, "scheme", origin);
   if (const Json* powers = json_find(json, "error_power"))
-    for (const auto& [scheme, power] : powers->items()) facts.error_power[scheme] = json_number(*powers, scheme.c_str(), origin);
+    for (const auto& [scheme, power] : powers->items())
+      facts.error_power[scheme] = json_number(*powers, scheme.c_str(), origin);
   return facts;
 }
 

@@ -40,7 +40,7 @@ struct IsolatedSweep::Variant {
   Component component;
   FusedBlock block;  // for tensors, feed-forward blocks and layers: the base's with parts replaced
   StackedLinear projection, base_projection;  // head: its query rows; KV head: its key rows, then its value rows
-  StackedLinear output, base_output;         // its columns of attn_output (a KV head: the base's only)
+  StackedLinear output, base_output;          // its columns of attn_output (a KV head: the base's only)
 };
 
 /// What the base computes in a layer, kept while the layer's variants run.
@@ -147,8 +147,7 @@ Slab IsolatedSweep::finish(FusedOps& ops, const FusedBlock& block, const Slab& a
   return finish_layers(ops, run_ffn(ops, block, after_attention), block.layer + 1, first_row);
 }
 
-Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base,
-                                int64_t first_row) const {
+Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
   const FusedBlock& own = base_.block(variant.component.layer);
   const AttentionShape& shape = own.attention;
   const int64_t width = shape.head_dim, group = shape.queries_per_kv(), index = variant.component.index;

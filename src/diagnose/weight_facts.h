@@ -16,6 +16,7 @@ WeightFacts weight_facts(const TensorId& tensor, const at::Tensor& weight, const
 
 /// Sum over entries of importance_j (quantized - weight)^2: the error power that reaches the output. Without importance
 /// every column counts 1.
-double weighted_error_power(const at::Tensor& weight, const at::Tensor& quantized, const std::vector<float>& importance);
+double weighted_error_power(const at::Tensor& weight, const at::Tensor& quantized,
+                            const std::vector<float>& importance);
 
 }  // namespace vernier

@@ -36,9 +36,7 @@ class WindowScorer {
     for (int64_t first = 0; first < rows; first += tile) {
       const Arena::Scope tile_scope(arena);
       const int64_t count = std::min(tile, rows - first);
-      const auto label = [&](int64_t r) {
-        return tokens[static_cast<size_t>(window.first_row + first + r + 1)];
-      };
+      const auto label = [&](int64_t r) { return tokens[static_cast<size_t>(window.first_row + first + r + 1)]; };
       std::optional<ReferenceTile> base;
       if (reference_ != nullptr)
         base.emplace(arena, reference_->logits(arena, reference_hidden.row_range(first, count)));
@@ -47,8 +45,10 @@ class WindowScorer {
         const Slab logits = models_[m].logits(arena, hidden[m].row_range(first, count));
         for (int64_t r = 0; r < count; ++r) {
           TokenDamage damage;
-          if (base) damage = base->compare(r, logits.row(r), label(r));
-          else damage.nll = negative_log_likelihood(logits.row(r), logits.cols, label(r));
+          if (base)
+            damage = base->compare(r, logits.row(r), label(r));
+          else
+            damage.nll = negative_log_likelihood(logits.row(r), logits.cols, label(r));
           if (!std::isfinite(damage.nll) || !std::isfinite(damage.kl))
             fail(ErrorKind::kBadFile,
                  "evaluate: {}: the logits of a token are not finite: products of its weights overflow; the file is "
@@ -80,13 +80,15 @@ void check_activations(const std::vector<const Model*>& models, const EvaluateOp
   if (options.activations == Activations::kExact) return;
   if (options.compute.type != ComputeType::kFloat32)
     fail(ErrorKind::kInvalidArgument,
-         "evaluate: activations as llama.cpp rounds them are computed in float32, got bfloat16; leave out the data type");
+         "evaluate: activations as llama.cpp rounds them are computed in float32, got bfloat16; leave out the data "
+         "type");
   for (const Model* model : models)
     if (!model->stored_scheme(model->output_matrix()))
-      fail(ErrorKind::kInvalidArgument,
-           "evaluate: activations as llama.cpp rounds them: expected a GGUF file, whose schemes say how, got {}; export "
-           "it first",
-           model->source().name);
+      fail(
+          ErrorKind::kInvalidArgument,
+          "evaluate: activations as llama.cpp rounds them: expected a GGUF file, whose schemes say how, got {}; export "
+          "it first",
+          model->source().name);
 }
 
 }  // namespace
@@ -97,7 +99,8 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
   check_activations(models, options);
   const int threads = resolve_threads(options.compute);
   std::vector<FusedModel> fast;
-  for (const Model* model : models) fast.emplace_back(*model, options.compute.type, data.longest(), options.activations);
+  for (const Model* model : models)
+    fast.emplace_back(*model, options.compute.type, data.longest(), options.activations);
   // The reference is measured in float32 whatever the models use: it is what "no damage" means.
   std::optional<FusedModel> base;
   if (reference != nullptr) base.emplace(*reference, ComputeType::kFloat32, data.longest());

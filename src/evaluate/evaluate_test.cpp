@@ -60,7 +60,8 @@ TEST(Evaluate, AModelAgainstItselfIsExactlyZero) {
 }
 
 /// Evaluating `broken` must be refused as a bad file, in words that hold `part`.
-void expect_refused(const Model& broken, const Model* reference, const EvaluateOptions& options, const std::string& part) {
+void expect_refused(const Model& broken, const Model* reference, const EvaluateOptions& options,
+                    const std::string& part) {
   try {
     evaluate({&broken}, reference, made_up_windows(2, 16, 320), options);
     ADD_FAILURE() << "measured a model with " << part;
@@ -75,15 +76,21 @@ TEST(Evaluate, AModelWithBrokenWeightsIsNamedNotMeasured) {
   EvaluateOptions engine;
   engine.activations = Activations::kLlamaCpp;
   using Role = TensorRole;
-  for (const TensorId& id : {TensorId{Role::kTokenEmbedding, -1}, {Role::kAttnQ, 1}, {Role::kAttnV, 0}, {Role::kFfnNorm, 1},
-                             {Role::kFfnDown, 0}, {Role::kOutputNorm, -1}, {Role::kOutput, -1}})
+  for (const TensorId& id : {TensorId{Role::kTokenEmbedding, -1},
+                             {Role::kAttnQ, 1},
+                             {Role::kAttnV, 0},
+                             {Role::kFfnNorm, 1},
+                             {Role::kFfnDown, 0},
+                             {Role::kOutputNorm, -1},
+                             {Role::kOutput, -1}})
     for (const float value : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
       Model broken = model;
       at::Tensor weight = model.weight(id).clone();
       weight.flatten()[weight.size(-1) + (weight.dim() > 1 ? 2 : -1)] = value;
       broken.set_weight(id, weight);
       for (const TensorId& matrix : broken.matrices()) broken.set_stored_scheme(matrix, Scheme::parse("gguf:q4_k"));
-      const std::string place = weight.dim() > 1 ? "row 1, column 2 is" : fmt::format("column {} is", weight.size(0) - 1);
+      const std::string place =
+          weight.dim() > 1 ? "row 1, column 2 is" : fmt::format("column {} is", weight.size(0) - 1);
       expect_refused(broken, &model, {}, name_of(id) + ": ");
       expect_refused(broken, nullptr, {}, place);
       expect_refused(broken, &model, engine, name_of(id));
@@ -147,7 +154,9 @@ TEST(Evaluate, EngineActivationsAreRoundedByTheStoredScheme) {
 TEST(Evaluate, OneThreadAndTwoGiveTheSameBits) {
   const Model model = fixture_model("mistral_sliding"), other = noisy(model, 0.1);
   const EvaluationData data = made_up_windows(5, 48, 320);
-  const auto run = [&](int threads) { return evaluation_to_json(evaluate({&other}, &model, data, {{ComputeType::kFloat32, threads}})[0]); };
+  const auto run = [&](int threads) {
+    return evaluation_to_json(evaluate({&other}, &model, data, {{ComputeType::kFloat32, threads}})[0]);
+  };
   EXPECT_EQ(run(1).dump(), run(2).dump());
 }
 
@@ -164,7 +173,16 @@ TEST(Evaluate, GroupsCountDocumentsBytesAndTokens) {
   EXPECT_EQ(e.groups.at("de").bytes, 110);
   EXPECT_EQ(e.groups.at("fi").tokens, 23);
   const Scores& fi = e.groups.at("fi");
-  EXPECT_NEAR(fi.nll_bits_per_byte, fi.nll.mean * 23 / 50 / std::log(2.0), 1e-9);
+  EXPECT_NEAR(fi.nll_bits_per_byte.mean, fi.nll.mean * 23 / 50 / std::log(2.0), 1e-9);
+  EXPECT_TRUE(std::isnan(fi.nll_bits_per_byte.standard_error)) << "one document tells nothing";
+  const Scores& de = e.groups.at("de");
+  EXPECT_NEAR(de.delta_nll_bits_per_byte->mean, de.nll_bits_per_byte.mean - de.reference_nll_bits_per_byte->mean, 1e-9);
+  // Two documents: their residuals are equal and opposite, so the error is twice one of them over the total.
+  EvaluationData last = data;
+  last.windows = {data.windows[3]};
+  const double last_nats = evaluate({&other}, nullptr, last)[0].all.nll.mean * 23;
+  const double residual = last_nats / std::log(2.0) - de.nll_bits_per_byte.mean * 10;
+  EXPECT_NEAR(de.nll_bits_per_byte.standard_error, 2 * std::abs(residual) / 110, 1e-6);
   EXPECT_NEAR(fi.nll_per_document.mean, fi.nll.mean * 23, 1e-9);
   EXPECT_NEAR(e.all.delta_nll_per_document->mean * 3, e.all.delta_nll->mean * 4 * 23, 1e-6);
 }

@@ -32,9 +32,10 @@ Json scores_json(const Scores& scores) {
   if (scores.documents > 0) {
     json["documents"] = scores.documents;
     json["text_bytes"] = scores.bytes;
-    json["nll_bits_per_byte"] = scores.nll_bits_per_byte;
+    put(json, "nll_bits_per_byte", scores.nll_bits_per_byte);
     put(json, "nll_nats_per_document", scores.nll_per_document);
-    if (scores.reference_nll) json["reference_nll_bits_per_byte"] = scores.reference_nll_bits_per_byte;
+    put(json, "reference_nll_bits_per_byte", scores.reference_nll_bits_per_byte);
+    put(json, "delta_nll_bits_per_byte", scores.delta_nll_bits_per_byte);
     put(json, "delta_nll_nats_per_document", scores.delta_nll_per_document);
   }
   return json;
@@ -62,11 +63,11 @@ Scores scores_from(const Json& json, const std::string& origin) {
   if (json_find(json, "documents") != nullptr) {
     scores.documents = json_int(json, "documents", origin, 0, kMaxCount);
     scores.bytes = json_int(json, "text_bytes", origin, 0, kMaxCount);
-    scores.nll_bits_per_byte = json_number(json, "nll_bits_per_byte", origin);
+    scores.nll_bits_per_byte = measured_at(json, "nll_bits_per_byte", origin);
     scores.nll_per_document = measured_at(json, "nll_nats_per_document", origin);
     scores.delta_nll_per_document = optional_at(json, "delta_nll_nats_per_document", origin);
-    if (scores.reference_nll)
-      scores.reference_nll_bits_per_byte = json_number(json, "reference_nll_bits_per_byte", origin);
+    scores.reference_nll_bits_per_byte = optional_at(json, "reference_nll_bits_per_byte", origin);
+    scores.delta_nll_bits_per_byte = optional_at(json, "delta_nll_bits_per_byte", origin);
   }
   return scores;
 }
@@ -117,9 +118,9 @@ Evaluation evaluation_from_json(const Json& json, const std::string& origin) {
   evaluation.all = scores_from(json, origin);
   if (json_find(json, "kl_nats_max") != nullptr) {
     const auto number = [&](const char* key) { return json_number(json, key, origin); };
-    evaluation.tails = Tails{number("kl_nats_max"),    number("kl_nats_99_9"), number("kl_nats_99"),
-                             number("kl_nats_median"), number("delta_p_mean"), number("delta_p_rms"),
-                             number("delta_p_5"),      number("delta_p_95")};
+    evaluation.tails =
+        Tails{number("kl_nats_max"),  number("kl_nats_99_9"), number("kl_nats_99"), number("kl_nats_median"),
+              number("delta_p_mean"), number("delta_p_rms"),  number("delta_p_5"),  number("delta_p_95")};
   }
   if (const Json* groups = json_find(json, "groups"))
     for (const auto& [name, scores] : groups->items()) evaluation.groups[name] = scores_from(scores, origin);

@@ -12,7 +12,7 @@ namespace {
 /// One column per quantity, one entry per cluster (window or document).
 struct ClusterSums {
   std::vector<double> tokens, nll, reference_nll, kl, same_top, delta_nll;
-  int64_t bytes = 0, documents = 0;
+  std::vector<double> bytes;  // of documents
 
   void add(const WindowSums& w, bool new_cluster) {
     if (new_cluster)
@@ -31,23 +31,28 @@ Measured measured(const Estimate& estimate) { return {estimate.mean, estimate.st
 Scores scores_of(const ClusterSums& s, bool compared) {
   Scores scores;
   const auto per_token = [&](const std::vector<double>& sums) { return measured(ratio_estimate(sums, s.tokens)); };
-  const auto per_byte = [&](const Measured& nll) {
-    return s.bytes > 0 ? nll.mean * static_cast<double>(scores.tokens) / static_cast<double>(s.bytes) / std::numbers::ln2
-                       : 0.0;
+  const auto bits_per_byte = [&](const std::vector<double>& sums) {
+    const Estimate nats = ratio_estimate(sums, s.bytes);
+    return Measured{nats.mean / std::numbers::ln2, nats.stderr_ / std::numbers::ln2};
   };
   for (const double tokens : s.tokens) scores.tokens += static_cast<int64_t>(tokens);
-  scores.bytes = s.bytes;
-  scores.documents = s.documents;
+  for (const double bytes : s.bytes) scores.bytes += static_cast<int64_t>(bytes);
+  if (s.bytes.size() == s.tokens.size()) scores.documents = static_cast<int64_t>(s.bytes.size());
   scores.nll = per_token(s.nll);
-  scores.nll_bits_per_byte = per_byte(scores.nll);
-  if (s.documents > 0) scores.nll_per_document = measured(mean_estimate(s.nll));
+  if (scores.documents > 0) {
+    scores.nll_per_document = measured(mean_estimate(s.nll));
+    scores.nll_bits_per_byte = bits_per_byte(s.nll);
+  }
   if (compared) {
     scores.kl = per_token(s.kl);
     scores.same_top = per_token(s.same_top);
     scores.delta_nll = per_token(s.delta_nll);
     scores.reference_nll = per_token(s.reference_nll);
-    scores.reference_nll_bits_per_byte = per_byte(*scores.reference_nll);
-    if (s.documents > 0) scores.delta_nll_per_document = measured(mean_estimate(s.delta_nll));
+    if (scores.documents > 0) {
+      scores.delta_nll_per_document = measured(mean_estimate(s.delta_nll));
+      scores.reference_nll_bits_per_byte = bits_per_byte(s.reference_nll);
+      scores.delta_nll_bits_per_byte = bits_per_byte(s.delta_nll);
+    }
   }
   return scores;
 }
@@ -110,10 +115,7 @@ Evaluation summarize(const EvaluationData& data, std::vector<WindowSums>& window
     last_cluster = number;
     const auto add = [&](ClusterSums& sums) {
       sums.add(windows[w], fresh);
-      if (fresh && cluster.bytes > 0) {
-        sums.bytes += cluster.bytes;
-        ++sums.documents;
-      }
+      if (fresh && cluster.bytes > 0) sums.bytes.push_back(static_cast<double>(cluster.bytes));
     };
     add(all);
     if (!cluster.group.empty()) add(groups[cluster.group]);

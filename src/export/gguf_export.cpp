@@ -24,13 +24,13 @@ std::string architecture(const ModelConfig& config) { return interleaved_rope(co
 /// general.file_type is one number for a whole file; a mix is named after the type most bytes have.
 uint32_t file_type(const Plan& plan) {
   static const std::map<std::string, uint32_t> kTypes = {
-      {"f32", 0},       {"f16", 1},        {"gguf:q4_0", 2},  {"gguf:q4_1", 3},  {"gguf:q8_0", 7},  {"gguf:q5_0", 8},
-      {"gguf:q5_1", 9}, {"gguf:q2_k", 10}, {"gguf:q3_k", 12}, {"gguf:q4_k", 15}, {"gguf:q5_k", 17}, {"gguf:q6_k", 18},
-      {"bf16", 32}};
+      {"f32", 0},        {"f16", 1},        {"gguf:q4_0", 2},  {"gguf:q4_1", 3},  {"gguf:q8_0", 7},
+      {"gguf:q5_0", 8},  {"gguf:q5_1", 9},  {"gguf:q2_k", 10}, {"gguf:q3_k", 12}, {"gguf:q4_k", 15},
+      {"gguf:q5_k", 17}, {"gguf:q6_k", 18}, {"bf16", 32}};
   std::map<std::string, uint64_t> bytes;
   for (const PlanEntry& entry : plan.entries) bytes[entry.scheme] += entry.bytes;
-  const auto most = std::max_element(bytes.begin(), bytes.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   const auto type = most == bytes.end() ? kTypes.end() : kTypes.find(most->first);
   return type == kTypes.end() ? 0 : type->second;
 }
@@ -49,8 +49,12 @@ std::vector<float> rope_divisors(const ModelConfig& config) {
 
 void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   const std::string arch = architecture(c);
-  const auto u32 = [&](const std::string& key, int64_t value) { writer.set(arch + "." + key, static_cast<uint32_t>(value)); };
-  const auto f32 = [&](const std::string& key, double value) { writer.set(arch + "." + key, static_cast<float>(value)); };
+  const auto u32 = [&](const std::string& key, int64_t value) {
+    writer.set(arch + "." + key, static_cast<uint32_t>(value));
+  };
+  const auto f32 = [&](const std::string& key, double value) {
+    writer.set(arch + "." + key, static_cast<float>(value));
+  };
   u32("context_length", gguf_context_length(c));
   u32("embedding_length", c.hidden);
   u32("block_count", c.layers);
@@ -79,19 +83,22 @@ void check_exportable(const ModelConfig& c) {
   const RopeConfig standard;
   if (c.rope.kind == RopeConfig::Kind::kYarn &&
       (c.rope.beta_fast != standard.beta_fast || c.rope.beta_slow != standard.beta_slow || !c.rope.truncate))
-    fail(ErrorKind::kUnsupported,
-         "export: YaRN with beta_fast {}, beta_slow {}, truncate {}: llama.cpp always takes {}, {} and true for {}, and "
-         "would give other answers; `vernier quantize` writes a Hugging Face directory",
-         c.rope.beta_fast, c.rope.beta_slow, c.rope.truncate, standard.beta_fast, standard.beta_slow, architecture(c));
+    fail(
+        ErrorKind::kUnsupported,
+        "export: YaRN with beta_fast {}, beta_slow {}, truncate {}: llama.cpp always takes {}, {} and true for {}, and "
+        "would give other answers; `vernier quantize` writes a Hugging Face directory",
+        c.rope.beta_fast, c.rope.beta_slow, c.rope.truncate, standard.beta_fast, standard.beta_slow, architecture(c));
   if (c.family == "qwen3" && c.attn_output_bias)
     fail(ErrorKind::kUnsupported,
-         "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; `vernier quantize` writes a Hugging Face "
+         "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; `vernier quantize` writes a Hugging "
+         "Face "
          "directory",
          gguf_name({TensorRole::kAttnOutputBias, 0}));
 }
 
 /// Everything but the data: the same for the size and for the file.
-GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer, const ExportOptions& options) {
+GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                   const ExportOptions& options) {
   check_exportable(model.config());
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
   GgufWriter writer;
@@ -157,8 +164,10 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
   const ModelConfig& config = model.config();
   const GgufWriter writer = declare(model, quantized.plan, tokenizer, options);
   if (gguf_context_length(config) < config.context_length && progress != nullptr)
-    progress->warn(fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
-                               "longest text for which both agree", config.context_length, gguf_context_length(config)));
+    progress->warn(
+        fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
+                    "longest text for which both agree",
+                    config.context_length, gguf_context_length(config)));
   const std::vector<float> divisors = rope_divisors(config);
   const std::vector<TensorId> ids = model.tensors();
   writer.write(path, [&](size_t index, const ByteSink& append) {

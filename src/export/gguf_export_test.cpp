@@ -47,7 +47,8 @@ struct Warnings : ProgressSink {
 // Rotary reordering, rotary scaling, biases, head norms and tied embeddings survive the way out and back.
 TEST_P(Export, OurOwnReaderGetsTheSameModel) {
   const Model model = fixture_model(GetParam());
-  const QuantizedModel q = quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, "gguf:q8_0"), 1);
+  const QuantizedModel q =
+      quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, "gguf:q8_0"), 1);
   const TokenizerModel tokenizer = small_tokenizer();
   Warnings warnings;
   export_gguf(q, tokenizer, file_, {}, &warnings);
@@ -69,8 +70,8 @@ TEST_P(Export, OurOwnReaderGetsTheSameModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Export,
-                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3", "rope_linear",
-                                           "rope_yarn"),
+                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3",
+                                           "rope_linear", "rope_yarn"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(ExportMetadata, TokenizerTemplateAndRecipeAreInside) {

@@ -12,13 +12,13 @@ struct Row {
 };
 // In the order of the enum, so that the first rows can be indexed by it.
 constexpr Row kRows[] = {
-    {"F64", 64, DType::kF64},         {"F32", 32, DType::kF32},         {"F16", 16, DType::kF16},
-    {"BF16", 16, DType::kBF16},       {"I64", 64, DType::kI64},         {"I32", 32, DType::kI32},
-    {"I16", 16, DType::kI16},         {"I8", 8, DType::kI8},            {"U8", 8, DType::kU8},
-    {"BOOL", 8, DType::kBool},        {"U16", 16, DType::kOther},       {"U32", 32, DType::kOther},
-    {"U64", 64, DType::kOther},       {"C64", 64, DType::kOther},       {"F8_E4M3", 8, DType::kOther},
-    {"F8_E5M2", 8, DType::kOther},    {"F8_E8M0", 8, DType::kOther},    {"F8_E4M3FNUZ", 8, DType::kOther},
-    {"F8_E5M2FNUZ", 8, DType::kOther}, {"F6_E2M3", 6, DType::kOther},   {"F6_E3M2", 6, DType::kOther},
+    {"F64", 64, DType::kF64},          {"F32", 32, DType::kF32},      {"F16", 16, DType::kF16},
+    {"BF16", 16, DType::kBF16},        {"I64", 64, DType::kI64},      {"I32", 32, DType::kI32},
+    {"I16", 16, DType::kI16},          {"I8", 8, DType::kI8},         {"U8", 8, DType::kU8},
+    {"BOOL", 8, DType::kBool},         {"U16", 16, DType::kOther},    {"U32", 32, DType::kOther},
+    {"U64", 64, DType::kOther},        {"C64", 64, DType::kOther},    {"F8_E4M3", 8, DType::kOther},
+    {"F8_E5M2", 8, DType::kOther},     {"F8_E8M0", 8, DType::kOther}, {"F8_E4M3FNUZ", 8, DType::kOther},
+    {"F8_E5M2FNUZ", 8, DType::kOther}, {"F6_E2M3", 6, DType::kOther}, {"F6_E3M2", 6, DType::kOther},
     {"F4", 4, DType::kOther},
 };
 

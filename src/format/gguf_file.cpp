@@ -121,8 +121,7 @@ uint32_t read_version(Cursor& cursor, std::span<const std::byte> bytes, const st
 
 uint64_t read_alignment(const Cursor& cursor, const GgufValue& value) {
   const uint32_t* alignment = std::get_if<uint32_t>(&value);
-  if (alignment == nullptr || !std::has_single_bit(*alignment))
-    cursor.bad("expected a uint32 that is a power of two");
+  if (alignment == nullptr || !std::has_single_bit(*alignment)) cursor.bad("expected a uint32 that is a power of two");
   return *alignment;
 }
 
@@ -302,8 +301,8 @@ const std::vector<float>& GgufFile::get_floats(std::string_view key) const {
 }
 
 std::string gguf_type_name(const GgufValue& value) {
-  static constexpr const char* kNames[] = {"uint8", "int8",   "uint16", "int16", "uint32", "int32",  "float32",
-                                           "bool",  "string", "array",  "uint64", "int64", "float64"};
+  static constexpr const char* kNames[] = {"uint8", "int8",   "uint16", "int16",  "uint32", "int32",  "float32",
+                                           "bool",  "string", "array",  "uint64", "int64",  "float64"};
   return std::visit(
       []<class T>(const T&) -> std::string {
         if constexpr (IsVector<T>::value) {

@@ -85,14 +85,31 @@ TEST_F(GgufTest, GettersNameKeyAndFile) {
 }
 
 TEST_F(GgufTest, RoundTripOfEveryValueType) {
-  const std::vector<GgufKeyValue> values = {
-      {"a", uint8_t{1}}, {"b", int8_t{-1}}, {"c", uint16_t{2}}, {"d", int16_t{-2}}, {"e", uint32_t{3}}, {"f", -3},
-      {"g", 0.5f}, {"h", false}, {"i", "text"}, {"j", uint64_t{4}}, {"k", int64_t{-4}}, {"l", 0.25},
-      {"m", std::vector<uint8_t>{1, 2}}, {"n", std::vector<int8_t>{-1}}, {"o", std::vector<uint16_t>{3}},
-      {"p", std::vector<int16_t>{-3}}, {"q", std::vector<uint32_t>{4}}, {"r", std::vector<int32_t>{-4, 5}},
-      {"s", std::vector<float>{0.5f}}, {"t", std::vector<bool>{true, false}},
-      {"u", std::vector<std::string>{"", "x\ny", std::string("\0\xff", 2)}}, {"v", std::vector<uint64_t>{6}},
-      {"w", std::vector<int64_t>{-6}}, {"x", std::vector<double>{0.125}}, {"y", std::vector<std::string>{}}};
+  const std::vector<GgufKeyValue> values = {{"a", uint8_t{1}},
+                                            {"b", int8_t{-1}},
+                                            {"c", uint16_t{2}},
+                                            {"d", int16_t{-2}},
+                                            {"e", uint32_t{3}},
+                                            {"f", -3},
+                                            {"g", 0.5f},
+                                            {"h", false},
+                                            {"i", "text"},
+                                            {"j", uint64_t{4}},
+                                            {"k", int64_t{-4}},
+                                            {"l", 0.25},
+                                            {"m", std::vector<uint8_t>{1, 2}},
+                                            {"n", std::vector<int8_t>{-1}},
+                                            {"o", std::vector<uint16_t>{3}},
+                                            {"p", std::vector<int16_t>{-3}},
+                                            {"q", std::vector<uint32_t>{4}},
+                                            {"r", std::vector<int32_t>{-4, 5}},
+                                            {"s", std::vector<float>{0.5f}},
+                                            {"t", std::vector<bool>{true, false}},
+                                            {"u", std::vector<std::string>{"", "x\ny", std::string("\0\xff", 2)}},
+                                            {"v", std::vector<uint64_t>{6}},
+                                            {"w", std::vector<int64_t>{-6}},
+                                            {"x", std::vector<double>{0.125}},
+                                            {"y", std::vector<std::string>{}}};
   GgufWriter writer;
   for (const auto& [key, value] : values) writer.set(key, value);
   writer.write(folder_ / "a.gguf", [](size_t, const ByteSink&) { FAIL() << "there is no tensor"; });

@@ -39,10 +39,12 @@ void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t voca
   std::vector<std::string> merges;
   for (const auto& [left, right] : model.merges) merges.push_back(left + " " + right);
 
-  const auto check_around = [&](const std::vector<int32_t>& ids, bool expressible, const char* where, const char* only) {
+  const auto check_around = [&](const std::vector<int32_t>& ids, bool expressible, const char* where,
+                                const char* only) {
     if (!ids.empty() && (ids.size() > 1 || !expressible))
-      fail(ErrorKind::kUnsupported, "export: {}: the post-processor puts {} tokens {} a text; a GGUF file can say {} only",
-           model.origin, ids.size(), where, only);
+      fail(ErrorKind::kUnsupported,
+           "export: {}: the post-processor puts {} tokens {} a text; a GGUF file can say {} only", model.origin,
+           ids.size(), where, only);
   };
   check_around(model.prefix_ids, model.adds_bos(), "before", "BOS");
   check_around(model.suffix_ids, model.adds_eos(), "behind", "EOS");

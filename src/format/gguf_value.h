@@ -30,18 +30,30 @@ inline constexpr uint32_t kGgufArray = 9;
 /// Type code of a scalar or string in the file.
 template <class T>
 constexpr uint32_t gguf_type_code() {
-  if constexpr (std::is_same_v<T, uint8_t>) return 0;
-  else if constexpr (std::is_same_v<T, int8_t>) return 1;
-  else if constexpr (std::is_same_v<T, uint16_t>) return 2;
-  else if constexpr (std::is_same_v<T, int16_t>) return 3;
-  else if constexpr (std::is_same_v<T, uint32_t>) return 4;
-  else if constexpr (std::is_same_v<T, int32_t>) return 5;
-  else if constexpr (std::is_same_v<T, float>) return 6;
-  else if constexpr (std::is_same_v<T, bool>) return 7;
-  else if constexpr (std::is_same_v<T, std::string>) return 8;
-  else if constexpr (std::is_same_v<T, uint64_t>) return 10;
-  else if constexpr (std::is_same_v<T, int64_t>) return 11;
-  else if constexpr (std::is_same_v<T, double>) return 12;
+  if constexpr (std::is_same_v<T, uint8_t>)
+    return 0;
+  else if constexpr (std::is_same_v<T, int8_t>)
+    return 1;
+  else if constexpr (std::is_same_v<T, uint16_t>)
+    return 2;
+  else if constexpr (std::is_same_v<T, int16_t>)
+    return 3;
+  else if constexpr (std::is_same_v<T, uint32_t>)
+    return 4;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return 5;
+  else if constexpr (std::is_same_v<T, float>)
+    return 6;
+  else if constexpr (std::is_same_v<T, bool>)
+    return 7;
+  else if constexpr (std::is_same_v<T, std::string>)
+    return 8;
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return 10;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return 11;
+  else if constexpr (std::is_same_v<T, double>)
+    return 12;
 }
 
 template <class T>

@@ -76,8 +76,7 @@ class Translator {
         break;
       case '*':
       case '+':
-      case '?':
-        break;
+      case '?': break;
       default:
         if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) atom_ = out_.size();
     }

@@ -64,7 +64,7 @@ TEST_F(SafetensorsTest, RoundTripKeepsTypesOrderAndAlignment) {
   writer.set_metadata("format", "pt");
   writer.set_metadata("a\"b", "line\nbreak");
   const std::vector<std::pair<DType, std::vector<int64_t>>> declared = {
-      {DType::kU8, {3}},  {DType::kF32, {2, 2}}, {DType::kBF16, {5}},  {DType::kI64, {}},  {DType::kBool, {1}},
+      {DType::kU8, {3}},  {DType::kF32, {2, 2}}, {DType::kBF16, {5}},   {DType::kI64, {}},  {DType::kBool, {1}},
       {DType::kF64, {1}}, {DType::kF16, {3, 0}}, {DType::kI32, {1, 3}}, {DType::kI16, {7}}, {DType::kI8, {2}}};
   for (size_t i = 0; i < declared.size(); ++i)
     writer.add("t" + std::to_string(i), declared[i].first, declared[i].second);

@@ -41,9 +41,8 @@ void SafetensorsWriter::add(const std::string& name, DType dtype, std::vector<in
 std::vector<size_t> SafetensorsWriter::layout() const {
   std::vector<size_t> order(tensors_.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return dtype_bytes(tensors_[a].dtype) > dtype_bytes(tensors_[b].dtype);
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return dtype_bytes(tensors_[a].dtype) > dtype_bytes(tensors_[b].dtype); });
   return order;
 }
 

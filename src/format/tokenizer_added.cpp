@@ -40,8 +40,7 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text, size_t po
 void AddedTokenMatcher::split(std::string_view text, const Emit& emit) const {
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
-    const AddedToken* token =
-        starts_token_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : nullptr;
+    const AddedToken* token = starts_token_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : nullptr;
     if (token == nullptr) {
       ++at;
       continue;

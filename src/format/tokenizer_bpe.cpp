@@ -36,8 +36,8 @@ BytePairEncoder::BytePairEncoder(const TokenizerModel& model)
     const int32_t left_id = id_of(left), right_id = id_of(right), result = id_of(joined);
     if (left_id < 0 || right_id < 0 || result < 0)
       fail(ErrorKind::kBadFile,
-           "tokenizer: {}: merge {} (\"{}\" + \"{}\"): \"{}\" is not in the vocabulary of {} tokens", model.origin, rank,
-           shorten(left), shorten(right),
+           "tokenizer: {}: merge {} (\"{}\" + \"{}\"): \"{}\" is not in the vocabulary of {} tokens", model.origin,
+           rank, shorten(left), shorten(right),
            shorten(left_id < 0    ? left
                    : right_id < 0 ? right
                                   : joined),

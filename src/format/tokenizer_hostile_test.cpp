@@ -28,7 +28,7 @@ Json sound() {
 
 struct Defect {
   const char* name;
-  const char* patch;    // a JSON patch on the sound file
+  const char* patch;  // a JSON patch on the sound file
   ErrorKind kind;
   const char* message;  // a part of it
 };

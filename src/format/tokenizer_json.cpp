@@ -258,8 +258,7 @@ void read_pre_tokenizer(const Node& root, TokenizerModel& model) {
       rules.splits.push_back({"\\p{N}", individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous});
     } else if (type == "Punctuation") {
       const bool named = step.find("behavior") != nullptr;
-      rules.splits.push_back(
-          {R"([\p{P}!-/:-@\[-`{-~])", named ? read_behavior(step) : SplitBehavior::kIsolated});
+      rules.splits.push_back({R"([\p{P}!-/:-@\[-`{-~])", named ? read_behavior(step) : SplitBehavior::kIsolated});
     } else {
       unsupported(step.path(), type, "supported pre-tokenizers are ByteLevel, Split, Digits and Punctuation");
     }

@@ -229,11 +229,9 @@ TEST(PreTokenizer, BehavioursAreThoseOfHuggingFace) {
 }
 
 TEST(PreTokenizer, AppliesRulesInOrderAndPrefixesPieces) {
-  EXPECT_EQ(split({.splits = {{R"(\p{N})"}}, .use_gpt2_split = true}, "it's 42"),
-            (Words{"it", "'s", " ", "4", "2"}));
+  EXPECT_EQ(split({.splits = {{R"(\p{N})"}}, .use_gpt2_split = true}, "it's 42"), (Words{"it", "'s", " ", "4", "2"}));
   EXPECT_EQ(split({.add_prefix_space = true, .use_gpt2_split = true}, "Hey you"), (Words{" Hey", " you"}));
-  EXPECT_EQ(split({.splits = {{"-", SplitBehavior::kRemoved}}, .add_prefix_space = true}, "a- b"),
-            (Words{" a", " b"}));
+  EXPECT_EQ(split({.splits = {{"-", SplitBehavior::kRemoved}}, .add_prefix_space = true}, "a- b"), (Words{" a", " b"}));
   EXPECT_EQ(split({}, "as it is"), (Words{"as it is"}));
   EXPECT_TRUE(split({.use_gpt2_split = true}, "").empty());
 }
@@ -250,7 +248,7 @@ TEST(PreTokenizer, SpeaksOnigurumasDialect) {
   EXPECT_EQ(isolated(R"([a-z]++)", "abc"), (Words{"abc"}));
   EXPECT_EQ(isolated(R"(x{,2}y)", "xxxy"), (Words{"xxy"}));
   EXPECT_EQ(isolated(R"(\h+|\v)", "xyzBEEF\x0B\n"), (Words{"BEEF", "\x0B"}));
-  EXPECT_EQ(isolated(R"([^(\s|[.,!])]+)", "one, (two)"), (Words{"one", "two"}));  // a class inside a class
+  EXPECT_EQ(isolated(R"([^(\s|[.,!])]+)", "one, (two)"), (Words{"one", "two"}));          // a class inside a class
   EXPECT_EQ(isolated(R"(\p{Han}+)", "\u4E2D\u3001\u65E5"), (Words{"\u4E2D", "\u65E5"}));  // Script, not extensions
   EXPECT_EQ(isolated(R"((?m:a.))", "a\n"), (Words{"a\n"}));
   EXPECT_EQ(isolated(R"(^.+$)", "ab\ncd"), (Words{"ab", "cd"}));
@@ -302,7 +300,8 @@ TEST(TokenizerJson, TheTemplatesOnlyTokenInFrontIsBos) {
   const std::filesystem::path folder = scratch_path("vernier_tokenizer_alone");
   write_file(folder / "tokenizer.json", R"({"post_processor": {"type": "TemplateProcessing",
     "single": [{"SpecialToken": {"id": "B", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-    "special_tokens": {"B": {"id": "B", "ids": [4], "tokens": ["<s>"]}}}, )" + std::string(kTiny + 1));
+    "special_tokens": {"B": {"id": "B", "ids": [4], "tokens": ["<s>"]}}}, )" +
+                                            std::string(kTiny + 1));
   const TokenizerModel model = load_tokenizer_model(folder);
   EXPECT_TRUE(model.adds_bos());
   EXPECT_EQ(model.bos_token, "<s>");
@@ -329,7 +328,8 @@ TEST(TokenizerJson, MergesTheConfig) {
 
   model = bare;
   merge_tokenizer_config(model, R"({"bos_token": null, "chat_template":
-    [{"name": "tools", "template": "T"}, {"name": "default", "template": "D"}]})", "config");
+    [{"name": "tools", "template": "T"}, {"name": "default", "template": "D"}]})",
+                         "config");
   EXPECT_EQ(model.chat_template, "D");
 }
 

@@ -40,8 +40,7 @@ void parse_yarn(RopeConfig& rope, const Json& source, const std::string& origin)
   const double derived = mscale != 0 && mscale_all_dim != 0
                              ? yarn_magnitude(rope.factor, mscale) / yarn_magnitude(rope.factor, mscale_all_dim)
                              : yarn_magnitude(rope.factor, 1);
-  rope.attention_factor =
-      positive(number_or(source, "attention_factor", derived, origin), "attention_factor", origin);
+  rope.attention_factor = positive(number_or(source, "attention_factor", derived, origin), "attention_factor", origin);
 }
 
 RopeConfig parse_rope(const Json& json, int64_t context_length, const std::string& origin) {
@@ -49,7 +48,8 @@ RopeConfig parse_rope(const Json& json, int64_t context_length, const std::strin
   // New files keep everything in rope_parameters; old ones have rope_theta outside and the rest in rope_scaling.
   const Json* parameters = json_find(json, "rope_parameters");
   const Json* source = parameters != nullptr ? parameters : json_find(json, "rope_scaling");
-  const Json& theta_home = parameters != nullptr && json_find(*parameters, "rope_theta") != nullptr ? *parameters : json;
+  const Json& theta_home =
+      parameters != nullptr && json_find(*parameters, "rope_theta") != nullptr ? *parameters : json;
   rope.theta = positive(number_or(theta_home, "rope_theta", 10000, origin), "rope_theta", origin);
   if (source == nullptr) return rope;
   if (!source->is_object()) fail(ErrorKind::kBadFile, "{}: rope parameters: expected an object", origin);
@@ -100,9 +100,8 @@ std::vector<int64_t> parse_windows(const Json& json, const ModelConfig& config, 
   if (!qwen && config.family != "mistral") return windows;
   const FamilyDefaults defaults = defaults_of(config.family, config.heads);
   if (json.contains("sliding_window") && json["sliding_window"].is_null()) return windows;
-  const int64_t window = json.contains("sliding_window")
-                             ? json_int(json, "sliding_window", origin, 1, int64_t{1} << 40)
-                             : defaults.sliding_window;
+  const int64_t window = json.contains("sliding_window") ? json_int(json, "sliding_window", origin, 1, int64_t{1} << 40)
+                                                         : defaults.sliding_window;
 
   if (const Json* types = json_find(json, "layer_types")) {
     if (!types->is_array() || types->size() != windows.size())
@@ -147,15 +146,20 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
   config.layers = json_int(json, "num_hidden_layers", origin, 1, kMaxLayers);
   config.heads = dimension(json, "num_attention_heads", origin);
   const FamilyDefaults defaults = defaults_of(config.family, config.heads);
-  if (json_find(json, "num_key_value_heads") != nullptr) config.kv_heads = dimension(json, "num_key_value_heads", origin);
-  else config.kv_heads = json.contains("num_key_value_heads") ? config.heads : defaults.kv_heads;
+  if (json_find(json, "num_key_value_heads") != nullptr)
+    config.kv_heads = dimension(json, "num_key_value_heads", origin);
+  else
+    config.kv_heads = json.contains("num_key_value_heads") ? config.heads : defaults.kv_heads;
   config.intermediate = dimension(json, "intermediate_size", origin);
   config.context_length = json_find(json, "max_position_embeddings") == nullptr
                               ? defaults.context_length
                               : json_int(json, "max_position_embeddings", origin, 1, int64_t{1} << 40);
-  if (json_find(json, "head_dim") != nullptr) config.head_dim = dimension(json, "head_dim", origin);
-  else if (qwen3) config.head_dim = 128;  // the family's default, not hidden / heads
-  else if (config.hidden % config.heads == 0) config.head_dim = config.hidden / config.heads;
+  if (json_find(json, "head_dim") != nullptr)
+    config.head_dim = dimension(json, "head_dim", origin);
+  else if (qwen3)
+    config.head_dim = 128;  // the family's default, not hidden / heads
+  else if (config.hidden % config.heads == 0)
+    config.head_dim = config.hidden / config.heads;
   else
     fail(ErrorKind::kBadFile, "{}: hidden_size {} is not divisible by num_attention_heads {} and head_dim is missing",
          origin, config.hidden, config.heads);

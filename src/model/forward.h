@@ -3,7 +3,8 @@
 // The forward pass of a block, written once over a set of operations. Two sets exist: AtenOps (differentiable, any
 // device) and FusedOps (no gradients, CPU, packed weights, one sequence per thread). Both must agree within rounding.
 //
-// An Ops has a Value (activations of some rows), a Block (a layer's weights in its own layout) and the members used below.
+// An Ops has a Value (activations of some rows), a Block (a layer's weights in its own layout) and the members used
+// below.
 
 #include <cstdint>
 

@@ -26,9 +26,7 @@ at::Tensor golden(const SafetensorsFile& file, const std::string& name) {
   return t;
 }
 
-double relative_error(const at::Tensor& a, const at::Tensor& b) {
-  return ((a - b).norm() / b.norm()).item<double>();
-}
+double relative_error(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item<double>(); }
 
 class Parity : public ::testing::TestWithParam<const char*> {
  protected:
@@ -77,8 +75,10 @@ TEST_P(Parity, LossAndGradientNorms) {
     const double expected = golden(golden_, "grad_norm." + hugging_face_name(id)).item<double>();
     const double got = leaves.weight(id).grad().norm().item<double>();
     // The key bias shifts all scores of a query alike: its true gradient is 0, what is left is rounding.
-    if (id.role == TensorRole::kAttnKBias && expected < 1e-5) EXPECT_LT(got, 1e-5) << name_of(id);
-    else EXPECT_NEAR(got / expected, 1, 1e-3) << name_of(id);
+    if (id.role == TensorRole::kAttnKBias && expected < 1e-5)
+      EXPECT_LT(got, 1e-5) << name_of(id);
+    else
+      EXPECT_NEAR(got / expected, 1, 1e-3) << name_of(id);
     ++compared;
   }
   EXPECT_EQ(compared, static_cast<int>(expected_tensors(model_.config()).size()));

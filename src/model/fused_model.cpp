@@ -50,7 +50,7 @@ void require_finite(const Model& model) {
     at::Tensor weight = model.weight(id).detach();
     if (weight.numel() == 0) continue;
     if (weight.scalar_type() == at::kHalf) weight = weight.to(at::kFloat);  // libtorch 1.13 has no aminmax of halves
-    const auto [least, most] = at::aminmax(weight);  // NaN wins in both
+    const auto [least, most] = at::aminmax(weight);                         // NaN wins in both
     if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) continue;
     const int64_t at = at::isfinite(weight).flatten().to(at::kByte).argmin().item<int64_t>(), cols = weight.size(-1);
     fail(ErrorKind::kBadFile,
@@ -102,7 +102,8 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
       head_(stack({{model.weight(model.output_matrix()), {}, rounding_of(model, model.output_matrix(), activations)}},
                   type)) {
   const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
-  for (int layer = 0; layer < config_.layers; ++layer) blocks_.push_back(pack_block(model, layer, type, stored, activations));
+  for (int layer = 0; layer < config_.layers; ++layer)
+    blocks_.push_back(pack_block(model, layer, type, stored, activations));
 }
 
 Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) {

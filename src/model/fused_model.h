@@ -38,7 +38,8 @@ class FusedModel {
   const RopeTable& rope() const { return rope_; }
   const StackedLinear& head() const { return head_; }
 
-  /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the vocabulary
+  /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the
+  /// vocabulary
   Slab embed(Arena& arena, std::span<const int32_t> tokens) const;
   /// The same from another embedding matrix [vocabulary, hidden], float32 contiguous.
   static Slab embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens);

@@ -29,8 +29,7 @@ RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head
       file.get_int(key("dimension_count"), 1, kMaxDimension) != head_dim)
     fail(ErrorKind::kUnsupported, "{}: {}: partial rotary embedding is not supported", file.path().string(),
          key("dimension_count"));
-  const std::string type =
-      file.find(key("scaling.type")) == nullptr ? "none" : file.get_string(key("scaling.type"));
+  const std::string type = file.find(key("scaling.type")) == nullptr ? "none" : file.get_string(key("scaling.type"));
   if (type == "linear") {
     rope.kind = RopeConfig::Kind::kLinear;
     rope.factor = number_or("scaling.factor", 1);
@@ -56,7 +55,8 @@ RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head
 ModelConfig read_config(const GgufFile& file) {
   const std::string& arch = file.get_string("general.architecture");
   if (arch != "llama" && arch != "qwen2" && arch != "qwen3")
-    fail(ErrorKind::kUnsupported, "{}: architecture \"{}\"; supported: llama, qwen2, qwen3", file.path().string(), arch);
+    fail(ErrorKind::kUnsupported, "{}: architecture \"{}\"; supported: llama, qwen2, qwen3", file.path().string(),
+         arch);
   const auto dimension = [&](const std::string& part) { return file.get_int(arch + "." + part, 1, kMaxDimension); };
   const auto dimension_or = [&](const std::string& part, int64_t fallback) {
     return file.find(arch + "." + part) == nullptr ? fallback : dimension(part);
@@ -98,7 +98,8 @@ at::Tensor as_tensor(const GgufTensor& tensor, const std::shared_ptr<const GgufF
   auto* data = const_cast<std::byte*>(tensor.data.data());
   const auto view = [&](at::ScalarType type) {
     if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0)
-      return at::from_blob(data, tensor.shape, [file](void*) {}, type);
+      return at::from_blob(
+          data, tensor.shape, [file](void*) {}, type);
     at::Tensor copy = at::empty(tensor.shape, type);  // general.alignment may be 1
     std::memcpy(copy.data_ptr(), data, tensor.data.size());
     return copy;
@@ -132,8 +133,10 @@ void refuse_unknown_tensors(const GgufFile& file, const Model& model) {
   for (const TensorId& id : model.tensors()) known.insert(gguf_name(id));
   for (const GgufTensor& tensor : file.tensors())
     if (!known.contains(tensor.name))
-      fail(ErrorKind::kUnsupported, "load: {}: tensor {} is not part of a {} model as this program knows it; leaving it out "
-           "would make every number wrong", file.path().string(), tensor.name, model.config().family);
+      fail(ErrorKind::kUnsupported,
+           "load: {}: tensor {} is not part of a {} model as this program knows it; leaving it out "
+           "would make every number wrong",
+           file.path().string(), tensor.name, model.config().family);
 }
 
 }  // namespace
@@ -154,7 +157,8 @@ Model load_gguf(const std::filesystem::path& path) {
   for (const TensorId& id : expected_tensors(config)) {
     const std::string name = gguf_name(id);
     const GgufTensor* tensor = file->find_tensor(name);
-    if (tensor == nullptr) fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing; fetch or convert the file again", path.string(), name);
+    if (tensor == nullptr)
+      fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing; fetch or convert the file again", path.string(), name);
     const auto expected = expected_shape(config, id.role);
     if (tensor->shape != expected)
       fail(ErrorKind::kBadFile, "load: {}: {}: expected [{}], got [{}]", path.string(), name, fmt::join(expected, ", "),

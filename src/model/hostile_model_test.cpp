@@ -50,14 +50,24 @@ const std::vector<Defect>& defects() {
       {"weights_truncated", "model.safetensors", [](Json&, const fs::path& f) { truncate_weights(f, 1000); }},
       {"weights_empty", "model.safetensors", [](Json&, const fs::path& f) { write_file(f / "model.safetensors", ""); }},
       {"weights_are_a_pointer", "git-lfs",
-       [](Json&, const fs::path& f) { write_file(f / "model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"); }},
-      {"rope_unknown", "rope type", [](Json& c, const fs::path&) { c["rope_parameters"]["rope_type"] = "dynamic"; }, ErrorKind::kUnsupported},
-      {"family_unknown", "model_type", [](Json& c, const fs::path&) { c["model_type"] = "mamba"; }, ErrorKind::kUnsupported},
-      {"activation_unknown", "hidden_act", [](Json& c, const fs::path&) { c["hidden_act"] = "relu"; }, ErrorKind::kUnsupported},
+       [](Json&, const fs::path& f) {
+         write_file(f / "model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+       }},
+      {"rope_unknown", "rope type", [](Json& c, const fs::path&) { c["rope_parameters"]["rope_type"] = "dynamic"; },
+       ErrorKind::kUnsupported},
+      {"family_unknown", "model_type", [](Json& c, const fs::path&) { c["model_type"] = "mamba"; },
+       ErrorKind::kUnsupported},
+      {"activation_unknown", "hidden_act", [](Json& c, const fs::path&) { c["hidden_act"] = "relu"; },
+       ErrorKind::kUnsupported},
       {"tensor_left_over", "_proj.bias is not part of",
-       [](Json& c, const fs::path&) { c["model_type"] = "llama"; c["attention_bias"] = false; }, ErrorKind::kUnsupported},
+       [](Json& c, const fs::path&) {
+         c["model_type"] = "llama";
+         c["attention_bias"] = false;
+       },
+       ErrorKind::kUnsupported},
       {"pickle_only", "pickle",
-       [](Json&, const fs::path& f) { fs::rename(f / "model.safetensors", f / "pytorch_model.bin"); }, ErrorKind::kUnsupported},
+       [](Json&, const fs::path& f) { fs::rename(f / "model.safetensors", f / "pytorch_model.bin"); },
+       ErrorKind::kUnsupported},
   };
   return all;
 }

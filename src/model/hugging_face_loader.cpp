@@ -35,7 +35,8 @@ at::Tensor as_tensor(const SafetensorsEntry& entry, const std::shared_ptr<const 
     std::memcpy(copy.data_ptr(), data, entry.data.size());
     return copy;
   }
-  return at::from_blob(data, entry.shape, [files](void*) {}, type);  // the mapping lives as long as its last tensor
+  return at::from_blob(
+      data, entry.shape, [files](void*) {}, type);  // the mapping lives as long as its last tensor
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ namespace vernier {
 /// A folder with config.json and safetensors; tensors are views of the mapped files.
 Model load_hugging_face(const std::filesystem::path& folder);
 
-/// A GGUF file of llama, qwen2 or qwen3: plain types are views, quantized ones are decoded to float32. Query and key rows
-/// of llama files come back in Hugging Face's order.
+/// A GGUF file of llama, qwen2 or qwen3: plain types are views, quantized ones are decoded to float32. Query and key
+/// rows of llama files come back in Hugging Face's order.
 Model load_gguf(const std::filesystem::path& file);
 
 /// By what llama.cpp scales queries and keys of a YaRN model before attn_factor, which files store relative to it.

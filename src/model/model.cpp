@@ -78,9 +78,9 @@ std::vector<int64_t> expected_shape(const ModelConfig& c, TensorRole role) {
 
 std::vector<TensorId> expected_tensors(const ModelConfig& config) {
   std::vector<TensorId> ids{{TensorRole::kTokenEmbedding, -1}};
-  std::vector<TensorRole> per_layer{TensorRole::kAttnNorm, TensorRole::kAttnQ,  TensorRole::kAttnK,
+  std::vector<TensorRole> per_layer{TensorRole::kAttnNorm, TensorRole::kAttnQ,      TensorRole::kAttnK,
                                     TensorRole::kAttnV,    TensorRole::kAttnOutput, TensorRole::kFfnNorm,
-                                    TensorRole::kFfnGate,  TensorRole::kFfnUp,  TensorRole::kFfnDown};
+                                    TensorRole::kFfnGate,  TensorRole::kFfnUp,      TensorRole::kFfnDown};
   const auto also = [&](bool present, std::initializer_list<TensorRole> roles) {
     if (present) per_layer.insert(per_layer.end(), roles);
   };

@@ -1,7 +1,8 @@
 #pragma once
 
 // What an engine does to the inputs of a matrix product before it multiplies. llama.cpp's CPU kernels multiply whole
-// numbers: beside a quantized matrix the activations are rounded to 8 bits, in blocks that the matrix's type prescribes.
+// numbers: beside a quantized matrix the activations are rounded to 8 bits, in blocks that the matrix's type
+// prescribes.
 //
 // @source ggml's vec_dot_type of each type and quantize_row_q8_0 / quantize_row_q8_K, checked against npm's libggml.
 //         Left out: the 16-bit attention cache (median |delta log p| 0.0003 on demo-5m), and that q4_1 and q5_1 (q8_1

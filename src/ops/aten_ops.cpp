@@ -43,7 +43,9 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
   };
   const auto share = [&](const at::Tensor& kv) {  // every query head its own view of the key/value head
     const int64_t queries = block.heads / block.kv_heads;
-    return kv.unsqueeze(2).expand({batch, block.kv_heads, queries, time, width}).reshape({batch, block.heads, time, width});
+    return kv.unsqueeze(2)
+        .expand({batch, block.kv_heads, queries, time, width})
+        .reshape({batch, block.heads, time, width});
   };
   const at::Tensor q = rotate(split(0, block.heads, &block.q_norm));
   const at::Tensor k = share(rotate(split(block.heads, block.kv_heads, &block.k_norm)));

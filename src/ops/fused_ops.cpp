@@ -11,8 +11,7 @@ namespace vernier {
 
 Slab FusedOps::copy(const Slab& x) {
   const Slab y = arena_.slab(x.rows, x.cols);
-  for (int64_t r = 0; r < x.rows; ++r)
-    std::memcpy(y.row(r), x.row(r), static_cast<size_t>(x.cols) * sizeof(float));
+  for (int64_t r = 0; r < x.rows; ++r) std::memcpy(y.row(r), x.row(r), static_cast<size_t>(x.cols) * sizeof(float));
   return y;
 }
 

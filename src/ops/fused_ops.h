@@ -1,7 +1,8 @@
 #pragma once
 
-// The operations of a forward pass without gradients on the CPU, for one sequence on one thread: packed oneDNN products,
-// tiled causal attention, fused loops, buffers from the worker's arena. linear_add works in place on its residual.
+// The operations of a forward pass without gradients on the CPU, for one sequence on one thread: packed oneDNN
+// products, tiled causal attention, fused loops, buffers from the worker's arena. linear_add works in place on its
+// residual.
 
 #include <ATen/core/Tensor.h>
 

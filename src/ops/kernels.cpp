@@ -4,8 +4,8 @@
 #include <bit>
 #include <cmath>
 
-// Compiled once per instruction set. The loops are written so that GCC vectorises each of them; finite-math flags are set
-// on this file alone (see CMakeLists.txt): without them a max reduction stays scalar and costs 3x.
+// Compiled once per instruction set. The loops are written so that GCC vectorises each of them; finite-math flags are
+// set on this file alone (see CMakeLists.txt): without them a max reduction stays scalar and costs 3x.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define VERNIER_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -24,7 +24,8 @@ struct ReducedExponent {
   float x, n, r, tail, power;  // power = 2^n
 };
 
-// Cody-Waite reduction and a degree-6 polynomial: e^x within 2 ulp. Rounds by adding 1.5 * 2^23, whose low bits then are n.
+// Cody-Waite reduction and a degree-6 polynomial: e^x within 2 ulp. Rounds by adding 1.5 * 2^23, whose low bits then
+// are n.
 [[gnu::always_inline]] inline ReducedExponent reduce(float x) {
   x = x < -87.3f ? -87.3f : x;
   x = x > 88.0f ? 88.0f : x;

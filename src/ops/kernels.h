@@ -1,7 +1,8 @@
 #pragma once
 
 // Plain loops over rows of floats, compiled for several instruction sets and chosen at start-up. No torch in here.
-// Inputs are finite numbers: the compiler is told so, and NaN or infinity give any result (FusedModel checks weights and states).
+// Inputs are finite numbers: the compiler is told so, and NaN or infinity give any result (FusedModel checks weights
+// and states).
 
 #include <cstdint>
 

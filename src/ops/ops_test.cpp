@@ -124,9 +124,11 @@ TEST(ActivationRounding, EqualsGgmlsBitForBit) {
   Arena arena;
   const Slab golden = arena.slab(3, kCount), rounded = arena.slab(1, kCount);
   std::memcpy(golden.data, file.data(), file.size());
-  for (const auto& [rounding, row] : {std::pair(ActivationRounding::kQ8_0, 1), std::pair(ActivationRounding::kQ8_K, 2)}) {
+  for (const auto& [rounding, row] :
+       {std::pair(ActivationRounding::kQ8_0, 1), std::pair(ActivationRounding::kQ8_K, 2)}) {
     round_activations(rounding, golden.row_range(0, 1), rounded);
-    for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(rounded.data[i], golden.row(row)[i]) << "row " << row << ", value " << i;
+    for (int64_t i = 0; i < kCount; ++i)
+      ASSERT_EQ(rounded.data[i], golden.row(row)[i]) << "row " << row << ", value " << i;
   }
 }
 
@@ -160,8 +162,8 @@ TEST(ActivationRounding, TinyBlocksBecomeZeroHugeOnesBreakAndTheLastBlockMayBeSh
 TEST(ActivationRounding, BrokenBlocksStayBroken) {
   Arena arena;
   const Slab x = arena.slab(1, 512), y = arena.slab(1, 512);
-  for (const auto rounding : {ActivationRounding::kQ8_0, ActivationRounding::kQ8_K, ActivationRounding::kHalf,
-                              ActivationRounding::kBFloat16})
+  for (const auto rounding :
+       {ActivationRounding::kQ8_0, ActivationRounding::kQ8_K, ActivationRounding::kHalf, ActivationRounding::kBFloat16})
     for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
       view(x).fill_(1);
       x.data[300] = value;
@@ -207,7 +209,11 @@ TEST(ParallelFor, RethrowsTheFirstErrorAndVisitsEachItemOnce) {
   std::vector<int> visits(100);
   parallel_for(100, 2, [&](int64_t i, int) { ++visits[static_cast<size_t>(i)]; });
   for (const int v : visits) EXPECT_EQ(v, 1);
-  EXPECT_THROW(parallel_for(10, 2, [](int64_t i, int) { if (i == 3) throw std::runtime_error("x"); }), std::runtime_error);
+  EXPECT_THROW(parallel_for(10, 2,
+                            [](int64_t i, int) {
+                              if (i == 3) throw std::runtime_error("x");
+                            }),
+               std::runtime_error);
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ class PackedLinear {
   /// The same packed memory (not: equal values).
   bool operator==(const PackedLinear& other) const { return impl_ == other.impl_; }
 
-  /// y = x W^T + b, or y += ... with `accumulate`. x [rows, in], y [rows, out]. Both are padded (Arena::slab): y's rows up
-  /// to the next multiple of kRowPadding are overwritten, so y must be a slab's last rows, and x readable as far.
+  /// y = x W^T + b, or y += ... with `accumulate`. x [rows, in], y [rows, out]. Both are padded (Arena::slab): y's rows
+  /// up to the next multiple of kRowPadding are overwritten, so y must be a slab's last rows, and x readable as far.
   void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const;
 
  private:

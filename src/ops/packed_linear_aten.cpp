@@ -31,8 +31,10 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) 
   const c10::NoGradGuard no_grad;
   at::Tensor product = at::matmul(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
   if (impl_->bias.defined()) product.add_(impl_->bias);
-  if (accumulate) view(y).add_(product);
-  else view(y).copy_(product);
+  if (accumulate)
+    view(y).add_(product);
+  else
+    view(y).copy_(product);
 }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {

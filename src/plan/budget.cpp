@@ -95,12 +95,9 @@ uint64_t Budget::bytes(uint64_t uniform_int4_file_bytes, uint64_t parameters, ui
   switch (kind) {
     case Kind::kOverUniformInt4:
       return whole_bytes(static_cast<long double>(uniform_int4_file_bytes) * (100 + number) / 100, text);
-    case Kind::kBitsPerWeight:
-      return whole_bytes(static_cast<long double>(parameters) * number / 8, text);
-    case Kind::kShareOf16Bit:
-      return whole_bytes(static_cast<long double>(file_bytes_16bit) * number / 100, text);
-    case Kind::kBytes:
-      return whole_bytes(number, text);
+    case Kind::kBitsPerWeight: return whole_bytes(static_cast<long double>(parameters) * number / 8, text);
+    case Kind::kShareOf16Bit: return whole_bytes(static_cast<long double>(file_bytes_16bit) * number / 100, text);
+    case Kind::kBytes: return whole_bytes(number, text);
   }
   fail(ErrorKind::kInternal, "budget: unknown kind {}", static_cast<int>(kind));
 }

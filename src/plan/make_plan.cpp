@@ -25,7 +25,8 @@ PlanEntry entry_of(const TensorDamage& tensor, const std::string& scheme) {
 
 PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
   PlanItem item{tensor.tensor, {}};
-  for (const std::string& name : rules.schemes_for({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}})) {
+  for (const std::string& name :
+       rules.schemes_for({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}})) {
     const std::string scheme = fitting_scheme(Scheme::parse(name), tensor.rows, tensor.cols).name();
     const bool known = std::any_of(item.candidates.begin(), item.candidates.end(),
                                    [&](const Candidate& c) { return c.scheme == scheme; });
@@ -37,9 +38,11 @@ PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
     item.candidates.push_back({scheme, bytes, *damage});
   }
   if (item.candidates.empty())
-    fail(ErrorKind::kInvalidArgument,
-         "plan: {}: the diagnosis foretells the damage of no scheme that {} loads; diagnose again, with a --scheme that "
-         "does not store the matrix exactly", tensor.tensor, rules.name);
+    fail(
+        ErrorKind::kInvalidArgument,
+        "plan: {}: the diagnosis foretells the damage of no scheme that {} loads; diagnose again, with a --scheme that "
+        "does not store the matrix exactly",
+        tensor.tensor, rules.name);
   return item;
 }
 
@@ -69,7 +72,9 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& t
   for (const TensorDamage& tensor : tensors) {
     const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
     PlanEntry entry = entry_of(tensor, fitting);
-    entry.reason = fitting == Scheme::parse(scheme).name() ? "uniform" : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
+    entry.reason = fitting == Scheme::parse(scheme).name()
+                       ? "uniform"
+                       : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
     if (tensor.error_power.contains(fitting)) entry.damage = predicted_damage(tensor, fitting).value_or(0);
     if (entry.reason != "uniform") ++fallbacks[fitting];
     plan.entries.push_back(std::move(entry));
@@ -95,7 +100,8 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
   plan.label = "planned";
   plan.budget_text = request.budget_text;
   plan.budget_bytes = request.budget_bytes;
-  for (const TensorDamage& tensor : tensors) plan.entries.push_back(entry_of(tensor, problem.items[plan.entries.size()].candidates[0].scheme));
+  for (const TensorDamage& tensor : tensors)
+    plan.entries.push_back(entry_of(tensor, problem.items[plan.entries.size()].candidates[0].scheme));
 
   // The header holds the recipe, whose reasons depend on the choice: solve, measure the file, and take what the header
   // grew by from the tensors' share. Two rounds do unless reasons change length at the margin.
@@ -139,7 +145,8 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
         smallest = request.file_bytes(plan);
       }
       fail(ErrorKind::kInfeasible,
-           "plan: budget {} = {} bytes cannot be met: the smallest file for {} whose damage the diagnosis foretells is {} "
+           "plan: budget {} = {} bytes cannot be met: the smallest file for {} whose damage the diagnosis foretells is "
+           "{} "
            "bytes; raise --budget{}",
            request.budget_text, request.budget_bytes, request.target, smallest,
            smallest > 2 * request.budget_bytes ? " or diagnose with a coarser --scheme" : "");

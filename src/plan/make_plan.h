@@ -21,8 +21,8 @@ struct TensorDamage {
   int64_t layer = -1;
   int64_t rows = 0, cols = 0;
   std::string measured_scheme;
-  double measured_kl = 0;                       ///< isolated, nats per token, at measured_scheme
-  std::map<std::string, double> error_power;    ///< scheme -> importance-weighted error power; has measured_scheme
+  double measured_kl = 0;                     ///< isolated, nats per token, at measured_scheme
+  std::map<std::string, double> error_power;  ///< scheme -> importance-weighted error power; has measured_scheme
 };
 
 struct PlanRequest {

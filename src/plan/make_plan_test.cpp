@@ -13,10 +13,17 @@ namespace {
 std::vector<TensorDamage> tensors() {
   std::vector<TensorDamage> all;
   for (int i = 0; i < 12; ++i) {
-    TensorDamage t{"blk." + std::to_string(i) + ".ffn_down.weight", "ffn_down", i, 256, 512, "gguf:q4_k", 0.001 * (i + 1) * (i + 1), {}};
+    TensorDamage t{"blk." + std::to_string(i) + ".ffn_down.weight",
+                   "ffn_down",
+                   i,
+                   256,
+                   512,
+                   "gguf:q4_k",
+                   0.001 * (i + 1) * (i + 1),
+                   {}};
     // Error power by bits: four times less per bit.
-    t.error_power = {{"gguf:q2_k", 16}, {"gguf:q3_k", 4}, {"gguf:q4_0", 1.3}, {"gguf:q4_k", 1}, {"gguf:q5_k", 0.25},
-                     {"gguf:q6_k", 0.06}, {"gguf:q8_0", 0.004}, {"f16", 1e-7}};
+    t.error_power = {{"gguf:q2_k", 16},   {"gguf:q3_k", 4},    {"gguf:q4_0", 1.3},   {"gguf:q4_k", 1},
+                     {"gguf:q5_k", 0.25}, {"gguf:q6_k", 0.06}, {"gguf:q8_0", 0.004}, {"f16", 1e-7}};
     all.push_back(t);
   }
   return all;

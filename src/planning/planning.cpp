@@ -18,8 +18,14 @@ namespace {
 std::vector<TensorDamage> shapes_of(const Model& model) {
   std::vector<TensorDamage> tensors;
   for (const TensorId& id : model.matrices())
-    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, model.weight(id).size(0),
-                       model.weight(id).size(1), "", 0, {}});
+    tensors.push_back({gguf_name(id),
+                       std::string(role_name(id.role)),
+                       id.layer,
+                       model.weight(id).size(0),
+                       model.weight(id).size(1),
+                       "",
+                       0,
+                       {}});
   return tensors;
 }
 
@@ -51,8 +57,9 @@ uint64_t uniform_int4_bytes(const std::vector<TensorDamage>& tensors, const std:
 }
 
 bool same_schemes(const Plan& a, const Plan& b) {
-  return std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
-                    [](const PlanEntry& x, const PlanEntry& y) { return x.tensor == y.tensor && x.scheme == y.scheme; });
+  return std::equal(
+      a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
+      [](const PlanEntry& x, const PlanEntry& y) { return x.tensor == y.tensor && x.scheme == y.scheme; });
 }
 
 }  // namespace
@@ -95,9 +102,12 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
     const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, options.file);
     if (bytes > budget_bytes) continue;
     // Where fallbacks make two the same, the one that is what its name says stays.
-    const auto same = std::find_if(plans.begin(), plans.end(), [&](const auto& p) { return same_schemes(p.second, plan); });
-    if (same == plans.end()) plans.emplace_back(bytes, std::move(plan));
-    else if (plan.label.size() < same->second.label.size()) *same = {bytes, std::move(plan)};
+    const auto same =
+        std::find_if(plans.begin(), plans.end(), [&](const auto& p) { return same_schemes(p.second, plan); });
+    if (same == plans.end())
+      plans.emplace_back(bytes, std::move(plan));
+    else if (plan.label.size() < same->second.label.size())
+      *same = {bytes, std::move(plan)};
   }
   std::stable_sort(plans.begin(), plans.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Plan> result;

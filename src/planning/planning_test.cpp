@@ -81,7 +81,8 @@ TEST_F(Planning, UniformPlansFitAndRise) {
 
 TEST_F(Planning, ADiagnosisOfAnotherModelIsRefused) {
   diagnosis_.model_hash = "0123";
-  expect_error(ErrorKind::kInvalidArgument, "another model", [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
+  expect_error(ErrorKind::kInvalidArgument, "another model",
+               [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
   expect_error(ErrorKind::kInvalidArgument, "another model",
                [&] { uniform_plans_within(model_, tokenizer_, diagnosis_, 1 << 22); });
 }
@@ -99,12 +100,14 @@ TEST_F(Planning, BudgetsAndTargetsThatCannotBe) {
 }
 
 TEST_F(Planning, RecipesMatchEveryMatrixByItsFirstLine) {
-  const Plan plan =
-      plan_from_recipe(model_, parse_recipe("blk\\.0\\..* = gguf:q8_0\n.*ffn_down.* = gguf:q6_k\n.* = gguf:q4_k\n", "r"), "mine");
+  const Plan plan = plan_from_recipe(
+      model_, parse_recipe("blk\\.0\\..* = gguf:q8_0\n.*ffn_down.* = gguf:q6_k\n.* = gguf:q4_k\n", "r"), "mine");
   EXPECT_EQ(plan.label, "mine");
   for (const PlanEntry& entry : plan.entries) {
     const TensorId id = parse_gguf_name(entry.tensor);
-    EXPECT_EQ(entry.scheme, id.layer == 0 ? "gguf:q8_0" : id.role == TensorRole::kFfnDown ? "gguf:q6_k" : "gguf:q4_k")
+    EXPECT_EQ(entry.scheme, id.layer == 0                     ? "gguf:q8_0"
+                            : id.role == TensorRole::kFfnDown ? "gguf:q6_k"
+                                                              : "gguf:q4_k")
         << entry.tensor;
   }
   expect_error(ErrorKind::kInvalidArgument, "no line matches",

@@ -16,8 +16,9 @@ std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model) {
     const at::Tensor& weight = model.weight(id);
     const Scheme scheme = Scheme::parse(entry.scheme);
     if (entry.rows != weight.size(0) || entry.cols != weight.size(1))
-      fail(ErrorKind::kInvalidArgument, "quantize: {}: planned for [{}, {}], got [{}, {}]; the plan is of another model",
-           entry.tensor, entry.rows, entry.cols, weight.size(0), weight.size(1));
+      fail(ErrorKind::kInvalidArgument,
+           "quantize: {}: planned for [{}, {}], got [{}, {}]; the plan is of another model", entry.tensor, entry.rows,
+           entry.cols, weight.size(0), weight.size(1));
     if (!schemes.emplace(id, scheme).second)
       fail(ErrorKind::kInvalidArgument, "quantize: the plan names {} twice", entry.tensor);
   }
@@ -41,8 +42,8 @@ QuantizedModel quantize(const Model& model, const Calibration& calibration, cons
       result.dequantized.set_weight(id, weight.detach().to(at::kFloat));
       continue;
     }
-    StoredTensor stored{scheme->second,
-                        quantize_bytes(scheme->second, weight, calibration.importance(model, id), threads, name_of(id))};
+    StoredTensor stored{scheme->second, quantize_bytes(scheme->second, weight, calibration.importance(model, id),
+                                                       threads, name_of(id))};
     at::Tensor values = at::empty(weight.sizes(), at::kFloat);
     decode(stored.scheme, stored.bytes, weight.size(0), weight.size(1),
            {values.data_ptr<float>(), static_cast<size_t>(values.numel())});

@@ -22,7 +22,8 @@ TEST(Quantize, StoredBytesDecodeToTheValuesAndHaveThePlannedSize) {
     uint64_t bytes = 0;
     for (const auto& [id, stored] : q.stored) {
       bytes += stored.bytes.size();
-      const at::Tensor direct = quantize_values(stored.scheme, model.weight(id), calibration.importance(model, id), 1, "");
+      const at::Tensor direct =
+          quantize_values(stored.scheme, model.weight(id), calibration.importance(model, id), 1, "");
       EXPECT_TRUE(at::equal(direct, q.dequantized.weight(id))) << scheme << " " << name_of(id);
     }
     EXPECT_EQ(bytes, plan.tensor_bytes) << scheme;

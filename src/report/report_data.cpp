@@ -20,9 +20,10 @@ Json value_or_null(const Json& json, const char* key) {
 Json result_row(const Json& row) {
   const Json& text = need(row, "text", "evaluation.json");
   Json out;
-  for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits"}) out[key] = value_or_null(row, key);
-  for (const char* key : {"perplexity", "perplexity_stderr", "kl_nats", "kl_nats_stderr", "same_top_share",
-                          "same_top_share_stderr"})
+  for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits"})
+    out[key] = value_or_null(row, key);
+  for (const char* key :
+       {"perplexity", "perplexity_stderr", "kl_nats", "kl_nats_stderr", "same_top_share", "same_top_share_stderr"})
     out[key] = value_or_null(text, key);
   return out;
 }
@@ -90,8 +91,8 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
   Json provenance;
-  for (const char* key : {"tool_version", "libtorch", "model", "calibration", "evaluation", "groups", "shared_token_runs", "options",
-                          "seed", "artefacts"})
+  for (const char* key : {"tool_version", "libtorch", "model", "calibration", "evaluation", "groups",
+                          "shared_token_runs", "options", "seed", "artefacts"})
     provenance[key] = value_or_null(manifest, key);
   data["provenance"] = provenance;
   Json results = {{"rows", Json::array()}, {"budget_bytes", value_or_null(evaluation, "budget_bytes")}};
@@ -101,8 +102,8 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
   const Json groups = group_rows(rows);
   data["groups"] = groups.empty() ? Json() : Json{{"rows", groups}};
   Json section;
-  for (const char* key : {"scheme", "fallbacks", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats", "components",
-                          "differential_bias", "joint", "weight_facts", "rank_correlation"})
+  for (const char* key : {"scheme", "fallbacks", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats",
+                          "components", "differential_bias", "joint", "weight_facts", "rank_correlation"})
     section[key] = value_or_null(diagnosis, key);
   // What the planner keeps beside the facts is not for the page.
   if (section["weight_facts"].is_array())

@@ -20,16 +20,17 @@ Json row(const char* label, const char* kind, double kl) {
 
 struct Artefacts {
   Json manifest = {{"model", {{"name", "demo"}}}, {"tool_version", "1"}, {"pid", 4711}};
-  Json evaluation = {
-      {"budget_bytes", 1100},
-      {"file_bytes", 1090},
-      {"rows", {row("worse", "uniform", 0.4), row("best", "uniform", 0.1), row("mine", "plan", 0.05)}}};
-  Json diagnosis = {{"scheme", "gguf:q4_k"},
-                    {"weight_facts", {{{"tensor", "L0.attn_q"}, {"sqnr_db", 20.5}, {"rows", 8}, {"error_power", {1, 2}}}}}};
-  Json plan = {{"budget", {{"text", "+10%"}, {"bytes", 1100}}},
-               {"predicted_kl_nats", 0.05},
-               {"lower_bound_kl_nats", 0.04},
-               {"tensors", {{{"tensor", "blk.0.attn_q.weight"}, {"rows", 8}, {"cols", 4}, {"bytes", 18}, {"kl_nats", 0.01}}}}};
+  Json evaluation = {{"budget_bytes", 1100},
+                     {"file_bytes", 1090},
+                     {"rows", {row("worse", "uniform", 0.4), row("best", "uniform", 0.1), row("mine", "plan", 0.05)}}};
+  Json diagnosis = {
+      {"scheme", "gguf:q4_k"},
+      {"weight_facts", {{{"tensor", "L0.attn_q"}, {"sqnr_db", 20.5}, {"rows", 8}, {"error_power", {1, 2}}}}}};
+  Json plan = {
+      {"budget", {{"text", "+10%"}, {"bytes", 1100}}},
+      {"predicted_kl_nats", 0.05},
+      {"lower_bound_kl_nats", 0.04},
+      {"tensors", {{{"tensor", "blk.0.attn_q.weight"}, {"rows", 8}, {"cols", 4}, {"bytes", 18}, {"kl_nats", 0.01}}}}};
 
   Json data() const { return report_data(manifest, evaluation, diagnosis, plan); }
 };
@@ -61,7 +62,8 @@ TEST(ReportData, ComparesThePlanWithTheBestUniformFileOnly) {
 
 TEST(ReportData, WhatThePlannerKeepsForItselfStaysOutOfThePage) {
   const std::string data = Artefacts().data().dump();
-  for (const char* key : {"error_power", "data_hash", "pid"}) EXPECT_THAT(data, ::testing::Not(::testing::HasSubstr(key)));
+  for (const char* key : {"error_power", "data_hash", "pid"})
+    EXPECT_THAT(data, ::testing::Not(::testing::HasSubstr(key)));
 }
 
 TEST(ReportData, AMissingPartIsNamed) {

@@ -56,15 +56,9 @@ IntegerGrid fit_integer_grid(int bits, Symmetry symmetry, float min, float max) 
   double scale = 0.0;
   const double absmax = std::max(-static_cast<double>(min), static_cast<double>(max));
   switch (symmetry) {
-    case Symmetry::kSym:
-      scale = absmax / ((2 * half - 1) / 2.0);
-      break;
-    case Symmetry::kSymNoClip:
-      scale = absmax / (half - 1);
-      break;
-    case Symmetry::kAsymmetric:
-      scale = (static_cast<double>(max) - static_cast<double>(min)) / (2 * half - 1);
-      break;
+    case Symmetry::kSym: scale = absmax / ((2 * half - 1) / 2.0); break;
+    case Symmetry::kSymNoClip: scale = absmax / (half - 1); break;
+    case Symmetry::kAsymmetric: scale = (static_cast<double>(max) - static_cast<double>(min)) / (2 * half - 1); break;
   }
   grid.scale = float_to_bf16(static_cast<float>(scale));
   if (grid.scale == 0) {

@@ -173,23 +173,14 @@ std::string Scheme::name() const {
   if (!is_integer()) return block_formats()[static_cast<size_t>(format_)].name;
   std::string name = fmt::format("int{}:", bits_);
   switch (granularity_) {
-    case Granularity::kTensor:
-      name += "tensor";
-      break;
-    case Granularity::kChannel:
-      name += "channel";
-      break;
-    case Granularity::kGroup:
-      name += fmt::format("g{}", group_);
-      break;
+    case Granularity::kTensor: name += "tensor"; break;
+    case Granularity::kChannel: name += "channel"; break;
+    case Granularity::kGroup: name += fmt::format("g{}", group_); break;
   }
   switch (symmetry_) {
-    case Symmetry::kSym:
-      return name + ":sym";
-    case Symmetry::kSymNoClip:
-      return name + ":sym7";
-    case Symmetry::kAsymmetric:
-      return name + ":asym";
+    case Symmetry::kSym: return name + ":sym";
+    case Symmetry::kSymNoClip: return name + ":sym7";
+    case Symmetry::kAsymmetric: return name + ":asym";
   }
   return name;
 }
