@@ -60,7 +60,7 @@ Plan by_role(const Model& model) {
 /// that are left, by one step to q5_k, so that all of them spend nearly all of the budget.
 Plan at_random(const Model& model, uint64_t seed, uint64_t budget,
                const std::function<uint64_t(const Plan&)>& file_bytes) {
-  static const std::vector<std::string> kHigher = {"gguf:q5_k", "gguf:q6_k", "gguf:q8_0"};
+  static const std::vector<std::string> higher = {"gguf:q5_k", "gguf:q6_k", "gguf:q8_0"};
   std::mt19937_64 random(seed);
   Plan plan = plan_uniform(model, "gguf:q4_k");
   plan.label = fmt::format("random {}", seed);
@@ -78,8 +78,8 @@ Plan at_random(const Model& model, uint64_t seed, uint64_t budget,
     entry = before;
   };
   std::shuffle(order.begin(), order.end(), random);
-  for (const size_t i : order) raise(i, kHigher[random() % kHigher.size()]);
-  for (const size_t i : order) raise(i, kHigher.front());
+  for (const size_t i : order) raise(i, higher[random() % higher.size()]);
+  for (const size_t i : order) raise(i, higher.front());
   return plan;
 }
 

@@ -65,7 +65,6 @@ struct ModelConfig {
 struct ModelSource {
   std::filesystem::path path;
   std::string name;  ///< folder or file name
-  std::string hash;  ///< of config and all tensor bytes; computed on first use by model_hash()
   bool gguf = false;
 };
 

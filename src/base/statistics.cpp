@@ -18,7 +18,7 @@ Estimate ratio_estimate(std::span<const double> sums, std::span<const double> co
     const double residual = sums[i] - estimate.mean * counts[i];
     squares += residual * residual;
   }
-  estimate.stderr_ = std::sqrt(squares * n / (n - 1)) / total;
+  estimate.standard_error = std::sqrt(squares * n / (n - 1)) / total;
   return estimate;
 }
 

@@ -10,7 +10,7 @@ namespace vernier {
 
 struct Estimate {
   double mean = 0;
-  double stderr_ = 0;  ///< standard error of the mean; 0 when there is only one cluster
+  double standard_error = 0;  ///< NaN when there is only one cluster
 };
 
 /// Mean per token where tokens come in clusters (windows, documents): sum of sums over sum of counts, with the

@@ -12,13 +12,13 @@ TEST(Statistics, EqualClustersGiveTheStandardErrorOfTheMean) {
   const Estimate estimate = ratio_estimate(sums, counts);
   EXPECT_DOUBLE_EQ(estimate.mean, 2.5);
   const double sd = std::sqrt((2.25 + 0.25 + 0.25 + 2.25) / 3);  // of the cluster means 1, 2, 3, 4
-  EXPECT_NEAR(estimate.stderr_, sd / 2, 1e-12);
+  EXPECT_NEAR(estimate.standard_error, sd / 2, 1e-12);
 }
 
 TEST(Statistics, UnequalClustersAreWeightedByTokens) {
   const std::vector<double> sums{10, 0}, counts{10, 30};
   EXPECT_DOUBLE_EQ(ratio_estimate(sums, counts).mean, 0.25);
-  EXPECT_TRUE(std::isnan(ratio_estimate(std::vector<double>{3}, std::vector<double>{2}).stderr_))
+  EXPECT_TRUE(std::isnan(ratio_estimate(std::vector<double>{3}, std::vector<double>{2}).standard_error))
       << "one cluster tells nothing";
   EXPECT_DOUBLE_EQ(ratio_estimate({}, {}).mean, 0);
 }

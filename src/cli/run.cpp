@@ -65,6 +65,7 @@ class Run {
         console_(console),
         compute_(arguments.compute.options()),
         model_(load_model(arguments.model)),
+        model_hash_(model_hash(model_)),
         tokenizer_model_(load_tokenizer_of(model_.source().path)),
         tokenizer_(tokenizer_model_),
         directory_(arguments.output) {}
@@ -129,7 +130,7 @@ class Run {
     Json& facts = directory_.facts();
     facts["tool_version"] = VERNIER_VERSION;
     facts["libtorch"] = torch_version();
-    facts["model"] = {{"name", model_.source().name}, {"hash", model_hash(model_)},
+    facts["model"] = {{"name", model_.source().name}, {"hash", model_hash_},
                       {"family", c.family},           {"parameters", model_.parameters()},
                       {"layers", c.layers},           {"heads", c.heads},
                       {"kv_heads", c.kv_heads},       {"hidden", c.hidden},
@@ -155,7 +156,7 @@ class Run {
 
   void calibrate_model() {
     const std::string name = "calibration.safetensors";
-    directory_.stage("calibrate", key_of({model_hash(model_), calibration_data_.hash, a_.compute.dtype}), name,
+    directory_.stage("calibrate", key_of({model_hash_, calibration_data_.hash, a_.compute.dtype}), name,
                      [&](const fs::path& path) {
                        save_calibration(calibrate(model_, calibration_data_, compute_, &console_.progress), path);
                      });
@@ -203,18 +204,18 @@ class Run {
   void export_files() {
     const int threads = resolve_threads(compute_);
     for (const Candidate& c : candidates_)
-      directory_.stage("export " + c.label,
-                       key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash(model_),
-                               exported_as_}),
-                       c.file, [&](const fs::path& path) {
-                         export_gguf(quantize(model_, calibration_, load_plan(c.plan), threads, &console_.progress),
-                                     tokenizer_model_, path, a_.options, &console_.progress);
-                       });
+      directory_.stage(
+          "export " + c.label,
+          key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash_, exported_as_}),
+          c.file, [&](const fs::path& path) {
+            export_gguf(quantize(model_, calibration_, load_plan(c.plan), threads, &console_.progress),
+                        tokenizer_model_, path, a_.options, &console_.progress);
+          });
   }
 
   /// The files as an engine gets them, read back and compared with the model in full precision.
   void evaluate_files() {
-    std::string inputs = key_of({model_hash(model_), text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype});
+    std::string inputs = key_of({model_hash_, text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype});
     for (const Candidate& c : candidates_) inputs = key_of({inputs, c.label, directory_.hash(c.file)});
     directory_.stage("evaluate", inputs, "evaluation.json", [&](const fs::path& path) {
       std::vector<Json> text, groups;
@@ -320,6 +321,7 @@ class Run {
   Console& console_;
   ComputeOptions compute_;
   Model model_;
+  std::string model_hash_;  ///< once, since it reads every byte
   TokenizerModel tokenizer_model_;
   Tokenizer tokenizer_;
   RunDirectory directory_;

@@ -58,7 +58,7 @@ ComponentDamage summarize_component(const Model& model, const Component& compone
   }
   const auto measured = [&](const std::vector<double>& sums) {
     const Estimate estimate = ratio_estimate(sums, tokens);
-    return Measured{estimate.mean, estimate.stderr_};
+    return Measured{estimate.mean, estimate.standard_error};
   };
   return {component, parameters_of(model, component), measured(kl), measured(delta_nll), measured(same_top)};
 }

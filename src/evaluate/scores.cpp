@@ -26,14 +26,14 @@ struct ClusterSums {
   }
 };
 
-Measured measured(const Estimate& estimate) { return {estimate.mean, estimate.stderr_}; }
+Measured measured(const Estimate& estimate) { return {estimate.mean, estimate.standard_error}; }
 
 Scores scores_of(const ClusterSums& s, bool compared) {
   Scores scores;
   const auto per_token = [&](const std::vector<double>& sums) { return measured(ratio_estimate(sums, s.tokens)); };
   const auto bits_per_byte = [&](const std::vector<double>& sums) {
     const Estimate nats = ratio_estimate(sums, s.bytes);
-    return Measured{nats.mean / std::numbers::ln2, nats.stderr_ / std::numbers::ln2};
+    return Measured{nats.mean / std::numbers::ln2, nats.standard_error / std::numbers::ln2};
   };
   for (const double tokens : s.tokens) scores.tokens += static_cast<int64_t>(tokens);
   for (const double bytes : s.bytes) scores.bytes += static_cast<int64_t>(bytes);

@@ -96,7 +96,6 @@ std::vector<TensorId> expected_tensors(const ModelConfig& config) {
 }
 
 std::string model_hash(const Model& model) {
-  if (!model.source().hash.empty()) return model.source().hash;
   Hasher hasher;
   const ModelConfig& c = model.config();
   hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers, c.heads,
