@@ -26,7 +26,8 @@ struct ExportOptions {
 uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                          const ExportOptions& options = {});
 
-/// Content hash of all of that file but the tensor data: tokenizer, hyperparameters, recipe. @throws as gguf_file_bytes
+/// Content hash of all of that file but what the weights decide: tokenizer, hyperparameters, recipe.
+/// @throws as gguf_file_bytes
 std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                              const ExportOptions& options = {});
 

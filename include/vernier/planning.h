@@ -35,6 +35,11 @@ DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", cons
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options = {});
 
+/// What a budget means for this model: bytes of the whole file.
+/// @throws Error{kInvalidArgument} when it cannot be read; {kUnsupported} for the target or the tokenizer
+uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
+                      const PlanningOptions& options = {});
+
 /// Uniform plans of the target whose file fits into `budget_bytes`, by rising size, each set of schemes once; none is
 /// not an error.
 /// @throws Error{kInvalidArgument, kUnsupported} as plan_within

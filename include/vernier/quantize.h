@@ -29,6 +29,7 @@ struct StoredTensor {
 
 struct QuantizedModel {
   Plan plan;
+  std::string source_hash;                  ///< model_hash() of the model it was made from
   std::map<TensorId, StoredTensor> stored;  ///< the matrices
   Model dequantized;                        ///< the values an engine computes with, float32
 };

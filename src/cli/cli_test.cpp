@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <sstream>
 
@@ -22,6 +24,12 @@ int run(std::initializer_list<std::string> arguments) {
   std::vector<const char*> argv{"vernier"};
   for (const std::string& a : arguments) argv.push_back(a.c_str());
   return run_cli(static_cast<int>(argv.size()), argv.data());
+}
+
+std::vector<float> floats_of(const SafetensorsEntry& entry) {
+  std::vector<float> values(entry.data.size() / sizeof(float));
+  std::memcpy(values.data(), entry.data.data(), entry.data.size());
+  return values;
 }
 
 class Cli : public ::testing::Test {
@@ -95,6 +103,39 @@ TEST_F(Cli, TokenizeAndLogitsWriteWhatTheySay) {
   const SafetensorsFile ours(at("logits.safetensors"));
   const SafetensorsFile golden(source_dir() / "tests/fixtures/models/llama/golden.safetensors");
   EXPECT_EQ(ours.read("logits").shape, golden.read("logits").shape);
+  const auto distance = [&](const SafetensorsFile& file) {
+    const std::vector<float> a = floats_of(file.read("logits")), b = floats_of(golden.read("logits"));
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < b.size(); ++i) {
+      difference += std::pow(a[i] - b[i], 2);
+      size += std::pow(b[i], 2);
+    }
+    return std::sqrt(difference / size);
+  };
+  EXPECT_LT(distance(ours), 2e-5);
+  ASSERT_EQ(
+      run({"logits", llama_, "--dtype", "bf16", "--input",
+           (source_dir() / "tests/fixtures/models/llama/golden.safetensors").string(), "-o", at("bf16.safetensors")}),
+      0);
+  const double half = distance(SafetensorsFile(at("bf16.safetensors")));
+  EXPECT_GT(half, 1e-4) << "8 bits of mantissa leave their mark";
+  EXPECT_LT(half, 3e-2);
+}
+
+// One window has no standard error; the page can be made again; a run that failed with other options leaves no report.
+TEST_F(Cli, ARunOfOneWindowAndItsPageAgain) {
+  const std::string text = (source_dir() / "data/builtin/evaluation.txt").string(), out = at("out");
+  const auto run_with = [&](const char* budget) {
+    return run({"--quiet", "run", demo_, "--budget", budget, "--context", "64", "--windows", "1",
+                "--calibration-windows", "2", "--diagnose-windows", "2", "--data", text, "-o", out});
+  };
+  ASSERT_EQ(run_with("+10%"), 0);
+  const std::string page = read_file(fs::path(out) / "report.html");
+  ASSERT_EQ(run({"report", out, "-o", at("again.html")}), 0);
+  EXPECT_EQ(read_file(at("again.html")), page);
+  EXPECT_EQ(run_with("1bpw"), 3);
+  EXPECT_EQ(run({"report", out, "-o", at("mixed.html")}), 4) << "options of one run, artefacts of another";
+  EXPECT_FALSE(fs::exists(at("mixed.html")));
 }
 
 // The stages by hand: each artefact feeds the next, and the budget is met by the file itself.

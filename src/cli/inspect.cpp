@@ -12,13 +12,11 @@ namespace {
 Json config_json(const Model& model) {
   const ModelConfig& c = model.config();
   static constexpr const char* kRope[] = {"default", "linear", "llama3", "yarn", "factors"};
-  int64_t bytes = 0;
-  for (const TensorId& id : model.tensors()) bytes += static_cast<int64_t>(model.weight(id).nbytes());
   Json json;
   json["name"] = model.source().name;
   json["family"] = c.family;
   json["parameters"] = model.parameters();
-  json["tensor_bytes"] = bytes;
+  json["tensor_bytes"] = model.stored_bytes();
   json["layers"] = c.layers;
   json["hidden"] = c.hidden;
   json["heads"] = c.heads;
@@ -37,10 +35,12 @@ Json config_json(const Model& model) {
                         {"kv_heads", count(ComponentKind::kKvHead)},
                         {"ffns", count(ComponentKind::kFfn)},
                         {"matrices", model.matrices().size()}};
-  for (const TensorId& id : model.tensors())
+  for (const TensorId& id : model.tensors()) {
+    const auto scheme = model.stored_scheme(id);
     json["tensors"].push_back({{"name", gguf_name(id)},
                                {"shape", model.weight(id).sizes().vec()},
-                               {"dtype", c10::toString(model.weight(id).scalar_type())}});
+                               {"dtype", scheme ? scheme->name() : c10::toString(model.weight(id).scalar_type())}});
+  }
   return json;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/run_directory.h"
 #include "report/report_data.h"
 
 namespace vernier {
@@ -19,6 +20,7 @@ void add_report(CLI::App& app, Console& console) {
   a->json.add(*command);
   command->callback([a, &console] {
     const auto part = [&](const char* name) { return read_artefact(a->folder + "/" + name, "run"); };
+    check_finished(a->folder);
     const Json data =
         report_data(part("manifest.json"), part("evaluation.json"), part("diagnosis.json"), part("plan.json"));
     const std::string page = a->output.empty() ? a->folder + "/report.html" : a->output;

@@ -96,11 +96,13 @@ class Run {
     if (!groups_ && a_.data.data.empty())
       groups_ = document_windows(tokenizer_, "built-in groups",
                                  parse_documents(builtin_groups_text(), "built-in groups"), {a_.data.context, 0, true});
-    shared_runs_ =
-        shared_token_runs(text_, calibration_data_) + (groups_ ? shared_token_runs(*groups_, calibration_data_) : 0);
+    EvaluationData seen = calibration_data_;  // what the plan is made from
+    seen.windows.insert(seen.windows.end(), diagnosis_data_.windows.begin(), diagnosis_data_.windows.end());
+    shared_runs_ = shared_token_runs(text_, seen) + (groups_ ? shared_token_runs(*groups_, seen) : 0);
     if (shared_runs_ > 0) {
       const std::string message = fmt::format(
-          "{} runs of 50 tokens are in both the calibration and the evaluation text; the result flatters itself",
+          "{} runs of 50 tokens (or whole documents) are in both the calibration and the evaluation text; the result "
+          "flatters itself",
           shared_runs_);
       if (a_.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
       console_.progress.warn(message);
@@ -108,11 +110,11 @@ class Run {
     if (text_.longest() > model_.config().context_length)
       console_.progress.warn(fmt::format("windows of {} tokens for a model trained on {}", text_.longest(),
                                          model_.config().context_length));
-    else if (const int64_t same = gguf_context_length(model_.config()); text_.longest() > same)
+    if (const int64_t same = gguf_context_length(model_.config());
+        text_.longest() > same && same < model_.config().context_length)
       fail(ErrorKind::kInvalidArgument,
            "run: windows of {} tokens: {} ignores this model's sliding window, so that beyond {} tokens its answers "
-           "differ "
-           "without any quantization; give --context {}",
+           "differ without any quantization; give --context {}",
            text_.longest(), a_.target, same, same);
     describe();
     directory_.save();  // from here on the folder is a run's
@@ -220,10 +222,8 @@ class Run {
     directory_.stage("evaluate", inputs, "evaluation.json", [&](const fs::path& path) {
       std::vector<Json> text, groups;
       evaluate_all(text, groups);
-      uint64_t stored = 0;
-      for (const TensorId& id : model_.tensors()) stored += model_.weight(id).nbytes();
       Json rows = Json::array();
-      rows.push_back(row("full precision", "reference", stored, reference_scores(text.front()), Json()));
+      rows.push_back(row("full precision", "reference", model_.stored_bytes(), reference_scores(text.front()), Json()));
       for (size_t i = 0; i < candidates_.size(); ++i)
         rows.push_back(row(candidates_[i].label, candidates_[i].kind,
                            fs::file_size(directory_.path(candidates_[i].file)), text[i],
@@ -256,12 +256,12 @@ class Run {
   /// The reference's own figures, which every comparison with it measures.
   static Json reference_scores(const Json& compared) {
     const double nll = json_number(compared, "reference_nll_nats", "evaluation.json");
-    const double error = json_number(compared, "reference_nll_nats_stderr", "evaluation.json");
+    const double error = number_or_nan(compared, "reference_nll_nats_stderr", "evaluation.json");
     return {{"tokens", compared["tokens"]},
             {"nll_nats", nll},
-            {"nll_nats_stderr", error},
+            {"nll_nats_stderr", finite_or_null(error)},
             {"perplexity", std::exp(nll)},
-            {"perplexity_stderr", std::exp(nll) * error}};
+            {"perplexity_stderr", finite_or_null(std::exp(nll) * error)}};
   }
 
   Json row(const std::string& label, const std::string& kind, uint64_t bytes, const Json& text,
@@ -288,7 +288,6 @@ class Run {
     const Candidate& c = candidates_[best];
     if (c.kind != "plan")
       console_.progress.warn(fmt::format("{} measured better than the plan and is what model.gguf holds", c.label));
-    evaluation_["file_bytes"] = fs::file_size(directory_.path(c.file));
     const std::string key = key_of({directory_.hash(c.file), directory_.hash(c.plan)});
     directory_.stage("choose plan", key, "plan.json",
                      [&](const fs::path& path) { link_or_copy(directory_.path(c.plan), path); });
@@ -340,14 +339,11 @@ void dry_run(const Arguments& a, Console& console) {
   const Model model = load_model(a.model);
   const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
   TextTable table({"uniform plan", "bytes", "bits/weight"});
-  uint64_t int4 = 0, half = 0;
   for (const std::string& scheme : target_rules(a.target).schemes) {
     const uint64_t bytes = gguf_file_bytes(model, plan_uniform(model, scheme), tokenizer, a.options);
-    if (scheme == "gguf:q4_k" || scheme == "gguf:q4_0") int4 = int4 == 0 ? bytes : std::min(int4, bytes);
-    if (scheme == "f16") half = bytes;
     table.add({scheme, fmt::format("{}", bytes), fmt::format("{:.3f}", bits_per_weight(bytes, model))});
   }
-  const uint64_t budget = Budget::parse(a.budget).bytes(int4, static_cast<uint64_t>(model.parameters()), half);
+  const uint64_t budget = budget_bytes(model, tokenizer, a.budget, {a.target, a.options});
   fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(), a.budget, budget,
              components_of(model, DiagnoseOptions{}.kinds).size());
 }

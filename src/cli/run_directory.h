@@ -13,6 +13,10 @@
 
 namespace vernier {
 
+/// A run that was started again with other options and did not end leaves artefacts of both: they make no report.
+/// @throws Error{kBadFile} unless the artefacts in the folder are those of its last run, which must have ended
+void check_finished(const std::filesystem::path& folder);
+
 class RunDirectory {
  public:
   /// Makes the folder, takes over the stages of a manifest that is there and clears away what a killed run was writing.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "base/fail.h"
@@ -18,6 +19,12 @@ std::string hash_windows(const EvaluationData& data) {
     hasher.add(std::as_bytes(std::span(window.tokens)));
   }
   return hasher.hex();
+}
+
+/// Bytes of text that a token stands for: the byte-level alphabet has one character for each.
+size_t bytes_of(const Tokenizer& tokenizer, int32_t id) {
+  const std::string& token = tokenizer.model().tokens[static_cast<size_t>(id)];
+  return static_cast<size_t>(std::count_if(token.begin(), token.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 void check_context(int64_t context) {
@@ -51,9 +58,8 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
   int64_t count = static_cast<int64_t>(ids.size()) / options.context;
   if (count < 2)
     fail(ErrorKind::kInvalidArgument,
-         "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text "
-         "or a smaller --context",
-         name, ids.size(), 2 * options.context, options.context);
+         "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text or a smaller --context", name,
+         ids.size(), 2 * options.context, options.context);
   const int64_t available = count;
   if (options.max_windows > 0) count = std::min(count, options.max_windows);
   for (int64_t w = 0; w < count; ++w) {
@@ -114,7 +120,9 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
     std::vector<int32_t> ids = tokenizer.encode(document.text, {.add_special = false, .parse_special = false});
     if (bos) ids.insert(ids.begin(), *tokenizer.bos_id());
     if (ids.size() < 2) continue;
-    data.clusters.push_back({document.group, static_cast<int64_t>(document.text.size())});
+    // Without BOS nothing predicts the first token, and what is not scored must not count as text either.
+    const size_t unscored = bos ? 0 : std::min(document.text.size(), bytes_of(tokenizer, ids[0]));
+    data.clusters.push_back({document.group, static_cast<int64_t>(document.text.size() - unscored)});
     // Windows overlap by one token, so that each token but the document's first is predicted exactly once.
     for (size_t begin = 0; begin + 1 < ids.size(); begin += step) {
       const size_t end = std::min(ids.size(), begin + step + 1);
@@ -130,26 +138,32 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
 }
 
 int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b) {
-  constexpr size_t kRun = 50;
+  constexpr size_t kRun = 50, kShortest = 16;
   // Rolling polynomial hash modulo 2^64: a false match would need two different runs to collide, which is tolerable in
   // a warning.
   constexpr uint64_t kBase = 0x9E3779B97F4A7C15;
-  uint64_t leading = 1;
-  for (size_t i = 0; i + 1 < kRun; ++i) leading *= kBase;
-  const auto for_runs = [&](const EvaluationData& data, auto&& visit) {
-    for (const TokenWindow& window : data.windows) {
-      uint64_t hash = 0;
-      for (size_t i = 0; i < window.tokens.size(); ++i) {
-        if (i >= kRun) hash -= leading * (static_cast<uint64_t>(window.tokens[i - kRun]) + 1);
-        hash = hash * kBase + static_cast<uint64_t>(window.tokens[i]) + 1;
-        if (i + 1 >= kRun) visit(hash);
-      }
+  const auto for_runs = [&](const TokenWindow& window, size_t run, auto&& visit) {
+    uint64_t hash = 0, leading = 1;
+    for (size_t i = 0; i + 1 < run; ++i) leading *= kBase;
+    const auto tokens = std::span(window.tokens).subspan(1);  // the first one is often BOS
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      if (i >= run) hash -= leading * (static_cast<uint64_t>(tokens[i - run]) + 1);
+      hash = hash * kBase + static_cast<uint64_t>(tokens[i]) + 1;
+      if (i + 1 >= run) visit(hash);
     }
   };
-  std::unordered_set<uint64_t> known;
-  for_runs(b, [&](uint64_t hash) { known.insert(hash); });
+  // Windows that hold no run are looked for whole, by their length.
+  std::map<size_t, std::vector<const TokenWindow*>> by_length;
+  for (const TokenWindow& window : a.windows)
+    if (const size_t run = std::min(kRun, window.tokens.size() - 1); run >= kShortest)
+      by_length[run].push_back(&window);
   int64_t shared = 0;
-  for_runs(a, [&](uint64_t hash) { shared += known.contains(hash) ? 1 : 0; });
+  for (const auto& [run, windows] : by_length) {
+    std::unordered_set<uint64_t> known;
+    for (const TokenWindow& window : b.windows) for_runs(window, run, [&](uint64_t hash) { known.insert(hash); });
+    for (const TokenWindow* window : windows)
+      for_runs(*window, run, [&](uint64_t hash) { shared += known.contains(hash) ? 1 : 0; });
+  }
   return shared;
 }
 

@@ -95,7 +95,9 @@ TEST(DocumentWindows, EveryTokenIsPredictedOnce) {
   const auto ids = gpt2.encode(documents[0].text, {.add_special = false, .parse_special = false});
   EXPECT_EQ(predicted, std::vector<int32_t>(ids.begin() + 1, ids.end()));
   ASSERT_EQ(data.clusters.size(), 2u);
-  EXPECT_EQ(data.clusters[0].bytes, static_cast<int64_t>(documents[0].text.size()));
+  // No BOS stands in front that would predict the first token.
+  const std::string first = gpt2.decode(std::span(ids).first(1));
+  EXPECT_EQ(data.clusters[0].bytes, static_cast<int64_t>(documents[0].text.size() - first.size()));
   EXPECT_EQ(data.clusters[1].group, "en");
 }
 
@@ -124,6 +126,15 @@ TEST(SharedTokenRuns, FindsCopiesOnly) {
   const EvaluationData a = windows(text_of(60));
   EXPECT_GT(shared_token_runs(a, a), 0);
   EXPECT_EQ(shared_token_runs(a, windows(std::string(builtin_evaluation_text()))), 0);
+  // Windows and documents shorter than a run are found whole.
+  const EvaluationData small = text_windows(gpt2, "t", text_of(60), {.context = 32});
+  EXPECT_GT(shared_token_runs(small, small), 0);
+  const std::string sentence =
+      "A sentence of some length that stands in the calibration text and in a group as well, once.";
+  const EvaluationData documents = document_windows(gpt2, "d", {{sentence, "en"}, {"Short.", "en"}}, {.context = 64});
+  const EvaluationData quoted = document_windows(gpt2, "d", {{"It says: " + sentence, "en"}}, {.context = 64});
+  EXPECT_GT(shared_token_runs(documents, quoted), 0);
+  EXPECT_EQ(shared_token_runs(documents, a), 0);
 }
 
 TEST(BuiltinTexts, CalibrationAndEvaluationDoNotOverlap) {

@@ -93,11 +93,11 @@ class QuantizedWeights {
     return facts;
   }
 
- private:
   Scheme scheme_of(const TensorId& id) const {
     return fitting_scheme(scheme_, model_.weight(id).size(0), model_.weight(id).size(1));
   }
 
+ private:
   const Model& model_;
   const Calibration& calibration_;
   Scheme scheme_;
@@ -302,7 +302,8 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   }
   for (const TensorId& id : matrices)
     if (const auto reason = Scheme::parse(options.scheme).why_not(model.weight(id).size(0), model.weight(id).size(1)))
-      d.fallbacks.push_back(fmt::format("{} cannot take {}: {}", name_of(id), d.scheme, *reason));
+      d.fallbacks.push_back(fmt::format("{} cannot take {}, it was given {}: {}", name_of(id), d.scheme,
+                                        quantized.scheme_of(id).name(), *reason));
   add_summaries(d);
   return d;
 }

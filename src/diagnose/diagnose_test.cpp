@@ -1,6 +1,7 @@
 #include "vernier/diagnose.h"
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -66,12 +67,23 @@ Model isolated(const Model& model, const Component& c) {
   return copy;
 }
 
+/// A fixture, or one whose first layer has no window while the others keep theirs.
+Model model_named(const std::string& name) {
+  if (name != "mixed_windows") return fixture_model(name);
+  const Model model = fixture_model("mistral_sliding");
+  ModelConfig config = model.config();
+  config.sliding_window[0] = 0;
+  Model mixed(config, model.source());
+  for (const TensorId& id : model.tensors()) mixed.set_weight(id, model.weight(id));
+  return mixed;
+}
+
 class IsolatedDamage : public ::testing::TestWithParam<const char*> {};
 
 // Every component of every kind against a full forward of the model with just that slice replaced. A wrong slice index
 // (a head's rows or columns, a KV head's group) fails here.
 TEST_P(IsolatedDamage, EqualsAFullForwardWithTheSliceReplaced) {
-  const Model model = fixture_model(GetParam());
+  const Model model = model_named(GetParam());
   const EvaluationData data = made_up_windows(2, 40, 320);
   DiagnoseOptions options;
   options.scheme = kScheme.name();
@@ -82,10 +94,13 @@ TEST_P(IsolatedDamage, EqualsAFullForwardWithTheSliceReplaced) {
   EXPECT_GT(d.components.size(), 30u);
   for (const ComponentDamage& damage : d.components) {
     const Model changed = isolated(model, damage.component);
-    double kl = 0, delta = 0, tokens = 0;
+    double kl = 0, delta = 0, tokens = 0, same_top = 0, difference = 0;
     for (const TokenWindow& window : data.windows) {
       const at::Tensor p = exact_log_p(model, window), q = exact_log_p(changed, window);
-      kl += (p.exp() * (p - q)).sum().item<double>();
+      const double own = (p.exp() * (p - q)).sum().item<double>();
+      kl += own;
+      difference = own - difference;  // between the two windows
+      same_top += p.argmax(1).eq(q.argmax(1)).sum().item<double>();
       for (int64_t r = 0; r < window.scored(); ++r, ++tokens) {
         const int64_t label = window.tokens[static_cast<size_t>(window.first_row + r + 1)];
         delta += (p[r][label] - q[r][label]).item<double>();
@@ -94,12 +109,17 @@ TEST_P(IsolatedDamage, EqualsAFullForwardWithTheSliceReplaced) {
     // float32 activations: 1e-6 relative in the logits, which a KL this large feels at 1e-4.
     EXPECT_NEAR(damage.kl.mean, kl / tokens, 2e-4 * kl / tokens + 1e-9) << name_of(damage.component);
     EXPECT_NEAR(damage.delta_nll.mean, delta / tokens, 1e-4) << name_of(damage.component);
+    // Two windows of equally many tokens: the standard error of their mean is half their difference.
+    EXPECT_NEAR(damage.kl.standard_error, std::abs(difference) / tokens, 4e-4 * kl / tokens + 1e-9)
+        << name_of(damage.component);
+    // A near-tie may fall either way in float32.
+    EXPECT_NEAR(damage.same_top.mean, same_top / tokens, 1.01 / tokens) << name_of(damage.component);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, IsolatedDamage,
-                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3",
-                                           "rope_linear"),
+                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "mixed_windows", "qwen2",
+                                           "qwen3", "rope_linear"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(Diagnose, JointDamageAndAdditivity) {
@@ -144,6 +164,7 @@ TEST(Diagnose, SchemesThatDoNotFitFallBackAndSaySo) {
   options.kinds = {ComponentKind::kTensor};
   const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
   EXPECT_EQ(d.fallbacks.size(), model.matrices().size());
+  EXPECT_THAT(d.fallbacks, ::testing::Each(::testing::HasSubstr("given gguf:q5_0")));
   for (const WeightFacts& facts : d.weight_facts) EXPECT_EQ(facts.scheme, "gguf:q5_0");
 }
 

@@ -91,14 +91,22 @@ void check_exportable(const ModelConfig& c) {
   if (c.family == "qwen3" && c.attn_output_bias)
     fail(ErrorKind::kUnsupported,
          "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; `vernier quantize` writes a Hugging "
-         "Face "
-         "directory",
+         "Face directory",
          gguf_name({TensorRole::kAttnOutputBias, 0}));
+  if (!rope_divisors(c).empty() && architecture(c) != "llama")
+    fail(ErrorKind::kUnsupported,
+         "export: rotary frequencies bent as Llama 3's: llama.cpp's code for {} has no place for them and refuses the "
+         "file; `vernier quantize` writes a Hugging Face directory",
+         architecture(c));
 }
 
+/// In place of a model's hash where only its length matters: reading a model for every size that planning asks for
+/// would take longer than planning.
+const std::string kAnyHash(32, '0');
+
 /// Everything but the data: the same for the size and for the file.
-GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
-                   const ExportOptions& options) {
+GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer, const ExportOptions& options,
+                   const std::string& source_hash = kAnyHash) {
   check_exportable(model.config());
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
   GgufWriter writer;
@@ -111,7 +119,7 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   add_tokenizer(writer, tokenizer, model.config().vocabulary, options.tokenizer_pre);
   writer.set("vernier.version", std::string(VERNIER_VERSION));
   writer.set("vernier.plan", plan.label);
-  writer.set("vernier.model_hash", model_hash(model));
+  writer.set("vernier.model_hash", source_hash);
   writer.set("vernier.recipe", recipe_text(plan));
   if (const auto divisors = rope_divisors(model.config()); !divisors.empty())
     writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
@@ -162,7 +170,7 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
                  const ExportOptions& options, ProgressSink* progress) {
   const Model& model = quantized.dequantized;
   const ModelConfig& config = model.config();
-  const GgufWriter writer = declare(model, quantized.plan, tokenizer, options);
+  const GgufWriter writer = declare(model, quantized.plan, tokenizer, options, quantized.source_hash);
   if (gguf_context_length(config) < config.context_length && progress != nullptr)
     progress->warn(
         fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "

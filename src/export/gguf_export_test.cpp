@@ -87,6 +87,10 @@ TEST(ExportMetadata, TokenizerTemplateAndRecipeAreInside) {
   EXPECT_EQ(file.get_string("tokenizer.chat_template"), "{{ messages }}");
   EXPECT_EQ(file.get_strings("tokenizer.ggml.tokens").size(), 320u);  // padded to the model's vocabulary
   EXPECT_THAT(file.get_string("vernier.recipe"), ::testing::HasSubstr("because"));
+  EXPECT_EQ(file.get_string("vernier.model_hash"), model_hash(model)) << "of the model it was made from";
+  uint64_t stored = 0;
+  for (const GgufTensor& tensor : file.tensors()) stored += tensor.data.size();
+  EXPECT_EQ(load_model(path.string()).stored_bytes(), stored) << "in their schemes, not as decoded";
   const TokenizerModel back = read_tokenizer(file);
   const Tokenizer a(tokenizer), b(back);
   for (const char* text : {"Hello, world!", "  x=1;y=2\n\n", "héllo 1234 <|eot_id|>"}) {
@@ -129,6 +133,12 @@ TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
   expect_unsupported("rope_yarn", "beta_slow 2", [](ModelConfig& c) { c.rope.beta_slow = 2; });
   expect_unsupported("rope_yarn", "truncate false", [](ModelConfig& c) { c.rope.truncate = false; });
   expect_unsupported("qwen3", "attn_output.bias", [](ModelConfig& c) { c.attn_output_bias = true; });
+  for (const char* fixture : {"qwen2", "qwen3"})
+    expect_unsupported(fixture, "no place", [](ModelConfig& c) {
+      c.rope.kind = RopeConfig::Kind::kLlama3;
+      c.rope.factor = 8;
+      c.rope.original_context = 64;
+    });
   TokenizerModel tokenizer = small_tokenizer();
   tokenizer.prefix_ids = {5, 6};
   const Model model = fixture_model("llama");

@@ -48,6 +48,15 @@ int64_t Model::parameters() const {
   return count;
 }
 
+uint64_t Model::stored_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [id, weight] : weights_) {
+    const auto scheme = schemes_.find(id);
+    bytes += scheme == schemes_.end() ? weight.nbytes() : scheme->second.bytes(weight.size(0), weight.size(1));
+  }
+  return bytes;
+}
+
 std::vector<int64_t> expected_shape(const ModelConfig& c, TensorRole role) {
   const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
   switch (role) {

@@ -2,7 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/output_file.h"
+#include "model/config.h"
 #include "support/models.h"
+#include "support/scratch.h"
+#include "vernier/error.h"
+#include "vernier/export.h"
 
 namespace vernier {
 namespace {
@@ -44,6 +53,42 @@ TEST(Model, TheHashCoversEverythingThatChangesAnAnswer) {
   copy[2][3] += 1;
   weight.set_weight({TensorRole::kFfnUp, 1}, copy);
   EXPECT_NE(model_hash(weight), hash);
+}
+
+// As transformers reads them: layer_types decide; without them Qwen's layers from max_window_layers on have the window.
+TEST(Config, SlidingWindowsPerLayer) {
+  Json json = read_json(source_dir() / "tests/fixtures/models/qwen2/config.json");
+  const auto windows = [&] { return parse_config(json, "config.json").sliding_window; };
+  json["num_hidden_layers"] = 4;
+  json.erase("layer_types");
+  json["sliding_window"] = 64;
+  json["max_window_layers"] = 3;
+  json["use_sliding_window"] = false;
+  EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0, 0, 0}));
+  json["use_sliding_window"] = true;
+  EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0, 0, 64}));
+  json["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention", "full_attention"};
+  EXPECT_EQ(windows(), (std::vector<int64_t>{64, 0, 64, 0}));
+  EXPECT_EQ(gguf_context_length(parse_config(json, "config.json")), 64) << "llama.cpp ignores every one of them";
+  json["layer_types"][1] = "chunked_attention";
+  EXPECT_THROW(windows(), Error);
+  json["layer_types"] = {"full_attention"};
+  EXPECT_THROW(windows(), Error);
+}
+
+TEST(Model, InTheHuggingFaceCacheIsNamedAsItsUsersNameIt) {
+  namespace fs = std::filesystem;
+  const fs::path cache = scratch_path("vernier_hub");
+  fs::remove_all(cache);
+  fs::create_directories(cache / "models--owner--tiny--llama" / "snapshots");
+  write_file(cache / "models--owner--tiny--llama" / "refs" / "main", "0a1b2c\n");
+  fs::create_directory_symlink(source_dir() / "tests/fixtures/models/llama", cache / "link");
+  fs::copy(cache / "link", cache / "models--owner--tiny--llama" / "snapshots" / "0a1b2c", fs::copy_options::recursive);
+  ::setenv("HF_HUB_CACHE", cache.c_str(), 1);
+  EXPECT_EQ(load_model("owner/tiny--llama").source().name, "tiny--llama");
+  EXPECT_EQ(load_model((cache / "link").string()).source().name, "llama");
+  ::unsetenv("HF_HUB_CACHE");
+  fs::remove_all(cache);
 }
 
 }  // namespace

@@ -49,11 +49,18 @@ void check_diagnosis(const Diagnosis& diagnosis, const Model& model) {
          diagnosis.model_hash, hash, model.source().name);
 }
 
+/// What "+0%" allows: the file of a uniform plan whose header names its own size as the budget.
+uint64_t uniform_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& scheme,
+                       const PlanningOptions& options) {
+  Plan plan = uniform_plan(shapes_of(model), options.target, scheme);
+  plan.budget_bytes = gguf_file_bytes(model, plan, tokenizer, options.file);
+  return gguf_file_bytes(model, plan, tokenizer, options.file);
+}
+
 /// Rows that q4_k's blocks of 256 do not divide fall back to 5 bits; q4_0's blocks of 32 may still fit.
-uint64_t uniform_int4_bytes(const std::vector<TensorDamage>& tensors, const std::string& target,
-                            const std::function<uint64_t(const Plan&)>& file_bytes) {
-  return std::min(file_bytes(uniform_plan(tensors, target, "gguf:q4_k")),
-                  file_bytes(uniform_plan(tensors, target, "gguf:q4_0")));
+uint64_t uniform_int4_bytes(const Model& model, const TokenizerModel& tokenizer, const PlanningOptions& options) {
+  return std::min(uniform_bytes(model, tokenizer, "gguf:q4_k", options),
+                  uniform_bytes(model, tokenizer, "gguf:q4_0", options));
 }
 
 bool same_schemes(const Plan& a, const Plan& b) {
@@ -75,20 +82,24 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
                  const std::string& budget, const PlanningOptions& options) {
   check_diagnosis(diagnosis, model);
   const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
-  const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
-  const uint64_t int4 = uniform_int4_bytes(tensors, options.target, file_bytes);
-  const uint64_t half = file_bytes(uniform_plan(tensors, options.target, "f16"));
   PlanRequest request;
   request.target = options.target;
   request.budget_text = budget;
-  request.budget_bytes = Budget::parse(budget).bytes(int4, static_cast<uint64_t>(model.parameters()), half);
+  request.budget_bytes = budget_bytes(model, tokenizer, budget, options);
   request.file_bytes = file_bytes;
-  Plan plan = make_plan(tensors, request);
+  Plan plan = make_plan(tensor_damages(diagnosis), request);
   plan.provenance = {{"model_hash", diagnosis.model_hash},
                      {"diagnosis_data_hash", diagnosis.data_hash},
                      {"calibration_hash", diagnosis.calibration_hash},
-                     {"uniform_int4_bytes", int4}};
+                     {"uniform_int4_bytes", uniform_int4_bytes(model, tokenizer, options)}};
   return plan;
+}
+
+uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
+                      const PlanningOptions& options) {
+  return Budget::parse(budget).bytes(uniform_int4_bytes(model, tokenizer, options),
+                                     static_cast<uint64_t>(model.parameters()),
+                                     uniform_bytes(model, tokenizer, "f16", options));
 }
 
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,

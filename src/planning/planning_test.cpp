@@ -56,7 +56,10 @@ class Planning : public ::testing::Test {
 
 TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
   const Plan plan = plan_within(model_, tokenizer_, diagnosis_, "+10%");
-  const uint64_t int4 = gguf_file_bytes(model_, plan_uniform(model_, "gguf:q4_k"), tokenizer_);
+  const uint64_t int4 = budget_bytes(model_, tokenizer_, "+0%");
+  EXPECT_NEAR(static_cast<double>(int4),
+              static_cast<double>(gguf_file_bytes(model_, plan_uniform(model_, "gguf:q4_k"), tokenizer_)), 32)
+      << "but for the length of the budget in the header";
   EXPECT_EQ(plan.budget_bytes, int4 * 11 / 10);
   EXPECT_LE(gguf_file_bytes(model_, plan, tokenizer_), plan.budget_bytes);
   EXPECT_GT(gguf_file_bytes(model_, plan, tokenizer_), plan.budget_bytes * 99 / 100) << "bytes left lying";
@@ -77,6 +80,10 @@ TEST_F(Planning, UniformPlansFitAndRise) {
   EXPECT_THAT(labels, ::testing::Contains("uniform gguf:q4_k"));
   EXPECT_THAT(labels, ::testing::Not(::testing::Contains("uniform gguf:q8_0")));
   EXPECT_TRUE(uniform_plans_within(model_, tokenizer_, diagnosis_, 1000).empty());
+  labels.clear();
+  for (const Plan& plan : uniform_plans_within(model_, tokenizer_, diagnosis_, budget_bytes(model_, tokenizer_, "+0%")))
+    labels.push_back(plan.label);
+  EXPECT_THAT(labels, ::testing::Contains("uniform gguf:q4_k")) << "+0% is this file";
 }
 
 TEST_F(Planning, ADiagnosisOfAnotherModelIsRefused) {

@@ -32,7 +32,7 @@ QuantizedModel quantize(const Model& model, const Calibration& calibration, cons
                         ProgressSink* progress) {
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
   check_calibration(calibration, model);
-  QuantizedModel result{plan, {}, Model(model.config(), model.source())};
+  QuantizedModel result{plan, calibration.model_hash, {}, Model(model.config(), model.source())};
   if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(schemes.size()), "tensors");
   int64_t done = 0;
   for (const TensorId& id : model.tensors()) {

@@ -58,18 +58,26 @@ Json group_rows(const Json& rows) {
   return out;
 }
 
-Json plan_section(const Json& plan, const Json& evaluation) {
+/// The plan that model.gguf follows: the solved one, or a uniform one that measured better and has no bound.
+Json plan_section(const Json& plan, const Json& rows, const Json& options) {
   Json out;
   const Json& budget = need(plan, "budget", "plan.json");
+  out["label"] = need(plan, "label", "plan.json");
   out["target"] = value_or_null(plan, "target");
-  out["budget_text"] = value_or_null(budget, "text");
+  out["budget_text"] = value_or_null(options, "budget");
   out["budget_bytes"] = value_or_null(budget, "bytes");
-  out["file_bytes"] = value_or_null(evaluation, "file_bytes");
+  out["file_bytes"] = nullptr;
   out["predicted_kl_nats"] = value_or_null(plan, "predicted_kl_nats");
-  out["lower_bound_kl_nats"] = value_or_null(plan, "lower_bound_kl_nats");
-  const double predicted = json_number(plan, "predicted_kl_nats", "plan.json");
-  const double bound = json_number(plan, "lower_bound_kl_nats", "plan.json");
-  out["gap"] = predicted > 0 ? (predicted - bound) / predicted : 0;
+  out["lower_bound_kl_nats"] = out["gap"] = nullptr;
+  for (const Json& row : rows) {
+    if (value_or_null(row, "label") != out["label"]) continue;
+    out["file_bytes"] = value_or_null(row, "bytes");
+    if (value_or_null(row, "kind") != "plan") continue;
+    const double predicted = json_number(plan, "predicted_kl_nats", "plan.json");
+    const double bound = json_number(plan, "lower_bound_kl_nats", "plan.json");
+    out["lower_bound_kl_nats"] = bound;
+    out["gap"] = predicted > 0 ? (predicted - bound) / predicted : 0;
+  }
   out["entries"] = Json::array();
   for (const Json& tensor : need(plan, "tensors", "plan.json")) {
     Json entry;
@@ -111,7 +119,7 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
       if (row.is_object())
         for (const char* key : {"rows", "cols", "scheme", "error_power"}) row.erase(key);
   data["diagnosis"] = section;
-  data["plan"] = plan_section(plan, evaluation);
+  data["plan"] = plan_section(plan, rows, value_or_null(manifest, "options"));
   return data;
 }
 

@@ -19,14 +19,15 @@ Json row(const char* label, const char* kind, double kl) {
 }
 
 struct Artefacts {
-  Json manifest = {{"model", {{"name", "demo"}}}, {"tool_version", "1"}, {"pid", 4711}};
+  Json manifest = {
+      {"model", {{"name", "demo"}}}, {"tool_version", "1"}, {"pid", 4711}, {"options", {{"budget", "+10%"}}}};
   Json evaluation = {{"budget_bytes", 1100},
-                     {"file_bytes", 1090},
                      {"rows", {row("worse", "uniform", 0.4), row("best", "uniform", 0.1), row("mine", "plan", 0.05)}}};
   Json diagnosis = {
       {"scheme", "gguf:q4_k"},
       {"weight_facts", {{{"tensor", "L0.attn_q"}, {"sqnr_db", 20.5}, {"rows", 8}, {"error_power", {1, 2}}}}}};
   Json plan = {
+      {"label", "mine"},
       {"budget", {{"text", "+10%"}, {"bytes", 1100}}},
       {"predicted_kl_nats", 0.05},
       {"lower_bound_kl_nats", 0.04},
@@ -42,11 +43,24 @@ TEST(ReportData, SaysWhatTheArtefactsSay) {
   EXPECT_EQ(data["results"]["rows"][2]["kl_nats"], 0.05);
   EXPECT_EQ(data["results"]["rows"][2]["perplexity"], 17.0);
   EXPECT_EQ(data["plan"]["budget_text"], "+10%");
-  EXPECT_EQ(data["plan"]["file_bytes"], 1090);
+  EXPECT_EQ(data["plan"]["label"], "mine");
+  EXPECT_EQ(data["plan"]["file_bytes"], 1000);
   EXPECT_NEAR(data["plan"]["gap"].get<double>(), 0.2, 1e-12);
   EXPECT_EQ(data["plan"]["entries"][0]["bits_per_weight"], 8.0 * 18 / 32);
   EXPECT_EQ(data["plan"]["entries"][0]["predicted_kl_nats"], 0.01);
   EXPECT_EQ(data["diagnosis"]["weight_facts"][0]["sqnr_db"], 20.5);
+}
+
+TEST(ReportData, AUniformFileThatMeasuredBetterIsWhatThePlanSectionShows) {
+  Artefacts a;
+  a.plan["label"] = "best";
+  a.plan["budget"]["text"] = "";
+  a.plan["lower_bound_kl_nats"] = 0;
+  const Json plan = a.data()["plan"];
+  EXPECT_EQ(plan["label"], "best");
+  EXPECT_EQ(plan["budget_text"], "+10%");
+  EXPECT_TRUE(plan["lower_bound_kl_nats"].is_null()) << "nothing was solved, so nothing was proven";
+  EXPECT_TRUE(plan["gap"].is_null());
 }
 
 TEST(ReportData, ComparesThePlanWithTheBestUniformFileOnly) {

@@ -9,23 +9,24 @@ options=(--budget +10% --context 256 --windows 4 --calibration-windows 4 --diagn
          --data "$texts/evaluation.txt" --groups "$work/groups.jsonl")
 run() { "$vernier" --quiet run "$model" "${options[@]}" -o "$1"; }
 
-start=$(date +%s%N)
 run "$work/whole" > "$work/whole.txt"
-took_ms=$(( ($(date +%s%N) - start) / 1000000 ))
-echo "uninterrupted: ${took_ms} ms"
+
+# Moments are files that a run writes on its way, and not seconds: how long a busy machine takes says nothing.
+mapfile -t moments < <(cd "$work/whole" && find manifest.json calibration.safetensors diagnosis.json work -type f)
 
 kills=0
-for attempt in {1..9}; do  # a quiet machine may finish before the moment that a busy one was measured for
-  delay_ms=$(( took_ms * (5 + RANDOM % 80) / 100 ))
+for attempt in {1..9}; do  # what the moment leaves to do may be done before the signal comes
   out="$work/killed-$attempt"
+  moment=${moments[RANDOM % ${#moments[@]}]}
   setsid "$vernier" --quiet run "$model" "${options[@]}" -o "$out" > /dev/null 2>&1 &
   pid=$!
-  sleep "$(printf '%d.%03d' $((delay_ms / 1000)) $((delay_ms % 1000)))"
+  while [[ ! -e $out/$moment ]] && kill -0 "$pid" 2> /dev/null; do sleep 0.02; done
+  sleep "0.$(( RANDOM % 4 ))$(( RANDOM % 10 ))"
   kill -KILL "$pid" 2> /dev/null || true
   status=0
   wait "$pid" 2> /dev/null || status=$?
-  [[ $status == 137 ]] || { echo "run $attempt: done before ${delay_ms} ms"; continue; }
-  echo "run $attempt: killed after ${delay_ms} ms with $(find "$out" -type f 2> /dev/null | wc -l) files"
+  [[ $status == 137 ]] || { echo "run $attempt: done soon after $moment"; continue; }
+  echo "run $attempt: killed after $moment, with $(find "$out" -type f | wc -l) files"
   run "$out" > "$work/resumed.txt"
   for artefact in manifest.json calibration.safetensors diagnosis.json plan.json model.gguf evaluation.json report.html; do
     cmp "$work/whole/$artefact" "$out/$artefact"

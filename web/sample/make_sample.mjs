@@ -352,6 +352,7 @@ const report = {
     rank_correlation: correlation,
   },
   plan: {
+    label: "plan",
     target: "llama.cpp",
     budget_text: "18.03MiB",
     budget_bytes: budget,

@@ -31,7 +31,7 @@ export interface Provenance {
   calibration: { name: string; tokens: Num; windows: Num; hash: string } | null;
   evaluation: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
   groups?: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
-  shared_token_runs: Num; // runs of 50 tokens found in both calibration and evaluation
+  shared_token_runs: Num; // runs of 50 tokens, or whole documents, found in both calibration and evaluation
   options: Record<string, unknown>;
   seed: Num;
   artefacts: Record<string, string>; // name -> content hash
@@ -127,6 +127,7 @@ export interface PlanEntry {
 }
 
 export interface Plan {
+  label: string; // of the result row that model.gguf holds
   target: string;
   budget_text: string;
   budget_bytes: Num;
@@ -149,6 +150,12 @@ const byKl = (a: ResultRow, b: ResultRow) => (a.kl_nats as number) - (b.kl_nats 
 
 export function budgetBytes(report: Report): Num {
   return report.results?.budget_bytes ?? report.plan?.budget_bytes ?? null;
+}
+
+/** The uniform model that model.gguf holds because it measured better than the plan, or null. */
+export function holdsUniform(report: Report): ResultRow | null {
+  const held = report.results?.rows.find((row) => row.label === report.plan?.label);
+  return held?.kind === "uniform" ? held : null;
 }
 
 /** What the headline compares: the least damaged plan and the least damaged uniform model, each within the budget. */

@@ -20,6 +20,7 @@ const html = given
 const data = dataOf(html);
 const isNumber = (v) => typeof v === "number" && Number.isFinite(v);
 
+const PATIENCE = 120_000; // ms; a machine that others share can stand still for longer than Playwright's 30 s
 const folder = mkdtempSync(join(tmpdir(), "vernier-report-"));
 let context;
 
@@ -39,7 +40,9 @@ before(async () => {
     ],
     viewport: { width: 1280, height: 900 },
     acceptDownloads: true,
+    timeout: PATIENCE,
   });
+  context.setDefaultTimeout(PATIENCE);
 });
 
 after(async () => {
@@ -353,6 +356,14 @@ test("warnings say what is wrong, and only then", async () => {
   if (warned.diagnosis) assert.match(text, /must be exactly 0/);
   await page.close();
   if (given) return;
+  const replaced = structuredClone(data);
+  Object.assign(replaced.plan, { label: "gguf:q3_k", lower_bound_kl_nats: null, gap: null });
+  const uniform = await open(withData(html, JSON.stringify(replaced)));
+  assert.match(await uniform.page.locator("#warnings").textContent(), /model\.gguf holds gguf:q3_k, not the plan/);
+  const opening = await uniform.page.locator("#plan > p").first().textContent();
+  assert.match(opening, /measured better than the plan/);
+  assert.doesNotMatch(opening, /NaN|null|bound/);
+  await uniform.page.close();
   const clean = await open(html);
   assert.equal(await clean.page.locator("#warnings").count(), 0);
   await clean.page.close();

@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import { figure, tipStyle, type Frame } from "../chart";
 import { inkOn, ramp } from "../colour";
-import type { Plan, PlanEntry, Report } from "../data";
+import { holdsUniform, type Plan, type PlanEntry, type Report } from "../data";
 import { el, p, section, strong } from "../dom";
 import { bits, bytes, count, fixed, isNumber, number } from "../format";
 import { layerGrid } from "../layer_grid";
@@ -146,9 +146,12 @@ function entriesTable(entries: PlanEntry[]): HTMLElement {
   );
 }
 
-function opening(plan: Plan): HTMLElement {
+function opening(plan: Plan, uniform: boolean): HTMLElement {
   const spare = isNumber(plan.budget_bytes) && isNumber(plan.file_bytes) ? plan.budget_bytes - plan.file_bytes : null;
   return p(
+    uniform
+      ? `These are the tensors of ${plan.label}, which measured better than the plan and is what model.gguf holds. `
+      : "",
     `Made for ${plan.target} with a budget of ${plan.budget_text}`,
     isNumber(plan.budget_bytes) ? ` (${count(plan.budget_bytes)} bytes)` : "",
     isNumber(plan.file_bytes) ? `; the file takes ${bytes(plan.file_bytes)}` : "",
@@ -169,7 +172,7 @@ export function planSection(report: Report): HTMLElement | null {
   return section(
     "plan",
     "The plan",
-    opening(plan),
+    opening(plan, holdsUniform(report) !== null),
     drawn.length > 0 && grid(drawn),
     plan.entries.length > 0 && entriesTable(plan.entries),
   );

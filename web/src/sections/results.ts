@@ -25,7 +25,7 @@ export function results(report: Report): HTMLElement | null {
       { head: "Model", cell: name, key: (r) => r.label },
       {
         head: "Size",
-        hint: "Whole file",
+        hint: "Whole file; of the original, its tensors",
         numeric: true,
         cell: (r) => el("span", { title: `${count(r.bytes)} bytes` }, bytes(r.bytes)),
         key: (r) => r.bytes,

@@ -1,6 +1,6 @@
 // What would make a careful reader doubt the numbers. No section when there is nothing to say.
 
-import { comparison, verdict, type Report } from "../data";
+import { comparison, holdsUniform, verdict, type Report } from "../data";
 import { el, section } from "../dom";
 import { bytes, count, isNumber, number } from "../format";
 
@@ -10,7 +10,7 @@ export function findWarnings(report: Report): [string, string][] {
   const shared = report.provenance.shared_token_runs;
   if (isNumber(shared) && shared > 0)
     found.push([
-      `Calibration and evaluation texts share ${count(shared)} ${shared === 1 ? "run" : "runs"} of 50 tokens.`,
+      `Calibration and evaluation texts share ${count(shared)} ${shared === 1 ? "run" : "runs"} of 50 tokens (or whole documents).`,
       "The plan has partly seen what it is judged on, so the measured damage may be too small. Evaluate on other text.",
     ]);
   const control = report.diagnosis?.control_kl_nats;
@@ -18,6 +18,12 @@ export function findWarnings(report: Report): [string, string][] {
     found.push([
       `The control that quantizes nothing shows a KL of ${number(control)} nats; it must be exactly 0.`,
       "The sensitivities below carry an error of at least that size.",
+    ]);
+  const held = holdsUniform(report);
+  if (held)
+    found.push([
+      `model.gguf holds ${held.label}, not the plan.`,
+      "It measured better within the same budget, and what is measured decides.",
     ]);
   const { plan, uniform } = comparison(report);
   if (plan && !plan.budget_fits)
