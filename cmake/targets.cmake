@@ -37,7 +37,7 @@ function(vernier_test_program name layer)
   get_property(files GLOBAL PROPERTY VERNIER_${layer}_TESTS)
   add_executable(${name} ${files})
   vernier_settings(${name})
-  target_compile_options(${name} PRIVATE -O0)  # what they test is optimized; compiling them takes longer than running them
+  target_compile_options(${name} PRIVATE -O0)  # what they test is optimized; they compile longer than they run
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE VERNIER_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

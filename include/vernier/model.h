@@ -85,7 +85,7 @@ class Model {
   /// The matrix that makes logits: the output matrix or, when tied, the embedding.
   TensorId output_matrix() const;
   int64_t parameters() const;
-  /// Of all tensors as their file holds them: matrices of a GGUF file in their schemes, though their values are decoded.
+  /// Of all tensors as their file holds them: a GGUF file's matrices in their schemes, though their values are decoded.
   uint64_t stored_bytes() const;
   /// Forgets the scheme of what was there before.
   void set_weight(const TensorId& id, at::Tensor weight) {

@@ -138,6 +138,24 @@ TEST_F(Cli, ARunOfOneWindowAndItsPageAgain) {
   EXPECT_FALSE(fs::exists(at("mixed.html")));
 }
 
+TEST_F(Cli, AReportOfAFolderWithoutARunSaysWhatMakesOne) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run({"report", work_.string()}), 1);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr("`vernier run MODEL -o " + work_.string() + "`"));
+  EXPECT_TRUE(fs::is_empty(work_));
+}
+
+TEST_F(Cli, WindowsBeyondWhatTheModelIsMadeForAreWarnedOf) {
+  const auto warning = [&](const char* context) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(run({"evaluate", demo_, "--context", context, "--windows", "1"}), 0);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(warning("2048"), ::testing::HasSubstr("--context 1024 leaves it out"));
+  EXPECT_THAT(warning("1024"), ::testing::Not(::testing::HasSubstr("is made for")));
+}
+
 // The stages by hand: each artefact feeds the next, and the budget is met by the file itself.
 TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), plan = at("p.json"), file = at("m.gguf");

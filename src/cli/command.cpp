@@ -114,6 +114,15 @@ EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<s
   return calibration_text(tokenizer, files, {context, windows, false, true});
 }
 
+void warn_beyond_context(const Model& model, const EvaluationData& data, Console& console) {
+  const int64_t limit = model.config().context_length;
+  if (data.longest() <= limit) return;
+  console.progress.warn(fmt::format(
+      "windows of {} tokens, but {} is made for {}: what lies beyond counts as damage whatever its weights; "
+      "--context {} leaves it out",
+      data.longest(), model.source().name, limit, limit));
+}
+
 Json read_artefact(const std::string& path, const char* stage) {
   if (!std::filesystem::exists(path))
     fail(ErrorKind::kIo, "{}: no such file; make it with `vernier {} MODEL -o {}`", path, stage, path);

@@ -84,6 +84,9 @@ EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector
 EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
                                  int64_t windows);
 
+/// Warns of windows that are longer than what the model was made for.
+void warn_beyond_context(const Model& model, const EvaluationData& data, Console& console);
+
 /// A file that an earlier stage wrote and --json-less users pass on.
 Json read_artefact(const std::string& path, const char* stage);
 

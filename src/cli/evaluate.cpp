@@ -98,11 +98,7 @@ void add_evaluate(CLI::App& app, Console& console) {
     std::optional<EvaluationData> data = a->data.documents(tokenizer);
     if (!data || !a->data.data.empty()) data = a->data.text(tokenizer);
     const auto evaluate_on = [&](const EvaluationData& d) {
-      if (const int64_t limit = model.config().context_length; d.longest() > limit)
-        console.progress.warn(
-            fmt::format("windows of {} tokens, but {} is made for {}: what lies beyond counts as damage "
-                        "whatever its weights; --context {} leaves it out",
-                        d.longest(), model.source().name, limit, limit));
+      warn_beyond_context(model, d, console);
       return evaluate({&model}, reference ? &*reference : nullptr, d, options, &console.progress)[0];
     };
     const Evaluation evaluation = evaluate_on(*data);

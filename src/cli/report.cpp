@@ -19,10 +19,9 @@ void add_report(CLI::App& app, Console& console) {
   command->add_option("-o,--output", a->output, "Page to write; DIR/report.html by default");
   a->json.add(*command);
   command->callback([a, &console] {
-    const auto part = [&](const char* name) { return read_artefact(a->folder + "/" + name, "run"); };
-    check_finished(a->folder);
-    const Json data =
-        report_data(part("manifest.json"), part("evaluation.json"), part("diagnosis.json"), part("plan.json"));
+    const Json manifest = finished_manifest(a->folder);
+    const auto part = [&](const char* name) { return read_json(a->folder + "/" + name); };
+    const Json data = report_data(manifest, part("evaluation.json"), part("diagnosis.json"), part("plan.json"));
     const std::string page = a->output.empty() ? a->folder + "/report.html" : a->output;
     write_report(page, data);
     if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", page);

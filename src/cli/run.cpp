@@ -107,9 +107,7 @@ class Run {
       if (a_.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
       console_.progress.warn(message);
     }
-    if (text_.longest() > model_.config().context_length)
-      console_.progress.warn(fmt::format("windows of {} tokens for a model trained on {}", text_.longest(),
-                                         model_.config().context_length));
+    warn_beyond_context(model_, text_, console_);
     if (const int64_t same = gguf_context_length(model_.config());
         text_.longest() > same && same < model_.config().context_length)
       fail(ErrorKind::kInvalidArgument,

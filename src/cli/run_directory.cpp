@@ -22,14 +22,19 @@ bool is_leftover(const fs::path& path) {
 
 }  // namespace
 
-void check_finished(const fs::path& folder) {
-  const Json manifest = read_json(folder / "manifest.json");
+Json finished_manifest(const fs::path& folder) {
+  if (!fs::exists(folder / "manifest.json"))
+    fail(ErrorKind::kIo,
+         "report: {}: no manifest.json, so it is not a run's folder; `vernier run MODEL -o {}` makes one",
+         folder.string(), folder.string());
+  Json manifest = read_json(folder / "manifest.json");
   const Json* artefacts = json_find(manifest, "artefacts");
   if (artefacts == nullptr || !artefacts->is_object())
     fail(ErrorKind::kBadFile, "report: the last run in {} did not end; start it again", folder.string());
   for (const auto& [name, hash] : artefacts->items())
     if (!fs::exists(folder / name) || hash != hash_file(folder / name))
       fail(ErrorKind::kBadFile, "report: {} is not what the last run wrote; start it again", (folder / name).string());
+  return manifest;
 }
 
 RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder) {

@@ -13,9 +13,10 @@
 
 namespace vernier {
 
-/// A run that was started again with other options and did not end leaves artefacts of both: they make no report.
-/// @throws Error{kBadFile} unless the artefacts in the folder are those of its last run, which must have ended
-void check_finished(const std::filesystem::path& folder);
+/// The manifest of a run that has ended. One that was started again with other options and did not end leaves artefacts
+/// of both: they make no report.
+/// @throws Error{kBadFile} unless the artefacts in the folder are those of its last run; {kIo} when it holds no run
+Json finished_manifest(const std::filesystem::path& folder);
 
 class RunDirectory {
  public:

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "format/sharded_safetensors.h"
 #include "model/config.h"
+#include "model/hub_cache.h"
 #include "model/loaders.h"
 
 namespace vernier {
@@ -39,16 +40,6 @@ at::Tensor as_tensor(const SafetensorsEntry& entry, const std::shared_ptr<const 
       data, entry.shape, [files](void*) {}, type);  // the mapping lives as long as its last tensor
 }
 
-/// In the Hugging Face cache, models--OWNER--NAME/snapshots/REVISION, the last name says nothing to a reader.
-std::string name_of_folder(const std::filesystem::path& folder) {
-  const std::filesystem::path path = std::filesystem::canonical(folder);
-  const std::string repository = path.parent_path().parent_path().filename().string();
-  if (path.parent_path().filename() != "snapshots" || !repository.starts_with("models--"))
-    return path.filename().string();
-  const size_t owner = std::string("models--").size(), name = repository.find("--", owner);
-  return repository.substr(name == std::string::npos ? owner : name + 2);
-}
-
 }  // namespace
 
 Model load_hugging_face(const std::filesystem::path& folder) {
@@ -61,7 +52,7 @@ Model load_hugging_face(const std::filesystem::path& folder) {
 
   ModelSource source;
   source.path = folder;
-  source.name = name_of_folder(folder);
+  source.name = name_of_model_folder(folder);
   Model model(config, source);
   size_t used = 0;
   for (const TensorId& id : expected_tensors(config)) {

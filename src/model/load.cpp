@@ -1,40 +1,18 @@
-#include <cstdlib>
-
 #include "base/fail.h"
-#include "base/output_file.h"
 #include "format/gguf_file.h"
 #include "format/gguf_tokenizer.h"
+#include "model/hub_cache.h"
 #include "model/loaders.h"
 
 namespace vernier {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-fs::path cache_folder() {
-  if (const char* hub = std::getenv("HF_HUB_CACHE")) return hub;
-  if (const char* home = std::getenv("HF_HOME")) return fs::path(home) / "hub";
-  const char* home = std::getenv("HOME");
-  return fs::path(home == nullptr ? "." : home) / ".cache" / "huggingface" / "hub";
-}
-
-}  // namespace
-
 fs::path resolve_model_path(const std::string& name) {
   if (fs::exists(name)) return name;
-  const auto slash = name.find('/');
-  if (slash != std::string::npos && name.find('/', slash + 1) == std::string::npos && name[0] != '.' && slash > 0) {
-    const fs::path cached = cache_folder() / ("models--" + name.substr(0, slash) + "--" + name.substr(slash + 1));
-    if (fs::exists(cached / "refs" / "main")) {
-      std::string revision = read_file(cached / "refs" / "main", 256);
-      revision.erase(revision.find_last_not_of(" \r\n") + 1);
-      if (revision.find('/') == std::string::npos && fs::exists(cached / "snapshots" / revision))
-        return cached / "snapshots" / revision;
-    }
-  }
+  if (const auto snapshot = cached_snapshot(name)) return *snapshot;
   fail(ErrorKind::kIo, "load: {}: no such folder or file, and not in the Hugging Face cache ({})", name,
-       cache_folder().string());
+       hub_cache_folder().string());
 }
 
 Model load_model(const std::string& name) {

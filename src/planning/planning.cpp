@@ -63,6 +63,13 @@ uint64_t uniform_int4_bytes(const Model& model, const TokenizerModel& tokenizer,
                   uniform_bytes(model, tokenizer, "gguf:q4_0", options));
 }
 
+/// The budget where the uniform 4-bit file, which "+10%" is a share of, is known.
+uint64_t budget_over(uint64_t int4, const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
+                     const PlanningOptions& options) {
+  return Budget::parse(budget).bytes(int4, static_cast<uint64_t>(model.parameters()),
+                                     uniform_bytes(model, tokenizer, "f16", options));
+}
+
 bool same_schemes(const Plan& a, const Plan& b) {
   return std::equal(
       a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
@@ -81,25 +88,23 @@ DiagnoseOptions planning_diagnosis(const std::string& target, const std::string&
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options) {
   check_diagnosis(diagnosis, model);
-  const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
+  const uint64_t int4 = uniform_int4_bytes(model, tokenizer, options);
   PlanRequest request;
   request.target = options.target;
   request.budget_text = budget;
-  request.budget_bytes = budget_bytes(model, tokenizer, budget, options);
-  request.file_bytes = file_bytes;
+  request.budget_bytes = budget_over(int4, model, tokenizer, budget, options);
+  request.file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
   Plan plan = make_plan(tensor_damages(diagnosis), request);
   plan.provenance = {{"model_hash", diagnosis.model_hash},
                      {"diagnosis_data_hash", diagnosis.data_hash},
                      {"calibration_hash", diagnosis.calibration_hash},
-                     {"uniform_int4_bytes", uniform_int4_bytes(model, tokenizer, options)}};
+                     {"uniform_int4_bytes", int4}};
   return plan;
 }
 
 uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                       const PlanningOptions& options) {
-  return Budget::parse(budget).bytes(uniform_int4_bytes(model, tokenizer, options),
-                                     static_cast<uint64_t>(model.parameters()),
-                                     uniform_bytes(model, tokenizer, "f16", options));
+  return budget_over(uniform_int4_bytes(model, tokenizer, options), model, tokenizer, budget, options);
 }
 
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,

@@ -1,6 +1,11 @@
 // Reads the data that stands in the page and shows one section after the other.
 
-import "./style.css";
+import "./style/colours.css";
+import "./style/page.css";
+import "./style/table.css";
+import "./style/chart.css";
+import "./style/controls.css";
+import "./style/print.css";
 import { readReport, type Report } from "./data";
 import { code, el, p, section } from "./dom";
 import { frontier } from "./sections/frontier";
