@@ -139,7 +139,7 @@ void run(const Arguments& a) {
   std::vector<const Model*> models;
   for (const Plan& plan : plans) {
     contenders.push_back({quantize(model, calibration, plan, threads), file_bytes(plan), contenders.size() >= fixed});
-    models.push_back(&contenders.back().model.dequantized);
+    models.push_back(&contenders.back().model.model);
   }
 
   ComputeOptions evaluation = compute;

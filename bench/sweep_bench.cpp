@@ -76,7 +76,7 @@ std::map<TensorId, at::Tensor> quantized_matrices(const Model& model, const std:
   const Scheme wanted = Scheme::parse(scheme);
   for (const TensorId& id : model.matrices()) {
     if (id.layer < 0) continue;
-    const at::Tensor& weight = model.weight(id);
+    const at::Tensor weight = model.weight(id);
     const bool fits = !wanted.why_not(weight.size(0), weight.size(1));
     values[id] = quantize_values(fits ? wanted : Scheme::parse("gguf:q8_0"), weight, {}, threads, name_of(id));
   }

@@ -18,7 +18,7 @@ void list(char** argv) {
   const vernier::Scheme scheme = vernier::Scheme::parse("gguf:q4_k");
   uint64_t total = 0;
   for (const vernier::TensorId& id : model.matrices()) {
-    const at::Tensor& weight = model.weight(id);  // [out, in], in the file's own type
+    const at::Tensor weight = model.weight(id);  // [out, in], in the file's own type
     const int64_t rows = weight.size(0), cols = weight.size(1);
     // That a shape cannot take a scheme is a value, not an error.
     if (const auto reason = scheme.why_not(rows, cols)) {

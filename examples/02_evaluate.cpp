@@ -10,7 +10,7 @@ namespace {
 vernier::Model rounded(const vernier::Model& model, const vernier::Scheme& scheme, int threads) {
   vernier::Model result(model.config(), model.source());
   for (const vernier::TensorId& id : model.tensors()) {
-    const at::Tensor& weight = model.weight(id);
+    const at::Tensor weight = model.weight(id);
     const bool takes = vernier::is_matrix(id.role) && !scheme.why_not(weight.size(0), weight.size(1));
     result.set_weight(id, takes ? vernier::quantize_values(scheme, weight, {}, threads, name_of(id)) : weight);
   }

@@ -1,7 +1,8 @@
 #pragma once
 
 // What is a model here: a stack of blocks on a residual stream, described by data, not by a class per architecture.
-// Weights are [out, in] in the type the file stores; loading maps the file and copies nothing.
+// Weights are [out, in] in the type the file stores; loading maps the file and copies nothing, and the blocks of a
+// quantized file are decoded where their values are asked for.
 //
 //   const vernier::Model model = vernier::load_model("models/demo-5m");
 //   model.config().layers;                                   // 6
@@ -21,6 +22,7 @@
 
 #include "vernier/component.h"
 #include "vernier/scheme.h"
+#include "vernier/stored_matrix.h"
 #include "vernier/tokenizer.h"
 
 namespace vernier {
@@ -75,8 +77,11 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const ModelSource& source() const { return source_; }
 
-  /// The stored tensor; an undefined tensor when this model has none of that role.
-  const at::Tensor& weight(const TensorId& id) const;
+  /// The values: a view of what the file stores, or float32 decoded from a quantized matrix; an undefined tensor when
+  /// this model has none of that role. @cost decodes a quantized matrix each time
+  at::Tensor weight(const TensorId& id) const;
+  /// Dimensions without values; empty when this model has none of that role.
+  std::vector<int64_t> shape(const TensorId& id) const;
   bool has(const TensorId& id) const { return weights_.contains(id); }
   /// All tensors, ordered by role within layer: the order of exported files.
   std::vector<TensorId> tensors() const;
@@ -88,21 +93,30 @@ class Model {
   /// Of all tensors as their file holds them: a GGUF file's matrices in their schemes, though their values are decoded.
   uint64_t stored_bytes() const;
   /// Forgets the scheme of what was there before.
-  void set_weight(const TensorId& id, at::Tensor weight) {
-    weights_[id] = std::move(weight);
-    schemes_.erase(id);
-  }
+  void set_weight(const TensorId& id, at::Tensor weight) { weights_[id] = {std::move(weight), {}, {}}; }
+
+  /// A quantized matrix in its bytes; nullptr for plain values.
+  const StoredMatrix* stored(const TensorId& id) const;
+  void set_stored(const TensorId& id, StoredMatrix matrix) { weights_[id] = {{}, matrix, matrix.scheme()}; }
 
   /// The scheme whose decoded values a matrix holds: what a GGUF file stores or quantize() chose. Nothing for weights
   /// that were never quantized.
   std::optional<Scheme> stored_scheme(const TensorId& id) const;
-  void set_stored_scheme(const TensorId& id, const Scheme& scheme) { schemes_.insert_or_assign(id, scheme); }
+  void set_stored_scheme(const TensorId& id, const Scheme& scheme) { weights_[id].scheme = scheme; }
+  /// stored_scheme, or the f32, f16 or bf16 that plain values are.
+  Scheme scheme_in_file(const TensorId& id) const;
 
  private:
+  struct Entry {
+    at::Tensor plain;                    // defined unless `stored` is there
+    std::optional<StoredMatrix> stored;
+    std::optional<Scheme> scheme;
+  };
+  const Entry* find(const TensorId& id) const;
+
   ModelConfig config_;
   ModelSource source_;
-  std::map<TensorId, at::Tensor> weights_;
-  std::map<TensorId, Scheme> schemes_;
+  std::map<TensorId, Entry> weights_;
 };
 
 /// Opens a Hugging Face directory (single or sharded safetensors; F32, F16, BF16), a GGUF file, or a name in the local

@@ -1,10 +1,11 @@
 #pragma once
 
 // From a plan to stored bytes: every matrix in its scheme, encoded with the importance of its input channels.
-// In: a Model, its Calibration, a Plan. Out: a QuantizedModel, which the exporters write and `dequantized` evaluates.
+// In: a Model, its Calibration, a Plan. Out: a QuantizedModel, whose bytes the exporters write and whose values can be
+// evaluated.
 //
 //   const QuantizedModel q = quantize(model, calibration, plan, /*threads=*/4);
-//   evaluate({&q.dequantized}, &model, data);
+//   evaluate({&q.model}, &model, data);
 
 #include <cstddef>
 #include <filesystem>
@@ -21,17 +22,11 @@
 
 namespace vernier {
 
-/// A matrix in its scheme.
-struct StoredTensor {
-  Scheme scheme;
-  std::vector<std::byte> bytes;
-};
-
 struct QuantizedModel {
   Plan plan;
-  std::string source_hash;                  ///< model_hash() of the model it was made from
-  std::map<TensorId, StoredTensor> stored;  ///< the matrices
-  Model dequantized;                        ///< the values an engine computes with, float32
+  std::string source_hash;  ///< model_hash() of the model it was made from
+  /// Its matrices are stored in their schemes; their values are what an engine computes with.
+  Model model;
 };
 
 /// The scheme of every matrix that the plan names; the plan must name each exactly once.
@@ -39,7 +34,7 @@ struct QuantizedModel {
 std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model);
 
 /// `threads`: how many encode one matrix's rows. The result does not depend on it.
-/// @cost the result holds the model in float32 besides the stored bytes
+/// A matrix that the model already stores in its planned scheme is kept byte for byte.
 /// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together or a weight is not finite
 QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads,
                         ProgressSink* progress = nullptr);

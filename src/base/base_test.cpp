@@ -7,47 +7,12 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "base/text_table.h"
-#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
 namespace {
 
 namespace fs = std::filesystem;
-
-class OutputFileTest : public ::testing::Test {
- protected:
-  fs::path folder_ = scratch_path("vernier_output_file_test");
-  void SetUp() override { fs::remove_all(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
-  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }
-};
-
-TEST_F(OutputFileTest, AppearsOnlyWhenCommitted) {
-  const fs::path path = folder_ / "a" / "plan.json";
-  {
-    OutputFile file(path);
-    file.write("half");
-    EXPECT_FALSE(fs::exists(path));
-  }
-  EXPECT_FALSE(fs::exists(path));
-  EXPECT_TRUE(fs::is_empty(path.parent_path())) << "an abandoned file leaves no temporary";
-  write_file(path, "whole");
-  EXPECT_EQ(read_file(path), "whole");
-}
-
-TEST_F(OutputFileTest, AFailedRewriteKeepsTheOldFile) {
-  const fs::path path = folder_ / "plan.json";
-  write_file(path, "old");
-  { OutputFile(path).write("new, never committed"); }
-  EXPECT_EQ(read_file(path), "old");
-  EXPECT_EQ(entries(), 1u);
-}
-
-TEST_F(OutputFileTest, ReadRefusesWhatIsNotAFile) {
-  EXPECT_THROW(read_file(folder_ / "missing"), Error);
-  EXPECT_THROW(read_file(fs::temp_directory_path()), Error);
-}
 
 TEST(Json, HostileTextIsABadFile) {
   const std::string deep(100000, '[');

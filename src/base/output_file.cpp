@@ -1,12 +1,14 @@
 #include "base/output_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/fail.h"
+#include "base/file_identity.h"
 #include "base/mapped_file.h"
 
 namespace vernier {
@@ -20,21 +22,39 @@ void sync_folder(const fs::path& folder) {
   ::fsync(fd);
   ::close(fd);
 }
+
+/// A file that is replaced stays whose it was and open to whom it was.
+void keep_owner_and_mode(int fd, const fs::path& old) {
+  struct stat info {};
+  if (::stat(old.c_str(), &info) != 0) return;
+  // Only the superuser may give a file away; whoever may not still keeps the group where they belong to it.
+  if (::fchown(fd, info.st_uid, info.st_gid) != 0 && ::fchown(fd, static_cast<uid_t>(-1), info.st_gid) != 0)
+    info.st_mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
+  ::fchmod(fd, info.st_mode & 07777);
+}
+
 }  // namespace
 
 OutputFile::OutputFile(const fs::path& path) : path_(path) {
+  if (is_stream(path)) {
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail(ErrorKind::kIo, "open {}: {}", path.string(), std::strerror(errno));
+    return;
+  }
+  target_ = output_target(path);
   std::error_code code;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), code);
-  temporary_ = path;
+  if (target_.has_parent_path()) fs::create_directories(target_.parent_path(), code);
+  temporary_ = target_;
   temporary_ += fmt::format(".{}.partial", ::getpid());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) fail(ErrorKind::kIo, "create {}: {}", temporary_.string(), std::strerror(errno));
+  keep_owner_and_mode(fd_, target_);
 }
 
 OutputFile::~OutputFile() {
   if (fd_ < 0) return;
   ::close(fd_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
@@ -50,15 +70,21 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
 void OutputFile::commit() {
+  if (temporary_.empty()) {
+    const int closed = ::close(fd_);
+    fd_ = -1;
+    if (closed != 0) fail(ErrorKind::kIo, "close {}: {}", path_.string(), std::strerror(errno));
+    return;
+  }
   if (::fsync(fd_) != 0) fail(ErrorKind::kIo, "fsync {}: {}", path_.string(), std::strerror(errno));
   const int closed = ::close(fd_);
   fd_ = -1;
-  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (closed != 0 || ::rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int code = errno;
     ::unlink(temporary_.c_str());
-    fail(ErrorKind::kIo, "rename to {}: {}", path_.string(), std::strerror(code));
+    fail(ErrorKind::kIo, "rename to {}: {}", target_.string(), std::strerror(code));
   }
-  sync_folder(path_.parent_path());
+  sync_folder(target_.parent_path());
 }
 
 void write_file(const fs::path& path, std::string_view text) {

@@ -1,6 +1,8 @@
 #pragma once
 
-// Files that appear whole or not at all: written beside the target, fsynced, then renamed over it.
+// Files that appear whole or not at all: written beside the target, fsynced, then renamed over it. Symbolic links are
+// followed, and a file that is replaced keeps its mode and, where the system lets it, its owner. Devices and pipes are
+// written through.
 //
 //   OutputFile file("out/plan.json");
 //   file.write(text);
@@ -16,7 +18,7 @@ namespace vernier {
 
 class OutputFile {
  public:
-  /// Creates missing parent folders. @throws Error{kIo}
+  /// Creates missing parent folders. @throws Error{kIo}; also for a folder, a socket and a block device
   explicit OutputFile(const std::filesystem::path& path);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -30,7 +32,8 @@ class OutputFile {
 
  private:
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
+  std::filesystem::path target_;     // behind the links
+  std::filesystem::path temporary_;  // empty for a stream
   int fd_ = -1;
   uint64_t size_ = 0;
 };

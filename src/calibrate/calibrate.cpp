@@ -111,7 +111,7 @@ void check_calibration(const Calibration& calibration, const Model& model) {
          calibration.model_hash, model_hash(model));
   for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
-    const auto columns = static_cast<size_t>(model.weight(id).size(1));
+    const auto columns = static_cast<size_t>(model.shape(id)[1]);
     const bool untied_embedding = id.role == TensorRole::kTokenEmbedding && !model.config().tied_embedding;
     if (importance.size() != columns && !untied_embedding)
       fail(ErrorKind::kInvalidArgument, "calibration: {}: expected {} channels, got {}", name_of(id), columns,

@@ -36,10 +36,8 @@ Json config_json(const Model& model) {
                         {"ffns", count(ComponentKind::kFfn)},
                         {"matrices", model.matrices().size()}};
   for (const TensorId& id : model.tensors()) {
-    const auto scheme = model.stored_scheme(id);
-    json["tensors"].push_back({{"name", gguf_name(id)},
-                               {"shape", model.weight(id).sizes().vec()},
-                               {"dtype", scheme ? scheme->name() : c10::toString(model.weight(id).scalar_type())}});
+    json["tensors"].push_back(
+        {{"name", gguf_name(id)}, {"shape", model.shape(id)}, {"dtype", model.scheme_in_file(id).name()}});
   }
   return json;
 }

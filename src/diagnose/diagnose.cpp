@@ -14,6 +14,7 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
+#include "model/requantize.h"
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
 #include "vernier/quantize_tensor.h"
@@ -30,7 +31,10 @@ constexpr Role kLayerMatrices[] = {Role::kAttnQ,   Role::kAttnK, Role::kAttnV,  
 
 int64_t parameters_of(const Model& model, const Component& c) {
   const ModelConfig& config = model.config();
-  const auto numel = [&](Role role, int layer) { return model.weight({role, layer}).numel(); };
+  const auto numel = [&](Role role, int layer) {
+    const std::vector<int64_t> shape = model.shape({role, layer});
+    return shape[0] * shape[1];
+  };
   switch (c.kind) {
     case ComponentKind::kHead: return 2 * config.head_dim * config.hidden;
     case ComponentKind::kKvHead: return 2 * config.head_dim * config.hidden;
@@ -72,12 +76,11 @@ class QuantizedWeights {
   }
 
   at::Tensor make(const TensorId& id) const {
-    return quantize_values(scheme_of(id), model_.weight(id), calibration_.importance(model_, id), threads_,
-                           name_of(id));
+    return requantized_values(model_, id, scheme_of(id), calibration_.importance(model_, id), threads_);
   }
 
   WeightFacts facts(const TensorId& id, const at::Tensor& quantized) const {
-    const at::Tensor& weight = model_.weight(id);
+    const at::Tensor weight = model_.weight(id);
     const std::vector<float> importance = calibration_.importance(model_, id);
     WeightFacts facts = weight_facts(id, weight, quantized, importance);
     facts.rows = weight.size(0);

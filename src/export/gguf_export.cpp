@@ -129,15 +129,9 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
     if (scheme != schemes.end() && !scheme->second.is_gguf())
       fail(ErrorKind::kInvalidArgument, "export: {}: a GGUF file cannot hold {}; use one of {}", gguf_name(id),
            scheme->second.name(), fmt::join(gguf_scheme_names(), ", "));
-    writer.add_tensor(gguf_name(id), type, model.weight(id).sizes().vec());
+    writer.add_tensor(gguf_name(id), type, model.shape(id));
   }
   return writer;
-}
-
-/// Rows are stored one after the other, so the rotary reordering of rows works on stored bytes as on values.
-at::Tensor stored_rows(const StoredTensor& stored, int64_t rows) {
-  return at::from_blob(const_cast<std::byte*>(stored.bytes.data()),
-                       {rows, static_cast<int64_t>(stored.bytes.size()) / rows}, at::kByte);
 }
 
 int64_t rotated_heads(const ModelConfig& config, TensorRole role) {
@@ -168,7 +162,7 @@ std::string gguf_header_hash(const Model& model, const Plan& plan, const Tokeniz
 
 void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
                  const ExportOptions& options, ProgressSink* progress) {
-  const Model& model = quantized.dequantized;
+  const Model& model = quantized.model;
   const ModelConfig& config = model.config();
   const GgufWriter writer = declare(model, quantized.plan, tokenizer, options, quantized.source_hash);
   if (gguf_context_length(config) < config.context_length && progress != nullptr)
@@ -181,9 +175,10 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
   writer.write(path, [&](size_t index, const ByteSink& append) {
     if (!divisors.empty() && index == 0) return append(std::as_bytes(std::span(divisors)));
     const TensorId& id = ids[index - (divisors.empty() ? 0 : 1)];
-    const auto stored = quantized.stored.find(id);
-    at::Tensor rows = stored == quantized.stored.end() ? model.weight(id).to(at::kFloat).contiguous()
-                                                       : stored_rows(stored->second, model.weight(id).size(0));
+    // Rows are stored one after the other, so the rotary reordering works on stored bytes as on values.
+    const StoredMatrix* stored = model.stored(id);
+    at::Tensor rows = stored != nullptr ? stored->bytes().view({stored->rows(), -1})
+                                        : model.weight(id).to(at::kFloat).contiguous();
     if (const int64_t heads = rotated_heads(config, id.role); heads > 0) rows = to_interleaved_rope(rows, heads);
     append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
   });

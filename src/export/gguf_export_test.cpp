@@ -58,14 +58,14 @@ TEST_P(Export, OurOwnReaderGetsTheSameModel) {
 
   const Model loaded = load_model(file_.string());
   for (const TensorId& id : loaded.tensors())
-    EXPECT_TRUE(at::equal(loaded.weight(id), q.dequantized.weight(id))) << name_of(id);
+    EXPECT_TRUE(at::equal(loaded.weight(id), q.model.weight(id))) << name_of(id);
   EXPECT_EQ(loaded.tensors(), model.tensors());
   if (window) {
     EXPECT_EQ(loaded.config().context_length, 16);
     return;  // the file has no window any more, so longer texts differ, as they do in llama.cpp
   }
   const TokenWindow text = made_up_windows(1, 60, 320).windows[0];
-  const at::Tensor ours = exact_log_p(q.dequantized, text), theirs = exact_log_p(loaded, text);
+  const at::Tensor ours = exact_log_p(q.model, text), theirs = exact_log_p(loaded, text);
   EXPECT_LT((ours - theirs).abs().max().item<double>(), 1e-5);
 }
 

@@ -38,7 +38,7 @@ AtenBlock make_block(const Model& model, int layer) {
 
 at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row) {
   const ModelConfig& c = model.config();
-  const at::Tensor& embedding = model.weight({TensorRole::kTokenEmbedding, -1});
+  const at::Tensor embedding = model.weight({TensorRole::kTokenEmbedding, -1});
   if (ids.dim() != 2 || ids.size(1) <= first_row)
     fail(ErrorKind::kInvalidArgument, "forward: expected ids [batch, time > {}], got {} dimensions", first_row,
          ids.dim());

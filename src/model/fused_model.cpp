@@ -60,6 +60,19 @@ void require_finite(const Model& model) {
   }
 }
 
+/// Embeddings of the tokens [T, width]; read_row(token, out) fills one.
+template <class ReadRow>
+Slab look_up(Arena& arena, std::span<const int32_t> tokens, int64_t vocabulary, int64_t width, ReadRow&& read_row) {
+  const Slab x = arena.slab(static_cast<int64_t>(tokens.size()), width);
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    if (tokens[t] < 0 || tokens[t] >= vocabulary)
+      fail(ErrorKind::kInvalidArgument, "forward: token {} at position {}: expected 0 to {}; wrong tokenizer?",
+           tokens[t], t, vocabulary - 1);
+    read_row(tokens[t], x.row(static_cast<int64_t>(t)));
+  }
+  return x;
+}
+
 }  // namespace
 
 FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight,
@@ -96,31 +109,30 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
       config_(model.config()),
       type_(type),
       rope_(model.config().rope, model.config().head_dim, positions),
-      embedding_(model.weight({TensorRole::kTokenEmbedding, -1}).detach()),
       output_norm_{as_float(model.weight({TensorRole::kOutputNorm, -1})),
                    static_cast<float>(model.config().norm_epsilon)},
       head_(stack({{model.weight(model.output_matrix()), {}, rounding_of(model, model.output_matrix(), activations)}},
                   type)) {
+  const TensorId embedding{TensorRole::kTokenEmbedding, -1};
+  if (const StoredMatrix* stored = model.stored(embedding); stored != nullptr && stored->has_rows())
+    stored_embedding_ = *stored;
+  else
+    embedding_ = model.weight(embedding).detach();
   const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
   for (int layer = 0; layer < config_.layers; ++layer)
     blocks_.push_back(pack_block(model, layer, type, stored, activations));
 }
 
 Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) {
-  const int64_t vocabulary = embedding.size(0), width = embedding.size(1);
-  const Slab x = arena.slab(static_cast<int64_t>(tokens.size()), width);
-  for (size_t t = 0; t < tokens.size(); ++t) {
-    if (tokens[t] < 0 || tokens[t] >= vocabulary)
-      fail(ErrorKind::kInvalidArgument, "forward: token {} at position {}: expected 0 to {}; wrong tokenizer?",
-           tokens[t], t, vocabulary - 1);
-    const at::Tensor row = embedding.select(0, tokens[t]);
-    at::from_blob(x.row(static_cast<int64_t>(t)), {width}, at::kFloat).copy_(row);
-  }
-  return x;
+  return look_up(arena, tokens, embedding.size(0), embedding.size(1), [&](int32_t token, float* out) {
+    at::from_blob(out, {embedding.size(1)}, at::kFloat).copy_(embedding.select(0, token));
+  });
 }
 
 Slab FusedModel::embed(Arena& arena, std::span<const int32_t> tokens) const {
-  return embed_from(embedding_, arena, tokens);
+  if (!stored_embedding_) return embed_from(embedding_, arena, tokens);
+  return look_up(arena, tokens, stored_embedding_->rows(), stored_embedding_->cols(),
+                 [&](int32_t token, float* out) { stored_embedding_->decode_row(token, out); });
 }
 
 Slab FusedModel::run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row) const {

@@ -94,37 +94,44 @@ std::string scheme_name(const GgmlType& type) {
   return name;
 }
 
-at::Tensor as_tensor(const GgufTensor& tensor, const std::shared_ptr<const GgufFile>& file) {
+/// A view of `tensor`'s bytes that keeps `file` open.
+at::Tensor view_of(const GgufTensor& tensor, at::IntArrayRef shape, at::ScalarType type,
+                   const std::shared_ptr<const GgufFile>& file) {
   auto* data = const_cast<std::byte*>(tensor.data.data());
-  const auto view = [&](at::ScalarType type) {
-    if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0)
-      return at::from_blob(
-          data, tensor.shape, [file](void*) {}, type);
-    at::Tensor copy = at::empty(tensor.shape, type);  // general.alignment may be 1
-    std::memcpy(copy.data_ptr(), data, tensor.data.size());
-    return copy;
-  };
-  switch (tensor.type->id) {
-    case kGgmlF32: return view(at::kFloat);
-    case kGgmlF16: return view(at::kHalf);
-    case kGgmlBf16: return view(at::kBFloat16);
-    default: break;
+  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0)
+    return at::from_blob(
+        data, shape, [file](void*) {}, type);
+  at::Tensor copy = at::empty(shape, type);  // general.alignment may be 1
+  std::memcpy(copy.data_ptr(), data, tensor.data.size());
+  return copy;
+}
+
+std::optional<at::ScalarType> plain_type(const GgmlType& type) {
+  switch (type.id) {
+    case kGgmlF32: return at::kFloat;
+    case kGgmlF16: return at::kHalf;
+    case kGgmlBf16: return at::kBFloat16;
+    default: return std::nullopt;
   }
+}
+
+Scheme scheme_of(const GgufTensor& tensor) {
   const auto supported = gguf_scheme_names();
   const std::string name = scheme_name(*tensor.type);
   if (std::find(supported.begin(), supported.end(), name) == supported.end() || tensor.shape.size() != 2)
     fail(ErrorKind::kUnsupported, "load: {}: type {} with {} dimensions; supported: matrices of {}", tensor.name,
          tensor.type->name, tensor.shape.size(), fmt::join(supported, ", "));
-  at::Tensor weight = at::empty(tensor.shape, at::kFloat);
-  decode(Scheme::parse(name), tensor.data, tensor.shape[0], tensor.shape[1],
-         {weight.data_ptr<float>(), static_cast<size_t>(weight.numel())});
-  return weight;
+  return Scheme::parse(name);
+}
+
+/// Rows in the other order, as a view [heads, 2 or half, half or 2, row].
+at::Tensor swapped_pairs(const at::Tensor& weight, int64_t heads, bool outward) {
+  const int64_t half = weight.size(0) / heads / 2;
+  return weight.reshape({heads, outward ? 2 : half, outward ? half : 2, -1}).transpose(1, 2);
 }
 
 at::Tensor swap_pairs(const at::Tensor& weight, int64_t heads, bool outward) {
-  const int64_t half = weight.size(0) / heads / 2;
-  const at::Tensor rows = weight.reshape({heads, outward ? 2 : half, outward ? half : 2, -1});
-  return rows.transpose(1, 2).contiguous().view(weight.sizes());
+  return swapped_pairs(weight, heads, outward).contiguous().view(weight.sizes());
 }
 
 /// A tensor that no part of the model reads would be left out of every answer: the wrong number, without a word.
@@ -163,13 +170,20 @@ Model load_gguf(const std::filesystem::path& path) {
     if (tensor->shape != expected)
       fail(ErrorKind::kBadFile, "load: {}: {}: expected [{}], got [{}]", path.string(), name, fmt::join(expected, ", "),
            fmt::join(tensor->shape, ", "));
-    at::Tensor weight = as_tensor(*tensor, file);
     const bool query = id.role == TensorRole::kAttnQ || id.role == TensorRole::kAttnQBias;
     const bool key = id.role == TensorRole::kAttnK || id.role == TensorRole::kAttnKBias;
-    if (config.family == "llama" && (query || key))
-      weight = from_interleaved_rope(weight, query ? config.heads : config.kv_heads);
-    model.set_weight(id, std::move(weight));
-    if (is_matrix(id.role)) model.set_stored_scheme(id, Scheme::parse(scheme_name(*tensor->type)));
+    const bool interleaved = config.family == "llama" && (query || key);
+    const int64_t heads = query ? config.heads : config.kv_heads;
+    if (const auto type = plain_type(*tensor->type)) {
+      at::Tensor weight = view_of(*tensor, tensor->shape, *type, file);
+      model.set_weight(id, interleaved ? from_interleaved_rope(weight, heads) : weight);
+      if (is_matrix(id.role)) model.set_stored_scheme(id, Scheme::parse(scheme_name(*tensor->type)));
+      continue;
+    }
+    const Scheme scheme = scheme_of(*tensor);
+    at::Tensor bytes = view_of(*tensor, {tensor->shape[0], static_cast<int64_t>(tensor->data.size()) / tensor->shape[0]}, at::kByte, file);
+    if (interleaved) bytes = swapped_pairs(bytes, heads, /*outward=*/false);
+    model.set_stored(id, {scheme, {tensor->shape[0], tensor->shape[1]}, bytes});
   }
   refuse_unknown_tensors(*file, model);
   return model;

@@ -13,7 +13,7 @@ namespace vernier {
 /// A folder with config.json and safetensors; tensors are views of the mapped files.
 Model load_hugging_face(const std::filesystem::path& folder);
 
-/// A GGUF file of llama, qwen2 or qwen3: plain types are views, quantized ones are decoded to float32. Query and key
+/// A GGUF file of llama, qwen2 or qwen3: every tensor is a view of the file, quantized matrices in their bytes. Query and key
 /// rows of llama files come back in Hugging Face's order.
 Model load_gguf(const std::filesystem::path& file);
 

@@ -10,20 +10,45 @@
 
 namespace vernier {
 
-const at::Tensor& Model::weight(const TensorId& id) const {
-  static const at::Tensor kNone;
+const Model::Entry* Model::find(const TensorId& id) const {
   const auto it = weights_.find(id);
-  return it == weights_.end() ? kNone : it->second;
+  return it == weights_.end() ? nullptr : &it->second;
+}
+
+at::Tensor Model::weight(const TensorId& id) const {
+  const Entry* entry = find(id);
+  if (entry == nullptr) return {};
+  return entry->stored ? entry->stored->values() : entry->plain;
+}
+
+std::vector<int64_t> Model::shape(const TensorId& id) const {
+  const Entry* entry = find(id);
+  if (entry == nullptr) return {};
+  if (entry->stored) return {entry->stored->rows(), entry->stored->cols()};
+  return entry->plain.sizes().vec();
+}
+
+const StoredMatrix* Model::stored(const TensorId& id) const {
+  const Entry* entry = find(id);
+  return entry != nullptr && entry->stored ? &*entry->stored : nullptr;
 }
 
 std::optional<Scheme> Model::stored_scheme(const TensorId& id) const {
-  const auto it = schemes_.find(id);
-  return it == schemes_.end() ? std::nullopt : std::optional(it->second);
+  const Entry* entry = find(id);
+  return entry == nullptr ? std::nullopt : entry->scheme;
+}
+
+Scheme Model::scheme_in_file(const TensorId& id) const {
+  if (const auto scheme = stored_scheme(id)) return *scheme;
+  const Entry* entry = find(id);
+  if (entry != nullptr && entry->plain.scalar_type() == at::kHalf) return Scheme::parse("f16");
+  if (entry != nullptr && entry->plain.scalar_type() == at::kBFloat16) return Scheme::parse("bf16");
+  return Scheme::parse("f32");
 }
 
 std::vector<TensorId> Model::tensors() const {
   std::vector<TensorId> ids;
-  for (const auto& [id, weight] : weights_) ids.push_back(id);
+  for (const auto& [id, entry] : weights_) ids.push_back(id);
   // Embedding, then layer by layer, then what comes after the last layer: the order in which a forward reads them.
   const auto place = [](const TensorId& id) {
     return std::pair(id.role == TensorRole::kTokenEmbedding ? -1 : id.layer < 0 ? INT32_MAX : id.layer, id.role);
@@ -44,15 +69,16 @@ TensorId Model::output_matrix() const {
 
 int64_t Model::parameters() const {
   int64_t count = 0;
-  for (const auto& [id, weight] : weights_) count += weight.numel();
+  for (const auto& [id, entry] : weights_)
+    count += entry.stored ? entry.stored->rows() * entry.stored->cols() : entry.plain.numel();
   return count;
 }
 
 uint64_t Model::stored_bytes() const {
   uint64_t bytes = 0;
-  for (const auto& [id, weight] : weights_) {
-    const auto scheme = schemes_.find(id);
-    bytes += scheme == schemes_.end() ? weight.nbytes() : scheme->second.bytes(weight.size(0), weight.size(1));
+  for (const auto& [id, entry] : weights_) {
+    const std::vector<int64_t> dims = shape(id);
+    bytes += entry.scheme ? entry.scheme->bytes(dims[0], dims[1]) : entry.plain.nbytes();
   }
   return bytes;
 }
@@ -114,8 +140,11 @@ std::string model_hash(const Model& model) {
                          c.rope.low_freq_factor, c.rope.high_freq_factor, c.rope.beta_fast, c.rope.beta_slow,
                          c.rope.truncate, fmt::join(c.rope.factors, ",")));
   for (const TensorId& id : model.tensors()) {
-    const at::Tensor weight = model.weight(id).contiguous();
-    hasher.add(fmt::format("{} {}", gguf_name(id), c10::toString(weight.scalar_type())));
+    // A quantized matrix by its bytes, which decide the values.
+    const StoredMatrix* stored = model.stored(id);
+    const at::Tensor weight = stored != nullptr ? stored->bytes() : model.weight(id).contiguous();
+    hasher.add(fmt::format("{} {}", gguf_name(id),
+                           stored != nullptr ? stored->scheme().name() : c10::toString(weight.scalar_type())));
     hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
   }
   return hasher.hex();

@@ -17,15 +17,10 @@ namespace {
 /// Shapes alone: enough for uniform plans and recipes, which predict nothing.
 std::vector<TensorDamage> shapes_of(const Model& model) {
   std::vector<TensorDamage> tensors;
-  for (const TensorId& id : model.matrices())
-    tensors.push_back({gguf_name(id),
-                       std::string(role_name(id.role)),
-                       id.layer,
-                       model.weight(id).size(0),
-                       model.weight(id).size(1),
-                       "",
-                       0,
-                       {}});
+  for (const TensorId& id : model.matrices()) {
+    const std::vector<int64_t> shape = model.shape(id);
+    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, shape[0], shape[1], "", 0, {}});
+  }
   return tensors;
 }
 

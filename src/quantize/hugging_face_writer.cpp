@@ -12,12 +12,12 @@ namespace vernier {
 
 void save_dequantized(const QuantizedModel& quantized, const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
-  const Model& model = quantized.dequantized;
+  const Model& model = quantized.model;
   const fs::path source = model.source().path;
   SafetensorsWriter writer;
   writer.set_metadata("format", "pt");
   const std::vector<TensorId> ids = model.tensors();
-  for (const TensorId& id : ids) writer.add(hugging_face_name(id), DType::kF32, model.weight(id).sizes().vec());
+  for (const TensorId& id : ids) writer.add(hugging_face_name(id), DType::kF32, model.shape(id));
   fs::create_directories(folder);
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"})
     if (fs::exists(source / name)) write_file(folder / name, read_file(source / name));

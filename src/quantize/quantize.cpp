@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/fail.h"
+#include "model/requantize.h"
 
 namespace vernier {
 
@@ -13,12 +14,12 @@ std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model) {
     if (!model.has(id) || !is_matrix(id.role))
       fail(ErrorKind::kInvalidArgument, "quantize: the plan names {}, which {} does not have", entry.tensor,
            model.source().name);
-    const at::Tensor& weight = model.weight(id);
+    const std::vector<int64_t> shape = model.shape(id);
     const Scheme scheme = Scheme::parse(entry.scheme);
-    if (entry.rows != weight.size(0) || entry.cols != weight.size(1))
+    if (entry.rows != shape[0] || entry.cols != shape[1])
       fail(ErrorKind::kInvalidArgument,
            "quantize: {}: planned for [{}, {}], got [{}, {}]; the plan is of another model", entry.tensor, entry.rows,
-           entry.cols, weight.size(0), weight.size(1));
+           entry.cols, shape[0], shape[1]);
     if (!schemes.emplace(id, scheme).second)
       fail(ErrorKind::kInvalidArgument, "quantize: the plan names {} twice", entry.tensor);
   }
@@ -32,24 +33,16 @@ QuantizedModel quantize(const Model& model, const Calibration& calibration, cons
                         ProgressSink* progress) {
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
   check_calibration(calibration, model);
-  QuantizedModel result{plan, calibration.model_hash, {}, Model(model.config(), model.source())};
+  QuantizedModel result{plan, calibration.model_hash, Model(model.config(), model.source())};
   if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(schemes.size()), "tensors");
   int64_t done = 0;
   for (const TensorId& id : model.tensors()) {
-    const at::Tensor& weight = model.weight(id);
     const auto scheme = schemes.find(id);
     if (scheme == schemes.end()) {  // norms and biases stay as they are
-      result.dequantized.set_weight(id, weight.detach().to(at::kFloat));
+      result.model.set_weight(id, model.weight(id).detach().to(at::kFloat));
       continue;
     }
-    StoredTensor stored{scheme->second, quantize_bytes(scheme->second, weight, calibration.importance(model, id),
-                                                       threads, name_of(id))};
-    at::Tensor values = at::empty(weight.sizes(), at::kFloat);
-    decode(stored.scheme, stored.bytes, weight.size(0), weight.size(1),
-           {values.data_ptr<float>(), static_cast<size_t>(values.numel())});
-    result.dequantized.set_weight(id, values);
-    result.dequantized.set_stored_scheme(id, stored.scheme);
-    result.stored.emplace(id, std::move(stored));
+    result.model.set_stored(id, requantize(model, id, scheme->second, calibration.importance(model, id), threads));
     if (progress != nullptr) progress->update(++done);
   }
   if (progress != nullptr) progress->end();
