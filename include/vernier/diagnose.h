@@ -56,7 +56,8 @@ struct WeightFacts {
   double weighted_sqnr_db = 0;  ///< the same with columns weighted by their input's mean square
   int64_t rows = 0, cols = 0;
   std::string scheme;  ///< what the facts and the isolated damage belong to: the wanted one or a fallback
-  /// Scheme to error power, sum over entries of E[x_j^2] (Q(w) - w)^2: `scheme` and every candidate the shape can take.
+  /// Scheme to error power, sum over entries of E[x_j^2] (Q(w) - w)^2: `scheme` and, with candidates, each that the
+  /// shape can take and the one that the matrix is stored in, which is kept: 0.
   std::map<std::string, double> error_power;
 };
 
@@ -79,7 +80,8 @@ struct Diagnosis {
   std::string scheme;
   int64_t windows = 0;
   int64_t tokens = 0;  ///< scored
-  /// Matrices that cannot take the scheme and what they were given instead, with the reason.
+  /// What stood in for the scheme where a shape cannot take it or a file stores it already, a line for all matrices
+  /// alike.
   std::vector<std::string> fallbacks;
   double control_kl = 0;      ///< largest KL over the layers of a perturbation by nothing; must be exactly 0
   double noise_floor_kl = 0;  ///< KL between the sweep's base and the plain forward in differently ordered arithmetic

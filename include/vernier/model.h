@@ -68,6 +68,7 @@ struct ModelSource {
   std::filesystem::path path;
   std::string name;  ///< folder or file name
   bool gguf = false;
+  std::vector<std::string> warnings = {};  ///< what the user should hear about how the files were read
 };
 
 class Model {
@@ -126,6 +127,11 @@ Model load_model(const std::string& path);
 
 /// The folder or file that `name` means: a path, or `owner/name` in the Hugging Face cache. @throws Error{kIo}
 std::filesystem::path resolve_model_path(const std::string& name);
+
+/// Every file that `name` stands for and that loading may read: a folder and those in it, or a GGUF file with its other
+/// parts.
+/// Empty when there is no such model.
+std::vector<std::filesystem::path> files_of_model(const std::string& name);
 
 /// The tokenizer that belongs to the model: tokenizer.json beside it, or the one inside the GGUF file.
 /// @throws Error{kBadFile, kUnsupported, kIo}

@@ -104,6 +104,7 @@ struct PlanEntry {
   uint64_t bytes = 0;
   double damage = 0;  ///< predicted KL, nats per token
   std::string reason{};
+  std::string wanted{};  ///< the scheme that was asked for, where the shape cannot take it and `scheme` stands in
 };
 
 /// The artefact: every tensor of the file with its scheme, and where that came from.
@@ -120,6 +121,10 @@ struct Plan {
   std::vector<PlanEntry> entries{};
   Json provenance = Json::object();  ///< hashes of inputs, options, seed, tool version
 };
+
+/// What stands in for schemes that do not fit, a line each: "181 of 211 tensors as gguf:q5_0: gguf:q4_k does not fit
+/// rows of 576". Empty when nothing does.
+std::vector<std::string> fallback_lines(const Plan& plan);
 
 Json plan_to_json(const Plan& plan);
 /// Strict: every key, type and range; names unique; bytes add up. @throws Error{kBadFile} naming `origin`, the entry

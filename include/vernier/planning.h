@@ -26,7 +26,7 @@ struct PlanningOptions {
 /// @throws Error{kUnsupported} for a target that is planned but not built, {kInvalidArgument} for an unknown one
 DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", const std::string& scheme = "gguf:q4_k");
 
-/// The plan of least predicted damage whose whole file stays within `budget`: "+10%" over our own uniform 4-bit file
+/// The plan of least predicted damage, where a matrix may stay as it is stored, whose whole file stays within `budget`: "+10%" over our own uniform 4-bit file
 /// (q4_k, or q4_0 where that is smaller) with the same metadata, "4.5bpw" in bits per weight of the whole file, or a
 /// size such as "3.8GiB".
 /// @throws Error{kInvalidArgument} when the budget cannot be read, or the diagnosis is of another model or left a
@@ -34,6 +34,11 @@ DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", cons
 ///         reachable size
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options = {});
+
+/// What a budget means for this model, once it is known that some plan meets it. Needs shapes only.
+/// @throws Error{kInfeasible} with the smallest reachable size; {kInvalidArgument, kUnsupported} as budget_bytes
+uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
+                          const PlanningOptions& options = {});
 
 /// What a budget means for this model: bytes of the whole file.
 /// @throws Error{kInvalidArgument} when it cannot be read; {kUnsupported} for the target or the tokenizer
@@ -49,6 +54,9 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
 /// The recipe's lines applied to the model's matrices, for llama.cpp, with its fallback where a row is too short.
 /// @throws Error{kInvalidArgument} for a matrix that no line matches and for a line that matches none
 Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label);
+
+/// Every matrix in the scheme that it is stored in.
+Plan plan_as_stored(const Model& model, const std::string& label);
 
 /// Every matrix in one scheme, for llama.cpp, with its fallback where a row is too short.
 /// @throws Error{kInvalidArgument} when there is no such scheme

@@ -43,5 +43,7 @@ QuantizedModel quantize(const Model& model, const Calibration& calibration, cons
 /// schemes that no exporter stores yet, and for other tools to measure. The model must come from such a directory.
 /// @throws Error{kIo, kBadFile}
 void save_dequantized(const QuantizedModel& quantized, const std::filesystem::path& folder);
+/// The files that save_dequantized may write into its folder.
+std::vector<std::string> dequantized_file_names();
 
 }  // namespace vernier

@@ -67,6 +67,7 @@ struct TokenizerModel {
   std::optional<int32_t> bos_id, eos_id;
   std::string bos_token, eos_token;  ///< "" when not named
   std::string chat_template;         ///< Jinja; "" when there is none
+  std::vector<std::string> warnings = {};  ///< what the user should hear about how it was read
 
   bool adds_bos() const { return bos_id && !prefix_ids.empty() && prefix_ids.front() == *bos_id; }
   bool adds_eos() const { return eos_id && !suffix_ids.empty() && suffix_ids.back() == *eos_id; }

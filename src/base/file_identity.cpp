@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kMaxLinks = 40;  // as the kernel's own limit
 
-std::optional<struct stat> status(const fs::path& path) {
+std::optional<struct stat> stat_of(const fs::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return std::nullopt;
   return info;
@@ -36,7 +36,7 @@ bool is_own_stream(const fs::path& path) {
 }  // namespace
 
 bool same_file(const fs::path& a, const fs::path& b) {
-  const auto first = status(a), second = status(b);
+  const auto first = stat_of(a), second = stat_of(b);
   return first && second && first->st_dev == second->st_dev && first->st_ino == second->st_ino;
 }
 
@@ -54,7 +54,7 @@ fs::path output_target(const fs::path& path) {
 
 bool is_stream(const fs::path& path) {
   if (is_own_stream(path)) return true;
-  const auto info = status(path);
+  const auto info = stat_of(path);
   if (!info || S_ISREG(info->st_mode)) return false;
   if (S_ISDIR(info->st_mode)) refuse(path, "it is a folder; name a file");
   if (S_ISBLK(info->st_mode)) refuse(path, "it is a block device");

@@ -13,23 +13,24 @@ void add_calibrate(CLI::App& app, Console& console) {
     int64_t context = 512, windows = 0;
     ComputeArguments compute;
     JsonArgument json;
+    CommandFiles io;
   };
   auto* command = app.add_subcommand("calibrate", "Measure what the linear layers are fed");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
-  command->add_option("--calibration", a->files, "Text files; a built-in text when none is named")
-      ->check(CLI::ExistingFile);
+  add_model(*command, a->io, a->model);
+  add_input(*command, a->io, "--calibration", a->files, "Text files; a built-in text when none is named");
   command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
+  add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     const ComputeOptions compute = a->compute.options();
-    const Model model = load_model(a->model);
-    const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+    const Model model = open_model(a->model, console);
+    const Tokenizer tokenizer(open_tokenizer(model, console));
     const Calibration calibration =
         calibrate(model, calibration_windows(tokenizer, a->files, a->context, a->windows), compute, &console.progress);
     save_calibration(calibration, a->output);

@@ -3,8 +3,11 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+
+#include "base/fail.h"
 #include "cli/command.h"
-#include "vernier/error.h"
 #include "vernier/version.h"
 
 namespace vernier {
@@ -21,6 +24,20 @@ int exit_code(ErrorKind kind) {
     case ErrorKind::kInternal: return 1;
   }
   return 1;
+}
+
+/// CLI11 would only say that a subcommand is required.
+void require_known_subcommand(const CLI::App& app, int argc, const char* const* argv) {
+  const auto* const first = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view argument) {
+    return !argument.starts_with('-');
+  });
+  if (first == argv + argc) return;
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == *first) return;
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  fail(ErrorKind::kInvalidArgument, "\"{}\" is no subcommand; there are {}", *first, known);
 }
 
 }  // namespace
@@ -44,6 +61,7 @@ int run_cli(int argc, const char* const* argv) {
                          add_export, add_evaluate, add_report, add_logits, add_tokenize})
     add(app, console);
   try {
+    require_known_subcommand(app, argc, argv);
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {

@@ -50,7 +50,9 @@ TEST_F(Cli, ExitCodesTellWhatWentWrong) {
   EXPECT_EQ(run({"run", "--help"}), 0);
   EXPECT_EQ(run({"inspect", demo_}), 0);
   EXPECT_EQ(run({}), 2);
-  EXPECT_EQ(run({"dance"}), 2);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run({"--quiet", "dance"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("\"dance\" is no subcommand"));
   EXPECT_EQ(run({"run", demo_, "--budget", "much", "-o", at("x")}), 2);
   EXPECT_EQ(run({"run", demo_, "--target", "vllm", "-o", at("x")}), 1);  // "not supported yet"
   EXPECT_EQ(run({"inspect", at("missing")}), 1);
@@ -134,6 +136,11 @@ TEST_F(Cli, ARunOfOneWindowAndItsPageAgain) {
   ASSERT_EQ(run({"report", out, "-o", at("again.html")}), 0);
   EXPECT_EQ(read_file(at("again.html")), page);
   EXPECT_EQ(run_with("1bpw"), 3);
+  EXPECT_EQ(run({"report", out, "-o", at("still.html")}), 0) << "what cannot be done has changed nothing";
+  EXPECT_EQ(read_file(at("still.html")), page);
+  Json manifest = read_json(fs::path(out) / "manifest.json");
+  manifest.erase("artefacts");  // as a run with other options that was killed
+  write_json(fs::path(out) / "manifest.json", manifest);
   EXPECT_EQ(run({"report", out, "-o", at("mixed.html")}), 4) << "options of one run, artefacts of another";
   EXPECT_FALSE(fs::exists(at("mixed.html")));
 }
@@ -187,7 +194,7 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
 TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
   int runs = 0;
   const auto stage = [&](const std::string& key) {
-    RunDirectory directory(work_);
+    RunDirectory directory(work_, "model", false);
     return directory.stage("s", key, "a.txt", [&](const fs::path& path) {
       ++runs;
       write_file(path, "x");
@@ -203,16 +210,36 @@ TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
   EXPECT_EQ(runs, 4);
 }
 
+TEST_F(Cli, ARunDirectoryBelongsToOneModelAndOneProcess) {
+  const auto refused = [&](ErrorKind kind, const char* part, const char* model) {
+    try {
+      RunDirectory(work_, model, false);
+      ADD_FAILURE() << "took the folder over";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), kind);
+      EXPECT_THAT(e.what(), ::testing::HasSubstr(part));
+    }
+  };
+  {
+    RunDirectory directory(work_, "first", false);
+    directory.facts()["model"] = {{"name", "tiny"}, {"hash", "first"}};
+    directory.save();
+    refused(ErrorKind::kIo, "another run is writing", "first");
+  }
+  refused(ErrorKind::kInvalidArgument, "another model, tiny", "second");
+  RunDirectory replaced(work_, "second", true);
+}
+
 TEST_F(Cli, OnlyWhatAKilledRunWasWritingIsClearedAway) {
   const auto touch = [&](const char* name) {
     write_file(work_ / name, "x");
     return work_ / name;
   };
   const fs::path download = touch("movie.partial"), deep = touch("films/b.4711.partial"), early = touch("a.12.partial");
-  RunDirectory(work_).save();
+  RunDirectory(work_, "model", false).save();
   EXPECT_TRUE(fs::exists(early)) << "no run was here yet";
   const fs::path left = touch("work/model.gguf.4711.partial");
-  RunDirectory again(work_);
+  RunDirectory again(work_, "model", false);
   EXPECT_FALSE(fs::exists(left));
   EXPECT_FALSE(fs::exists(early));
   EXPECT_TRUE(fs::exists(download));

@@ -32,14 +32,19 @@ int ThreadsArgument::configure() const {
   return resolved;
 }
 
-void JsonArgument::add(CLI::App& app) {
-  option = app.add_option("--json", value, "Result as JSON, to FILE or to stdout")->expected(0, 1)->type_name("[FILE]");
+void JsonArgument::add(CLI::App& app, CommandFiles& files) {
+  const auto take = [this](const CLI::results_t& results) {
+    const std::string name = results.empty() ? "" : results.front();
+    file = name == "{}" || name == "-" ? "" : name;  // "{}": no file was named
+    return true;
+  };
+  option = app.add_option("--json", take, "Result as JSON, to FILE or to stdout")->expected(0, 1)->type_name("[FILE]");
+  files.writes("--json", file);
 }
 
 bool JsonArgument::write(const Json& json, Console& console) const {
   if (option->count() == 0) return false;
-  const std::string file = value.empty() ? "" : value.front();
-  if (file.empty() || file == "-" || file == "{}") {
+  if (file.empty()) {
     fmt::print(console.out, "{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
     return true;
   }
@@ -47,12 +52,46 @@ bool JsonArgument::write(const Json& json, Console& console) const {
   return false;
 }
 
-void DataArguments::add(CLI::App& app, bool with_groups) {
-  app.add_option("--data", data, "Text to evaluate on (files are joined); a built-in text when none is named")
-      ->check(CLI::ExistingFile);
+void add_model(CLI::App& command, CommandFiles& files, std::string& model) {
+  command.add_option("MODEL", model, "Hugging Face directory, GGUF file, or name in the local Hugging Face cache")
+      ->required();
+  files.reads_model(model);
+}
+
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                       const std::string& help) {
+  files.reads(path);
+  return command.add_option(name, path, help)->check(CLI::ExistingFile);
+}
+
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::vector<std::string>& paths,
+                       const std::string& help) {
+  files.reads(paths);
+  return command.add_option(name, paths, help)->check(CLI::ExistingFile);
+}
+
+CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                        const std::string& help) {
+  files.writes(name.substr(name.rfind(',') + 1), path);
+  return command.add_option(name, path, help);
+}
+
+Model open_model(const std::string& name, Console& console) {
+  Model model = load_model(name);
+  for (const std::string& warning : model.source().warnings) console.progress.warn(warning);
+  return model;
+}
+
+TokenizerModel open_tokenizer(const Model& model, Console& console) {
+  TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+  for (const std::string& warning : tokenizer.warnings) console.progress.warn(warning);
+  return tokenizer;
+}
+
+void DataArguments::add(CLI::App& app, CommandFiles& files, bool with_groups) {
+  add_input(app, files, "--data", data, "Text to evaluate on (files are joined); a built-in text when none is named");
   if (with_groups) {
-    app.add_option("--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}")
-        ->check(CLI::ExistingFile);
+    add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
     app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   }
   app.add_option("--context", context, "Tokens per window")->check(context_range())->capture_default_str();

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/command_files.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
@@ -41,17 +42,27 @@ struct ComputeArguments : ThreadsArgument {
 
 /// --json [FILE]: the result for machines, on stdout when no file is named.
 struct JsonArgument {
-  std::vector<std::string> value;
+  std::string file;
   CLI::Option* option = nullptr;
-  void add(CLI::App& app);
+  void add(CLI::App& app, CommandFiles& files);
   /// Writes `json` where asked; true when stdout took it, so that no table should follow.
   bool write(const Json& json, Console& console) const;
 };
 
-inline void add_model(CLI::App& command, std::string& model) {
-  command.add_option("MODEL", model, "Hugging Face directory, GGUF file, or name in the local Hugging Face cache")
-      ->required();
-}
+/// MODEL.
+void add_model(CLI::App& command, CommandFiles& files, std::string& model);
+/// An option that names a file, or several, to read; they must be there.
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                       const std::string& help);
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::vector<std::string>& paths,
+                       const std::string& help);
+/// An option that names a file to write.
+CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                        const std::string& help);
+
+/// The model, with what its loader has to say passed on.
+Model open_model(const std::string& name, Console& console);
+TokenizerModel open_tokenizer(const Model& model, Console& console);
 
 /// Bounds that an error names, but not the help, where they would hide what an option is for.
 inline CLI::Validator within(int64_t least, int64_t most) { return CLI::Range(least, most).description(""); }
@@ -67,7 +78,7 @@ struct DataArguments {
   int64_t context = 512;
   int64_t windows = 0;
   std::string score = "half";
-  void add(CLI::App& app, bool with_groups);
+  void add(CLI::App& app, CommandFiles& files, bool with_groups);
 
   WindowOptions options() const;
   /// The running text: the files joined, or the built-in evaluation text.

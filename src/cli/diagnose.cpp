@@ -46,6 +46,15 @@ void print_diagnosis(const Diagnosis& d, int64_t top, std::FILE* out) {
     fmt::print(out, "rank correlation of {} with KL over {} matrices: {:+.3f}\n", r.fact, r.count, r.spearman);
 }
 
+/// What --dry-run says.
+void list_components(const std::vector<Component>& components, const JsonArgument& json, Console& console) {
+  Json names = Json::array();
+  for (const Component& c : components)
+    names.push_back({{"component", name_of(c)}, {"kind", std::string(kind_name(c.kind))}});
+  if (json.write({{"components", names}}, console)) return;
+  for (const Component& c : components) fmt::print(console.out, "{}\n", name_of(c));
+}
+
 }  // namespace
 
 void add_diagnose(CLI::App& app, Console& console) {
@@ -56,13 +65,12 @@ void add_diagnose(CLI::App& app, Console& console) {
     bool no_joint = false, dry_run = false;
     ComputeArguments compute;
     JsonArgument json;
+    CommandFiles io;
   };
   auto* command = app.add_subcommand("diagnose", "Quantize each component alone and measure the damage");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
-  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")
-      ->required()
-      ->check(CLI::ExistingFile);
+  add_model(*command, a->io, a->model);
+  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`")->required();
   command->add_option("--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")
       ->capture_default_str();
   command->add_option("--target", a->target, "Engine whose schemes are compared for the planner")
@@ -70,8 +78,8 @@ void add_diagnose(CLI::App& app, Console& console) {
   command->add_option("--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
       ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
-  command->add_option("--data", a->files, "Text to measure on; the built-in calibration text when none is named")
-      ->check(CLI::ExistingFile);
+  add_input(*command, a->io, "--data", a->files,
+            "Text to measure on; the built-in calibration text when none is named");
   command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
@@ -80,21 +88,20 @@ void add_diagnose(CLI::App& app, Console& console) {
   command->add_option("--checkpoint", a->checkpoint, "Folder that keeps finished layers, to go on after a kill");
   command->add_flag("--no-joint", a->no_joint, "Leave out the pass with everything quantized at once");
   command->add_flag("--dry-run", a->dry_run, "Only list the components");
-  command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
+  a->io.writes_folder("--checkpoint", a->checkpoint, {});
+  add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     DiagnoseOptions options = planning_diagnosis(a->target, a->scheme);
     if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
     options.joint = !a->no_joint;
     options.checkpoint = a->checkpoint;
     options.compute = a->compute.options();
-    const Model model = load_model(a->model);
-    if (a->dry_run) {
-      for (const Component& c : components_of(model, options.kinds)) fmt::print(console.out, "{}\n", name_of(c));
-      return;
-    }
-    const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+    const Model model = open_model(a->model, console);
+    if (a->dry_run) return list_components(components_of(model, options.kinds), a->json, console);
+    const Tokenizer tokenizer(open_tokenizer(model, console));
     const EvaluationData data = diagnosis_windows(tokenizer, a->files, a->context, a->windows);
     const Diagnosis d = diagnose(model, load_calibration(a->calibration), data, options, &console.progress);
     const Json json = diagnosis_to_json(d);

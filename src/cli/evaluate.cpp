@@ -73,27 +73,31 @@ void add_evaluate(CLI::App& app, Console& console) {
     DataArguments data;
     ComputeArguments compute;
     JsonArgument json;
+    CommandFiles io;
   };
   auto* command = app.add_subcommand("evaluate", "Perplexity, KL to a reference and damage per group");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
+  add_model(*command, a->io, a->model);
   command->add_option("--reference", a->reference, "Model to compare with, such as the one in full precision");
-  a->data.add(*command, true);
+  a->io.reads_model(a->reference);
+  a->data.add(*command, a->io, true);
   command
       ->add_option("--activations", a->activations,
                    "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
       ->check(CLI::IsMember({"exact", "llama.cpp"}))
       ->capture_default_str();
-  command->add_option("--token-log", a->token_log, "Also write every window's tokens and log-probabilities as JSON");
+  add_output(*command, a->io, "--token-log", a->token_log,
+             "Also write every window's tokens and log-probabilities as JSON");
   a->compute.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     const EvaluateOptions options{a->compute.options(), !a->token_log.empty(),
                                   a->activations == "exact" ? Activations::kExact : Activations::kLlamaCpp};
-    const Model model = load_model(a->model);
+    const Model model = open_model(a->model, console);
     const std::optional<Model> reference =
-        a->reference.empty() ? std::nullopt : std::optional<Model>(load_model(a->reference));
-    const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+        a->reference.empty() ? std::nullopt : std::optional<Model>(open_model(a->reference, console));
+    const Tokenizer tokenizer(open_tokenizer(model, console));
     // Documents alone when only they are named: the built-in text is for those who name nothing.
     std::optional<EvaluationData> data = a->data.documents(tokenizer);
     if (!data || !a->data.data.empty()) data = a->data.text(tokenizer);

@@ -17,39 +17,47 @@ void add_export(CLI::App& app, Console& console) {
     ExportOptions options;
     ThreadsArgument threads;
     JsonArgument json;
+    CommandFiles io;
     bool dry_run = false;
   };
   auto* command = app.add_subcommand("export", "Write a file that an engine loads");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
-  a->plan.add(*command);
-  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")->check(CLI::ExistingFile);
+  add_model(*command, a->io, a->model);
+  a->plan.add(*command, a->io);
+  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
   command->add_option("--target", a->target, "Engine")->capture_default_str();
   command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
   command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
-  command->add_option("-o,--output", a->output, "File to write")->capture_default_str();
+  add_output(*command, a->io, "-o,--output", a->output, "File to write")->capture_default_str();
   a->threads.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     target_rules(a->target);  // says what is not supported yet
     const int threads = a->threads.configure();
-    const Model model = load_model(a->model);
-    const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+    const Model model = open_model(a->model, console);
+    const TokenizerModel tokenizer = open_tokenizer(model, console);
     const Plan plan = a->plan.load(model);
     const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
+    const double bits = bits_per_weight(bytes, model);
+    Json json = {{"output", a->output},
+                 {"plan", plan.label},
+                 {"bytes", bytes},
+                 {"bits_per_weight", bits},
+                 {"fallbacks", fallback_lines(plan)}};
     if (a->dry_run) {
-      fmt::print(console.out, "{}\n{} bytes, {:.3f} bits per weight\n", plan_table(plan), bytes,
-                 bits_per_weight(bytes, model));
+      json["tensors"] = plan_to_json(plan)["tensors"];
+      if (a->json.write(json, console)) return;
+      print_plan(plan, console);
+      fmt::print(console.out, "\n{} bytes, {:.3f} bits per weight\n", bytes, bits);
       return;
     }
     if (a->calibration.empty())
       fail(ErrorKind::kInvalidArgument, "export: give --calibration, the artefact of `vernier calibrate`");
     export_gguf(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), tokenizer,
                 a->output, a->options, &console.progress);
-    const double bits = bits_per_weight(bytes, model);
-    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", bytes}, {"bits_per_weight", bits}},
-                      console))
-      return;
+    if (a->json.write(json, console)) return;
+    print_fallbacks(plan, console);
     fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits);
   });
 }

@@ -49,14 +49,16 @@ void add_inspect(CLI::App& app, Console& console) {
     std::string model;
     bool tensors = false;
     JsonArgument json;
+    CommandFiles io;
   };
   auto* command = app.add_subcommand("inspect", "What is in a model");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
+  add_model(*command, a->io, a->model);
   command->add_flag("--tensors", a->tensors, "List every tensor");
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
-    const Model model = load_model(a->model);
+    a->io.check();
+    const Model model = open_model(a->model, console);
     const Json json = config_json(model);
     if (a->json.write(json, console)) return;
     TextTable facts({"what", "value"});

@@ -18,19 +18,20 @@ void add_logits(CLI::App& app, Console& console) {
     std::string model, input, output;
     ComputeArguments compute;
     JsonArgument json;
+    CommandFiles io;
   };
   auto* command = app.add_subcommand("logits", "Raw outputs for given token ids");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
-  command->add_option("--input", a->input, "safetensors with input_ids [batch, time] (I64 or I32)")
-      ->required()
-      ->check(CLI::ExistingFile);
-  command->add_option("-o,--output", a->output, "safetensors with logits [batch, time, vocabulary], F32")->required();
+  add_model(*command, a->io, a->model);
+  add_input(*command, a->io, "--input", a->input, "safetensors with input_ids [batch, time] (I64 or I32)")->required();
+  add_output(*command, a->io, "-o,--output", a->output, "safetensors with logits [batch, time, vocabulary], F32")
+      ->required();
   a->compute.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     const bool bf16 = a->compute.options().type == ComputeType::kBFloat16;
-    const Model model = load_model(a->model);
+    const Model model = open_model(a->model, console);
     const SafetensorsFile file(a->input);
     const SafetensorsEntry& entry = file.read("input_ids");
     if (entry.shape.size() != 2 || (entry.dtype != DType::kI64 && entry.dtype != DType::kI32))

@@ -14,23 +14,26 @@ void add_plan(CLI::App& app, Console& console) {
     std::string model, diagnosis, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe;
     ExportOptions options;
     JsonArgument json;
+    CommandFiles io;
     bool dry_run = false;
   };
   auto* command = app.add_subcommand("plan", "Choose a scheme per tensor within a byte budget");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
+  add_model(*command, a->io, a->model);
   command->add_option("--diagnosis", a->diagnosis, "Artefact of `vernier diagnose`")->required();
+  a->io.reads(a->diagnosis);
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
   command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
-  command->add_option("--recipe", a->recipe, "Also write the plan as editable text");
+  add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
-  command->add_option("-o,--output", a->output, "Artefact to write")->capture_default_str();
-  a->json.add(*command);
+  add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
-    const Model model = load_model(a->model);
-    const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+    a->io.check();
+    const Model model = open_model(a->model, console);
+    const TokenizerModel tokenizer = open_tokenizer(model, console);
     const Diagnosis diagnosis = diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis);
     const Plan plan = plan_within(model, tokenizer, diagnosis, a->budget, {a->target, a->options});
     if (!a->dry_run) {
@@ -38,7 +41,7 @@ void add_plan(CLI::App& app, Console& console) {
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));
     }
     if (a->json.write(plan_to_json(plan), console)) return;
-    fmt::print(console.out, "{}", plan_table(plan));
+    print_plan(plan, console);
     const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
     fmt::print(console.out,
                "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,

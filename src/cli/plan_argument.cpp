@@ -7,10 +7,10 @@
 
 namespace vernier {
 
-void PlanArgument::add(CLI::App& app) {
+void PlanArgument::add(CLI::App& app, CommandFiles& files) {
   app.add_option("--plan", plan, "Artefact of `vernier plan`");
-  app.add_option("--recipe", recipe, "Text of lines `regex = scheme  # reason`; the first that matches decides")
-      ->check(CLI::ExistingFile);
+  files.reads(plan);
+  add_input(app, files, "--recipe", recipe, "Text of lines `regex = scheme  # reason`; the first that matches decides");
   app.add_option("--scheme", scheme, "One scheme for every matrix");
 }
 

@@ -12,7 +12,7 @@ namespace vernier {
 
 struct PlanArgument {
   std::string plan, recipe, scheme;
-  void add(CLI::App& app);
+  void add(CLI::App& app, CommandFiles& files);
   /// @throws Error{kInvalidArgument, kBadFile} unless exactly one was given
   Plan load(const Model& model) const;
 };

@@ -6,6 +6,8 @@
 
 namespace vernier {
 
+namespace {
+
 std::string plan_table(const Plan& plan) {
   TextTable table({"tensor", "scheme", "bytes", "bits/weight", "predicted KL", "reason"});
   for (const PlanEntry& e : plan.entries)
@@ -13,6 +15,17 @@ std::string plan_table(const Plan& plan) {
                fmt::format("{:.3f}", 8.0 * static_cast<double>(e.bytes) / static_cast<double>(e.rows * e.cols)),
                fmt::format("{:.3g}", e.damage), e.reason});
   return table.str();
+}
+
+}  // namespace
+
+void print_fallbacks(const Plan& plan, Console& console) {
+  for (const std::string& line : fallback_lines(plan)) fmt::print(console.out, "note: {}\n", line);
+}
+
+void print_plan(const Plan& plan, Console& console) {
+  fmt::print(console.out, "{}", plan_table(plan));
+  print_fallbacks(plan, console);
 }
 
 double bits_per_weight(uint64_t file_bytes, const Model& model) {

@@ -17,34 +17,35 @@ void add_quantize(CLI::App& app, Console& console) {
     PlanArgument plan;
     ThreadsArgument threads;
     JsonArgument json;
+    CommandFiles io;
     bool dry_run = false;
   };
   auto* command =
       app.add_subcommand("quantize", "Quantize by a plan and write the resulting values as a model directory");
   auto a = std::make_shared<Arguments>();
   command->add_option("MODEL", a->model, "Hugging Face directory")->required();
-  a->plan.add(*command);
-  command->add_option("--calibration", a->calibration, "Artefact of `vernier calibrate`")
-      ->required()
-      ->check(CLI::ExistingFile);
+  a->io.reads_model(a->model);
+  a->plan.add(*command, a->io);
+  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`")->required();
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   command->add_option("-o,--output", a->output, "Folder to write")->required();
+  a->io.writes_folder("--output", a->output, dequantized_file_names());
   a->threads.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     const int threads = a->threads.configure();
-    const Model model = load_model(a->model);
+    const Model model = open_model(a->model, console);
     if (model.source().gguf)
       fail(ErrorKind::kInvalidArgument, "quantize: {} is a GGUF file; start from the Hugging Face directory", a->model);
-    if (std::error_code code; std::filesystem::equivalent(model.source().path, a->output, code))
-      fail(ErrorKind::kInvalidArgument, "quantize: --output {} is the model itself; name another folder", a->output);
     const Plan plan = a->plan.load(model);
     if (a->dry_run) {
-      fmt::print(console.out, "{}", plan_table(plan));
+      if (!a->json.write(plan_to_json(plan), console)) print_plan(plan, console);
       return;
     }
+    print_fallbacks(plan, console);
     save_dequantized(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), a->output);
-    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", plan.tensor_bytes}}, console)) return;
+    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", plan.tensor_bytes}, {"fallbacks", fallback_lines(plan)}}, console)) return;
     fmt::print(console.out, "{}: {} bytes of matrices in their schemes, written as float32 values\n", a->output,
                plan.tensor_bytes);
   });

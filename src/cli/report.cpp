@@ -12,19 +12,22 @@ void add_report(CLI::App& app, Console& console) {
   struct Arguments {
     std::string folder, output;
     JsonArgument json;
+    CommandFiles io;
   };
   auto* command = app.add_subcommand("report", "Make the report page of a run directory again");
   auto a = std::make_shared<Arguments>();
   command->add_option("DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
-  command->add_option("-o,--output", a->output, "Page to write; DIR/report.html by default");
-  a->json.add(*command);
+  add_output(*command, a->io, "-o,--output", a->output, "Page to write; DIR/report.html by default");
+  a->io.reads_in(a->folder, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json"});
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    if (a->output.empty()) a->output = a->folder + "/report.html";
+    a->io.check();
     const Json manifest = finished_manifest(a->folder);
     const auto part = [&](const char* name) { return read_json(a->folder + "/" + name); };
     const Json data = report_data(manifest, part("evaluation.json"), part("diagnosis.json"), part("plan.json"));
-    const std::string page = a->output.empty() ? a->folder + "/report.html" : a->output;
-    write_report(page, data);
-    if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", page);
+    write_report(a->output, data);
+    if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", a->output);
   });
 }
 

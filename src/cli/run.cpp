@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <map>
 
 #include "base/fail.h"
+#include "base/file_identity.h"
 #include "base/hash.h"
 #include "base/output_file.h"
 #include "base/text_table.h"
@@ -32,11 +35,12 @@ struct Arguments {
   std::vector<std::string> calibration;
   int64_t calibration_windows = 0, diagnose_windows = 16;
   uint64_t seed = 0;
-  bool strict = false, dry_run = false;
+  bool strict = false, dry_run = false, force = false;
   ExportOptions options;
   DataArguments data;
   ComputeArguments compute;
   JsonArgument json;
+  CommandFiles io;
 };
 
 std::string key_of(std::initializer_list<std::string> parts) {
@@ -46,16 +50,67 @@ std::string key_of(std::initializer_list<std::string> parts) {
   return hasher.hex();
 }
 
-/// A second name for a finished file, so that nothing is copied where the file system can share it.
-void link_or_copy(const fs::path& from, const fs::path& to) {
+/// A finished file under another name. `share`: as a second name of one file where the file system can do that; never
+/// with a file that is not the run's own.
+void put_in_place(const fs::path& from, const fs::path& named, bool share) {
+  const fs::path to = output_target(named);
   fs::path temporary = to;
   temporary += fmt::format(".{}.partial", ::getpid());
   fs::remove(temporary);
-  std::error_code code;
-  fs::create_hard_link(from, temporary, code);
+  std::error_code code = std::make_error_code(std::errc::not_supported);
+  if (share) fs::create_hard_link(from, temporary, code);
   if (code) fs::copy_file(from, temporary);
   fs::rename(temporary, to);
   fs::remove(temporary);  // rename leaves it where both are already names of one file
+}
+
+/// What the files are compared with: "full precision", or "source (Q4_1)" for a model that is quantized already, after
+/// the scheme that most of its bytes are in.
+std::string source_label(const Model& model) {
+  std::map<std::string, uint64_t> bytes;
+  bool quantized = false;
+  for (const TensorId& id : model.matrices()) {
+    const std::vector<int64_t> shape = model.shape(id);
+    const Scheme scheme = model.scheme_in_file(id);
+    bytes[scheme.name()] += scheme.bytes(shape[0], shape[1]);
+    quantized |= model.stored(id) != nullptr;
+  }
+  if (!quantized) return "full precision";
+  std::string name =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+          ->first;
+  name.erase(0, name.rfind(':') + 1);
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return fmt::format("source ({})", name);
+}
+
+/// As files hold it: the GGUF file with its other parts, or the tensors of a Hugging Face directory.
+uint64_t source_bytes(const Model& model) {
+  if (!model.source().gguf) return model.stored_bytes();
+  uint64_t bytes = 0;
+  for (const fs::path& file : files_of_model(model.source().path.string())) bytes += fs::file_size(file);
+  return bytes;
+}
+
+/// Where the model is a file of the target's kind that fits as it is, nothing made from it can be better.
+bool source_fits(const Model& model, uint64_t budget) {
+  return model.source().gguf && files_of_model(model.source().path.string()).size() == 1 &&
+         source_bytes(model) <= budget;
+}
+
+/// What a source that is quantized already means for the figures, and for the choice.
+void warn_of_source(const Model& model, uint64_t budget, Console& console) {
+  const std::string label = source_label(model);
+  if (label != "full precision")
+    console.progress.warn(fmt::format(
+        "{} is quantized already: damage is measured against this {}, not against the model that it was made from, and "
+        "what was lost then cannot come back; start from the original in full precision where you have it",
+        model.source().name, label));
+  if (source_fits(model, budget))
+    console.progress.warn(fmt::format(
+        "the source itself has {} bytes and fits the budget of {}: no file made from it can be better, so it is what "
+        "model.gguf will hold",
+        source_bytes(model), budget));
 }
 
 class Run {
@@ -64,13 +119,16 @@ class Run {
       : a_(arguments),
         console_(console),
         compute_(arguments.compute.options()),
-        model_(load_model(arguments.model)),
+        model_(open_model(arguments.model, console)),
+        tokenizer_model_(open_tokenizer(model_, console)),
+        budget_bytes_(
+            reachable_budget(model_, tokenizer_model_, arguments.budget, {arguments.target, arguments.options})),
         model_hash_(model_hash(model_)),
-        tokenizer_model_(load_tokenizer_of(model_.source().path)),
         tokenizer_(tokenizer_model_),
-        directory_(arguments.output) {}
+        directory_(arguments.output, model_hash_, arguments.force) {}
 
   void execute() {
+    warn_of_source(model_, budget_bytes_, console_);
     prepare_data();
     calibrate_model();
     diagnose_model();
@@ -185,7 +243,6 @@ class Run {
                  plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.budget, {a_.target, a_.options})));
     });
     const Plan planned = load_plan("work/planned.json");
-    budget_bytes_ = planned.budget_bytes;
     for (const Plan& plan :
          uniform_plans_within(model_, tokenizer_model_, diagnosis_, budget_bytes_, {a_.target, a_.options})) {
       std::string name = plan.label;
@@ -221,7 +278,7 @@ class Run {
       std::vector<Json> text, groups;
       evaluate_all(text, groups);
       Json rows = Json::array();
-      rows.push_back(row("full precision", "reference", model_.stored_bytes(), reference_scores(text.front()), Json()));
+      rows.push_back(row(source_label(model_), "reference", source_bytes(model_), reference_scores(text.front()), Json()));
       for (size_t i = 0; i < candidates_.size(); ++i)
         rows.push_back(row(candidates_[i].label, candidates_[i].kind,
                            fs::file_size(directory_.path(candidates_[i].file)), text[i],
@@ -275,8 +332,10 @@ class Run {
     return json;
   }
 
-  /// The plan, unless a uniform file that fits as well turned out better: measured, not predicted.
+  /// The plan, unless a uniform file that fits as well turned out better: measured, not predicted. And the source where
+  /// it fits as it is, since damage is the distance to it.
   void choose() {
+    if (source_fits(model_, budget_bytes_)) return keep_source();
     size_t best = candidates_.size() - 1;
     const auto kl = [&](size_t i) {
       return json_number(evaluation_["rows"][i + 1]["text"], "kl_nats", "evaluation.json");
@@ -288,9 +347,21 @@ class Run {
       console_.progress.warn(fmt::format("{} measured better than the plan and is what model.gguf holds", c.label));
     const std::string key = key_of({directory_.hash(c.file), directory_.hash(c.plan)});
     directory_.stage("choose plan", key, "plan.json",
-                     [&](const fs::path& path) { link_or_copy(directory_.path(c.plan), path); });
+                     [&](const fs::path& path) { put_in_place(directory_.path(c.plan), path, true); });
     directory_.stage("choose model", key, "model.gguf",
-                     [&](const fs::path& path) { link_or_copy(directory_.path(c.file), path); });
+                     [&](const fs::path& path) { put_in_place(directory_.path(c.file), path, true); });
+  }
+
+  void keep_source() {
+    const std::string key = key_of({"source", model_hash_, a_.budget});
+    Plan plan = plan_as_stored(model_, source_label(model_));
+    plan.budget_text = a_.budget;
+    plan.budget_bytes = budget_bytes_;
+    plan.provenance = {{"model_hash", model_hash_}};
+    directory_.stage("choose plan", key, "plan.json",
+                     [&](const fs::path& path) { write_json(path, plan_to_json(plan)); });
+    directory_.stage("choose model", key, "model.gguf",
+                     [&](const fs::path& path) { put_in_place(model_.source().path, path, false); });
   }
 
   void report() {
@@ -318,8 +389,9 @@ class Run {
   Console& console_;
   ComputeOptions compute_;
   Model model_;
-  std::string model_hash_;  ///< once, since it reads every byte
   TokenizerModel tokenizer_model_;
+  uint64_t budget_bytes_;
+  std::string model_hash_;  ///< once, since it reads every byte
   Tokenizer tokenizer_;
   RunDirectory directory_;
   EvaluationData calibration_data_, diagnosis_data_, text_;
@@ -329,21 +401,29 @@ class Run {
   Calibration calibration_;
   Diagnosis diagnosis_;
   std::vector<Candidate> candidates_;
-  uint64_t budget_bytes_ = 0;
   Json evaluation_;
 };
 
 void dry_run(const Arguments& a, Console& console) {
-  const Model model = load_model(a.model);
-  const TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
+  const Model model = open_model(a.model, console);
+  const TokenizerModel tokenizer = open_tokenizer(model, console);
+  const uint64_t budget = reachable_budget(model, tokenizer, a.budget, {a.target, a.options});
+  warn_of_source(model, budget, console);
+  const auto components = components_of(model, DiagnoseOptions{}.kinds).size();
   TextTable table({"uniform plan", "bytes", "bits/weight"});
+  Json json = {{"budget", {{"text", a.budget}, {"bytes", budget}}}, {"components", components}};
   for (const std::string& scheme : target_rules(a.target).schemes) {
-    const uint64_t bytes = gguf_file_bytes(model, plan_uniform(model, scheme), tokenizer, a.options);
-    table.add({scheme, fmt::format("{}", bytes), fmt::format("{:.3f}", bits_per_weight(bytes, model))});
+    const Plan plan = plan_uniform(model, scheme);
+    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a.options);
+    table.add({plan.label, fmt::format("{}", bytes), fmt::format("{:.3f}", bits_per_weight(bytes, model))});
+    json["uniform_plans"].push_back({{"label", plan.label},
+                                     {"bytes", bytes},
+                                     {"bits_per_weight", bits_per_weight(bytes, model)},
+                                     {"fallbacks", fallback_lines(plan)}});
   }
-  const uint64_t budget = budget_bytes(model, tokenizer, a.budget, {a.target, a.options});
+  if (a.json.write(json, console)) return;
   fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(), a.budget, budget,
-             components_of(model, DiagnoseOptions{}.kinds).size());
+             components);
 }
 
 }  // namespace
@@ -352,14 +432,18 @@ void add_run(CLI::App& app, Console& console) {
   auto* command =
       app.add_subcommand("run", "The whole chain: calibrate, diagnose, plan, quantize, export, evaluate, report");
   auto a = std::make_shared<Arguments>();
-  add_model(*command, a->model);
+  add_model(*command, a->io, a->model);
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
   command->add_option("-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
       ->capture_default_str();
-  command->add_option("--calibration", a->calibration, "Text to calibrate and diagnose on; a built-in text by default")
-      ->check(CLI::ExistingFile);
+  a->io.writes_folder("--output", a->output,
+                      {"manifest.json", "calibration.safetensors", "diagnosis.json", "plan.json", "model.gguf",
+                       "evaluation.json", "report.html", "work/", "work/sweep/"});
+  command->add_flag("--force", a->force, "Replace the run of another model in the run directory");
+  add_input(*command, a->io, "--calibration", a->calibration,
+            "Text to calibrate and diagnose on; a built-in text by default");
   command
       ->add_option("--calibration-windows", a->calibration_windows,
                    "Calibrate on N windows, evenly spaced over the text; 0: all")
@@ -371,15 +455,16 @@ void add_run(CLI::App& app, Console& console) {
       ->check(count_range())
       ->capture_default_str();
   command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
-  a->data.add(*command, true);
+  a->data.add(*command, a->io, true);
   command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
   command->add_flag("--strict", a->strict, "Text shared between calibration and evaluation is an error");
   command->add_option("--seed", a->seed, "Recorded with the run; today's stages draw no random numbers")
       ->capture_default_str();
   command->add_flag("--dry-run", a->dry_run, "Only print sizes and what would be measured");
   a->compute.add(*command);
-  a->json.add(*command);
+  a->json.add(*command, a->io);
   command->callback([a, &console] {
+    a->io.check();
     target_rules(a->target);  // says what is not supported yet
     Budget::parse(a->budget);
     if (a->dry_run) return dry_run(*a, console);

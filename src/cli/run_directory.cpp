@@ -1,5 +1,11 @@
 #include "cli/run_directory.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <vector>
 
@@ -37,15 +43,44 @@ Json finished_manifest(const fs::path& folder) {
   return manifest;
 }
 
-RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder) {
+RunDirectory::RunDirectory(const fs::path& folder, const std::string& model_hash, bool replace) : folder_(folder) {
   fs::create_directories(folder / "work");
-  if (!fs::exists(path("manifest.json"))) return;
+  lock();
+  try {
+    if (fs::exists(path("manifest.json"))) take_over(model_hash, replace);
+  } catch (...) {
+    ::close(lock_);
+    throw;
+  }
+}
+
+RunDirectory::~RunDirectory() { ::close(lock_); }
+
+/// The system lets go of the lock however the process ends.
+void RunDirectory::lock() {
+  const fs::path file = path("work/lock");
+  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0) fail(ErrorKind::kIo, "run: open {}: {}", file.string(), std::strerror(errno));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  const int code = errno;
+  ::close(lock_);
+  if (code != EWOULDBLOCK) fail(ErrorKind::kIo, "run: lock {}: {}", file.string(), std::strerror(code));
+  fail(ErrorKind::kIo, "run: another run is writing to {}; wait for it or choose another --output", folder_.string());
+}
+
+void RunDirectory::take_over(const std::string& model_hash, bool replace) {
   try {
     const Json old = read_json(path("manifest.json"));
     const Json* stages = json_find(old, "stages");
     if (stages == nullptr || !stages->is_object())
       fail(ErrorKind::kInvalidArgument, "run: {} holds a manifest.json of something else; choose another --output",
-           folder.string());
+           folder_.string());
+    const Json* model = json_find(old, "model");
+    const std::string before = model == nullptr ? model_hash : model->value("hash", model_hash);
+    if (before != model_hash && !replace)
+      fail(ErrorKind::kInvalidArgument,
+           "run: {} holds the run of another model, {}; choose another --output, or --force to replace it",
+           folder_.string(), model->value("name", "without a name"));
     stages_ = *stages;
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::kInvalidArgument) throw;
@@ -54,8 +89,8 @@ RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder) {
   // Only in a folder that is a run's, and only where stages write.
   std::vector<fs::path> leftovers;
   for (const char* part : {".", "work", "work/sweep"})
-    if (fs::is_directory(folder / part))
-      for (const auto& entry : fs::directory_iterator(folder / part))
+    if (fs::is_directory(folder_ / part))
+      for (const auto& entry : fs::directory_iterator(folder_ / part))
         if (is_leftover(entry.path())) leftovers.push_back(entry.path());
   for (const fs::path& leftover : leftovers) fs::remove(leftover);
 }

@@ -20,9 +20,14 @@ Json finished_manifest(const std::filesystem::path& folder);
 
 class RunDirectory {
  public:
-  /// Makes the folder, takes over the stages of a manifest that is there and clears away what a killed run was writing.
-  /// @throws Error{kInvalidArgument} when the manifest.json there is of something else
-  explicit RunDirectory(const std::filesystem::path& folder);
+  /// Makes the folder, which is this run's alone until it ends, takes over the stages of a manifest that is there and
+  /// clears away what a killed run was writing. `replace`: also where the folder holds another model's run.
+  /// @throws Error{kInvalidArgument} when the manifest.json there is of something else or of another model;
+  ///         Error{kIo} when another process runs in the folder
+  RunDirectory(const std::filesystem::path& folder, const std::string& model_hash, bool replace);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
 
   std::filesystem::path path(const std::string& name) const { return folder_ / name; }
 
@@ -41,7 +46,11 @@ class RunDirectory {
   Json manifest() const;
 
  private:
+  void lock();
+  void take_over(const std::string& model_hash, bool replace);
+
   std::filesystem::path folder_;
+  int lock_ = -1;
   Json facts_ = Json::object();
   Json stages_ = Json::object();
 };

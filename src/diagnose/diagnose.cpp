@@ -87,6 +87,7 @@ class QuantizedWeights {
     facts.cols = weight.size(1);
     facts.scheme = scheme_of(id).name();
     facts.error_power[facts.scheme] = weighted_error_power(weight, quantized, importance);
+    if (!candidates_.empty()) facts.error_power[model_.scheme_in_file(id).name()] = 0;  // kept as it is
     for (const Scheme& wanted : candidates_) {
       const Scheme candidate = fitting_scheme(wanted, facts.rows, facts.cols);
       if (facts.error_power.contains(candidate.name())) continue;
@@ -96,8 +97,38 @@ class QuantizedWeights {
     return facts;
   }
 
+  /// The wanted scheme, or its fallback by shape. A matrix that is stored in it already would show no damage, and a
+  /// planner could foretell nothing from that: it is measured in the next coarser candidate.
   Scheme scheme_of(const TensorId& id) const {
-    return fitting_scheme(scheme_, model_.weight(id).size(0), model_.weight(id).size(1));
+    const std::vector<int64_t> shape = model_.shape(id);
+    const Scheme fitting = fitting_scheme(scheme_, shape[0], shape[1]);
+    const uint64_t stored_bytes = fitting.bytes(shape[0], shape[1]);
+    if (candidates_.empty() || !keeps_stored(model_, id, fitting)) return fitting;
+    std::optional<Scheme> coarser;
+    for (const Scheme& wanted : candidates_) {
+      const Scheme candidate = fitting_scheme(wanted, shape[0], shape[1]);
+      const uint64_t bytes = candidate.bytes(shape[0], shape[1]);
+      if (bytes < stored_bytes && (!coarser || bytes > coarser->bytes(shape[0], shape[1]))) coarser = candidate;
+    }
+    return coarser.value_or(fitting);
+  }
+
+  /// What stands in for the wanted scheme and why, a line for all matrices alike.
+  std::vector<std::string> fallback_lines() const {
+    const std::vector<TensorId> matrices = model_.matrices();
+    std::map<std::pair<std::string, std::string>, int> counts;  // given, reason
+    for (const TensorId& id : matrices) {
+      const std::vector<int64_t> shape = model_.shape(id);
+      const Scheme given = scheme_of(id), fitting = fitting_scheme(scheme_, shape[0], shape[1]);
+      if (given == scheme_) continue;
+      ++counts[{given.name(), given == fitting
+                                  ? fmt::format("{} does not fit rows of {}", scheme_.name(), shape[1])
+                                  : fmt::format("they are stored as {} already", fitting.name())}];
+    }
+    std::vector<std::string> lines;
+    for (const auto& [key, count] : counts)
+      lines.push_back(fmt::format("{} of {} matrices measured as {}: {}", count, matrices.size(), key.first, key.second));
+    return lines;
   }
 
  private:
@@ -303,10 +334,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     }
     d.additivity_ratio = d.sum_isolated_kl > 0 ? d.joint_kl->mean / d.sum_isolated_kl : 0;
   }
-  for (const TensorId& id : matrices)
-    if (const auto reason = Scheme::parse(options.scheme).why_not(model.weight(id).size(0), model.weight(id).size(1)))
-      d.fallbacks.push_back(fmt::format("{} cannot take {}, it was given {}: {}", name_of(id), d.scheme,
-                                        quantized.scheme_of(id).name(), *reason));
+  d.fallbacks = quantized.fallback_lines();
   add_summaries(d);
   return d;
 }

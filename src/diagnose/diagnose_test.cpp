@@ -9,6 +9,7 @@
 #include "base/output_file.h"
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
+#include "model/requantize.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -163,9 +164,32 @@ TEST(Diagnose, SchemesThatDoNotFitFallBackAndSaySo) {
   DiagnoseOptions options;
   options.kinds = {ComponentKind::kTensor};
   const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
-  EXPECT_EQ(d.fallbacks.size(), model.matrices().size());
-  EXPECT_THAT(d.fallbacks, ::testing::Each(::testing::HasSubstr("given gguf:q5_0")));
+  EXPECT_THAT(d.fallbacks, ::testing::SizeIs(2)) << "rows of 64 and of 128";
+  EXPECT_THAT(d.fallbacks, ::testing::Each(::testing::HasSubstr("measured as gguf:q5_0: gguf:q4_k does not fit rows of ")));
   for (const WeightFacts& facts : d.weight_facts) EXPECT_EQ(facts.scheme, "gguf:q5_0");
+}
+
+// What a file stores already shows no damage, from which a planner could foretell nothing: the next coarser candidate is
+// measured, and keeping the matrix is known to cost nothing.
+TEST(Diagnose, AMatrixStoredInTheSchemeIsMeasuredInACoarserOne) {
+  Model model = fixture_model("llama");
+  for (const TensorId& id : model.matrices())
+    model.set_stored(id, requantize(model, id, Scheme::parse("gguf:q5_0"), {}, 1));
+  DiagnoseOptions options;
+  options.kinds = {ComponentKind::kTensor};
+  options.scheme = "gguf:q5_0";
+  const Diagnosis kept = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
+  for (const ComponentDamage& c : kept.components) EXPECT_EQ(c.kl.mean, 0) << name_of(c.component);
+  options.candidates = {"gguf:q4_0", "gguf:q4_1", "gguf:q5_0", "gguf:q8_0"};
+  const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
+  ASSERT_FALSE(d.components.empty());
+  for (const ComponentDamage& c : d.components) EXPECT_GT(c.kl.mean, 0) << name_of(c.component);
+  for (const WeightFacts& facts : d.weight_facts) {
+    EXPECT_EQ(facts.scheme, "gguf:q4_1");
+    EXPECT_EQ(facts.error_power.at("gguf:q5_0"), 0);
+    EXPECT_GT(facts.error_power.at("gguf:q4_1"), 0);
+  }
+  EXPECT_THAT(d.fallbacks, ::testing::ElementsAre(::testing::HasSubstr("they are stored as gguf:q5_0 already")));
 }
 
 TEST(Diagnose, ResumesFromItsCheckpointToTheSameBytes) {

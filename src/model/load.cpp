@@ -15,6 +15,17 @@ fs::path resolve_model_path(const std::string& name) {
        hub_cache_folder().string());
 }
 
+std::vector<fs::path> files_of_model(const std::string& name) {
+  std::error_code code;
+  const auto snapshot = fs::exists(name, code) ? std::nullopt : cached_snapshot(name);
+  const fs::path path = snapshot ? *snapshot : fs::path(name);
+  if (!fs::is_directory(path, code)) return {path};
+  std::vector<fs::path> files{path};
+  for (fs::directory_iterator entry(path, code), end; !code && entry != end; entry.increment(code))
+    files.push_back(entry->path());
+  return files;
+}
+
 Model load_model(const std::string& name) {
   const fs::path path = resolve_model_path(name);
   if (fs::is_directory(path)) return load_hugging_face(path);

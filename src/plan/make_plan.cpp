@@ -23,14 +23,21 @@ PlanEntry entry_of(const TensorDamage& tensor, const std::string& scheme) {
   return entry;
 }
 
-PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
-  PlanItem item{tensor.tensor, {}};
+/// What may become of a matrix: the target's schemes as its shape can take them, and what it is stored in.
+std::vector<std::string> open_schemes(const TensorDamage& tensor, const TargetRules& rules) {
+  std::vector<std::string> open;
+  if (!tensor.stored_scheme.empty()) open.push_back(tensor.stored_scheme);
   for (const std::string& name :
        rules.schemes_for({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}})) {
     const std::string scheme = fitting_scheme(Scheme::parse(name), tensor.rows, tensor.cols).name();
-    const bool known = std::any_of(item.candidates.begin(), item.candidates.end(),
-                                   [&](const Candidate& c) { return c.scheme == scheme; });
-    if (known || !tensor.error_power.contains(scheme)) continue;
+    if (std::find(open.begin(), open.end(), scheme) == open.end()) open.push_back(scheme);
+  }
+  return open;
+}
+
+PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
+  PlanItem item{tensor.tensor, {}};
+  for (const std::string& scheme : open_schemes(tensor, rules)) {
     const std::optional<double> damage = predicted_damage(tensor, scheme);
     if (!damage) continue;
     // Padded as in the file, so that the sum of the choices is the file's.
@@ -58,10 +65,13 @@ void finish(Plan& plan) {
 }  // namespace
 
 std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
-  const double measured = tensor.error_power.at(tensor.measured_scheme), wanted = tensor.error_power.at(scheme);
-  if (wanted == 0) return 0;
+  if (scheme == tensor.stored_scheme) return 0;
+  const auto wanted = tensor.error_power.find(scheme);
+  if (wanted == tensor.error_power.end()) return std::nullopt;
+  if (wanted->second == 0) return 0;
+  const double measured = tensor.error_power.at(tensor.measured_scheme);
   if (measured == 0) return std::nullopt;
-  return tensor.measured_kl * wanted / measured;
+  return tensor.measured_kl * wanted->second / measured;
 }
 
 Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme) {
@@ -72,11 +82,13 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& t
   for (const TensorDamage& tensor : tensors) {
     const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
     PlanEntry entry = entry_of(tensor, fitting);
-    entry.reason = fitting == Scheme::parse(scheme).name()
-                       ? "uniform"
-                       : fmt::format("{} does not fit rows of {}", scheme, tensor.cols);
-    if (tensor.error_power.contains(fitting)) entry.damage = predicted_damage(tensor, fitting).value_or(0);
-    if (entry.reason != "uniform") ++fallbacks[fitting];
+    entry.reason = "uniform";
+    if (const std::string wanted = Scheme::parse(scheme).name(); fitting != wanted) {
+      entry.wanted = wanted;
+      entry.reason = fmt::format("{} does not fit rows of {}", wanted, tensor.cols);
+      ++fallbacks[fitting];
+    }
+    entry.damage = predicted_damage(tensor, fitting).value_or(0);
     plan.entries.push_back(std::move(entry));
   }
   for (const auto& [fallback, count] : fallbacks)
@@ -85,12 +97,23 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& t
   return plan;
 }
 
+void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& request) {
+  const TargetRules rules = target_rules(request.target);
+  for (TensorDamage& tensor : tensors) {
+    tensor.error_power.clear();
+    for (const std::string& scheme : open_schemes(tensor, rules)) tensor.error_power[scheme] = 0;
+  }
+  make_plan(tensors, request);
+}
+
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
   const TargetRules rules = target_rules(request.target);
   KnapsackProblem problem;
   std::vector<TensorFacts> facts;
+  bool all_foretold = true;
   for (const TensorDamage& tensor : tensors) {
     problem.items.push_back(item_of(tensor, rules));
+    all_foretold &= problem.items.back().candidates.size() == open_schemes(tensor, rules).size();
     facts.push_back({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}});
   }
   problem.tied = rules.tied(facts);
@@ -145,11 +168,10 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
         smallest = request.file_bytes(plan);
       }
       fail(ErrorKind::kInfeasible,
-           "plan: budget {} = {} bytes cannot be met: the smallest file for {} whose damage the diagnosis foretells is "
-           "{} "
-           "bytes; raise --budget{}",
-           request.budget_text, request.budget_bytes, request.target, smallest,
-           smallest > 2 * request.budget_bytes ? " or diagnose with a coarser --scheme" : "");
+           "plan: budget {} = {} bytes cannot be met: the smallest file for {}{} is {} bytes; raise --budget{}",
+           request.budget_text, request.budget_bytes, request.target,
+           all_foretold ? "" : " whose damage the diagnosis foretells", smallest,
+           all_foretold ? "" : " or diagnose with a coarser --scheme");
     }
     const uint64_t padded = take(solution);
     const uint64_t file = request.file_bytes(plan);

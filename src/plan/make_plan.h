@@ -23,6 +23,8 @@ struct TensorDamage {
   std::string measured_scheme;
   double measured_kl = 0;                     ///< isolated, nats per token, at measured_scheme
   std::map<std::string, double> error_power;  ///< scheme -> importance-weighted error power; has measured_scheme
+  /// What the source stores it in: kept byte for byte, so its damage is 0 whatever was measured. "" when unknown.
+  std::string stored_scheme;
 };
 
 struct PlanRequest {
@@ -37,10 +39,15 @@ struct PlanRequest {
 /// measured KL is scaled by the ratio of importance-weighted error powers.
 std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme);
 
+/// The schemes to choose from are the target's and, per matrix, the one that it is stored in.
 /// @throws Error{kInfeasible} with the smallest reachable size when no plan meets the budget
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request);
 
 /// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit.
 Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme);
+
+/// Refuses a budget that no choice of schemes can meet, by shapes alone: before anything is measured.
+/// @throws Error{kInfeasible} with the smallest reachable size
+void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& request);
 
 }  // namespace vernier

@@ -1,6 +1,7 @@
 #include "plan/make_plan.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "format/gguf_writer.h"
@@ -84,7 +85,7 @@ TEST(MakePlan, TheSmallestFileIsReachable) {
     make_plan(tensors(), request);
   } catch (const Error& e) {
     const std::string message = e.what();
-    const size_t at = message.find("foretells is ");
+    const size_t at = message.find("llama.cpp is ");
     ASSERT_NE(at, std::string::npos) << message;
     smallest = std::stoull(message.substr(at + 13));
   }
@@ -110,6 +111,60 @@ TEST(MakePlan, UniformPlansNameTheirFallbacks) {
   all[1].cols = 96;
   EXPECT_EQ(uniform_plan(all, "llama.cpp", "gguf:q4_k").label,
             fmt::format("uniform gguf:q4_k, 1 of {} as gguf:q5_0", all.size()));
+}
+
+TEST(MakePlan, FallbacksAreGroupedAndToldWithTheirReason) {
+  std::vector<TensorDamage> all = tensors();
+  all[1].cols = all[4].cols = 96;
+  all[7].cols = 32;
+  const Plan plan = uniform_plan(all, "llama.cpp", "gguf:q4_k");
+  EXPECT_THAT(fallback_lines(plan),
+              ::testing::ElementsAre("1 of 12 tensors as gguf:q5_0: gguf:q4_k does not fit rows of 32",
+                                     "2 of 12 tensors as gguf:q5_0: gguf:q4_k does not fit rows of 96"));
+  EXPECT_EQ(plan.entries[1].reason, "gguf:q4_k does not fit rows of 96");
+  EXPECT_THAT(fallback_lines(plan_from_json(plan_to_json(plan), "plan.json")), ::testing::SizeIs(2));
+  EXPECT_THAT(fallback_lines(uniform_plan(tensors(), "llama.cpp", "gguf:q4_k")), ::testing::IsEmpty());
+}
+
+// A matrix stays as it is stored at no damage, whatever was measured, and its type is a candidate even where the target's
+// list lacks it.
+TEST(MakePlan, WhatIsStoredIsACandidateAtNoDamage) {
+  std::vector<TensorDamage> all = tensors();
+  for (TensorDamage& t : all) t.stored_scheme = "bf16";
+  all[3].stored_scheme = "gguf:q4_1";
+  EXPECT_EQ(predicted_damage(all[0], "bf16"), 0);
+  PlanRequest request;
+  request.budget_text = "test";
+  request.file_bytes = file_bytes;
+  request.budget_bytes = file_bytes(uniform_plan(all, "llama.cpp", "gguf:q5_k"));
+  const Plan plan = make_plan(all, request);
+  EXPECT_EQ(plan.entries[3].scheme, "gguf:q4_1");
+  EXPECT_EQ(plan.entries[3].damage, 0);
+  request.budget_bytes = 1 << 30;
+  for (const PlanEntry& entry : make_plan(all, request).entries) EXPECT_EQ(entry.damage, 0) << entry.tensor;
+}
+
+TEST(MakePlan, ABudgetIsKnownToBeOutOfReachFromShapesAlone) {
+  std::vector<TensorDamage> shapes = tensors();
+  for (TensorDamage& t : shapes) t.error_power.clear();
+  PlanRequest request;
+  request.budget_text = "tiny";
+  request.file_bytes = file_bytes;
+  request.budget_bytes = 10000;
+  uint64_t smallest = 0;
+  try {
+    require_reachable(shapes, request);
+    ADD_FAILURE() << "10,000 bytes for 12 matrices of 131,072 weights";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
+    const std::string message = e.what();
+    const size_t at = message.find("llama.cpp is ");
+    ASSERT_NE(at, std::string::npos) << message;
+    smallest = std::stoull(message.substr(at + 13));
+  }
+  request.budget_bytes = smallest;
+  request.budget_text = std::to_string(smallest);
+  require_reachable(shapes, request);
 }
 
 TEST(MakePlan, DamageScalesWithErrorPower) {

@@ -68,6 +68,7 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
   }
   entry.damage = non_negative(json, "kl_nats", where);
   entry.reason = plain_text(json, "reason", where);
+  if (json_find(json, "wanted") != nullptr) entry.wanted = nonempty_text(json, "wanted", where);
   return entry;
 }
 
@@ -75,7 +76,7 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
 
 Json plan_to_json(const Plan& plan) {
   Json tensors = Json::array();
-  for (const PlanEntry& entry : plan.entries)
+  for (const PlanEntry& entry : plan.entries) {
     tensors.push_back({{"tensor", entry.tensor},
                        {"role", entry.role},
                        {"layer", entry.layer},
@@ -85,6 +86,8 @@ Json plan_to_json(const Plan& plan) {
                        {"bytes", entry.bytes},
                        {"kl_nats", entry.damage},
                        {"reason", entry.reason}});
+    if (!entry.wanted.empty()) tensors.back()["wanted"] = entry.wanted;
+  }
   return {{"kind", "plan"},
           {"schema_version", plan.schema_version},
           {"target", plan.target},

@@ -19,21 +19,26 @@ std::vector<TensorDamage> shapes_of(const Model& model) {
   std::vector<TensorDamage> tensors;
   for (const TensorId& id : model.matrices()) {
     const std::vector<int64_t> shape = model.shape(id);
-    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, shape[0], shape[1], "", 0, {}});
+    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, shape[0], shape[1], "", 0, {}, model.scheme_in_file(id).name()});
   }
   return tensors;
 }
 
-std::vector<TensorDamage> tensor_damages(const Diagnosis& diagnosis) {
-  std::vector<TensorDamage> tensors;
-  for (const WeightFacts& facts : diagnosis.weight_facts) {
-    const TensorId& id = facts.tensor;
+/// Of every matrix of the model: a diagnosis of some kinds of components has facts about some matrices only.
+std::vector<TensorDamage> tensor_damages(const Model& model, const Diagnosis& diagnosis) {
+  std::vector<TensorDamage> tensors = shapes_of(model);
+  const std::vector<TensorId> matrices = model.matrices();
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorId& id = matrices[i];
     const ComponentDamage* damage = diagnosis.find(component_of(id));
-    if (damage == nullptr)
+    const auto facts = std::find_if(diagnosis.weight_facts.begin(), diagnosis.weight_facts.end(),
+                                    [&](const WeightFacts& f) { return f.tensor == id; });
+    if (damage == nullptr || facts == diagnosis.weight_facts.end())
       fail(ErrorKind::kInvalidArgument,
            "plan: the diagnosis has no isolated damage of {}; diagnose with --kinds tensor,embed,lm_head", name_of(id));
-    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, facts.rows, facts.cols, facts.scheme,
-                       damage->kl.mean, facts.error_power});
+    tensors[i].measured_scheme = facts->scheme;
+    tensors[i].measured_kl = damage->kl.mean;
+    tensors[i].error_power = facts->error_power;
   }
   return tensors;
 }
@@ -89,12 +94,23 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
   request.budget_text = budget;
   request.budget_bytes = budget_over(int4, model, tokenizer, budget, options);
   request.file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
-  Plan plan = make_plan(tensor_damages(diagnosis), request);
+  Plan plan = make_plan(tensor_damages(model, diagnosis), request);
   plan.provenance = {{"model_hash", diagnosis.model_hash},
                      {"diagnosis_data_hash", diagnosis.data_hash},
                      {"calibration_hash", diagnosis.calibration_hash},
                      {"uniform_int4_bytes", int4}};
   return plan;
+}
+
+uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
+                          const PlanningOptions& options) {
+  PlanRequest request;
+  request.target = options.target;
+  request.budget_text = budget;
+  request.budget_bytes = budget_bytes(model, tokenizer, budget, options);
+  request.file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
+  require_reachable(shapes_of(model), request);
+  return request.budget_bytes;
 }
 
 uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
@@ -105,7 +121,7 @@ uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                                        uint64_t budget_bytes, const PlanningOptions& options) {
   check_diagnosis(diagnosis, model);
-  const std::vector<TensorDamage> tensors = tensor_damages(diagnosis);
+  const std::vector<TensorDamage> tensors = tensor_damages(model, diagnosis);
   std::vector<std::pair<uint64_t, Plan>> plans;
   for (const std::string& scheme : target_rules(options.target).schemes) {
     Plan plan = uniform_plan(tensors, options.target, scheme);
@@ -137,7 +153,11 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
       fail(ErrorKind::kInvalidArgument, "recipe: no line matches {}; end it with `.* = gguf:q4_k`", tensor.tensor);
     used[*rule] = true;
     Plan one = uniform_plan({tensor}, plan.target, recipe.rules()[*rule].scheme);
-    one.entries[0].reason = recipe.rules()[*rule].reason;
+    const std::string& reason = recipe.rules()[*rule].reason;
+    if (one.entries[0].wanted.empty())
+      one.entries[0].reason = reason;
+    else if (!reason.empty())
+      one.entries[0].reason += "; " + reason;
     plan.tensor_bytes += one.entries[0].bytes;
     plan.entries.push_back(one.entries[0]);
   }
@@ -150,6 +170,18 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
 
 Plan plan_uniform(const Model& model, const std::string& scheme) {
   return uniform_plan(shapes_of(model), "llama.cpp", scheme);
+}
+
+Plan plan_as_stored(const Model& model, const std::string& label) {
+  Plan plan;
+  plan.target = "llama.cpp";
+  plan.label = label;
+  for (const TensorDamage& tensor : shapes_of(model)) {
+    plan.entries.push_back(uniform_plan({tensor}, plan.target, tensor.stored_scheme).entries[0]);
+    plan.entries.back().reason = "as it is stored";
+    plan.tensor_bytes += plan.entries.back().bytes;
+  }
+  return plan;
 }
 
 }  // namespace vernier

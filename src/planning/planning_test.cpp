@@ -99,6 +99,15 @@ TEST_F(Planning, AMatrixThatWasNotMeasuredIsNamed) {
   expect_error(ErrorKind::kInvalidArgument, "L2.ffn_up", [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
 }
 
+// A diagnosis of other kinds of components has no facts about the embedding at all.
+TEST_F(Planning, AMatrixWithoutFactsIsNamed) {
+  const auto is_embedding = [](const TensorId& id) { return id.role == TensorRole::kTokenEmbedding; };
+  std::erase_if(diagnosis_.weight_facts, [&](const WeightFacts& f) { return is_embedding(f.tensor); });
+  std::erase_if(diagnosis_.components, [](const ComponentDamage& d) { return name_of(d.component) == "embed"; });
+  expect_error(ErrorKind::kInvalidArgument, "--kinds tensor,embed,lm_head",
+               [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
+}
+
 TEST_F(Planning, BudgetsAndTargetsThatCannotBe) {
   expect_error(ErrorKind::kInfeasible, "smallest", [&] { plan_within(model_, tokenizer_, diagnosis_, "1bpw"); });
   expect_error(ErrorKind::kInvalidArgument, "budget", [&] { plan_within(model_, tokenizer_, diagnosis_, "much"); });

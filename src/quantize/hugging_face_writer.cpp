@@ -10,6 +10,22 @@
 
 namespace vernier {
 
+namespace {
+
+/// What goes along as it is, where the source has it.
+constexpr const char* kCompanions[] = {
+    "tokenizer.json",      "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",     "vocab.json",
+    "merges.txt",          "tokenizer.model",       "chat_template.jinja",     "chat_template.json",    "generation_config.json",
+    "preprocessor_config.json"};
+
+}  // namespace
+
+std::vector<std::string> dequantized_file_names() {
+  std::vector<std::string> names(std::begin(kCompanions), std::end(kCompanions));
+  names.insert(names.end(), {"config.json", "vernier_plan.json", "model.safetensors"});
+  return names;
+}
+
 void save_dequantized(const QuantizedModel& quantized, const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
   const Model& model = quantized.model;
@@ -19,7 +35,7 @@ void save_dequantized(const QuantizedModel& quantized, const std::filesystem::pa
   const std::vector<TensorId> ids = model.tensors();
   for (const TensorId& id : ids) writer.add(hugging_face_name(id), DType::kF32, model.shape(id));
   fs::create_directories(folder);
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"})
+  for (const char* name : kCompanions)
     if (fs::exists(source / name)) write_file(folder / name, read_file(source / name));
   Json config = read_json(source / "config.json");
   config["dtype"] = "float32";

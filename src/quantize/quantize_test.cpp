@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "model/requantize.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -29,6 +30,19 @@ TEST(Quantize, StoredBytesDecodeToTheValuesAndHaveThePlannedSize) {
     }
     EXPECT_EQ(bytes, plan.tensor_bytes) << scheme;
   }
+}
+
+// Decoded values encoded again would not give the same bytes.
+TEST(Quantize, WhatIsStoredInItsSchemeAlreadyIsKeptByteForByte) {
+  Model model = fixture_model("llama");
+  const Calibration plain = calibrate(model, made_up_windows(2, 16, 320));
+  for (const TensorId& id : model.matrices())
+    model.set_stored(id, requantize(model, id, Scheme::parse("gguf:q4_1"), plain.importance(model, id), 1));
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  const QuantizedModel q = quantize(model, calibration, plan_as_stored(model, "source"), 2);
+  for (const TensorId& id : model.matrices())
+    EXPECT_TRUE(at::equal(q.model.stored(id)->bytes(), model.stored(id)->bytes())) << name_of(id);
+  EXPECT_EQ(q.model.stored_bytes(), model.stored_bytes());
 }
 
 TEST(Quantize, PlansThatDoNotFitTheModelAreRefused) {

@@ -141,6 +141,10 @@ Scheme Scheme::parse(std::string_view text) {
       return scheme;
     }
   }
+  // llama.cpp's own spelling of its types lacks the prefix.
+  for (const BlockFormat& format : formats)
+    if (const std::string_view name = format.name; name == std::string(kGguf).append(lower))
+      refuse(fmt::format("no such number format; did you mean {}?", name));
   std::string_view rest = lower;
   const std::string_view type = take_field(rest);
   const auto bits = type.starts_with("int") ? parse_number(type.substr(3), 2, 8) : std::nullopt;

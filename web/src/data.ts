@@ -101,7 +101,7 @@ export interface WeightFact {
 
 export interface Diagnosis {
   scheme: string;
-  fallbacks?: string[] | null; // matrices that could not take the scheme, each with its reason
+  fallbacks?: string[] | null; // what stood in for the scheme, a line for all matrices alike
   tokens: Num;
   windows: Num;
   noise_floor_kl_nats: Num;
@@ -152,10 +152,10 @@ export function budgetBytes(report: Report): Num {
   return report.results?.budget_bytes ?? report.plan?.budget_bytes ?? null;
 }
 
-/** The uniform model that model.gguf holds because it measured better than the plan, or null. */
-export function holdsUniform(report: Report): ResultRow | null {
+/** What model.gguf holds instead of the plan: a uniform model that measured better, or the source itself; or null. */
+export function heldInstead(report: Report): ResultRow | null {
   const held = report.results?.rows.find((row) => row.label === report.plan?.label);
-  return held?.kind === "uniform" ? held : null;
+  return held && held.kind !== "plan" ? held : null;
 }
 
 /** What the headline compares: the least damaged plan and the least damaged uniform model, each within the budget. */

@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import { figure, tipStyle, type Frame } from "../chart";
 import { inkOn, ramp } from "../colour";
-import { holdsUniform, type Plan, type PlanEntry, type Report } from "../data";
+import { heldInstead, type Plan, type PlanEntry, type Report, type ResultRow } from "../data";
 import { el, p, section, strong } from "../dom";
 import { bits, bytes, count, fixed, isNumber, number } from "../format";
 import { layerGrid } from "../layer_grid";
@@ -146,11 +146,11 @@ function entriesTable(entries: PlanEntry[]): HTMLElement {
   );
 }
 
-function opening(plan: Plan, uniform: boolean): HTMLElement {
+function opening(plan: Plan, instead: ResultRow | null): HTMLElement {
   const spare = isNumber(plan.budget_bytes) && isNumber(plan.file_bytes) ? plan.budget_bytes - plan.file_bytes : null;
   return p(
-    uniform
-      ? `These are the tensors of ${plan.label}, which measured better than the plan and is what model.gguf holds. `
+    instead
+      ? `These are the tensors of ${plan.label}, which ${instead.kind === "reference" ? "fits the budget as it is" : "measured better than the plan"} and is what model.gguf holds. `
       : "",
     `Made for ${plan.target} with a budget of ${plan.budget_text}`,
     isNumber(plan.budget_bytes) ? ` (${count(plan.budget_bytes)} bytes)` : "",
@@ -172,7 +172,7 @@ export function planSection(report: Report): HTMLElement | null {
   return section(
     "plan",
     "The plan",
-    opening(plan, holdsUniform(report) !== null),
+    opening(plan, heldInstead(report)),
     drawn.length > 0 && grid(drawn),
     plan.entries.length > 0 && entriesTable(plan.entries),
   );

@@ -348,7 +348,7 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
   return p(
     `Each component was quantized alone to ${diagnosis.scheme} while all others stayed in full precision, over ${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows. `,
     diagnosis.fallbacks?.length
-      ? `${count(diagnosis.fallbacks.length)} matrices could not take it and were quantized to what their rows fit: ${diagnosis.fallbacks[0]}${diagnosis.fallbacks.length > 1 ? ", and so on" : ""}. `
+      ? `Not all could take it: ${diagnosis.fallbacks.join("; ")}. `
       : "",
     worst ? `The most sensitive is ` : "",
     worst ? strong(worst.name) : "",

@@ -1,6 +1,6 @@
 // What would make a careful reader doubt the numbers. No section when there is nothing to say.
 
-import { comparison, holdsUniform, verdict, type Report } from "../data";
+import { comparison, heldInstead, verdict, type Report } from "../data";
 import { el, section } from "../dom";
 import { bytes, count, isNumber, number } from "../format";
 
@@ -19,11 +19,13 @@ export function findWarnings(report: Report): [string, string][] {
       `The control that quantizes nothing shows a KL of ${number(control)} nats; it must be exactly 0.`,
       "The sensitivities below carry an error of at least that size.",
     ]);
-  const held = holdsUniform(report);
+  const held = heldInstead(report);
   if (held)
     found.push([
       `model.gguf holds ${held.label}, not the plan.`,
-      "It measured better within the same budget, and what is measured decides.",
+      held.kind === "reference"
+        ? "It fits the budget as it is, and no model made from it can be nearer to it."
+        : "It measured better within the same budget, and what is measured decides.",
     ]);
   const { plan, uniform } = comparison(report);
   if (plan && !plan.budget_fits)

@@ -1,0 +1,82 @@
+// A model that is quantized already: what it stores is kept or spent, and never called full precision.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/output_file.h"
+#include "cli/cli.h"
+#include "support/models.h"
+#include "support/scratch.h"
+#include "vernier/plan.h"
+
+namespace vernier {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class QuantizedSource : public ::testing::Test {
+ protected:
+  fs::path work_ = scratch_path("vernier_quantized_source");
+  std::string source_ = (work_ / "source.gguf").string();
+
+  void SetUp() override {
+    fs::remove_all(work_);
+    fs::create_directories(work_);
+    const std::string demo = (source_dir() / "models/demo-5m").string(), calibration = (work_ / "c").string();
+    ASSERT_EQ(run({"calibrate", demo, "--windows", "2", "--context", "64", "-o", calibration}), 0);
+    ASSERT_EQ(run({"export", demo, "--scheme", "gguf:q4_1", "--calibration", calibration, "-o", source_}), 0);
+  }
+  void TearDown() override { fs::remove_all(work_); }
+
+  int run(const std::vector<std::string>& arguments) {
+    std::vector<const char*> argv{"vernier", "--quiet"};
+    for (const std::string& a : arguments) argv.push_back(a.c_str());
+    ::testing::internal::CaptureStderr();
+    const int code = run_cli(static_cast<int>(argv.size()), argv.data());
+    said_ = ::testing::internal::GetCapturedStderr();
+    return code;
+  }
+  int run_with(uint64_t budget, const fs::path& out) {
+    return run({"run", source_, "--budget", std::to_string(budget), "--context", "64", "--windows", "2",
+                "--calibration-windows", "2", "--diagnose-windows", "1", "-o", out.string()});
+  }
+  std::string said_;
+};
+
+TEST_F(QuantizedSource, ItselfIsWhatABudgetOfItsSizeGives) {
+  const fs::path out = work_ / "out";
+  ASSERT_EQ(run_with(fs::file_size(source_), out), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr("source.gguf is quantized already"));
+  EXPECT_THAT(said_, HasSubstr("fits the budget"));
+  EXPECT_EQ(read_file(out / "model.gguf"), read_file(source_));
+  EXPECT_FALSE(fs::equivalent(out / "model.gguf", source_)) << "a copy: the source stays the user's own";
+  const Json reference = read_json(out / "evaluation.json")["rows"][0];
+  EXPECT_EQ(reference["label"], "source (Q4_1)");
+  EXPECT_EQ(reference["bytes"], fs::file_size(source_));
+  EXPECT_EQ(read_json(out / "plan.json")["label"], "source (Q4_1)");
+}
+
+TEST_F(QuantizedSource, KeepsWhatFitsAndPaysOnlyForTheRest) {
+  const fs::path out = work_ / "out";
+  const uint64_t budget = fs::file_size(source_) * 92 / 100;
+  ASSERT_EQ(run_with(budget, out), 0) << said_;
+  EXPECT_LE(fs::file_size(out / "model.gguf"), budget);
+  const Plan plan = plan_from_json(read_json(out / "work/planned.json"), "planned.json");
+  const Model source = load_model(source_), planned = load_model((out / "work/planned.gguf").string());
+  int kept = 0;
+  for (const PlanEntry& entry : plan.entries) {
+    if (entry.scheme != "gguf:q4_1") continue;
+    ++kept;
+    EXPECT_EQ(entry.damage, 0) << entry.tensor;
+    const TensorId id = parse_gguf_name(entry.tensor);
+    EXPECT_TRUE(at::equal(planned.stored(id)->bytes(), source.stored(id)->bytes())) << entry.tensor;
+  }
+  EXPECT_GT(kept, static_cast<int>(plan.entries.size()) / 2);
+}
+
+}  // namespace
+}  // namespace vernier
