@@ -18,7 +18,6 @@
 #include <random>
 
 #include "base/fail.h"
-#include "base/output_file.h"
 #include "base/text_table.h"
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
@@ -97,7 +96,7 @@ void run(const Arguments& a) {
   const Model model = load_model(a.model);
   const TokenizerModel words = load_tokenizer_of(model.source().path);
   const Tokenizer tokenizer(words);
-  const std::string calibration_text = read_file(a.calibration);
+  const std::string calibration_text = read_text_file(a.calibration).text;
 
   say("calibrate");
   const Calibration calibration = calibrate(
@@ -146,10 +145,10 @@ void run(const Arguments& a) {
   if (a.bf16) evaluation.type = ComputeType::kBFloat16;
   std::vector<std::vector<Evaluation>> columns;
   say("evaluate the text");
-  columns.push_back(
-      evaluate(models, &model,
-               text_windows(tokenizer, a.text, read_file(a.text), {.context = a.context, .max_windows = a.windows}),
-               {evaluation}));
+  columns.push_back(evaluate(
+      models, &model,
+      text_windows(tokenizer, a.text, read_text_file(a.text).text, {.context = a.context, .max_windows = a.windows}),
+      {evaluation}));
   if (!a.groups.empty()) {
     say("evaluate the documents");
     columns.push_back(

@@ -15,7 +15,6 @@
 #include <optional>
 #include <vector>
 
-#include "base/output_file.h"
 #include "diagnose/isolated_sweep.h"
 #include "ops/packed_linear.h"
 #include "ops/parallel.h"
@@ -89,7 +88,8 @@ void run(const std::string& path, const std::string& text, int64_t windows, int 
   configure_process(threads);
   const Model model = load_model(path);
   const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
-  const EvaluationData data = text_windows(tokenizer, text, read_file(text), {.context = 512, .max_windows = windows});
+  const EvaluationData data =
+      text_windows(tokenizer, text, read_text_file(text).text, {.context = 512, .max_windows = windows});
   const auto values = quantized_matrices(model, "gguf:q4_k", threads);
   const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
   const std::vector<Component> components =

@@ -21,8 +21,8 @@ void evaluate(char** argv) {
   const vernier::Model model = vernier::load_model(argv[1]);
   const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
   // Windows of 256 tokens, the second half of each scored: llama-perplexity's protocol.
-  const vernier::EvaluationData data =
-      vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 16});
+  const vernier::EvaluationData data = vernier::text_windows(tokenizer, argv[2], vernier::read_text_file(argv[2]).text,
+                                                             {.context = 256, .max_windows = 16});
 
   const vernier::Model int4 = rounded(model, vernier::Scheme::parse("int4:g64:sym"), vernier::resolve_threads({}));
   // Both models in one pass, each compared with the reference token by token.

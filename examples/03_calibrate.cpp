@@ -10,7 +10,7 @@ namespace {
 void calibrate(char** argv) {
   const vernier::Model model = vernier::load_model(argv[1]);
   const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
-  const vernier::EvaluationData data = vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]),
+  const vernier::EvaluationData data = vernier::text_windows(tokenizer, argv[2], vernier::read_text_file(argv[2]).text,
                                                              {.context = 256, .max_windows = 32, .score_all = true});
 
   const vernier::Calibration calibration = vernier::calibrate(model, data);

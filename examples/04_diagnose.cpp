@@ -23,8 +23,8 @@ void diagnose(char** argv) {
   const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
   const std::string out = argv[3];
   const vernier::Calibration calibration = vernier::load_calibration(out + "/calibration.safetensors");
-  const vernier::EvaluationData data =
-      vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 3});
+  const vernier::EvaluationData data = vernier::text_windows(tokenizer, argv[2], vernier::read_text_file(argv[2]).text,
+                                                             {.context = 256, .max_windows = 3});
 
   vernier::DiagnoseOptions options = vernier::planning_diagnosis("llama.cpp", "gguf:q4_k");
   options.kinds = {vernier::ComponentKind::kTensor, vernier::ComponentKind::kEmbed, vernier::ComponentKind::kLmHead};

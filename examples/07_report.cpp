@@ -28,8 +28,8 @@ void report(char** argv) {
   const vernier::Model model = vernier::load_model(argv[1]);
   const vernier::Model planned = vernier::load_model(out + "/model.gguf");
   const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
-  const vernier::EvaluationData data =
-      vernier::text_windows(tokenizer, argv[2], example::read_text(argv[2]), {.context = 256, .max_windows = 16});
+  const vernier::EvaluationData data = vernier::text_windows(tokenizer, argv[2], vernier::read_text_file(argv[2]).text,
+                                                             {.context = 256, .max_windows = 16});
   const uint64_t before = 2 * static_cast<uint64_t>(model.parameters());
   const uint64_t after = std::filesystem::file_size(out + "/model.gguf");
 

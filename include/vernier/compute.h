@@ -20,10 +20,15 @@ enum class Activations {
 
 struct ComputeOptions {
   ComputeType type = ComputeType::kFloat32;
-  int threads = 0;  ///< sequences in flight; 0: one per core
+  int threads = 0;  ///< sequences in flight, at most available_processors(); 0: as many
 };
 
-/// threads, or the number of cores when it is 0.
+/// Processors that this process may use: by its affinity and, in a container, by its share of processor time (control
+/// groups), rounded up. At least 1; asked of the system once.
+int available_processors();
+
+/// options.threads, but no more than available_processors(), and that many when it is 0: threads beyond it only make each
+/// other wait, several times slower, and each takes memory. Results do not depend on the number.
 int resolve_threads(const ComputeOptions& options);
 
 /// Tunes the process for tensor work: allocator thresholds, thread counts of the tensor library. Call once at start-up

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,8 +27,9 @@ struct TokenWindow {
 
 /// A unit of standard errors: a window of running text, or a document with its group.
 struct Cluster {
-  std::string group;  ///< "" for running text
-  int64_t bytes = 0;  ///< UTF-8 bytes of a document's predicted tokens; 0 for running text
+  std::string group;     ///< "" for running text
+  int64_t bytes = 0;     ///< UTF-8 bytes of a document's predicted tokens; 0 for running text
+  int64_t same_as = -1;  ///< number of the first cluster with the same text, of any group; -1: this is the first
 };
 
 struct EvaluationData {
@@ -39,7 +41,26 @@ struct EvaluationData {
   int64_t scored_tokens() const;
   /// Longest window: positions a model must be able to see.
   int64_t longest() const;
+  /// A window's unit of standard errors: its cluster, or the one that this repeats. Copies say nothing new, so that they
+  /// count in means but not as evidence.
+  int64_t distinct_cluster(const TokenWindow& window) const;
+  /// Windows of running text, or documents, that repeat an earlier one.
+  int64_t duplicates() const;
+  /// Documents that repeat one of their own group; groups without any are left out.
+  std::map<std::string, int64_t> duplicates_by_group() const;
 };
+
+/// Text for measuring, from a file.
+struct TextFile {
+  std::string text;              ///< UTF-8 without byte-order mark, lines end in LF
+  int64_t carriage_returns = 0;  ///< line ends that were CR LF or CR, which would be scored as tokens of their own
+  bool byte_order_mark = false;  ///< one of UTF-8 stood in front
+};
+
+/// @throws Error{kIo}; Error{kBadFile} naming the place of what is not UTF-8 text: another encoding, or binary data
+TextFile read_text_file(const std::filesystem::path& path);
+/// The same from bytes; `origin` names them in messages.
+TextFile text_from_bytes(std::string_view bytes, const std::string& origin);
 
 struct WindowOptions {
   int64_t context = 512;
@@ -60,7 +81,8 @@ struct Document {
   std::string group;
 };
 
-/// One JSON object `{"text": ..., "group": ...}` per line. `filter` KEY=VALUE keeps lines whose KEY (a string, number
+/// One JSON object `{"text": ..., "group": ...}` per line; a group is a string, an integer or a boolean, which is read as
+/// it is written. The file may have a byte-order mark and line ends of Windows (see read_text_file). `filter` KEY=VALUE keeps lines whose KEY (a string, number
 /// or boolean) prints as VALUE. @throws Error{kBadFile} naming the line; Error{kInvalidArgument} when nothing is left
 std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter = "");
 /// The same from text; `origin` names it in messages.

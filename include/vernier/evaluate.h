@@ -25,7 +25,8 @@
 
 namespace vernier {
 
-/// A mean and its standard error over windows or documents; NaN (null in JSON) for a single one, which tells nothing.
+/// A mean and its standard error over distinct windows or documents (copies of one count as one); NaN (null in JSON) for
+/// a single one, which tells nothing.
 struct Measured {
   double mean = 0;
   double standard_error = 0;
@@ -34,8 +35,9 @@ struct Measured {
 /// What a set of scored tokens says. Units: nats; per predicted token unless the name says otherwise.
 struct Scores {
   int64_t tokens = 0;
-  int64_t documents = 0;  ///< clusters with text of known length, 0 for running text
-  int64_t bytes = 0;      ///< UTF-8, 0 for running text
+  int64_t documents = 0;           ///< clusters with text of known length, 0 for running text
+  int64_t distinct_documents = 0;  ///< without copies: what standard errors are over
+  int64_t bytes = 0;               ///< UTF-8, 0 for running text
   Measured nll;
   Measured nll_per_document;
   Measured nll_bits_per_byte;  ///< of documents

@@ -157,7 +157,8 @@ class Recipe {
 };
 
 /// Lines are `regex = scheme  # reason`, blank, or comments. The last `=` splits, so that look-aheads work; a comment
-/// begins at a `#` after a blank. Schemes are not checked here. @throws Error{kBadFile} naming the line
+/// begins at a `#` after a blank. A byte-order mark of UTF-8 and line ends of Windows are read over. Schemes are not
+/// checked here. @throws Error{kBadFile} naming the line
 Recipe parse_recipe(std::string_view text, const std::string& origin);
 
 }  // namespace vernier

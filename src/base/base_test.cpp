@@ -6,7 +6,6 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/output_file.h"
-#include "base/text_table.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -41,13 +40,6 @@ TEST(Hash, SeparatesWhatConcatenationWouldJoin) {
   two.add("bc");
   EXPECT_NE(one.hex(), two.hex());
   EXPECT_EQ(hash_text("").size(), 32u);
-}
-
-TEST(TextTable, AlignsByCharacters) {
-  TextTable table({"plan", "KL"});
-  table.add({"größer", "0.5"});
-  table.add({"a"});
-  EXPECT_EQ(table.str(), "plan     KL\n-----------\ngrößer  0.5\na\n");
 }
 
 }  // namespace

@@ -5,10 +5,12 @@
 
 #include "base/fail.h"
 #include "base/output_file.h"
+#include "base/utf8.h"
 
 namespace vernier {
 
 Json parse_json(std::string_view text, const std::string& origin) {
+  text = without_byte_order_mark(text, origin);
   constexpr int kMaxDepth = 64;  // the parser recurses on destruction: a file of brackets must not take the stack
   bool too_deep = false;
   const Json::parser_callback_t guard = [&](int depth, Json::parse_event_t, Json&) {

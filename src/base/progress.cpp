@@ -1,10 +1,11 @@
 #include "base/progress.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "base/terminal.h"
 
 namespace vernier {
 
@@ -19,7 +20,7 @@ std::string short_time(double seconds) {
 }  // namespace
 
 ConsoleProgress::ConsoleProgress(std::FILE* stream, bool quiet)
-    : stream_(stream), quiet_(quiet), terminal_(::isatty(::fileno(stream)) == 1) {}
+    : stream_(stream), quiet_(quiet), terminal_(is_terminal(stream)) {}
 
 void ConsoleProgress::begin(std::string_view stage, int64_t total, std::string_view unit) {
   stage_ = stage;

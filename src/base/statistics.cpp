@@ -22,10 +22,6 @@ Estimate ratio_estimate(std::span<const double> sums, std::span<const double> co
   return estimate;
 }
 
-Estimate mean_estimate(std::span<const double> values) {
-  return ratio_estimate(values, std::vector<double>(values.size(), 1.0));
-}
-
 Spread spread_of(std::span<const double> values) {
   Spread spread;
   if (values.empty()) return spread;

@@ -18,9 +18,6 @@ struct Estimate {
 /// @shape sums, counts: one entry per cluster
 Estimate ratio_estimate(std::span<const double> sums, std::span<const double> counts);
 
-/// Mean and standard error of independent values.
-Estimate mean_estimate(std::span<const double> values);
-
 struct Spread {
   int64_t count = 0;
   double min = 0, max = 0, mean = 0;

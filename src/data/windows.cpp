@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <map>
+#include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "base/json.h"
-#include "base/output_file.h"
 #include "vernier/data.h"
 
 namespace vernier {
@@ -27,6 +27,13 @@ size_t bytes_of(const Tokenizer& tokenizer, int32_t id) {
   return static_cast<size_t>(std::count_if(token.begin(), token.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+/// The earlier cluster with this text, or -1 when there is none and it becomes the first, as `cluster`.
+/// `text` stays where it is as long as `first`.
+int64_t earlier(std::unordered_map<std::string_view, int64_t>& first, std::string_view text, int64_t cluster) {
+  const auto [it, is_new] = first.try_emplace(text, cluster);
+  return is_new ? -1 : it->second;
+}
+
 void check_context(int64_t context) {
   if (context < 8 || context > (int64_t{1} << 24))
     fail(ErrorKind::kInvalidArgument, "data: context {}: expected 8 to {}", context, int64_t{1} << 24);
@@ -46,6 +53,26 @@ int64_t EvaluationData::longest() const {
   return static_cast<int64_t>(longest);
 }
 
+int64_t EvaluationData::distinct_cluster(const TokenWindow& window) const {
+  const int64_t same_as = clusters[static_cast<size_t>(window.cluster)].same_as;
+  return same_as < 0 ? window.cluster : same_as;
+}
+
+int64_t EvaluationData::duplicates() const {
+  return std::count_if(clusters.begin(), clusters.end(), [](const Cluster& c) { return c.same_as >= 0; });
+}
+
+std::map<std::string, int64_t> EvaluationData::duplicates_by_group() const {
+  std::map<std::string, int64_t> counts;
+  std::set<std::pair<std::string_view, int64_t>> seen;  // group and text
+  for (size_t c = 0; c < clusters.size(); ++c) {
+    const Cluster& cluster = clusters[c];
+    const int64_t text = cluster.same_as < 0 ? static_cast<int64_t>(c) : cluster.same_as;
+    if (!cluster.group.empty() && !seen.emplace(cluster.group, text).second) ++counts[cluster.group];
+  }
+  return counts;
+}
+
 EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name, const std::string& text,
                             const WindowOptions& options) {
   check_context(options.context);
@@ -61,49 +88,21 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
          "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text or a smaller --context", name,
          ids.size(), 2 * options.context, options.context);
   const int64_t available = count;
+  std::unordered_map<std::string_view, int64_t> first_of;
   if (options.max_windows > 0) count = std::min(count, options.max_windows);
   for (int64_t w = 0; w < count; ++w) {
     const int64_t place = options.spread ? w * available / count : w;
     const auto first = ids.begin() + place * options.context;
+    // Their first token is BOS or not, for all alike.
+    const auto bytes = std::as_bytes(std::span(first + 1, first + options.context));
+    const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     TokenWindow window{{first, first + options.context}, options.score_all ? 0 : options.context / 2, w};
     if (bos) window.tokens[0] = *tokenizer.bos_id();
     data.windows.push_back(std::move(window));
-    data.clusters.emplace_back();
+    data.clusters.push_back({"", 0, earlier(first_of, content, w)});
   }
   data.hash = hash_windows(data);
   return data;
-}
-
-std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter) {
-  return parse_documents(read_file(path), path.string(), filter);
-}
-
-std::vector<Document> parse_documents(std::string_view text, const std::string& file, const std::string& filter) {
-  const auto equals = filter.find('=');
-  if (!filter.empty() && equals == std::string::npos)
-    fail(ErrorKind::kInvalidArgument, "filter \"{}\": expected KEY=VALUE", filter);
-  std::vector<Document> documents;
-  size_t line = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view row(text.data() + begin, end - begin);
-    begin = end + 1;
-    ++line;
-    if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string origin = fmt::format("{}:{}", file, line);
-    const Json json = parse_json(row, origin);
-    if (!filter.empty()) {
-      const Json* value = json_find(json, filter.substr(0, equals).c_str());
-      const std::string printed = value == nullptr     ? ""
-                                  : value->is_string() ? value->get<std::string>()
-                                                       : value->dump();
-      if (printed != filter.substr(equals + 1)) continue;
-    }
-    documents.push_back({json_string(json, "text", origin), json_string(json, "group", origin)});
-  }
-  if (documents.empty())
-    fail(ErrorKind::kInvalidArgument, "{}: no documents{}", file, filter.empty() ? "" : " left by filter " + filter);
-  return documents;
 }
 
 EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& name,
@@ -114,6 +113,7 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
   data.name = name;
   data.context = options.context;
   const auto step = static_cast<size_t>(options.context - 1);
+  std::unordered_map<std::string_view, int64_t> first_of;
   for (const Document& document : documents) {
     if (options.max_windows > 0 && static_cast<int64_t>(data.windows.size()) >= options.max_windows) break;
     const auto cluster = static_cast<int64_t>(data.clusters.size());
@@ -122,7 +122,8 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
     if (ids.size() < 2) continue;
     // Without BOS nothing predicts the first token, and what is not scored must not count as text either.
     const size_t unscored = bos ? 0 : std::min(document.text.size(), bytes_of(tokenizer, ids[0]));
-    data.clusters.push_back({document.group, static_cast<int64_t>(document.text.size() - unscored)});
+    data.clusters.push_back({document.group, static_cast<int64_t>(document.text.size() - unscored),
+                             earlier(first_of, document.text, cluster)});
     // Windows overlap by one token, so that each token but the document's first is predicted exactly once.
     for (size_t begin = 0; begin + 1 < ids.size(); begin += step) {
       const size_t end = std::min(ids.size(), begin + step + 1);

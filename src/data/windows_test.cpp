@@ -101,23 +101,33 @@ TEST(DocumentWindows, EveryTokenIsPredictedOnce) {
   EXPECT_EQ(data.clusters[1].group, "en");
 }
 
-TEST(Documents, FilterAndDefects) {
-  const std::string lines =
-      "{\"text\":\"a\",\"group\":\"x\",\"in_mix\":true}\n\n{\"text\":\"b\",\"group\":\"y\",\"in_mix\":false}\n";
-  EXPECT_EQ(parse_documents(lines, "g.jsonl").size(), 2u);
-  const auto kept = parse_documents(lines, "g.jsonl", "in_mix=false");
-  ASSERT_EQ(kept.size(), 1u);
-  EXPECT_EQ(kept[0].text, "b");
-  EXPECT_THROW(parse_documents(lines, "g.jsonl", "in_mix=maybe"), Error);
-  for (const char* bad : {"{\"text\":\"a\"}\n", "{\"text\":1,\"group\":\"x\"}\n", "[]\n", "{\n"}) {
-    try {
-      parse_documents(bad, "g.jsonl");
-      ADD_FAILURE() << bad;
-    } catch (const Error& e) {
-      EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
-      EXPECT_THAT(e.what(), HasSubstr("g.jsonl:1"));
-    }
-  }
+// Copies count in means but say nothing new: standard errors must find them.
+TEST(Duplicates, OfDocumentsAreFoundPerGroup) {
+  const std::string other = "Another text.", text = "Hello, world!";
+  const EvaluationData data = document_windows(
+      tokenizer("gpt2"), "d",
+      {{text, "en"}, {other, "en"}, {text, "de"}, {text, "en"}, {other, "en"}, {text_of(20), "code"}}, {.context = 16});
+  std::vector<int64_t> same_as;
+  for (const Cluster& cluster : data.clusters) same_as.push_back(cluster.same_as);
+  EXPECT_THAT(same_as, ::testing::ElementsAre(-1, -1, 0, 0, 1, -1));
+  EXPECT_EQ(data.duplicates(), 3);
+  EXPECT_THAT(data.duplicates_by_group(), ::testing::ElementsAre(::testing::Pair("en", 2)))
+      << "the only copy in de is the first of its group";
+  for (const TokenWindow& window : data.windows)
+    EXPECT_EQ(data.distinct_cluster(window), same_as[static_cast<size_t>(window.cluster)] < 0
+                                                 ? window.cluster
+                                                 : same_as[static_cast<size_t>(window.cluster)]);
+}
+
+TEST(Duplicates, OfWindowsAreFound) {
+  std::string text;
+  for (int i = 0; i < 64; ++i) text += " the";  // a token each, so that every window is the same
+  const EvaluationData same = text_windows(tokenizer("gpt2"), "t", text, {.context = 16});
+  ASSERT_EQ(same.windows.size(), 4u);
+  EXPECT_EQ(same.duplicates(), 3);
+  EXPECT_TRUE(same.duplicates_by_group().empty());
+  EXPECT_EQ(same.distinct_cluster(same.windows[3]), 0);
+  EXPECT_EQ(text_windows(tokenizer("gpt2"), "t", text_of(60), {.context = 16}).duplicates(), 0);
 }
 
 TEST(SharedTokenRuns, FindsCopiesOnly) {

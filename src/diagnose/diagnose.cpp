@@ -51,14 +51,18 @@ int64_t parameters_of(const Model& model, const Component& c) {
   fail(ErrorKind::kInternal, "component kind {}", static_cast<int>(c.kind));
 }
 
-ComponentDamage summarize_component(const Model& model, const Component& component,
+ComponentDamage summarize_component(const Model& model, const Component& component, const EvaluationData& data,
                                     const std::vector<DamageSums>& windows) {
-  std::vector<double> tokens, kl, delta_nll, same_top;
-  for (const DamageSums& w : windows) {
-    tokens.push_back(w.tokens);
-    kl.push_back(w.kl);
-    delta_nll.push_back(w.delta_nll);
-    same_top.push_back(w.same_top);
+  std::vector<double> tokens, kl, delta_nll, same_top;  // per distinct cluster
+  std::map<int64_t, size_t> row_of;
+  for (size_t w = 0; w < windows.size(); ++w) {
+    const auto [it, is_new] = row_of.try_emplace(data.distinct_cluster(data.windows[w]), tokens.size());
+    if (is_new)
+      for (auto* column : {&tokens, &kl, &delta_nll, &same_top}) column->push_back(0);
+    tokens[it->second] += windows[w].tokens;
+    kl[it->second] += windows[w].kl;
+    delta_nll[it->second] += windows[w].delta_nll;
+    same_top[it->second] += windows[w].same_top;
   }
   const auto measured = [&](const std::vector<double>& sums) {
     const Estimate estimate = ratio_estimate(sums, tokens);
@@ -263,7 +267,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       const at::Tensor values = quantized.make(id);
       part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       const auto damage = sweep.embedding({component, [&](const TensorId&) { return values; }});
-      (*part)["components"].push_back(damage_to_json(summarize_component(model, component, damage)));
+      (*part)["components"].push_back(damage_to_json(summarize_component(model, component, data, damage)));
       (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, values)));
       checkpoint.save(name_of(component), *part);
     }
@@ -303,7 +307,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       });
       part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       for (size_t i = 0; i < own.size(); ++i)
-        (*part)["components"].push_back(damage_to_json(summarize_component(model, own[i], damage[i])));
+        (*part)["components"].push_back(damage_to_json(summarize_component(model, own[i], data, damage[i])));
       double control = 0;
       for (size_t i = own.size(); i < damage.size(); ++i)
         for (const DamageSums& window : damage[i]) control = std::max(control, window.kl);
@@ -326,7 +330,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     Model all(model.config(), model.source());
     for (const TensorId& id : model.tensors())
       all.set_weight(id, is_matrix(id.role) ? quantized.make(id) : model.weight(id));
-    d.joint_kl = summarize_component(model, {ComponentKind::kLayer, 0}, sweep.whole_model(all)).kl;
+    d.joint_kl = summarize_component(model, {ComponentKind::kLayer, 0}, data, sweep.whole_model(all)).kl;
     for (const ComponentDamage& c : d.components) {
       const bool whole_tensor = c.component.kind == ComponentKind::kTensor ||
                                 c.component.kind == ComponentKind::kEmbed || c.component.kind == ComponentKind::kLmHead;

@@ -192,6 +192,28 @@ TEST(Diagnose, AMatrixStoredInTheSchemeIsMeasuredInACoarserOne) {
   EXPECT_THAT(d.fallbacks, ::testing::ElementsAre(::testing::HasSubstr("they are stored as gguf:q5_0 already")));
 }
 
+// Copies are no evidence: the error is over what differs.
+TEST(Diagnose, CopiesOfAWindowTellNothing) {
+  const Model model = fixture_model("llama");
+  const Calibration calibration = calibration_of(model);
+  EvaluationData data = made_up_windows(1, 24, 320);
+  DiagnoseOptions options;
+  options.scheme = kScheme.name();
+  options.kinds = {ComponentKind::kFfn};
+  const Diagnosis one = diagnose(model, calibration, data, options);
+  for (int64_t w = 1; w < 4; ++w) {
+    data.windows.push_back(data.windows[0]);
+    data.windows.back().cluster = w;
+    data.clusters.push_back({"", 0, 0});
+  }
+  const Diagnosis four = diagnose(model, calibration, data, options);
+  ASSERT_EQ(four.components.size(), one.components.size());
+  for (size_t i = 0; i < one.components.size(); ++i) {
+    EXPECT_NEAR(four.components[i].kl.mean, one.components[i].kl.mean, 1e-12);
+    EXPECT_TRUE(std::isnan(four.components[i].kl.standard_error)) << four.components[i].kl.standard_error;
+  }
+}
+
 TEST(Diagnose, ResumesFromItsCheckpointToTheSameBytes) {
   const Model model = fixture_model("mistral_sliding");
   const Calibration calibration = calibration_of(model);

@@ -187,6 +187,82 @@ TEST(Evaluate, GroupsCountDocumentsBytesAndTokens) {
   EXPECT_NEAR(e.all.delta_nll_per_document->mean * 3, e.all.delta_nll->mean * 4 * 23, 1e-6);
 }
 
+/// `copies` of the window `first`, then window `second` if it is one, each a document of its own.
+EvaluationData documents_of(const EvaluationData& source, int copies, size_t first, std::optional<size_t> second) {
+  EvaluationData data = source;
+  data.windows.clear();
+  data.clusters.clear();
+  for (int i = 0; i < copies; ++i) {
+    data.windows.push_back(source.windows[first]);
+    data.clusters.push_back({"en", 60, i == 0 ? -1 : 0});
+  }
+  if (second) {
+    data.windows.push_back(source.windows[*second]);
+    data.clusters.push_back({"en", 80});
+  }
+  for (size_t w = 0; w < data.windows.size(); ++w) data.windows[w].cluster = static_cast<int64_t>(w);
+  return data;
+}
+
+// Copies are no evidence: the mean is over all tokens, its error over what differs.
+TEST(Evaluate, CopiesOfADocumentTellNothing) {
+  const Model model = fixture_model("llama"), other = noisy(model, 0.1);
+  const EvaluationData source = made_up_windows(2, 24, 320);
+  const Evaluation one = evaluate({&other}, &model, documents_of(source, 1, 0, {}))[0];
+  const Evaluation ten = evaluate({&other}, &model, documents_of(source, 10, 0, {}))[0];
+  for (const Scores* s : {&ten.all, &ten.groups.at("en")}) {
+    EXPECT_EQ(s->documents, 10);
+    EXPECT_EQ(s->distinct_documents, 1);
+    EXPECT_EQ(s->tokens, 10 * one.all.tokens);
+    EXPECT_EQ(s->bytes, 600);
+    EXPECT_NEAR(s->nll.mean, one.all.nll.mean, 1e-12);
+    EXPECT_NEAR(s->nll_per_document.mean, one.all.nll_per_document.mean, 1e-9);
+    for (const Measured& m :
+         {s->nll, s->nll_per_document, s->nll_bits_per_byte, *s->kl, *s->same_top, *s->delta_nll,
+          *s->delta_nll_per_document, *s->reference_nll, *s->reference_nll_bits_per_byte, *s->delta_nll_bits_per_byte})
+      EXPECT_TRUE(std::isnan(m.standard_error)) << m.standard_error;
+  }
+  const Evaluation back = evaluation_from_json(evaluation_to_json(ten), "x");
+  EXPECT_EQ(back.groups.at("en").distinct_documents, 1);
+  auto older = evaluation_to_json(ten);
+  older.erase("distinct_documents");
+  EXPECT_EQ(evaluation_from_json(older, "x").all.distinct_documents, 10);
+}
+
+TEST(Evaluate, CopiesBesideAnotherDocumentAreTwo) {
+  const Model model = fixture_model("llama"), other = noisy(model, 0.1);
+  const EvaluationData source = made_up_windows(2, 24, 320);
+  const auto nll_of = [&](size_t w) {
+    return evaluate({&other}, nullptr, documents_of(source, 1, w, {}))[0].all.nll_per_document.mean;
+  };
+  const double a = nll_of(0), b = nll_of(1);
+  const Scores s = evaluate({&other}, nullptr, documents_of(source, 10, 0, 1))[0].all;
+  EXPECT_EQ(s.documents, 11);
+  EXPECT_EQ(s.distinct_documents, 2);
+  // Two clusters of ten and one: residuals are equal and opposite, the error is twice one of them over the total.
+  const auto tokens = static_cast<double>(source.windows[0].scored());
+  EXPECT_NEAR(s.nll.mean, (10 * a + b) / (11 * tokens), 1e-6);
+  EXPECT_NEAR(s.nll.standard_error, 2 * std::abs(b - s.nll.mean * tokens) / (11 * tokens), 1e-6);
+  EXPECT_NEAR(s.nll_per_document.mean, (10 * a + b) / 11, 1e-6);
+  EXPECT_NEAR(s.nll_per_document.standard_error, 2 * std::abs(b - s.nll_per_document.mean) / 11, 1e-6);
+  const double bits = (10 * a + b) / 680 / std::log(2.0);
+  EXPECT_NEAR(s.nll_bits_per_byte.mean, bits, 1e-6);
+  EXPECT_NEAR(s.nll_bits_per_byte.standard_error, 2 * std::abs(b / std::log(2.0) - bits * 80) / 680, 1e-6);
+}
+
+TEST(Evaluate, CopiesOfAWindowTellNothing) {
+  const Model model = fixture_model("llama");
+  EvaluationData data = made_up_windows(3, 24, 320);
+  for (size_t w : {1, 2}) {
+    data.windows[w].tokens = data.windows[0].tokens;
+    data.clusters[w].same_as = 0;
+  }
+  const Scores s = evaluate({&model}, nullptr, data)[0].all;
+  EXPECT_TRUE(std::isnan(s.nll.standard_error));
+  EXPECT_EQ(s.documents, 0);
+  EXPECT_EQ(s.distinct_documents, 0);
+}
+
 TEST(Evaluate, JsonRoundTrips) {
   const Model model = fixture_model("llama"), other = noisy(model, 0.1);
   const Evaluation e = evaluate({&other}, &model, made_up_windows(3, 32, 320))[0];

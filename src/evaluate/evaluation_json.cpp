@@ -31,6 +31,7 @@ Json scores_json(const Scores& scores) {
   put(json, "reference_nll_nats", scores.reference_nll);
   if (scores.documents > 0) {
     json["documents"] = scores.documents;
+    json["distinct_documents"] = scores.distinct_documents;
     json["text_bytes"] = scores.bytes;
     put(json, "nll_bits_per_byte", scores.nll_bits_per_byte);
     put(json, "nll_nats_per_document", scores.nll_per_document);
@@ -62,6 +63,10 @@ Scores scores_from(const Json& json, const std::string& origin) {
   scores.reference_nll = optional_at(json, "reference_nll_nats", origin);
   if (json_find(json, "documents") != nullptr) {
     scores.documents = json_int(json, "documents", origin, 0, kMaxCount);
+    // Files from before copies were looked for lack the key.
+    scores.distinct_documents = json_find(json, "distinct_documents") == nullptr
+                                    ? scores.documents
+                                    : json_int(json, "distinct_documents", origin, 0, scores.documents);
     scores.bytes = json_int(json, "text_bytes", origin, 0, kMaxCount);
     scores.nll_bits_per_byte = measured_at(json, "nll_bits_per_byte", origin);
     scores.nll_per_document = measured_at(json, "nll_nats_per_document", origin);

@@ -1,7 +1,9 @@
 #include "evaluate/scores.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <unordered_map>
 
 #include "base/statistics.h"
 
@@ -9,20 +11,30 @@ namespace vernier {
 
 namespace {
 
-/// One column per quantity, one entry per cluster (window or document).
+/// One column per quantity, one entry per distinct cluster (window or document): copies add to the first of their kind.
 struct ClusterSums {
   std::vector<double> tokens, nll, reference_nll, kl, same_top, delta_nll;
-  std::vector<double> bytes;  // of documents
+  std::vector<double> documents, bytes;  // 0 for windows of running text
+  std::unordered_map<int64_t, size_t> row_of;
+  int64_t last_cluster = -1;
 
-  void add(const WindowSums& w, bool new_cluster) {
-    if (new_cluster)
-      for (auto* column : {&tokens, &nll, &reference_nll, &kl, &same_top, &delta_nll}) column->push_back(0);
-    tokens.back() += static_cast<double>(w.tokens);
-    nll.back() += w.nll;
-    reference_nll.back() += w.reference_nll;
-    kl.back() += w.kl;
-    same_top.back() += w.same_top;
-    delta_nll.back() += w.nll - w.reference_nll;
+  void add(const WindowSums& w, const EvaluationData& data, const TokenWindow& window) {
+    const auto [it, is_new] = row_of.try_emplace(data.distinct_cluster(window), tokens.size());
+    if (is_new)
+      for (auto* column : {&tokens, &nll, &reference_nll, &kl, &same_top, &delta_nll, &documents, &bytes})
+        column->push_back(0);
+    const size_t row = it->second;
+    tokens[row] += static_cast<double>(w.tokens);
+    nll[row] += w.nll;
+    reference_nll[row] += w.reference_nll;
+    kl[row] += w.kl;
+    same_top[row] += w.same_top;
+    delta_nll[row] += w.nll - w.reference_nll;
+    if (window.cluster == last_cluster) return;  // a document's windows follow each other
+    last_cluster = window.cluster;
+    const auto length = data.clusters[static_cast<size_t>(window.cluster)].bytes;
+    documents[row] += length > 0 ? 1 : 0;
+    bytes[row] += static_cast<double>(length);
   }
 };
 
@@ -31,16 +43,23 @@ Measured measured(const Estimate& estimate) { return {estimate.mean, estimate.st
 Scores scores_of(const ClusterSums& s, bool compared) {
   Scores scores;
   const auto per_token = [&](const std::vector<double>& sums) { return measured(ratio_estimate(sums, s.tokens)); };
+  const auto per_document = [&](const std::vector<double>& sums) {
+    return measured(ratio_estimate(sums, s.documents));
+  };
   const auto bits_per_byte = [&](const std::vector<double>& sums) {
     const Estimate nats = ratio_estimate(sums, s.bytes);
     return Measured{nats.mean / std::numbers::ln2, nats.standard_error / std::numbers::ln2};
   };
   for (const double tokens : s.tokens) scores.tokens += static_cast<int64_t>(tokens);
   for (const double bytes : s.bytes) scores.bytes += static_cast<int64_t>(bytes);
-  if (s.bytes.size() == s.tokens.size()) scores.documents = static_cast<int64_t>(s.bytes.size());
+  // Documents or not at all: what is per document must not leave out a part of the text.
+  if (std::none_of(s.documents.begin(), s.documents.end(), [](double n) { return n == 0; })) {
+    for (const double n : s.documents) scores.documents += static_cast<int64_t>(n);
+    scores.distinct_documents = static_cast<int64_t>(s.documents.size());
+  }
   scores.nll = per_token(s.nll);
   if (scores.documents > 0) {
-    scores.nll_per_document = measured(mean_estimate(s.nll));
+    scores.nll_per_document = per_document(s.nll);
     scores.nll_bits_per_byte = bits_per_byte(s.nll);
   }
   if (compared) {
@@ -49,7 +68,7 @@ Scores scores_of(const ClusterSums& s, bool compared) {
     scores.delta_nll = per_token(s.delta_nll);
     scores.reference_nll = per_token(s.reference_nll);
     if (scores.documents > 0) {
-      scores.delta_nll_per_document = measured(mean_estimate(s.delta_nll));
+      scores.delta_nll_per_document = per_document(s.delta_nll);
       scores.reference_nll_bits_per_byte = bits_per_byte(s.reference_nll);
       scores.delta_nll_bits_per_byte = bits_per_byte(s.delta_nll);
     }
@@ -107,18 +126,11 @@ Evaluation summarize(const EvaluationData& data, std::vector<WindowSums>& window
   evaluation.windows = static_cast<int64_t>(windows.size());
   ClusterSums all;
   std::map<std::string, ClusterSums> groups;
-  int64_t last_cluster = -1;
   for (size_t w = 0; w < windows.size(); ++w) {
-    const int64_t number = data.windows[w].cluster;
-    const Cluster& cluster = data.clusters[static_cast<size_t>(number)];
-    const bool fresh = number != last_cluster;  // a document's windows follow each other
-    last_cluster = number;
-    const auto add = [&](ClusterSums& sums) {
-      sums.add(windows[w], fresh);
-      if (fresh && cluster.bytes > 0) sums.bytes.push_back(static_cast<double>(cluster.bytes));
-    };
-    add(all);
-    if (!cluster.group.empty()) add(groups[cluster.group]);
+    const TokenWindow& window = data.windows[w];
+    const std::string& group = data.clusters[static_cast<size_t>(window.cluster)].group;
+    all.add(windows[w], data, window);
+    if (!group.empty()) groups[group].add(windows[w], data, window);
   }
   evaluation.all = scores_of(all, compared);
   for (const auto& [group, sums] : groups) evaluation.groups[group] = scores_of(sums, compared);

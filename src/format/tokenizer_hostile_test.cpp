@@ -4,6 +4,7 @@
 
 #include "base/output_file.h"
 #include "format/tokenizer_text.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 #include "vernier/tokenizer.h"
 
@@ -185,7 +186,7 @@ TEST(HostileTokenizer, BrokenConfigs) {
 }
 
 TEST(HostileTokenizer, FoldersWithoutTokenizer) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "vernier_no_tokenizer";
+  const std::filesystem::path folder = scratch_path("vernier_no_tokenizer");
   std::filesystem::remove_all(folder);
   expect_error([&] { load_tokenizer_model(folder); }, ErrorKind::kIo, "tokenizer.json");
   write_file(folder / "tokenizer.model", "x");

@@ -21,6 +21,7 @@ constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us al
 constexpr const char* kSupported = "supported is byte-level BPE, as in GPT-2, Llama 3 and Qwen";
 
 SortedJson parse_sorted(std::string_view text, const std::string& origin) {
+  text = without_byte_order_mark(text, "tokenizer: " + origin);
   constexpr int kMaxDepth = 64;
   bool too_deep = false;
   const SortedJson::parser_callback_t guard = [&](int depth, SortedJson::parse_event_t, SortedJson&) {

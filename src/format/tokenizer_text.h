@@ -1,7 +1,7 @@
 #pragma once
 
-// Characters and bytes under the tokenizer: UTF-8 that may be broken, Unicode classes, and GPT-2's alphabet that writes
-// every byte as one printable character ("Ġ" is the space).
+// Characters and bytes under the tokenizer: Unicode classes, and GPT-2's alphabet that writes every byte as one printable
+// character ("Ġ" is the space).
 
 #include <array>
 #include <cstdint>
@@ -9,21 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/utf8.h"
+
 namespace vernier {
-
-struct Utf8Unit {
-  char32_t code = 0;  ///< U+FFFD when invalid
-  size_t length = 0;  ///< bytes; of the longest broken prefix when invalid, as Unicode recommends and Python does
-  bool valid = false;
-};
-
-/// The character at `position`, which must lie inside `text`.
-Utf8Unit utf8_at(std::string_view text, size_t position);
-/// The character that ends at `end` (> 0) of valid UTF-8.
-Utf8Unit utf8_before(std::string_view valid, size_t end);
-size_t valid_utf8_prefix(std::string_view text);
-/// Every broken part becomes one U+FFFD.
-std::string replace_invalid_utf8(std::string_view text);
 
 bool is_unicode_space(char32_t code);  ///< the property White_Space
 bool is_word_character(char32_t code);

@@ -6,10 +6,21 @@
 
 #include <algorithm>
 
+#include "ops/cgroup.h"
+
 namespace vernier {
 
+int available_processors() {
+  static const int processors = [] {
+    const int allowed = std::max(1, omp_get_num_procs());  // affinity, as of taskset and cpusets
+    return std::min(allowed, cgroup_processors("/proc/self/cgroup", "/sys/fs/cgroup").value_or(allowed));
+  }();
+  return processors;
+}
+
 int resolve_threads(const ComputeOptions& options) {
-  return options.threads > 0 ? options.threads : std::max(1, omp_get_num_procs());
+  const int available = available_processors();
+  return options.threads > 0 ? std::min(options.threads, available) : available;
 }
 
 void configure_process(int threads) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "plan/numbers.h"
 #include "vernier/plan.h"
 
@@ -126,6 +127,7 @@ Recipe parse_recipe(std::string_view text, const std::string& origin) {
   recipe.origin_ = origin;
   auto patterns = std::make_shared<Recipe::Patterns>();
   size_t number = 0, compiled_bytes = 0;
+  text = without_byte_order_mark(text, origin);
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);

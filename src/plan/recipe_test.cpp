@@ -54,6 +54,21 @@ TEST(Recipe, FirstMatchWinsAndPatternsAreSearched) {
   EXPECT_EQ(parse_recipe("", "empty").find("x"), std::nullopt);
 }
 
+TEST(Recipe, FilesOfWindowsAreRead) {
+  const Recipe recipe = parse_recipe("\xEF\xBB\xBF^blk = f16\r\n. = gguf:q4_k # all else\r\n", "mine.txt");
+  ASSERT_EQ(recipe.rules().size(), 2u);
+  EXPECT_EQ(recipe.find("blk.0.ffn_down.weight"), 0u);
+  EXPECT_EQ(recipe.rules()[0].scheme, "f16");
+  EXPECT_EQ(recipe.rules()[1].reason, "all else");
+  try {
+    parse_recipe("\xFF\xFE. = f16", "mine.txt");
+    ADD_FAILURE() << "read UTF-16";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kBadFile);
+    EXPECT_THAT(e.what(), ::testing::AllOf(::testing::HasSubstr("mine.txt"), ::testing::HasSubstr("UTF-16")));
+  }
+}
+
 TEST(Recipe, ErrorsNameTheLine) {
   for (const std::string& line :
        {std::string("no equals sign"), std::string("= f16"), std::string("a ="), std::string("a = # reason only"),

@@ -1,4 +1,6 @@
 # Installs FOLDER's locked packages by NPM, with a Node.js of their own if BRING_NODE, unless they are there already.
+# Another ctest of this build tree waits for its turn.
+file(LOCK ${FOLDER}/install.lock GUARD PROCESS TIMEOUT 250)
 file(SHA256 ${FOLDER}/package-lock.json lock)
 set(wanted "${lock} ${BRING_NODE}")
 set(stamp ${FOLDER}/node_modules/.installed)

@@ -1,6 +1,6 @@
 // Exported files in the real llama.cpp: the same token ids must get the log-probabilities that `vernier evaluate` gives
 // them, the same text the same ids. VERNIER names the program, MODEL the folder of demo-5m, FIXTURES that of the tiny
-// models, WORK a folder to write to.
+// models, WORK a folder for folders of its own.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -8,10 +8,12 @@ import {
   closeSync,
   copyFileSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -56,7 +58,9 @@ const MULTILINGUAL = [
 const required = (name) => process.env[name] || assert.fail(`${name} is not set; see the head of this file`);
 const program = required("VERNIER");
 const model = resolve(required("MODEL"));
-const work = resolve(required("WORK"));
+const parent = resolve(required("WORK"));
+mkdirSync(parent, { recursive: true });
+const work = mkdtempSync(join(parent, "run-")); // another run beside this one has its own
 const fixtures = resolve(required("FIXTURES"));
 const path = (name) => join(work, `${name}.gguf`);
 const vernier = (...args) => execFileSync(program, ["--quiet", ...args], { encoding: "utf8", maxBuffer: 1 << 28 });
@@ -75,7 +79,6 @@ function byte_tokenizer() {
 let llama;
 
 before(async () => {
-  mkdirSync(work, { recursive: true });
   const calibration = join(work, "calibration.safetensors");
   vernier("calibrate", model, "--windows", "8", "-o", calibration);
   const diagnosis = join(work, "diagnosis.json");
@@ -89,7 +92,10 @@ before(async () => {
   llama = await getLlama({ build: "never", gpu: false, logLevel: LlamaLogLevel.error });
 });
 
-after(() => llama?.dispose());
+after(async () => {
+  await llama?.dispose();
+  rmSync(work, { recursive: true, force: true });
+});
 
 /** Our windows of the built-in text: [{tokens, first_row, log_p}], where log_p[i] is of tokens[first_row + i + 1]. */
 function our_windows(name, ...options) {

@@ -2,8 +2,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
 #include "vernier/vernier.h"
 
@@ -12,9 +10,8 @@ int main(int argc, char** argv) {
   try {
     const vernier::Model model = vernier::load_model(argv[1]);
     const vernier::Tokenizer tokenizer(vernier::load_tokenizer_of(model.source().path));
-    std::stringstream text;
-    text << std::ifstream(argv[2]).rdbuf();
-    const auto data = vernier::text_windows(tokenizer, argv[2], text.str(), {.context = 256, .max_windows = 4});
+    const std::string text = vernier::read_text_file(argv[2]).text;
+    const auto data = vernier::text_windows(tokenizer, argv[2], text, {.context = 256, .max_windows = 4});
     const double perplexity = vernier::evaluate({&model}, nullptr, data)[0].all.perplexity();
     std::printf("%lld parameters, perplexity %.3f\n", static_cast<long long>(model.parameters()), perplexity);
     // Better than guessing among all tokens, which only a working model on its own tokenizer is.

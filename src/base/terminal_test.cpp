@@ -1,0 +1,45 @@
+#include "base/terminal.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace vernier {
+namespace {
+
+TEST(TerminalWidth, FilesHaveNone) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  ::setenv("COLUMNS", "80", 1);
+  EXPECT_FALSE(is_terminal(file));
+  EXPECT_EQ(terminal_width(file), 0);
+  std::fclose(file);
+}
+
+TEST(TerminalWidth, ColumnsGoBeforeWhatTheTerminalSays) {
+  const int keyboard = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (keyboard < 0 || ::grantpt(keyboard) != 0 || ::unlockpt(keyboard) != 0) GTEST_SKIP() << "no pseudo-terminals here";
+  const int screen = ::open(::ptsname(keyboard), O_RDWR | O_NOCTTY);
+  ASSERT_GE(screen, 0);
+  std::FILE* stream = ::fdopen(screen, "w");
+  const winsize size{.ws_row = 24, .ws_col = 97, .ws_xpixel = 0, .ws_ypixel = 0};
+  ASSERT_EQ(::ioctl(screen, TIOCSWINSZ, &size), 0);
+  ::unsetenv("COLUMNS");
+  EXPECT_TRUE(is_terminal(stream));
+  EXPECT_EQ(terminal_width(stream), 97);
+  ::setenv("COLUMNS", "64", 1);
+  EXPECT_EQ(terminal_width(stream), 64);
+  for (const char* nonsense : {"", "0", "-3", "wide", "80x", "99999999999"}) {
+    ::setenv("COLUMNS", nonsense, 1);
+    EXPECT_EQ(terminal_width(stream), 97) << nonsense;
+  }
+  ::unsetenv("COLUMNS");
+  std::fclose(stream);
+  ::close(keyboard);
+}
+
+}  // namespace
+}  // namespace vernier
