@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <set>
 #include <string>
 
 #include "vernier/progress.h"
@@ -16,6 +17,7 @@ class ConsoleProgress : public ProgressSink {
   void begin(std::string_view stage, int64_t total, std::string_view unit) override;
   void update(int64_t done) override;
   void end() override;
+  /// Each message once, however many parts of a run come upon it.
   void warn(std::string_view message) override;
 
  private:
@@ -26,6 +28,7 @@ class ConsoleProgress : public ProgressSink {
   bool quiet_;
   bool terminal_;
   std::string stage_, unit_;
+  std::set<std::string, std::less<>> warned_;
   int64_t total_ = 0, done_ = 0;
   Clock::time_point start_, last_;
 };

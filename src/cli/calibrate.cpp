@@ -28,11 +28,11 @@ void add_calibrate(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const ComputeOptions compute = a->compute.options();
+    const ComputeOptions compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
     const Tokenizer tokenizer(open_tokenizer(model, console));
     const Calibration calibration =
-        calibrate(model, calibration_windows(tokenizer, a->files, a->context, a->windows), compute, &console.progress);
+        calibrate(model, calibration_windows(tokenizer, a->files, a->context, a->windows, console), compute, &console.progress);
     save_calibration(calibration, a->output);
     const Json json = {{"tokens", calibration.tokens},
                        {"windows", calibration.windows},

@@ -14,6 +14,7 @@
 #include "format/safetensors_file.h"
 #include "support/models.h"
 #include "support/scratch.h"
+#include "vernier/error.h"
 
 namespace vernier {
 namespace {

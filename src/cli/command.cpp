@@ -21,12 +21,15 @@ void ThreadsArgument::add(CLI::App& app) {
       ->capture_default_str();
 }
 
-ComputeOptions ComputeArguments::options() const {
-  configure();
+ComputeOptions ComputeArguments::options(Console& console) const {
+  configure(console);
   return {dtype == "bf16" ? ComputeType::kBFloat16 : ComputeType::kFloat32, threads};
 }
 
-int ThreadsArgument::configure() const {
+int ThreadsArgument::configure(Console& console) const {
+  if (threads > available_processors())
+    console.progress.warn(fmt::format("--threads {}: this process may use {} processors, so {} run", threads,
+                                      available_processors(), available_processors()));
   const int resolved = resolve_threads({.threads = threads});
   configure_process(resolved);
   return resolved;
@@ -108,49 +111,66 @@ WindowOptions DataArguments::options() const { return {context, windows, score =
 
 namespace {
 
-std::pair<std::string, std::string> joined(const std::vector<std::string>& files) {
+std::pair<std::string, std::string> joined(const std::vector<std::string>& files, Console& console) {
   std::string names, text;
   for (const std::string& file : files) {
     names += (names.empty() ? "" : " + ") + std::filesystem::path(file).filename().string();
-    text += read_file(file);
+    const TextFile part = read_text_file(file);
+    if (part.carriage_returns > 0)
+      console.progress.warn(
+          fmt::format("{}: {} lines end as on Windows (CR LF); they are read as LF, since the model would be scored on "
+                      "every CR",
+                      file, part.carriage_returns));
+    text += part.text;
   }
   return {names, text};
 }
 
+/// Copies flatter intervals: they are counted out and told.
+EvaluationData told(EvaluationData data, const char* unit, Console& console) {
+  if (const int64_t copies = data.duplicates(); copies > 0)
+    console.progress.warn(
+        fmt::format("{}: {} of {} {} repeat an earlier one; they count in every mean, but standard errors are over the "
+                    "distinct ones",
+                    data.name, copies, data.clusters.size(), unit));
+  return data;
+}
+
 EvaluationData calibration_text(const Tokenizer& tokenizer, const std::vector<std::string>& files,
-                                const WindowOptions& options) {
+                                const WindowOptions& options, Console& console) {
   if (files.empty())
     return text_windows(tokenizer, "built-in calibration text", std::string(builtin_calibration_text()), options);
-  const auto [names, text] = joined(files);
-  return text_windows(tokenizer, names, text, options);
+  const auto [names, text] = joined(files, console);
+  return told(text_windows(tokenizer, names, text, options), "windows", console);
 }
 
 }  // namespace
 
-EvaluationData DataArguments::text(const Tokenizer& tokenizer) const {
+EvaluationData DataArguments::text(const Tokenizer& tokenizer, Console& console) const {
   if (data.empty())
     return text_windows(tokenizer, "built-in evaluation text", std::string(builtin_evaluation_text()), options());
-  const auto [names, text] = joined(data);
-  return text_windows(tokenizer, names, text, options());
+  const auto [names, text] = joined(data, console);
+  return told(text_windows(tokenizer, names, text, options()), "windows", console);
 }
 
-std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer) const {
+std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer, Console& console) const {
   if (groups.empty() && !filter.empty())
     fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl",
          filter);
   if (groups.empty()) return std::nullopt;
-  return document_windows(tokenizer, std::filesystem::path(groups).filename().string(), read_documents(groups, filter),
-                          {context, 0, true});
+  return told(document_windows(tokenizer, std::filesystem::path(groups).filename().string(),
+                               read_documents(groups, filter), {context, 0, true}),
+              "documents", console);
 }
 
 EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                   int64_t windows) {
-  return calibration_text(tokenizer, files, {context, windows, true, true});
+                                   int64_t windows, Console& console) {
+  return calibration_text(tokenizer, files, {context, windows, true, true}, console);
 }
 
 EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                 int64_t windows) {
-  return calibration_text(tokenizer, files, {context, windows, false, true});
+                                 int64_t windows, Console& console) {
+  return calibration_text(tokenizer, files, {context, windows, false, true}, console);
 }
 
 void warn_beyond_context(const Model& model, const EvaluationData& data, Console& console) {

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/terminal.h"
 #include "cli/command_files.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
@@ -22,7 +23,8 @@ namespace vernier {
 struct Console {
   std::FILE* out = stdout;
   ConsoleProgress progress{stderr};
-  bool quiet = false;
+  /// Terminal columns that tables may take; 0 for files and pipes.
+  size_t width() const { return static_cast<size_t>(terminal_width(out)); }
 };
 
 /// --threads.
@@ -30,14 +32,14 @@ struct ThreadsArgument {
   int threads = 0;
   void add(CLI::App& app);
   /// What the process is set up for: the wanted number, or one per core.
-  int configure() const;
+  int configure(Console& console) const;
 };
 
 /// --dtype and --threads.
 struct ComputeArguments : ThreadsArgument {
   std::string dtype = "f32";
   void add(CLI::App& app);
-  ComputeOptions options() const;
+  ComputeOptions options(Console& console) const;
 };
 
 /// --json [FILE]: the result for machines, on stdout when no file is named.
@@ -82,18 +84,18 @@ struct DataArguments {
 
   WindowOptions options() const;
   /// The running text: the files joined, or the built-in evaluation text.
-  EvaluationData text(const Tokenizer& tokenizer) const;
+  EvaluationData text(const Tokenizer& tokenizer, Console& console) const;
   /// The documents with groups, when any were named.
-  std::optional<EvaluationData> documents(const Tokenizer& tokenizer) const;
+  std::optional<EvaluationData> documents(const Tokenizer& tokenizer, Console& console) const;
 };
 
 /// Text for calibration: the files joined, or the built-in text; every token counts.
 EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                   int64_t windows);
+                                   int64_t windows, Console& console);
 
 /// The same text for diagnosis: the second half of each window counts.
 EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                 int64_t windows);
+                                 int64_t windows, Console& console);
 
 /// Warns of windows that are longer than what the model was made for.
 void warn_beyond_context(const Model& model, const EvaluationData& data, Console& console);

@@ -32,13 +32,13 @@ void print_diagnosis(const Diagnosis& d, int64_t top, std::FILE* out) {
     table.add({name_of(c->component), std::string(kind_name(c->component.kind)), fmt::format("{:.6f}", c->kl.mean),
                fmt::format("{:.6f}", c->kl.standard_error), fmt::format("{:+.6f}", c->delta_nll.mean),
                fmt::format("{:.2f}", 100 * c->same_top.mean)});
-  fmt::print(out, "\n{}", table.str());
+  fmt::print(out, "\n{}", table.str(static_cast<size_t>(terminal_width(out))));
   TextTable bias({"differential bias of", "count", "min", "max", "range", "mean", "standard deviation", "CV"});
   for (const DifferentialBias& b : d.differential_bias)
     bias.add({std::string(kind_name(b.kind)), fmt::format("{}", b.count), fmt::format("{:.3g}", b.min),
               fmt::format("{:.3g}", b.max), fmt::format("{:.3g}", b.range), fmt::format("{:.3g}", b.mean),
               fmt::format("{:.3g}", b.standard_deviation), fmt::format("{:.2f}", b.coefficient_of_variation)});
-  fmt::print(out, "\n{}", bias.str());
+  fmt::print(out, "\n{}", bias.str(static_cast<size_t>(terminal_width(out))));
   if (d.joint_kl)
     fmt::print(out, "\nall at once: KL {:.6f} ± {:.6f}; sum of isolated {:.6f}; additivity ratio J = {:.3f}\n",
                d.joint_kl->mean, d.joint_kl->standard_error, d.sum_isolated_kl, d.additivity_ratio);
@@ -98,11 +98,11 @@ void add_diagnose(CLI::App& app, Console& console) {
     if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
     options.joint = !a->no_joint;
     options.checkpoint = a->checkpoint;
-    options.compute = a->compute.options();
+    options.compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
     if (a->dry_run) return list_components(components_of(model, options.kinds), a->json, console);
     const Tokenizer tokenizer(open_tokenizer(model, console));
-    const EvaluationData data = diagnosis_windows(tokenizer, a->files, a->context, a->windows);
+    const EvaluationData data = diagnosis_windows(tokenizer, a->files, a->context, a->windows, console);
     const Diagnosis d = diagnose(model, load_calibration(a->calibration), data, options, &console.progress);
     const Json json = diagnosis_to_json(d);
     write_json(a->output, json);

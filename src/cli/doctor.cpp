@@ -35,10 +35,15 @@ double aten_gflops() {
 
 void add_doctor(CLI::App& app, Console& console) {
   auto* command = app.add_subcommand("doctor", "What this machine and this build can do");
-  auto json = std::make_shared<JsonArgument>();
-  json->add(*command);
-  command->callback([json, &console] {
-    const int cores = omp_get_num_procs();
+  struct Arguments {
+    JsonArgument json;
+    CommandFiles io;
+  };
+  auto a = std::make_shared<Arguments>();
+  a->json.add(*command, a->io);
+  command->callback([a, &console] {
+    a->io.check();
+    const int cores = available_processors();
     configure_process(cores);
     const double gflops = aten_gflops();
     const char* core_type = std::getenv("OPENBLAS_CORETYPE");
@@ -60,7 +65,7 @@ void add_doctor(CLI::App& app, Console& console) {
     if (gflops < kReferenceBlas) facts["advice"].push_back("matrix products are slow: install libopenblas-openmp-dev");
     if (matmul_backend() == "ATen")
       facts["advice"].push_back("built without oneDNN: install libdnnl-dev and build again for the fused path");
-    if (json->write(facts, console)) return;
+    if (a->json.write(facts, console)) return;
     TextTable table({"what", "value"});
     for (const auto& [key, value] : facts.items()) {
       if (key == "advice") continue;
@@ -68,7 +73,7 @@ void add_doctor(CLI::App& app, Console& console) {
                       : value.is_number_float() ? fmt::format("{:.1f}", value.get<double>())
                                                 : value.dump()});
     }
-    fmt::print(console.out, "{}", table.str());
+    fmt::print(console.out, "{}", table.str(console.width()));
     for (const Json& line : facts["advice"]) fmt::print(console.out, "advice: {}\n", line.get<std::string>());
     if (facts["advice"].empty()) fmt::print(console.out, "nothing to improve\n");
   });

@@ -43,7 +43,7 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
     table.add(
         {"5% .. 95% Δp (%)", fmt::format("{:.3f} .. {:.3f}", 100 * e.tails->delta_p_5, 100 * e.tails->delta_p_95)});
   }
-  fmt::print(out, "{} on {}\n{}", e.model_name, e.data_name, table.str());
+  fmt::print(out, "{} on {}\n{}", e.model_name, e.data_name, table.str(static_cast<size_t>(terminal_width(out))));
   if (e.groups.empty()) return;
   TextTable groups(
       {"group", "documents", "tokens", "bits/byte", "nats/document", "KLD", "ΔNLL nats/document", "same top %"});
@@ -52,7 +52,7 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
                 with_error(s.nll_per_document, 1), s.kl ? with_error(*s.kl, 5) : "",
                 s.delta_nll_per_document ? with_error(*s.delta_nll_per_document, 2) : "",
                 s.same_top ? fmt::format("{:.2f}", 100 * s.same_top->mean) : ""});
-  fmt::print(out, "\n{}", groups.str());
+  fmt::print(out, "\n{}", groups.str(static_cast<size_t>(terminal_width(out))));
 }
 
 Json token_log(const Evaluation& e, const EvaluationData& data) {
@@ -92,15 +92,15 @@ void add_evaluate(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const EvaluateOptions options{a->compute.options(), !a->token_log.empty(),
+    const EvaluateOptions options{a->compute.options(console), !a->token_log.empty(),
                                   a->activations == "exact" ? Activations::kExact : Activations::kLlamaCpp};
     const Model model = open_model(a->model, console);
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(open_model(a->reference, console));
     const Tokenizer tokenizer(open_tokenizer(model, console));
     // Documents alone when only they are named: the built-in text is for those who name nothing.
-    std::optional<EvaluationData> data = a->data.documents(tokenizer);
-    if (!data || !a->data.data.empty()) data = a->data.text(tokenizer);
+    std::optional<EvaluationData> data = a->data.documents(tokenizer, console);
+    if (!data || !a->data.data.empty()) data = a->data.text(tokenizer, console);
     const auto evaluate_on = [&](const EvaluationData& d) {
       warn_beyond_context(model, d, console);
       return evaluate({&model}, reference ? &*reference : nullptr, d, options, &console.progress)[0];
@@ -109,7 +109,7 @@ void add_evaluate(CLI::App& app, Console& console) {
     Json json = evaluation_to_json(evaluation);
     std::optional<Evaluation> groups;
     if (!a->data.data.empty() && !a->data.groups.empty()) {
-      groups = evaluate_on(*a->data.documents(tokenizer));
+      groups = evaluate_on(*a->data.documents(tokenizer, console));
       json["groups"] = evaluation_to_json(*groups)["groups"];
     }
     if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, *data));

@@ -34,7 +34,7 @@ void add_export(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     a->io.check();
     target_rules(a->target);  // says what is not supported yet
-    const int threads = a->threads.configure();
+    const int threads = a->threads.configure(console);
     const Model model = open_model(a->model, console);
     const TokenizerModel tokenizer = open_tokenizer(model, console);
     const Plan plan = a->plan.load(model);

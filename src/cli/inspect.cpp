@@ -66,12 +66,12 @@ void add_inspect(CLI::App& app, Console& console) {
       if (key == "tensors") continue;
       facts.add({key, value.is_string() ? value.get<std::string>() : value.dump()});
     }
-    fmt::print(console.out, "{}", facts.str());
+    fmt::print(console.out, "{}", facts.str(console.width()));
     if (!a->tensors) return;
     TextTable tensors({"tensor", "shape", "dtype"});
     for (const Json& t : json["tensors"])
       tensors.add({t["name"].get<std::string>(), t["shape"].dump(), t["dtype"].get<std::string>()});
-    fmt::print(console.out, "\n{}", tensors.str());
+    fmt::print(console.out, "\n{}", tensors.str(console.width()));
   });
 }
 

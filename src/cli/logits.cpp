@@ -30,7 +30,7 @@ void add_logits(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const bool bf16 = a->compute.options().type == ComputeType::kBFloat16;
+    const bool bf16 = a->compute.options(console).type == ComputeType::kBFloat16;
     const Model model = open_model(a->model, console);
     const SafetensorsFile file(a->input);
     const SafetensorsEntry& entry = file.read("input_ids");

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/command_files.h"
 #include "vernier/model.h"
 #include "vernier/plan.h"
 

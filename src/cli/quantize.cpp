@@ -34,7 +34,7 @@ void add_quantize(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const int threads = a->threads.configure();
+    const int threads = a->threads.configure(console);
     const Model model = open_model(a->model, console);
     if (model.source().gguf)
       fail(ErrorKind::kInvalidArgument, "quantize: {} is a GGUF file; start from the Hugging Face directory", a->model);

@@ -118,7 +118,7 @@ class Run {
   Run(const Arguments& arguments, Console& console)
       : a_(arguments),
         console_(console),
-        compute_(arguments.compute.options()),
+        compute_(arguments.compute.options(console)),
         model_(open_model(arguments.model, console)),
         tokenizer_model_(open_tokenizer(model_, console)),
         budget_bytes_(
@@ -147,10 +147,10 @@ class Run {
   void prepare_data() {
     // What cannot be exported should say so now, not after the measurements.
     exported_as_ = gguf_header_hash(model_, plan_uniform(model_, "gguf:q8_0"), tokenizer_model_, a_.options);
-    calibration_data_ = calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows);
-    diagnosis_data_ = diagnosis_windows(tokenizer_, a_.calibration, a_.data.context, a_.diagnose_windows);
-    text_ = a_.data.text(tokenizer_);
-    groups_ = a_.data.documents(tokenizer_);
+    calibration_data_ = calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows, console_);
+    diagnosis_data_ = diagnosis_windows(tokenizer_, a_.calibration, a_.data.context, a_.diagnose_windows, console_);
+    text_ = a_.data.text(tokenizer_, console_);
+    groups_ = a_.data.documents(tokenizer_, console_);
     if (!groups_ && a_.data.data.empty())
       groups_ = document_windows(tokenizer_, "built-in groups",
                                  parse_documents(builtin_groups_text(), "built-in groups"), {a_.data.context, 0, true});
@@ -381,7 +381,7 @@ class Run {
                  number("bits_per_weight", 3), number("perplexity", 4), number("kl_nats", 6),
                  number("kl_nats_stderr", 6), number("same_top_share", 3, 100)});
     }
-    fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(), a_.budget, budget_bytes_,
+    fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console_.width()), a_.budget, budget_bytes_,
                directory_.path("model.gguf").string(), directory_.path("report.html").string());
   }
 
@@ -422,7 +422,7 @@ void dry_run(const Arguments& a, Console& console) {
                                      {"fallbacks", fallback_lines(plan)}});
   }
   if (a.json.write(json, console)) return;
-  fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(), a.budget, budget,
+  fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(console.width()), a.budget, budget,
              components);
 }
 

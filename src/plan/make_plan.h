@@ -24,7 +24,7 @@ struct TensorDamage {
   double measured_kl = 0;                     ///< isolated, nats per token, at measured_scheme
   std::map<std::string, double> error_power;  ///< scheme -> importance-weighted error power; has measured_scheme
   /// What the source stores it in: kept byte for byte, so its damage is 0 whatever was measured. "" when unknown.
-  std::string stored_scheme;
+  std::string stored_scheme = {};
 };
 
 struct PlanRequest {
