@@ -26,7 +26,8 @@ std::optional<struct stat> stat_of(const fs::path& path) {
 /// /dev/stdout and /proc/self/fd/1 may lead to a plain file, which is still this process's open stream.
 bool is_own_stream(const fs::path& path) {
   const std::string text = path.lexically_normal().string();
-  return text == "/dev/stdout" || text == "/dev/stderr" || text.starts_with("/dev/fd/") || text.starts_with("/proc/");
+  return text == "/dev/stdout" || text == "/dev/stderr" || text.starts_with("/dev/fd/") ||
+         (text.starts_with("/proc/") && text.find("/fd/") != std::string::npos);
 }
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& reason) {
@@ -72,14 +73,14 @@ void require_writable_folder(const fs::path& folder) {
   if (code) refuse(folder, code.message());
   if (!fs::is_directory(there)) refuse(folder, there.string() + " is not a folder");
   // As whoever runs this, on whatever file system: by a file without a name, which leaves nothing behind.
-  const int fd = ::open(there.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-  if (fd >= 0) {
-    ::close(fd);
-    return;
+  int fd = ::open(there.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {  // not every file system has such files
+    const fs::path probe = there / fmt::format(".vernier.{}.partial", ::getpid());
+    fd = ::open(probe.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0) ::unlink(probe.c_str());
   }
-  const bool untold = errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT;  // no such files there: ask for rights
-  const int reason = untold && ::access(there.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
-  if (reason != 0) refuse(folder, fmt::format("{}: {}", there.string(), std::strerror(reason)));
+  if (fd < 0) refuse(folder, fmt::format("{}: {}", there.string(), std::strerror(errno)));
+  ::close(fd);
 }
 
 void require_writable(const fs::path& path) {

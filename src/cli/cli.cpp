@@ -3,82 +3,18 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <string_view>
-
-#include "base/fail.h"
-#include "cli/command.h"
-#include "vernier/version.h"
+#include "cli/subcommands.h"
 
 namespace vernier {
 
-namespace {
-
-int exit_code(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kInvalidArgument: return 2;
-    case ErrorKind::kInfeasible: return 3;
-    case ErrorKind::kBadFile: return 4;
-    case ErrorKind::kUnsupported:
-    case ErrorKind::kIo:
-    case ErrorKind::kInternal: return 1;
-  }
-  return 1;
-}
-
-/// CLI11 would only say that a subcommand is required.
-void require_known_subcommand(const CLI::App& app, int argc, const char* const* argv) {
-  const auto* const first = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view argument) {
-    return !argument.starts_with('-');
-  });
-  if (first == argv + argc) return;
-  std::string known;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    if (command->get_name() == *first) return;
-    known += (known.empty() ? "" : ", ") + command->get_name();
-  }
-  fail(ErrorKind::kInvalidArgument, "\"{}\" is no subcommand; there are {}", *first, known);
-}
-
-}  // namespace
-
 int run_cli(int argc, const char* const* argv) {
-  CLI::App app(
-      "Explains how quantization skews a transformer, spends the bits where they matter, and proves the result.\n"
-      "MODEL is a Hugging Face directory, a GGUF file, or a name in the local Hugging Face cache.",
-      "vernier");
-  app.set_version_flag("--version", VERNIER_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();
-  app.get_formatter()->column_width(34);
-  app.footer(
-      "Start with: vernier run MODEL --budget +10% --target llama.cpp -o out\n"
-      "Exit codes: 0 ok, 1 failed, 2 usage, 3 budget infeasible, 4 bad input file.");
-  Console console;
-  app.add_flag_callback(
-      "--quiet", [&] { console.progress = ConsoleProgress(stderr, true); }, "No progress on stderr");
-  for (const auto add : {add_run, add_inspect, add_doctor, add_calibrate, add_diagnose, add_plan, add_quantize,
-                         add_export, add_evaluate, add_report, add_logits, add_tokenize})
-    add(app, console);
-  try {
-    require_known_subcommand(app, argc, argv);
-    app.parse(argc, argv);
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  } catch (const Error& e) {
-    fmt::print(stderr, "vernier: {}\n", e.what());
-    return exit_code(e.kind());
-  } catch (const c10::Error& e) {
-    fmt::print(stderr, "vernier: tensor library: {}\n", e.what_without_backtrace());
-    return 1;
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "vernier: out of memory; use fewer --threads, a smaller --context or fewer --windows\n");
-    return 1;
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "vernier: {}\n", e.what());
-    return 1;
-  }
+  static constexpr AddSubcommand kAll[] = {add_run,      add_inspect, add_doctor,   add_calibrate, add_diagnose, add_plan,
+                                           add_quantize, add_export,  add_evaluate, add_report,    add_logits,   add_tokenize};
+  return run_subcommands(argc, argv, kAll, [](const std::exception& e) -> std::optional<std::string> {
+    const auto* error = dynamic_cast<const c10::Error*>(&e);
+    if (error == nullptr) return std::nullopt;
+    return fmt::format("tensor library: {}", error->what_without_backtrace());
+  });
 }
 
 }  // namespace vernier

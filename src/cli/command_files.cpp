@@ -68,7 +68,8 @@ void CommandFiles::writes_folder(const std::string& option, const std::string& f
 void CommandFiles::check() const {
   std::vector<std::pair<std::string, fs::path>> written;
   for (const Output& output : outputs_) {
-    for (const fs::path& file : output.files()) {
+    const std::vector<fs::path> files = output.files();
+    for (const fs::path& file : files) {
       for (const auto& input : inputs_)
         for (const fs::path& read : input())
           if (same_file(file, read))
@@ -78,8 +79,8 @@ void CommandFiles::check() const {
         if (same_file(file, other) ? !is_stream(file) : file.lexically_normal() == other.lexically_normal())
           fail(ErrorKind::kInvalidArgument, "{} and {} are both {}; name another output", option, output.option,
                file.string());
-      written.emplace_back(output.option, file);
     }
+    for (const fs::path& file : files) written.emplace_back(output.option, file);  // a run's own files may be links
     output.require_writable();
   }
 }

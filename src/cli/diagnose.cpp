@@ -4,6 +4,7 @@
 
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "vernier/planning.h"
 
 namespace vernier {

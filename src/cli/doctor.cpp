@@ -9,6 +9,7 @@
 
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "cli/torch_version.h"
 #include "ops/packed_linear.h"
 #include "vernier/report.h"

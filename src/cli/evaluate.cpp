@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 
 namespace vernier {
 

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 #include "plan/target.h"

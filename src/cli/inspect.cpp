@@ -3,6 +3,7 @@
 
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "vernier/diagnose.h"
 
 namespace vernier {

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "format/safetensors_file.h"
 #include "format/safetensors_writer.h"
 #include "model/aten_model.h"

@@ -4,6 +4,7 @@
 
 #include "base/output_file.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "cli/plan_table.h"
 #include "vernier/planning.h"
 

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 

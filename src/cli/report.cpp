@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "cli/run_directory.h"
 #include "report/report_data.h"
 

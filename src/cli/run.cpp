@@ -13,6 +13,7 @@
 #include "base/output_file.h"
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 #include "cli/plan_table.h"
 #include "cli/run_directory.h"
 #include "cli/torch_version.h"

@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
+#include "cli/subcommands.h"
 
 namespace vernier {
 

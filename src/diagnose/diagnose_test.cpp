@@ -150,7 +150,8 @@ TEST(Diagnose, SpreadAndRankCorrelationComeFromTheComponents) {
   ASSERT_EQ(d.rank_correlation.size(), 4u);
   for (const RankCorrelation& r : d.rank_correlation) EXPECT_EQ(r.count, 21);
   for (const WeightFacts& facts : d.weight_facts) {
-    EXPECT_EQ(facts.error_power.size(), 3u);
+    EXPECT_EQ(facts.error_power.size(), 4u);
+    EXPECT_EQ(facts.error_power.at("f32"), 0) << "as it is stored";
     EXPECT_GT(facts.error_power.at("int4:g32:asym"), facts.error_power.at("gguf:q8_0"));
     EXPECT_GT(facts.sqnr_db, 10);  // 4 bits: about 20 dB
     EXPECT_LT(facts.sqnr_db, 30);

@@ -1,0 +1,59 @@
+#include "cli/console.h"
+
+#include <fmt/format.h>
+
+#include "base/fail.h"
+
+namespace vernier {
+
+void JsonArgument::add(CLI::App& app, CommandFiles& files) {
+  const auto take = [this](const CLI::results_t& results) {
+    const std::string name = results.empty() ? "" : results.front();
+    file = name == "{}" || name == "-" ? "" : name;  // "{}": no file was named
+    return true;
+  };
+  option = app.add_option("--json", take, "Result as JSON, to FILE or to stdout")->expected(0, 1)->type_name("[FILE]");
+  files.writes("--json", file);
+}
+
+bool JsonArgument::write(const Json& json, Console& console) const {
+  if (option->count() == 0) return false;
+  if (file.empty()) {
+    fmt::print(console.out, "{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+    return true;
+  }
+  write_json(file, json);
+  return false;
+}
+
+void add_model(CLI::App& command, CommandFiles& files, std::string& model) {
+  command.add_option("MODEL", model, "Hugging Face directory, GGUF file, or name in the local Hugging Face cache")
+      ->required();
+  files.reads_model(model);
+}
+
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                       const std::string& help) {
+  files.reads(path);
+  return command.add_option(name, path, help)->check(CLI::ExistingFile);
+}
+
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::vector<std::string>& paths,
+                       const std::string& help) {
+  files.reads(paths);
+  return command.add_option(name, paths, help)->check(CLI::ExistingFile);
+}
+
+CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                        const std::string& help) {
+  files.writes(name.substr(name.rfind(',') + 1), path);
+  return command.add_option(name, path, help);
+}
+
+Json read_artefact(const std::string& path, const char* stage) {
+  if (!std::filesystem::exists(path))
+    fail(ErrorKind::kIo, "{}: no such file; make it with `vernier {} MODEL -o {}`", path, stage, path);
+  return read_json(path);
+}
+
+}  // namespace vernier

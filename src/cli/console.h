@@ -1,0 +1,54 @@
+#pragma once
+
+// What every subcommand shares: where its output goes, and the options that name a model, files and --json.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/progress.h"
+#include "base/terminal.h"
+#include "cli/command_files.h"
+
+namespace vernier {
+
+/// Result on stdout, progress on stderr.
+struct Console {
+  std::FILE* out = stdout;
+  ConsoleProgress progress{stderr};
+  /// Terminal columns that tables may take; 0 for files and pipes.
+  size_t width() const { return static_cast<size_t>(terminal_width(out)); }
+};
+
+/// --json [FILE]: the result for machines, on stdout when no file is named.
+struct JsonArgument {
+  std::string file;
+  CLI::Option* option = nullptr;
+  void add(CLI::App& app, CommandFiles& files);
+  /// Writes `json` where asked; true when stdout took it, so that no table should follow.
+  bool write(const Json& json, Console& console) const;
+};
+
+/// MODEL.
+void add_model(CLI::App& command, CommandFiles& files, std::string& model);
+/// An option that names a file, or several, to read; they must be there.
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                       const std::string& help);
+CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::vector<std::string>& paths,
+                       const std::string& help);
+/// An option that names a file to write.
+CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
+                        const std::string& help);
+
+/// Bounds that an error names, but not the help, where they would hide what an option is for.
+inline CLI::Validator within(int64_t least, int64_t most) { return CLI::Range(least, most).description(""); }
+/// For counts of windows and rows; 0 means all.
+inline CLI::Validator count_range() { return within(0, int64_t{1} << 40); }
+inline CLI::Validator context_range() { return within(8, int64_t{1} << 24); }
+
+/// A file that an earlier stage wrote and --json-less users pass on.
+Json read_artefact(const std::string& path, const char* stage);
+
+}  // namespace vernier
