@@ -13,63 +13,16 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "vernier/component.h"
-#include "vernier/scheme.h"
+#include "vernier/model_outline.h"
 #include "vernier/stored_matrix.h"
-#include "vernier/tokenizer.h"
 
 namespace vernier {
-
-/// Rotary position embedding: frequencies theta^(-2i/head_dim), then bent for contexts beyond the trained one.
-struct RopeConfig {
-  enum class Kind { kDefault, kLinear, kLlama3, kYarn, kFactors };
-  Kind kind = Kind::kDefault;
-  double theta = 10000;
-  double factor = 1;             ///< context extension
-  int64_t original_context = 0;  ///< llama3, yarn: the trained context
-  double low_freq_factor = 1;    ///< llama3
-  double high_freq_factor = 4;   ///< llama3
-  double beta_fast = 32;         ///< yarn: rotations at which a frequency is kept
-  double beta_slow = 1;          ///< yarn: rotations at which it is interpolated
-  bool truncate = true;          ///< yarn: round the ramp's ends to whole dimensions
-  std::vector<float> factors;    ///< kFactors: divisor of each pair's frequency [head_dim / 2], as GGUF stores llama3's
-  double attention_factor = 1;   ///< yarn: scale of cos and sin, already derived when the file leaves it out
-};
-
-struct ModelConfig {
-  std::string family;  ///< llama, mistral, qwen2, qwen3
-  int64_t vocabulary = 0;
-  int64_t hidden = 0;
-  int64_t layers = 0;
-  int64_t heads = 0;
-  int64_t kv_heads = 0;
-  int64_t head_dim = 0;
-  int64_t intermediate = 0;
-  int64_t context_length = 0;
-  double norm_epsilon = 1e-6;
-  RopeConfig rope;
-  std::vector<int64_t> sliding_window;  ///< per layer; 0: every earlier position is seen
-  bool tied_embedding = false;          ///< the output matrix is the embedding
-  bool qkv_bias = false;
-  bool attn_output_bias = false;
-  bool ffn_bias = false;
-  bool qk_norm = false;  ///< RMS norm of each query and key head before the rotation
-};
-
-/// Where a model came from, for manifests and reports.
-struct ModelSource {
-  std::filesystem::path path;
-  std::string name;  ///< folder or file name
-  bool gguf = false;
-  std::vector<std::string> warnings = {};  ///< what the user should hear about how the files were read
-};
 
 class Model {
  public:
@@ -107,6 +60,12 @@ class Model {
   /// stored_scheme, or the f32, f16 or bf16 that plain values are.
   Scheme scheme_in_file(const TensorId& id) const;
 
+  /// Lets the memory of mapped files go until it is read again: what was packed elsewhere need not stay twice.
+  void release_pages() const {
+    if (release_pages_) release_pages_();
+  }
+  void on_release_pages(std::function<void()> release) { release_pages_ = std::move(release); }
+
  private:
   struct Entry {
     at::Tensor plain;                    // defined unless `stored` is there
@@ -118,34 +77,16 @@ class Model {
   ModelConfig config_;
   ModelSource source_;
   std::map<TensorId, Entry> weights_;
+  std::function<void()> release_pages_;
 };
 
-/// Opens a Hugging Face directory (single or sharded safetensors; F32, F16, BF16), a GGUF file, or a name in the local
-/// Hugging Face cache. Families: llama, mistral, qwen2, qwen3.
-/// @throws Error{kBadFile} for broken files, {kUnsupported} for other families and for pickles, {kIo} when missing
+/// What outline_model finds, with its values. @throws Error as outline_model
 Model load_model(const std::string& path);
-
-/// The folder or file that `name` means: a path, or `owner/name` in the Hugging Face cache. @throws Error{kIo}
-std::filesystem::path resolve_model_path(const std::string& name);
-
-/// Every file that `name` stands for and that loading may read: a folder and those in it, or a GGUF file with its other
-/// parts.
-/// Empty when there is no such model.
-std::vector<std::filesystem::path> files_of_model(const std::string& name);
-
-/// The tokenizer that belongs to the model: tokenizer.json beside it, or the one inside the GGUF file.
-/// @throws Error{kBadFile, kUnsupported, kIo}
-TokenizerModel load_tokenizer_of(const std::filesystem::path& model_path);
 
 /// Content hash of the configuration and all tensors, in hexadecimal. @cost reads every byte once
 std::string model_hash(const Model& model);
 
 /// A copy whose tensors are contiguous float32, optionally leaves of the autograd graph.
 Model to_float32(const Model& model, bool requires_grad = false);
-
-/// Shape every tensor of this configuration must have; a Model whose tensors differ is refused by the loaders.
-std::vector<int64_t> expected_shape(const ModelConfig& config, TensorRole role);
-/// The tensors a model of this configuration consists of.
-std::vector<TensorId> expected_tensors(const ModelConfig& config);
 
 }  // namespace vernier

@@ -17,6 +17,8 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Lets the pages in memory go; they come in again when touched.
+  void release_pages() const;
   const std::filesystem::path& path() const { return path_; }
 
  private:

@@ -2,7 +2,7 @@
 
 #include "base/fail.h"
 #include "base/file_identity.h"
-#include "vernier/model.h"
+#include "vernier/model_outline.h"
 
 namespace vernier {
 

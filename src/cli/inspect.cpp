@@ -1,20 +1,20 @@
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text_table.h"
-#include "cli/command.h"
 #include "cli/subcommands.h"
-#include "vernier/diagnose.h"
+#include "vernier/model_outline.h"
 
 namespace vernier {
 
 namespace {
 
-Json config_json(const Model& model) {
-  const ModelConfig& c = model.config();
+Json config_json(const ModelOutline& model) {
+  const ModelConfig& c = model.config;
   static constexpr const char* kRope[] = {"default", "linear", "llama3", "yarn", "factors"};
   Json json;
-  json["name"] = model.source().name;
+  json["name"] = model.source.name;
   json["family"] = c.family;
   json["parameters"] = model.parameters();
   json["tensor_bytes"] = model.stored_bytes();
@@ -31,15 +31,16 @@ Json config_json(const Model& model) {
   json["qkv_bias"] = c.qkv_bias;
   json["rope"] = {{"type", kRope[static_cast<int>(c.rope.kind)]}, {"theta", c.rope.theta}, {"factor", c.rope.factor}};
   json["sliding_window"] = c.sliding_window;
-  const auto count = [&](ComponentKind kind) { return components_of(model, {kind}).size(); };
+  const auto matrices = std::count_if(model.tensors.begin(), model.tensors.end(),
+                                      [](const TensorOutline& tensor) { return is_matrix(tensor.id.role); });
+  const auto count = [&](ComponentKind kind) { return components_of(c, {kind}).size(); };
   json["components"] = {{"heads", count(ComponentKind::kHead)},
                         {"kv_heads", count(ComponentKind::kKvHead)},
                         {"ffns", count(ComponentKind::kFfn)},
-                        {"matrices", model.matrices().size()}};
-  for (const TensorId& id : model.tensors()) {
+                        {"matrices", matrices}};
+  for (const TensorOutline& tensor : model.tensors)
     json["tensors"].push_back(
-        {{"name", gguf_name(id)}, {"shape", model.shape(id)}, {"dtype", model.scheme_in_file(id).name()}});
-  }
+        {{"name", gguf_name(tensor.id)}, {"shape", tensor.shape}, {"dtype", tensor.scheme.name()}});
   return json;
 }
 
@@ -59,7 +60,8 @@ void add_inspect(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const Model model = open_model(a->model, console);
+    const ModelOutline model = outline_model(a->model);
+    for (const std::string& warning : model.source.warnings) console.progress.warn(warning);
     const Json json = config_json(model);
     if (a->json.write(json, console)) return;
     TextTable facts({"what", "value"});

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "cli/command.h"
 #include "cli/subcommands.h"
 #include "cli/run_directory.h"
 #include "report/report_data.h"

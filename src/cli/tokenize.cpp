@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
-#include "base/output_file.h"
-#include "cli/command.h"
 #include "cli/subcommands.h"
+#include "vernier/data.h"
+#include "vernier/model_outline.h"
 
 namespace vernier {
 
@@ -21,8 +21,10 @@ void add_tokenize(CLI::App& app, Console& console) {
   command->add_flag("--plain", a->plain, "Text that looks like a special token is ordinary text");
   command->callback([a, text, &console] {
     if (a->file.empty() && text->count() == 0) fail(ErrorKind::kInvalidArgument, "tokenize: give --text or --file");
-    const Tokenizer tokenizer(load_tokenizer_of(resolve_model_path(a->model)));
-    const Json ids = tokenizer.encode(a->file.empty() ? a->text : read_file(a->file),
+    TokenizerModel model = load_tokenizer_of(resolve_model_path(a->model));
+    for (const std::string& warning : model.warnings) console.progress.warn(warning);
+    const Tokenizer tokenizer(std::move(model));
+    const Json ids = tokenizer.encode(a->file.empty() ? a->text : read_text_file(a->file).text,
                                       {.add_special = !a->no_special, .parse_special = !a->plain});
     fmt::print(console.out, "{}\n", ids.dump());
   });

@@ -14,6 +14,7 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
+#include "model/layer_matrices.h"
 #include "model/requantize.h"
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
@@ -25,9 +26,6 @@ namespace vernier {
 namespace {
 
 using Role = TensorRole;
-
-constexpr Role kLayerMatrices[] = {Role::kAttnQ,   Role::kAttnK, Role::kAttnV,  Role::kAttnOutput,
-                                   Role::kFfnGate, Role::kFfnUp, Role::kFfnDown};
 
 int64_t parameters_of(const Model& model, const Component& c) {
   const ModelConfig& config = model.config();
@@ -205,22 +203,7 @@ const ComponentDamage* Diagnosis::find(const Component& component) const {
 }
 
 std::vector<Component> components_of(const Model& model, const std::set<ComponentKind>& kinds) {
-  const ModelConfig& c = model.config();
-  const auto wanted = [&](ComponentKind kind) { return kinds.contains(kind); };
-  std::vector<Component> all;
-  if (wanted(ComponentKind::kEmbed)) all.push_back({ComponentKind::kEmbed});
-  for (int layer = 0; layer < c.layers; ++layer) {
-    if (wanted(ComponentKind::kHead))
-      for (int h = 0; h < c.heads; ++h) all.push_back({ComponentKind::kHead, layer, h});
-    if (wanted(ComponentKind::kKvHead))
-      for (int h = 0; h < c.kv_heads; ++h) all.push_back({ComponentKind::kKvHead, layer, h});
-    if (wanted(ComponentKind::kFfn)) all.push_back({ComponentKind::kFfn, layer});
-    if (wanted(ComponentKind::kTensor))
-      for (const Role role : kLayerMatrices) all.push_back({ComponentKind::kTensor, layer, 0, role});
-    if (wanted(ComponentKind::kLayer)) all.push_back({ComponentKind::kLayer, layer});
-  }
-  if (wanted(ComponentKind::kLmHead) && !c.tied_embedding) all.push_back({ComponentKind::kLmHead});
-  return all;
+  return components_of(model.config(), kinds);
 }
 
 Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,

@@ -9,6 +9,7 @@
 #include "format/gguf_tokenizer.h"
 #include "format/gguf_writer.h"
 #include "model/loaders.h"
+#include "model/rope_order.h"
 #include "ops/rope.h"
 #include "vernier/export.h"
 #include "vernier/version.h"

@@ -40,6 +40,9 @@ class GgufFile {
   /// Error{kUnsupported} for a tensor type that is not in ggml_types(), and a pickle; Error{kIo}
   explicit GgufFile(const std::filesystem::path& path);
 
+  /// Lets the memory of tensors go until they are read again.
+  void release_pages() const { mapping_->release_pages(); }
+
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }
   const std::filesystem::path& path() const { return mapping_->path(); }

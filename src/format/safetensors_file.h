@@ -48,6 +48,8 @@ class SafetensorsFile {
   /// `__metadata__`; empty when the file has none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return mapping_->path(); }
+  /// Lets the memory of tensors go until they are read again.
+  void release_pages() const { mapping_->release_pages(); }
 
  private:
   std::unique_ptr<const MappedFile> mapping_;  // behind a pointer, so that the file can be moved and views stay valid

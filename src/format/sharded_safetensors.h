@@ -30,6 +30,9 @@ class ShardedSafetensors {
   /// For use of the values. @throws Error{kBadFile} when absent, Error{kUnsupported} when its type is kOther
   const SafetensorsEntry& read(std::string_view name) const;
   const std::vector<SafetensorsFile>& shards() const { return shards_; }
+  void release_pages() const {
+    for (const SafetensorsFile& shard : shards_) shard.release_pages();
+  }
 
  private:
   void open_index(const std::filesystem::path& folder, const std::filesystem::path& index);

@@ -121,6 +121,7 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
   const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
   for (int layer = 0; layer < config_.layers; ++layer)
     blocks_.push_back(pack_block(model, layer, type, stored, activations));
+  model.release_pages();  // what was packed need not stay in memory as its file holds it too
 }
 
 Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) {

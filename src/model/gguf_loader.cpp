@@ -1,4 +1,3 @@
-#include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
 #include <cmath>
@@ -94,99 +93,64 @@ std::string scheme_name(const GgmlType& type) {
   return name;
 }
 
-/// A view of `tensor`'s bytes that keeps `file` open.
-at::Tensor view_of(const GgufTensor& tensor, at::IntArrayRef shape, at::ScalarType type,
-                   const std::shared_ptr<const GgufFile>& file) {
-  auto* data = const_cast<std::byte*>(tensor.data.data());
-  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0)
-    return at::from_blob(
-        data, shape, [file](void*) {}, type);
-  at::Tensor copy = at::empty(shape, type);  // general.alignment may be 1
-  std::memcpy(copy.data_ptr(), data, tensor.data.size());
-  return copy;
-}
-
-std::optional<at::ScalarType> plain_type(const GgmlType& type) {
-  switch (type.id) {
-    case kGgmlF32: return at::kFloat;
-    case kGgmlF16: return at::kHalf;
-    case kGgmlBf16: return at::kBFloat16;
-    default: return std::nullopt;
-  }
-}
-
 Scheme scheme_of(const GgufTensor& tensor) {
   const auto supported = gguf_scheme_names();
   const std::string name = scheme_name(*tensor.type);
+  if (tensor.type->id == kGgmlF32 || tensor.type->id == kGgmlF16 || tensor.type->id == kGgmlBf16)
+    return Scheme::parse(name);  // of any shape
   if (std::find(supported.begin(), supported.end(), name) == supported.end() || tensor.shape.size() != 2)
     fail(ErrorKind::kUnsupported, "load: {}: type {} with {} dimensions; supported: matrices of {}", tensor.name,
          tensor.type->name, tensor.shape.size(), fmt::join(supported, ", "));
   return Scheme::parse(name);
 }
 
-/// Rows in the other order, as a view [heads, 2 or half, half or 2, row].
-at::Tensor swapped_pairs(const at::Tensor& weight, int64_t heads, bool outward) {
-  const int64_t half = weight.size(0) / heads / 2;
-  return weight.reshape({heads, outward ? 2 : half, outward ? half : 2, -1}).transpose(1, 2);
-}
-
-at::Tensor swap_pairs(const at::Tensor& weight, int64_t heads, bool outward) {
-  return swapped_pairs(weight, heads, outward).contiguous().view(weight.sizes());
+/// llama.cpp's llama architecture rotates neighbouring dimensions.
+int64_t interleaved_heads(const ModelConfig& config, TensorRole role) {
+  if (config.family != "llama") return 0;
+  if (role == TensorRole::kAttnQ || role == TensorRole::kAttnQBias) return config.heads;
+  if (role == TensorRole::kAttnK || role == TensorRole::kAttnKBias) return config.kv_heads;
+  return 0;
 }
 
 /// A tensor that no part of the model reads would be left out of every answer: the wrong number, without a word.
-void refuse_unknown_tensors(const GgufFile& file, const Model& model) {
+void refuse_unknown_tensors(const GgufFile& file, const ModelConfig& config) {
   std::set<std::string> known = {"rope_freqs.weight"};  // read with the configuration
-  for (const TensorId& id : model.tensors()) known.insert(gguf_name(id));
+  for (const TensorId& id : expected_tensors(config)) known.insert(gguf_name(id));
   for (const GgufTensor& tensor : file.tensors())
     if (!known.contains(tensor.name))
       fail(ErrorKind::kUnsupported,
            "load: {}: tensor {} is not part of a {} model as this program knows it; leaving it out "
            "would make every number wrong",
-           file.path().string(), tensor.name, model.config().family);
+           file.path().string(), tensor.name, config.family);
 }
 
 }  // namespace
 
 double llama_cpp_yarn_magnitude(double factor) { return factor > 1 ? 0.1 * std::log(factor) + 1 : 1; }
 
-at::Tensor to_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swap_pairs(weight, heads, true); }
-at::Tensor from_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swap_pairs(weight, heads, false); }
-
-Model load_gguf(const std::filesystem::path& path) {
+ModelOutline outline_gguf(const std::filesystem::path& path) {
   const auto file = std::make_shared<const GgufFile>(path);
-  const ModelConfig config = read_config(*file);
-  ModelSource source;
-  source.path = path;
-  source.name = path.filename().string();
-  source.gguf = true;
-  Model model(config, source);
-  for (const TensorId& id : expected_tensors(config)) {
+  ModelOutline outline;
+  outline.config = read_config(*file);
+  outline.source.path = path;
+  outline.source.name = path.filename().string();
+  outline.source.gguf = true;
+  outline.mapping = file;
+  outline.release_pages = [file] { file->release_pages(); };
+  for (const TensorId& id : expected_tensors(outline.config)) {
     const std::string name = gguf_name(id);
     const GgufTensor* tensor = file->find_tensor(name);
     if (tensor == nullptr)
       fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing; fetch or convert the file again", path.string(), name);
-    const auto expected = expected_shape(config, id.role);
+    const auto expected = expected_shape(outline.config, id.role);
     if (tensor->shape != expected)
       fail(ErrorKind::kBadFile, "load: {}: {}: expected [{}], got [{}]", path.string(), name, fmt::join(expected, ", "),
            fmt::join(tensor->shape, ", "));
-    const bool query = id.role == TensorRole::kAttnQ || id.role == TensorRole::kAttnQBias;
-    const bool key = id.role == TensorRole::kAttnK || id.role == TensorRole::kAttnKBias;
-    const bool interleaved = config.family == "llama" && (query || key);
-    const int64_t heads = query ? config.heads : config.kv_heads;
-    if (const auto type = plain_type(*tensor->type)) {
-      at::Tensor weight = view_of(*tensor, tensor->shape, *type, file);
-      model.set_weight(id, interleaved ? from_interleaved_rope(weight, heads) : weight);
-      if (is_matrix(id.role)) model.set_stored_scheme(id, Scheme::parse(scheme_name(*tensor->type)));
-      continue;
-    }
-    const Scheme scheme = scheme_of(*tensor);
-    at::Tensor bytes = view_of(*tensor, {tensor->shape[0], static_cast<int64_t>(tensor->data.size()) / tensor->shape[0]}, at::kByte, file);
-    if (interleaved) bytes = swapped_pairs(bytes, heads, /*outward=*/false);
-    model.set_stored(id, {scheme, {tensor->shape[0], tensor->shape[1]}, bytes});
+    outline.tensors.push_back(
+        {id, tensor->shape, scheme_of(*tensor), tensor->data, interleaved_heads(outline.config, id.role)});
   }
-  refuse_unknown_tensors(*file, model);
-  return model;
+  refuse_unknown_tensors(*file, outline.config);
+  return outline;
 }
 
 }  // namespace vernier

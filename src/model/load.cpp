@@ -1,47 +1,58 @@
-#include "base/fail.h"
-#include "format/gguf_file.h"
-#include "format/gguf_tokenizer.h"
-#include "model/hub_cache.h"
-#include "model/loaders.h"
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "model/rope_order.h"
+#include "vernier/model.h"
 
 namespace vernier {
 
-namespace fs = std::filesystem;
+namespace {
 
-fs::path resolve_model_path(const std::string& name) {
-  if (fs::exists(name)) return name;
-  if (const auto snapshot = cached_snapshot(name)) return *snapshot;
-  fail(ErrorKind::kIo, "load: {}: no such folder or file, and not in the Hugging Face cache ({})", name,
-       hub_cache_folder().string());
+at::ScalarType scalar_type(const Scheme& scheme) {
+  if (scheme == Scheme::parse("f16")) return at::kHalf;
+  return scheme == Scheme::parse("bf16") ? at::kBFloat16 : at::kFloat;
 }
 
-std::vector<fs::path> files_of_model(const std::string& name) {
-  std::error_code code;
-  const auto snapshot = fs::exists(name, code) ? std::nullopt : cached_snapshot(name);
-  const fs::path path = snapshot ? *snapshot : fs::path(name);
-  if (!fs::is_directory(path, code)) return {path};
-  std::vector<fs::path> files{path};
-  for (fs::directory_iterator entry(path, code), end; !code && entry != end; entry.increment(code))
-    files.push_back(entry->path());
-  return files;
+bool is_plain(const Scheme& scheme) {
+  return scheme == Scheme::parse("f32") || scheme == Scheme::parse("f16") || scheme == Scheme::parse("bf16");
 }
+
+/// A view of the mapped file, which lives as long as its last tensor.
+at::Tensor view_of(const TensorOutline& tensor, at::IntArrayRef shape, at::ScalarType type,
+                   const std::shared_ptr<const void>& mapping) {
+  auto* data = const_cast<std::byte*>(tensor.bytes.data());
+  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0)
+    return at::from_blob(
+        data, shape, [mapping](void*) {}, type);
+  // A header of odd length, or general.alignment 1, leaves values unaligned: copying those keeps every later cast legal.
+  at::Tensor copy = at::empty(shape, type);
+  std::memcpy(copy.data_ptr(), data, tensor.bytes.size());
+  return copy;
+}
+
+}  // namespace
 
 Model load_model(const std::string& name) {
-  const fs::path path = resolve_model_path(name);
-  if (fs::is_directory(path)) return load_hugging_face(path);
-  if (path.extension() == ".bin" || path.extension() == ".pt" || path.extension() == ".pth")
-    fail(ErrorKind::kUnsupported,
-         "load: {}: a pickle can run code when it is read, so it is not opened; convert it in Python: "
-         "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(out, safe_serialization=True)",
-         path.string());
-  if (path.extension() == ".safetensors")
-    fail(ErrorKind::kInvalidArgument, "load: {}: give the folder that also holds config.json", path.string());
-  return load_gguf(path);
-}
-
-TokenizerModel load_tokenizer_of(const fs::path& model_path) {
-  if (fs::is_directory(model_path)) return load_tokenizer_model(model_path);
-  return read_tokenizer(GgufFile(model_path));
+  const ModelOutline outline = outline_model(name);
+  Model model(outline.config, outline.source);
+  model.on_release_pages(outline.release_pages);
+  for (const TensorOutline& tensor : outline.tensors) {
+    const int64_t heads = tensor.interleaved_heads;
+    if (is_plain(tensor.scheme)) {
+      const at::Tensor weight = view_of(tensor, tensor.shape, scalar_type(tensor.scheme), outline.mapping);
+      model.set_weight(tensor.id, heads > 0 ? from_interleaved_rope(weight, heads) : weight);
+      if (outline.source.gguf && is_matrix(tensor.id.role)) model.set_stored_scheme(tensor.id, tensor.scheme);
+      continue;
+    }
+    const int64_t rows = tensor.shape[0];
+    const at::Tensor bytes =
+        view_of(tensor, {rows, static_cast<int64_t>(tensor.bytes.size()) / rows}, at::kByte, outline.mapping);
+    model.set_stored(tensor.id, {tensor.scheme,
+                                 {rows, tensor.shape[1]},
+                                 heads > 0 ? view_from_interleaved_rope(bytes, heads) : bytes});
+  }
+  return model;
 }
 
 }  // namespace vernier
