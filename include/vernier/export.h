@@ -17,12 +17,14 @@
 namespace vernier {
 
 struct ExportOptions {
-  std::string tokenizer_pre;  ///< tokenizer.ggml.pre; "" derives it from the pre-tokenizer's expressions
+  std::string tokenizer_pre;             ///< tokenizer.ggml.pre; "" derives it from the pre-tokenizer's expressions
+  bool tokenizer_pre_unchecked = false;  ///< write tokenizer_pre whatever the tokenizer does (check_gguf_pre_name)
 };
 
 /// Exact size of the file that export_gguf writes, before anything is quantized.
 /// @throws Error{kUnsupported} when llama.cpp has no name for the pre-tokenizer (--tokenizer-pre sets it) or its code
-///         for this architecture has no place for something the model needs
+///         for this architecture has no place for something the model needs; Error{kInvalidArgument} when
+///         tokenizer_pre is unknown or cuts unlike the tokenizer
 uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                          const ExportOptions& options = {});
 

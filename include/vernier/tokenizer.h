@@ -65,8 +65,8 @@ struct TokenizerModel {
   std::vector<int32_t> prefix_ids;  ///< put before a sequence
   std::vector<int32_t> suffix_ids;  ///< put behind a sequence
   std::optional<int32_t> bos_id, eos_id;
-  std::string bos_token, eos_token;  ///< "" when not named
-  std::string chat_template;         ///< Jinja; "" when there is none
+  std::string bos_token, eos_token;        ///< "" when not named
+  std::string chat_template;               ///< Jinja; "" when there is none
   std::vector<std::string> warnings = {};  ///< what the user should hear about how it was read
 
   bool adds_bos() const { return bos_id && !prefix_ids.empty() && prefix_ids.front() == *bos_id; }
@@ -119,14 +119,27 @@ class Tokenizer {
 
 /// llama.cpp's name (`tokenizer.ggml.pre`) of the model's pre-tokenizer, one that also treats ignore_merges alike
 /// unless that makes no difference to this vocabulary. Normalization has no counterpart there and is not looked at.
-/// @throws Error{kUnsupported} with the expressions when llama.cpp has no name for them
+/// @throws Error{kUnsupported} with the expressions when llama.cpp has no name for them, and with the name of a rule that
+///         cuts a probe text alike, if there is one
 std::string gguf_pre_name(const TokenizerModel& model);
+
+/// Whether the rule that `name` stands for gives the ids of `model`: by what it does to a probe text, and by
+/// ignore_merges where that matters. add_prefix_space, for which no name stands, is not looked at.
+/// @throws Error{kInvalidArgument} for an unknown name, and with the first words that are cut otherwise and the names
+///         that fit
+void check_gguf_pre_name(const TokenizerModel& model, const std::string& name);
+
+/// All names that can be read.
+std::vector<std::string> gguf_pre_names();
 
 struct GgufPreTokenizer {
   PreTokenizerRules rules;
   bool ignore_merges = false;
   bool adds_bos = false;  ///< when the file has no tokenizer.ggml.add_bos_token
 };
+
+/// llama.cpp's rule for a file without tokenizer.ggml.pre.
+inline constexpr const char* kDefaultPreTokenizer = "default";
 
 /// The reverse: what llama.cpp's `name` stands for, in Hugging Face's own expressions.
 /// @throws Error{kUnsupported} listing the known names

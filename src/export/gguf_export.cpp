@@ -109,6 +109,8 @@ const std::string kAnyHash(32, '0');
 GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer, const ExportOptions& options,
                    const std::string& source_hash = kAnyHash) {
   check_exportable(model.config());
+  if (!options.tokenizer_pre.empty() && !options.tokenizer_pre_unchecked)
+    check_gguf_pre_name(tokenizer, options.tokenizer_pre);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
   GgufWriter writer;
   writer.set("general.architecture", architecture(model.config()));
@@ -178,8 +180,8 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
     const TensorId& id = ids[index - (divisors.empty() ? 0 : 1)];
     // Rows are stored one after the other, so the rotary reordering works on stored bytes as on values.
     const StoredMatrix* stored = model.stored(id);
-    at::Tensor rows = stored != nullptr ? stored->bytes().view({stored->rows(), -1})
-                                        : model.weight(id).to(at::kFloat).contiguous();
+    at::Tensor rows =
+        stored != nullptr ? stored->bytes().view({stored->rows(), -1}) : model.weight(id).to(at::kFloat).contiguous();
     if (const int64_t heads = rotated_heads(config, id.role); heads > 0) rows = to_interleaved_rope(rows, heads);
     append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
   });

@@ -95,7 +95,19 @@ TEST(ExportMetadata, AnUnknownPreTokenizerNamesTheOption) {
     EXPECT_EQ(e.kind(), ErrorKind::kUnsupported);
     EXPECT_THAT(e.what(), ::testing::HasSubstr("--tokenizer-pre"));
   }
-  EXPECT_GT(gguf_file_bytes(model, plan_uniform(model, "f16"), tokenizer, {.tokenizer_pre = "llama-bpe"}), 0u);
+  const auto bytes_under = [&](const TokenizerModel& of, const char* name, bool unchecked) {
+    return gguf_file_bytes(model, plan_uniform(model, "f16"), of,
+                           {.tokenizer_pre = name, .tokenizer_pre_unchecked = unchecked});
+  };
+  try {
+    bytes_under(tokenizer, "llama-bpe", false);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("--tokenizer-pre-unchecked"));
+  }
+  EXPECT_GT(bytes_under(tokenizer, "llama-bpe", true), 0u);
+  EXPECT_GT(bytes_under(small_tokenizer(), "llama-bpe", false), 0u);
 }
 
 TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {

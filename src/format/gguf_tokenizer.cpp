@@ -87,8 +87,15 @@ TokenizerModel read_tokenizer(const GgufFile& file) {
         model.added.push_back(token);
       }
   }
-  const GgufPreTokenizer pre = pretokenizer_for_gguf(
-      file.find("tokenizer.ggml.pre") == nullptr ? "gpt-2" : file.get_string("tokenizer.ggml.pre"));
+  // llama.cpp takes an empty name as none.
+  const std::string named =
+      file.find("tokenizer.ggml.pre") == nullptr ? std::string() : file.get_string("tokenizer.ggml.pre");
+  const GgufPreTokenizer pre = pretokenizer_for_gguf(named.empty() ? kDefaultPreTokenizer : named);
+  if (named.empty() || named == kDefaultPreTokenizer)
+    model.warnings.push_back(fmt::format(
+        "{}: tokenizer.ggml.pre {}: text is cut by llama.cpp's default rule, which few models were trained with, and "
+        "may get other ids than in training; convert the model again with a converter that names its pre-tokenizer",
+        model.origin, named.empty() ? "is missing" : "is \"default\""));
   model.pre_tokenizer = pre.rules;
   model.ignore_merges = pre.ignore_merges;
   model.bos_id = optional_id(file, "tokenizer.ggml.bos_token_id", model.tokens.size());

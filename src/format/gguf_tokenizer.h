@@ -13,12 +13,13 @@
 
 namespace vernier {
 
-/// Token lists shorter than `vocabulary` are padded as converters do. `pre` is tokenizer.ggml.pre; "" derives it from
-/// the pre-tokenizer expressions.
+/// Token lists shorter than `vocabulary` are padded as converters do. `pre` is tokenizer.ggml.pre, written as it is; ""
+/// derives it from the pre-tokenizer expressions.
 /// @throws Error{kUnsupported} when they have no name in llama.cpp; Error{kInvalidArgument} when the vocabulary is
 ///         smaller
 void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t vocabulary, const std::string& pre);
 
+/// A file without tokenizer.ggml.pre is read by llama.cpp's default rule, with a warning in the result.
 /// @throws Error{kBadFile} for lists that do not fit, {kUnsupported} for other tokenizers than "gpt2"
 TokenizerModel read_tokenizer(const GgufFile& file);
 

@@ -60,8 +60,6 @@ CodePtr compile(const std::string& pattern, const std::string& origin) {
 }
 }  // namespace
 
-const char* const kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 struct PreTokenizer::Expression {
   SplitRule rule;
   CodePtr code;

@@ -18,7 +18,8 @@
 namespace vernier {
 
 /// GPT-2's expression, which `use_regex` of ByteLevel stands for.
-extern const char* const kGpt2Pattern;
+inline constexpr const char* kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 class PreTokenizer {
  private:
