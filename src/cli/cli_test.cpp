@@ -192,6 +192,30 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
 }
 
+// The same weights and the same number of tokens, two of which have changed places.
+TEST_F(Cli, AReferenceThatReadsTheTextAsOtherTokensIsRefused) {
+  const fs::path other = work_ / "other";
+  fs::copy(demo_, other, fs::copy_options::recursive);
+  Json tokenizer = read_json(other / "tokenizer.json");
+  std::swap(tokenizer["model"]["vocab"]["e"], tokenizer["model"]["vocab"]["a"]);
+  write_json(other / "tokenizer.json", tokenizer);
+  const auto evaluate = [&](std::vector<const char*> options) {
+    std::vector<const char*> argv{"vernier", "--quiet", "evaluate", other.c_str(), "--reference", demo_.c_str(),
+                                  "--windows", "2"};
+    argv.insert(argv.end(), options.begin(), options.end());
+    ::testing::internal::CaptureStderr();
+    const int code = run_cli(static_cast<int>(argv.size()), argv.data());
+    return std::pair(code, ::testing::internal::GetCapturedStderr());
+  };
+  const auto [code, said] = evaluate({});
+  EXPECT_EQ(code, 2);
+  EXPECT_THAT(said, ::testing::HasSubstr("read this text as other tokens"));
+  EXPECT_THAT(said, ::testing::ContainsRegex("at \".+\": \\[[0-9, ]+\\] against \\[[0-9, ]+\\]"));
+  const auto [allowed, warned] = evaluate({"--different-tokenizers"});
+  EXPECT_EQ(allowed, 0);
+  EXPECT_THAT(warned, ::testing::HasSubstr("means nothing"));
+}
+
 TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
   int runs = 0;
   const auto stage = [&](const std::string& key) {

@@ -35,6 +35,13 @@ int ThreadsArgument::configure(Console& console) const {
   return resolved;
 }
 
+void add_export_options(CLI::App& command, ExportOptions& options) {
+  command.add_option("--tokenizer-pre", options.tokenizer_pre,
+                     "llama.cpp's name of the pre-tokenizer, where it is not found or not the one that is wanted");
+  command.add_flag("--tokenizer-pre-unchecked", options.tokenizer_pre_unchecked,
+                   "Take that name although it cuts texts unlike the tokenizer");
+}
+
 Model open_model(const std::string& name, Console& console) {
   Model model = load_model(name);
   for (const std::string& warning : model.source().warnings) console.progress.warn(warning);
@@ -107,6 +114,17 @@ EvaluationData DataArguments::text(const Tokenizer& tokenizer, Console& console)
     return text_windows(tokenizer, "built-in evaluation text", std::string(builtin_evaluation_text()), options());
   const auto [names, text] = joined(data, console);
   return told(text_windows(tokenizer, names, text, options()), "windows", console);
+}
+
+std::vector<std::string> DataArguments::texts(Console& console) const {
+  std::vector<std::string> all;
+  if (!data.empty())
+    all.push_back(joined(data, console).second);
+  else if (groups.empty())
+    all.emplace_back(builtin_evaluation_text());
+  if (!groups.empty())
+    for (Document& document : read_documents(groups, filter)) all.push_back(std::move(document.text));
+  return all;
 }
 
 std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer, Console& console) const {

@@ -9,6 +9,7 @@
 #include "cli/console.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
+#include "vernier/export.h"
 #include "vernier/model.h"
 #include "vernier/tokenizer.h"
 
@@ -29,6 +30,9 @@ struct ComputeArguments : ThreadsArgument {
   ComputeOptions options(Console& console) const;
 };
 
+/// --tokenizer-pre and --tokenizer-pre-unchecked.
+void add_export_options(CLI::App& command, ExportOptions& options);
+
 /// The model, with what its loader has to say passed on.
 Model open_model(const std::string& name, Console& console);
 TokenizerModel open_tokenizer(const Model& model, Console& console);
@@ -46,6 +50,8 @@ struct DataArguments {
   WindowOptions options() const;
   /// The running text: the files joined, or the built-in evaluation text.
   EvaluationData text(const Tokenizer& tokenizer, Console& console) const;
+  /// All that text() and documents() read, as it stands in the files.
+  std::vector<std::string> texts(Console& console) const;
   /// The documents with groups, when any were named.
   std::optional<EvaluationData> documents(const Tokenizer& tokenizer, Console& console) const;
 };

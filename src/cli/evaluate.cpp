@@ -9,6 +9,7 @@
 #include "base/text_table.h"
 #include "cli/command.h"
 #include "cli/subcommands.h"
+#include "format/tokenizer_difference.h"
 
 namespace vernier {
 
@@ -56,6 +57,28 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
   fmt::print(out, "\n{}", groups.str(static_cast<size_t>(terminal_width(out))));
 }
 
+/// KL compares next tokens id by id: the two must read the text alike.
+void require_same_ids(const Model& model, const Tokenizer& tokenizer, const Model& reference, const DataArguments& data,
+                      bool allowed, Console& console) {
+  const Tokenizer other(open_tokenizer(reference, console));
+  const std::vector<std::string> texts = data.texts(console);
+  const TokenizerComparison found =
+      compare_tokenizers_on(tokenizer, other, std::vector<std::string_view>(texts.begin(), texts.end()));
+  if (found.ids || tokenizer.adds_bos() != other.adds_bos()) {
+    const std::string message =
+        fmt::format("{} and {} read this text as other tokens, so that comparing their next tokens means nothing: {}",
+                    model.source().name, reference.source().name, found.text());
+    if (!allowed)
+      fail(ErrorKind::kInvalidArgument,
+           "evaluate: {}; choose a reference with the same tokenizer, or --different-tokenizers where you know better",
+           message);
+    console.progress.warn(message);
+  } else if (found.tokenizers) {
+    console.progress.warn(fmt::format("the tokenizers of {} and {} read this text alike, but differ: {}",
+                                      model.source().name, reference.source().name, found.tokenizers->text()));
+  }
+}
+
 Json token_log(const Evaluation& e, const EvaluationData& data) {
   Json json = Json::array();
   for (size_t w = 0; w < e.tokens.size(); ++w) {
@@ -71,6 +94,7 @@ Json token_log(const Evaluation& e, const EvaluationData& data) {
 void add_evaluate(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, reference, token_log, activations = "exact";
+    bool different_tokenizers = false;
     DataArguments data;
     ComputeArguments compute;
     JsonArgument json;
@@ -81,6 +105,8 @@ void add_evaluate(CLI::App& app, Console& console) {
   add_model(*command, a->io, a->model);
   command->add_option("--reference", a->reference, "Model to compare with, such as the one in full precision");
   a->io.reads_model(a->reference);
+  command->add_flag("--different-tokenizers", a->different_tokenizers,
+                    "Compare although the reference reads the text as other tokens");
   a->data.add(*command, a->io, true);
   command
       ->add_option("--activations", a->activations,
@@ -99,6 +125,7 @@ void add_evaluate(CLI::App& app, Console& console) {
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(open_model(a->reference, console));
     const Tokenizer tokenizer(open_tokenizer(model, console));
+    if (reference) require_same_ids(model, tokenizer, *reference, a->data, a->different_tokenizers, console);
     // Documents alone when only they are named: the built-in text is for those who name nothing.
     std::optional<EvaluationData> data = a->data.documents(tokenizer, console);
     if (!data || !a->data.data.empty()) data = a->data.text(tokenizer, console);

@@ -27,7 +27,7 @@ void add_export(CLI::App& app, Console& console) {
   a->plan.add(*command, a->io);
   add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
   command->add_option("--target", a->target, "Engine")->capture_default_str();
-  command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
+  add_export_options(*command, a->options);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
   add_output(*command, a->io, "-o,--output", a->output, "File to write")->capture_default_str();
   a->threads.add(*command);

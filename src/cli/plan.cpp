@@ -26,7 +26,7 @@ void add_plan(CLI::App& app, Console& console) {
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
-  command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
+  add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();

@@ -457,7 +457,7 @@ void add_run(CLI::App& app, Console& console) {
       ->capture_default_str();
   command->add_option("--scheme", a->scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, a->io, true);
-  command->add_option("--tokenizer-pre", a->options.tokenizer_pre, "llama.cpp's name of the pre-tokenizer");
+  add_export_options(*command, a->options);
   command->add_flag("--strict", a->strict, "Text shared between calibration and evaluation is an error");
   command->add_option("--seed", a->seed, "Recorded with the run; today's stages draw no random numbers")
       ->capture_default_str();

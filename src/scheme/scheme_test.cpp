@@ -88,6 +88,18 @@ TEST(Scheme, RefusesWhatDoesNotExistAndSaysWhatDoes) {
   }
 }
 
+TEST(Scheme, LlamaCppsOwnSpellingIsAnsweredWithOurs) {
+  for (const char* text : {"q4_k", "Q6_K", "q8_0"}) {
+    try {
+      Scheme::parse(text);
+      ADD_FAILURE() << "accepted " << text;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
+      EXPECT_THAT(e.what(), HasSubstr("did you mean gguf:q"));
+    }
+  }
+}
+
 TEST(Scheme, BytesAreExact) {
   const struct {
     const char* scheme;
