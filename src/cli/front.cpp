@@ -15,6 +15,7 @@
 namespace {
 
 bool needs_no_tensors(int argc, char** argv) {
+  if (argc == 2 && argv[1] == std::string_view("--version")) return true;
   static constexpr std::string_view kLight[] = {"inspect", "report", "tokenize"};
   char** const first =
       std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view a) { return !a.starts_with('-'); });

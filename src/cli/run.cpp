@@ -209,6 +209,7 @@ class Run {
                         {"diagnose_windows", diagnosis_data_.windows.size()},
                         {"filter", a_.data.filter},
                         {"tokenizer_pre", a_.options.tokenizer_pre},
+                        {"tokenizer_pre_unchecked", a_.options.tokenizer_pre_unchecked},
                         {"strict", a_.strict}};
     facts["seed"] = a_.seed;
   }
