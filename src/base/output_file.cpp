@@ -93,7 +93,28 @@ void write_file(const fs::path& path, std::string_view text) {
   file.commit();
 }
 
+namespace {
+
+/// From a pipe, such as a shell puts in a file's place, which has no size and cannot be mapped.
+std::string read_pipe(const fs::path& path, uint64_t max_bytes) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(ErrorKind::kIo, "open {}: {}", path.string(), std::strerror(errno));
+  std::string text;
+  char buffer[1 << 16];
+  ssize_t n = 0;
+  while (text.size() <= max_bytes && ((n = ::read(fd, buffer, sizeof(buffer))) > 0 || (n < 0 && errno == EINTR)))
+    if (n > 0) text.append(buffer, static_cast<size_t>(n));
+  const int code = n < 0 ? errno : 0;
+  ::close(fd);
+  if (code != 0) fail(ErrorKind::kIo, "read {}: {}", path.string(), std::strerror(code));
+  if (text.size() > max_bytes) fail(ErrorKind::kIo, "read {}: expected at most {} bytes", path.string(), max_bytes);
+  return text;
+}
+
+}  // namespace
+
 std::string read_file(const fs::path& path, uint64_t max_bytes) {
+  if (std::error_code code; fs::is_fifo(path, code)) return read_pipe(path, max_bytes);
   const MappedFile file(path);
   const auto bytes = file.bytes();
   if (bytes.size() > max_bytes)

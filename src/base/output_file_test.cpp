@@ -69,6 +69,15 @@ TEST_F(OutputFileTest, ReadRefusesWhatIsNotAFile) {
   expect_io_error("regular file", [&] { read_file(folder_); });
 }
 
+TEST_F(OutputFileTest, PipesAreReadToTheirEnd) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const std::string text(200'000, 'x');
+  std::thread writer([&] { write_file(pipe, text); });
+  EXPECT_EQ(read_file(pipe), text);
+  writer.join();
+}
+
 // The target is replaced, not the link, also where it is not there yet.
 TEST_F(OutputFileTest, LinksAreFollowed) {
   write_file(folder_ / "store" / "real.json", "old");
