@@ -157,8 +157,8 @@ Model load_gguf(const std::filesystem::path& path) {
   const auto file = std::make_shared<const GgufFile>(path);
   const ModelConfig config = read_config(*file);
   ModelSource source;
-  source.path = path;
-  source.name = path.filename().string();
+  source.path = file->path();
+  source.name = file->path().filename().string();
   source.gguf = true;
   Model model(config, source);
   for (const TensorId& id : expected_tensors(config)) {
