@@ -39,7 +39,8 @@ int64_t gguf_context_length(const ModelConfig& config);
 
 /// Whole or not at all. Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout,
 /// norms and biases stay float32. A sliding window, which llama.cpp ignores for these models, cuts context_length to
-/// the window with a warning.
+/// the window with a warning; another one tells of each of gguf_tokenizer_losses(). What a GGUF source says about its
+/// origin (name, licence, authors) is carried over.
 /// @throws Error{kUnsupported, kIo, kInvalidArgument}
 void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
                  const ExportOptions& options = {}, ProgressSink* progress = nullptr);

@@ -21,12 +21,16 @@
 
 namespace vernier {
 
+struct GgufKeyValue;  // format/gguf_value.h
+
 /// Where a model came from, for manifests and reports.
 struct ModelSource {
   std::filesystem::path path;
   std::string name;  ///< folder or file name
   bool gguf = false;
   std::vector<std::string> warnings = {};  ///< what the user should hear about how the files were read
+  /// What a GGUF file says about where the model comes from, for files made from it; nullptr for a folder.
+  std::shared_ptr<const std::vector<GgufKeyValue>> origin = nullptr;
 };
 
 /// One tensor where its file holds it.

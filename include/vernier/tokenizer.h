@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,9 +66,13 @@ struct TokenizerModel {
   std::vector<int32_t> prefix_ids;  ///< put before a sequence
   std::vector<int32_t> suffix_ids;  ///< put behind a sequence
   std::optional<int32_t> bos_id, eos_id;
-  std::string bos_token, eos_token;        ///< "" when not named
-  std::string chat_template;               ///< Jinja; "" when there is none
-  std::vector<std::string> warnings = {};  ///< what the user should hear about how it was read
+  std::string bos_token, eos_token;  ///< "" when not named
+  std::vector<int32_t> end_ids;      ///< further tokens that end an answer, beside eos_id
+  /// Tokens with another role, by its name in GGUF ("padding", "unknown", "eot", "fim_pre"): kept, not used.
+  std::map<std::string, int32_t> special_ids;
+  std::string chat_template;                           ///< Jinja; "" when there is none
+  std::map<std::string, std::string> named_templates;  ///< further ones, by name ("tool_use")
+  std::vector<std::string> warnings = {};              ///< what the user should hear about how it was read
 
   bool adds_bos() const { return bos_id && !prefix_ids.empty() && prefix_ids.front() == *bos_id; }
   bool adds_eos() const { return eos_id && !suffix_ids.empty() && suffix_ids.back() == *eos_id; }
@@ -77,12 +82,14 @@ struct TokenizerModel {
 /// @throws Error{kBadFile} on every defect; Error{kUnsupported} naming the part when it is sound but not byte-level BPE
 TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& origin);
 
-/// Adds what tokenizer_config.json says: bos_token, eos_token, chat_template, add_bos_token and add_eos_token. `true`
-/// adds the token where the model has no template of its own; an explicit `false` takes it away.
+/// Adds what tokenizer_config.json says: bos_token, eos_token, pad_token and the like, chat_template, add_bos_token and
+/// add_eos_token. `true` adds the token where the model has no template of its own; an explicit `false` takes it away.
+/// A token outside the vocabulary is left out with a warning.
 /// @throws Error{kBadFile}
 void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const std::string& origin);
 
-/// `folder`/tokenizer.json with tokenizer_config.json and chat_template.jinja where they exist.
+/// `folder`/tokenizer.json with special_tokens_map.json, tokenizer_config.json and the files of chat templates where they
+/// exist. Beginning, end and padding that none of them names are those of generation_config.json, then config.json.
 /// @throws Error{kIo, kBadFile, kUnsupported}
 TokenizerModel load_tokenizer_model(const std::filesystem::path& folder);
 
@@ -131,6 +138,11 @@ void check_gguf_pre_name(const TokenizerModel& model, const std::string& name);
 
 /// All names that can be read.
 std::vector<std::string> gguf_pre_names();
+
+/// What a GGUF file of this tokenizer does not say, one sentence each, for the user to hear before it is written: tokens
+/// that llama.cpp ends at or does not, and whatever gives a text other ids, with an example that was tried.
+/// @cost builds a tokenizer for each thing that can be lost, and none where there is nothing
+std::vector<std::string> gguf_tokenizer_losses(const TokenizerModel& model);
 
 struct GgufPreTokenizer {
   PreTokenizerRules rules;

@@ -130,6 +130,7 @@ class Run {
 
   void execute() {
     warn_of_source(model_, budget_bytes_, console_);
+    for (const std::string& loss : gguf_tokenizer_losses(tokenizer_model_)) console_.progress.warn(loss);
     prepare_data();
     calibrate_model();
     diagnose_model();
@@ -411,6 +412,7 @@ void dry_run(const Arguments& a, Console& console) {
   const TokenizerModel tokenizer = open_tokenizer(model, console);
   const uint64_t budget = reachable_budget(model, tokenizer, a.budget, {a.target, a.options});
   warn_of_source(model, budget, console);
+  for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) console.progress.warn(loss);
   const auto components = components_of(model, DiagnoseOptions{}.kinds).size();
   TextTable table({"uniform plan", "bytes", "bits/weight"});
   Json json = {{"budget", {{"text", a.budget}, {"bytes", budget}}}, {"components", components}};

@@ -6,6 +6,8 @@
 #include <numbers>
 
 #include "base/fail.h"
+#include "format/carried_metadata.h"
+#include "format/gguf_value.h"
 #include "format/gguf_tokenizer.h"
 #include "format/gguf_writer.h"
 #include "model/loaders.h"
@@ -105,6 +107,17 @@ void check_exportable(const ModelConfig& c) {
 /// would take longer than planning.
 const std::string kAnyHash(32, '0');
 
+/// What is known about the model beside its tensors: of a GGUF file what it says itself.
+void add_origin(GgufWriter& writer, const ModelSource& source) {
+  bool named = false;
+  if (source.origin != nullptr)
+    for (const GgufKeyValue& entry : *source.origin) {
+      writer.set(entry.key, entry.value);
+      named |= entry.key == "general.name";
+    }
+  if (!named) writer.set("general.name", source.name);
+}
+
 /// Everything but the data: the same for the size and for the file.
 GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& tokenizer, const ExportOptions& options,
                    const std::string& source_hash = kAnyHash) {
@@ -115,7 +128,7 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   GgufWriter writer;
   writer.set("general.architecture", architecture(model.config()));
   writer.set("general.type", std::string("model"));
-  writer.set("general.name", model.source().name);
+  add_origin(writer, model.source());
   writer.set("general.file_type", file_type(plan));
   writer.set("general.quantization_version", uint32_t{2});
   add_hyperparameters(writer, model.config());
@@ -173,6 +186,8 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
         fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
                     "longest text for which both agree",
                     config.context_length, gguf_context_length(config)));
+  if (progress != nullptr)
+    for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) progress->warn(loss);
   const std::vector<float> divisors = rope_divisors(config);
   const std::vector<TensorId> ids = model.tensors();
   writer.write(path, [&](size_t index, const ByteSink& append) {

@@ -7,6 +7,7 @@
 #include "base/output_file.h"
 #include "format/gguf_file.h"
 #include "format/gguf_tokenizer.h"
+#include "format/gguf_writer.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "support/small_tokenizer.h"
@@ -22,6 +23,10 @@ class Export : public ::testing::TestWithParam<const char*> {
   std::filesystem::path file_ = scratch_path(std::string("vernier_export_") + GetParam());
   void TearDown() override { std::filesystem::remove(file_); }
 };
+
+QuantizedModel quantized(const Model& model, const char* scheme) {
+  return quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, scheme), 1);
+}
 
 struct Warnings : ProgressSink {
   std::vector<std::string> all;
@@ -81,6 +86,90 @@ TEST(ExportMetadata, TokenizerTemplateAndRecipeAreInside) {
     EXPECT_EQ(a.encode(text), b.encode(text)) << text;
     EXPECT_EQ(b.decode(b.encode(text, {.add_special = false})), text);
   }
+  std::filesystem::remove(path);
+}
+
+// Quantizing a quantized file again must not lose who made the model, under what licence, and where answers end.
+TEST(ExportMetadata, AnotherExportKeepsWhatTheFileSaysOfItself) {
+  const Model model = fixture_model("llama");
+  TokenizerModel tokenizer = small_tokenizer();
+  tokenizer.special_ids = {{"padding", 2}, {"eot", 3}, {"fim_pre", 4}};
+  tokenizer.named_templates = {{"tool_use", "T"}};
+  const auto path = scratch_path("vernier_export_first.gguf"), again = scratch_path("vernier_export_again.gguf");
+  export_gguf(quantized(model, "f16"), tokenizer, path);
+  {
+    // The same file with what a converter says of the model.
+    const GgufFile file(path);
+    GgufWriter writer;
+    for (const GgufKeyValue& entry : file.values())
+      if (entry.key != "general.name") writer.set(entry.key, entry.value);
+    writer.set("general.name", std::string("Tiny Llama"));
+    writer.set("general.license", std::string("apache-2.0"));
+    writer.set("general.base_model.0.name", std::string("Base"));
+    for (const GgufTensor& tensor : file.tensors()) writer.add_tensor(tensor.name, tensor.type->id, tensor.shape);
+    writer.write(again, [&](size_t index, const ByteSink& append) { append(file.tensors()[index].data); });
+  }
+  const Model source = load_model(again.string());
+  const TokenizerModel read = load_tokenizer_of(again);
+  EXPECT_EQ(read.special_ids, tokenizer.special_ids);
+  export_gguf(quantized(source, "gguf:q8_0"), read, path);
+  EXPECT_EQ(std::filesystem::file_size(path), gguf_file_bytes(source, plan_uniform(source, "gguf:q8_0"), read));
+  const GgufFile file(path);
+  EXPECT_EQ(file.get_string("general.name"), "Tiny Llama");
+  EXPECT_EQ(file.get_string("general.license"), "apache-2.0");
+  EXPECT_EQ(file.get_string("general.base_model.0.name"), "Base");
+  EXPECT_EQ(file.get_string("tokenizer.chat_template.tool_use"), "T");
+  EXPECT_EQ(read_tokenizer(file).special_ids, tokenizer.special_ids);
+  for (const auto& file_path : {path, again}) std::filesystem::remove(file_path);
+}
+
+// llama.cpp's gguf-split makes such files; every part stands for the model.
+TEST(ExportMetadata, ASplitFileIsOneModel) {
+  const Model model = fixture_model("llama");
+  const auto folder = scratch_path("vernier_export_split");
+  std::filesystem::create_directories(folder);
+  const auto whole = folder / "whole.gguf", first = folder / "m-00001-of-00002.gguf",
+             second = folder / "m-00002-of-00002.gguf";
+  export_gguf(quantized(model, "f16"), small_tokenizer(), whole);
+  const GgufFile file(whole);
+  for (const uint16_t part : {uint16_t{0}, uint16_t{1}}) {
+    GgufWriter writer;
+    if (part == 0)
+      for (const GgufKeyValue& entry : file.values()) writer.set(entry.key, entry.value);
+    writer.set("split.no", part);
+    writer.set("split.count", uint16_t{2});
+    writer.set("split.tensors.count", static_cast<int32_t>(file.tensors().size()));
+    std::vector<const GgufTensor*> mine;
+    for (const GgufTensor& tensor : file.tensors())
+      if (tensor.name.starts_with("blk.") == (part == 1)) mine.push_back(&tensor);
+    for (const GgufTensor* tensor : mine) writer.add_tensor(tensor->name, tensor->type->id, tensor->shape);
+    writer.write(part == 0 ? first : second, [&](size_t index, const ByteSink& append) { append(mine[index]->data); });
+  }
+  const std::string hash = model_hash(load_model(whole.string()));
+  for (const auto& part : {first, second}) {
+    const Model loaded = load_model(part.string());
+    EXPECT_EQ(model_hash(loaded), hash);
+    EXPECT_EQ(loaded.source().path, first) << "the same model whichever part was named";
+    EXPECT_EQ(load_tokenizer_of(part).tokens.size(), 320u);
+    EXPECT_THAT(files_of_model(part.string()), ::testing::UnorderedElementsAre(first, second));
+  }
+  std::filesystem::remove(first);
+  EXPECT_THAT(files_of_model(second.string()), ::testing::ElementsAre(second)) << "only what is there";
+  std::filesystem::remove_all(folder);
+}
+
+// Where the tokenizer's end is not the model's, llama.cpp would run on; what it cannot be told is said.
+TEST(ExportMetadata, LossesOfTheTokenizerAreWarnings) {
+  const Model model = fixture_model("llama");
+  TokenizerModel tokenizer = small_tokenizer();
+  tokenizer.eos_id.reset();
+  tokenizer.nfc = true;
+  Warnings warnings;
+  const auto path = scratch_path("vernier_export_losses.gguf");
+  export_gguf(quantized(model, "f16"), tokenizer, path, {}, &warnings);
+  EXPECT_THAT(warnings.all, ::testing::ElementsAre(::testing::HasSubstr("no end of sequence is named"),
+                                                   ::testing::HasSubstr("normalization to form C")));
+  EXPECT_EQ(warnings.all, gguf_tokenizer_losses(tokenizer));
   std::filesystem::remove(path);
 }
 

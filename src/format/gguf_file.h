@@ -1,8 +1,8 @@
 #pragma once
 
-// One GGUF file, mapped (versions 2 and 3, little-endian): metadata as typed values, tensors as views of the mapping.
-// Everything is checked when the file is opened; no count or length in it is believed before it is compared with the
-// bytes that are left.
+// One GGUF model, mapped (versions 2 and 3, little-endian): metadata as typed values, tensors as views of the mapping.
+// A model split into NAME-00001-of-00003.gguf and so on is opened whole, by the name of any of its parts. Everything is
+// checked when it is opened; no count or length in it is believed before it is compared with the bytes that are left.
 //
 //   GgufFile file("model.gguf");
 //   const std::string& arch = file.get_string("general.architecture");
@@ -25,6 +25,8 @@
 
 namespace vernier {
 
+struct GgufPart;
+
 /// A view: `data` lives as long as the file object. Rows are contiguous and made of blocks of `type`.
 struct GgufTensor {
   std::string name;
@@ -36,16 +38,22 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  /// @throws Error{kBadFile} for any breach of the format, a version other than 2 and 3, big-endian files;
-  /// Error{kUnsupported} for a tensor type that is not in ggml_types(), and a pickle; Error{kIo}
+  /// @throws Error{kBadFile} for any breach of the format, a version other than 2 and 3, big-endian files
+  /// and for parts that do not belong together; Error{kUnsupported} for a tensor type that is not in ggml_types(), and a
+  /// pickle; Error{kIo}, which names the part when one is missing
   explicit GgufFile(const std::filesystem::path& path);
 
   /// Lets the memory of tensors go until they are read again.
-  void release_pages() const { mapping_->release_pages(); }
+  void release_pages() const {
+    for (const auto& mapping : mappings_) mapping->release_pages();
+  }
 
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }
-  const std::filesystem::path& path() const { return mapping_->path(); }
+  /// Of the file with the metadata: the first part of a split model.
+  const std::filesystem::path& path() const { return mappings_.front()->path(); }
+  /// All parts, in order; one path for a model that is not split.
+  std::vector<std::filesystem::path> paths() const;
 
   /// In the order of the file.
   const std::vector<GgufKeyValue>& values() const { return values_; }
@@ -64,7 +72,7 @@ class GgufFile {
                                 int64_t max = std::numeric_limits<int64_t>::max()) const;
   const std::vector<float>& get_floats(std::string_view key) const;  ///< a float32 array
 
-  /// In the order of the file's list.
+  /// In the order of the file's list, part by part.
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   /// nullptr when absent.
   const GgufTensor* find_tensor(std::string_view name) const;
@@ -72,9 +80,9 @@ class GgufFile {
  private:
   const GgufValue& need(std::string_view key) const;
   [[noreturn]] void wrong_kind(std::string_view key, const char* expected) const;
-  void check_overlaps() const;
+  void add(GgufPart part);
 
-  std::unique_ptr<const MappedFile> mapping_;  // behind a pointer, so that the file can be moved and views stay valid
+  std::vector<std::unique_ptr<const MappedFile>> mappings_;
   uint32_t version_ = 0;
   uint64_t alignment_ = 32;
   std::vector<GgufKeyValue> values_;

@@ -1,8 +1,10 @@
 #include "format/gguf_tokenizer.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/fail.h"
+#include "format/gguf_special_tokens.h"
 
 namespace vernier {
 
@@ -11,9 +13,34 @@ namespace {
 // tokenizer.ggml.token_type
 constexpr int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
 
-std::optional<int32_t> optional_id(const GgufFile& file, const char* key, size_t tokens) {
+constexpr std::string_view kNamedTemplate = "tokenizer.chat_template.";
+
+/// Nothing for an id outside the vocabulary, which llama.cpp leaves out with a warning too; -1 is how some say none.
+std::optional<int32_t> optional_id(const GgufFile& file, const std::string& key, TokenizerModel& model) {
   if (file.find(key) == nullptr) return std::nullopt;
-  return static_cast<int32_t>(file.get_int(key, 0, static_cast<int64_t>(tokens) - 1));
+  const int64_t id = file.get_int(key, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
+  if (id >= 0 && std::cmp_less(id, model.tokens.size())) return static_cast<int32_t>(id);
+  if (id != -1 && id != std::numeric_limits<uint32_t>::max())
+    model.warnings.push_back(fmt::format("tokenizer: {}: {} {} is outside the vocabulary of {} tokens; it is left out",
+                                         model.origin, key, id, model.tokens.size()));
+  return std::nullopt;
+}
+
+void add_chat_templates(GgufWriter& writer, const TokenizerModel& model) {
+  if (!model.chat_template.empty()) writer.set("tokenizer.chat_template", model.chat_template);
+  std::vector<std::string> names;
+  for (const auto& [name, text] : model.named_templates) {
+    writer.set(std::string(kNamedTemplate) + name, text);
+    names.push_back(name);
+  }
+  if (!names.empty()) writer.set("tokenizer.chat_templates", names);
+}
+
+void read_chat_templates(const GgufFile& file, TokenizerModel& model) {
+  if (file.find("tokenizer.chat_template") != nullptr) model.chat_template = file.get_string("tokenizer.chat_template");
+  for (const GgufKeyValue& entry : file.values())
+    if (entry.key.starts_with(kNamedTemplate))
+      model.named_templates[entry.key.substr(kNamedTemplate.size())] = file.get_string(entry.key);
 }
 
 bool flag_or(const GgufFile& file, const char* key, bool fallback) {
@@ -57,7 +84,9 @@ void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t voca
   if (model.eos_id) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(*model.eos_id));
   writer.set("tokenizer.ggml.add_bos_token", model.adds_bos());
   writer.set("tokenizer.ggml.add_eos_token", model.adds_eos());
-  if (!model.chat_template.empty()) writer.set("tokenizer.chat_template", model.chat_template);
+  for (const auto& [role, id] : place_special_tokens(model).ids)
+    writer.set(gguf_role_key(role), static_cast<uint32_t>(id));
+  add_chat_templates(writer, model);
 }
 
 TokenizerModel read_tokenizer(const GgufFile& file) {
@@ -98,13 +127,15 @@ TokenizerModel read_tokenizer(const GgufFile& file) {
         model.origin, named.empty() ? "is missing" : "is \"default\""));
   model.pre_tokenizer = pre.rules;
   model.ignore_merges = pre.ignore_merges;
-  model.bos_id = optional_id(file, "tokenizer.ggml.bos_token_id", model.tokens.size());
-  model.eos_id = optional_id(file, "tokenizer.ggml.eos_token_id", model.tokens.size());
+  model.bos_id = optional_id(file, gguf_role_key("bos"), model);
+  model.eos_id = optional_id(file, gguf_role_key("eos"), model);
+  for (const std::string_view role : gguf_roles())
+    if (const auto id = optional_id(file, gguf_role_key(role), model)) model.special_ids.emplace(role, *id);
   if (model.bos_id) model.bos_token = model.tokens[static_cast<size_t>(*model.bos_id)];
   if (model.eos_id) model.eos_token = model.tokens[static_cast<size_t>(*model.eos_id)];
   if (model.bos_id && flag_or(file, "tokenizer.ggml.add_bos_token", pre.adds_bos)) model.prefix_ids = {*model.bos_id};
   if (model.eos_id && flag_or(file, "tokenizer.ggml.add_eos_token", false)) model.suffix_ids = {*model.eos_id};
-  if (file.find("tokenizer.chat_template") != nullptr) model.chat_template = file.get_string("tokenizer.chat_template");
+  read_chat_templates(file, model);
   return model;
 }
 

@@ -23,6 +23,8 @@ void check_ids(const TokenizerModel& model) {
   if (model.bos_id) check(*model.bos_id, "BOS");
   if (model.eos_id) check(*model.eos_id, "EOS");
   if (model.unknown_id) check(*model.unknown_id, "unknown token");
+  for (const int32_t id : model.end_ids) check(id, "end of answer");
+  for (const auto& [role, id] : model.special_ids) check(id, role.c_str());
 }
 
 // The tokens to look for in raw text, or those for normalized text in their normalized form.

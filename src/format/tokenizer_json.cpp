@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/fail.h"
-#include "base/output_file.h"
 #include "format/pretokenizer_syntax.h"
 #include "format/tokenizer_text.h"
 #include "vernier/tokenizer.h"
@@ -323,16 +323,40 @@ std::string read_special_token(const Node& config, const char* key) {
   return value->is_object() ? Node(*value, config.path(key)).string("content") : config.string(key);
 }
 
-std::string read_chat_template(const Node& config) {
+// Tokens without a part in ids: the key in tokenizer_config.json and the role's name in GGUF, in its spelling.
+constexpr std::pair<const char*, const char*> kRoles[] = {{"pad_token", "padding"},
+                                                          {"unk_token", "unknown"},
+                                                          {"sep_token", "seperator"},
+                                                          {"cls_token", "cls"},
+                                                          {"mask_token", "mask"}};
+
+// One template, or a list of named ones; without a default one the first counts as that too.
+void read_chat_templates(const Node& config, TokenizerModel& model) {
   const SortedJson* value = config.find("chat_template");
-  if (value == nullptr || value->is_string()) return config.string_or("chat_template", "");
-  std::string chosen;  // a list of named templates; the default one, or else the first
-  const SortedJson& list = config.array("chat_template");
-  for (size_t i = 0; i < list.size(); ++i) {
-    const Node named(list[i], fmt::format("{}[{}]", config.path("chat_template"), i));
-    if (chosen.empty() || named.string("name") == "default") chosen = named.string("template");
+  if (value == nullptr) return;
+  if (value->is_string()) {
+    if (!value->get_ref<const std::string&>().empty()) model.chat_template = value->get<std::string>();
+    return;
   }
-  return chosen;
+  std::map<std::string, std::string> named;
+  std::string first;
+  const auto add = [&](const std::string& name, std::string text) {
+    if (first.empty()) first = text;
+    named[name] = std::move(text);
+  };
+  if (value->is_object()) {
+    const Node all = config.child("chat_template");
+    for (const auto& entry : value->items()) add(entry.key(), all.string(entry.key().c_str()));
+  } else {
+    const SortedJson& list = config.array("chat_template");
+    for (size_t i = 0; i < list.size(); ++i) {
+      const Node entry(list[i], fmt::format("{}[{}]", config.path("chat_template"), i));
+      add(entry.string("name"), entry.string("template"));
+    }
+  }
+  const auto chosen = named.extract("default");
+  if (const std::string& text = chosen ? chosen.mapped() : first; !text.empty()) model.chat_template = text;
+  for (auto& [name, text] : named) model.named_templates[name] = std::move(text);
 }
 }  // namespace
 
@@ -358,45 +382,25 @@ void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const 
     if (found == model.tokens.end()) return std::nullopt;
     return static_cast<int32_t>(found - model.tokens.begin());
   };
-  if (config.find("bos_token") != nullptr) {
-    model.bos_token = read_special_token(config, "bos_token");
-    model.bos_id = id_of(model.bos_token);
-  }
-  if (config.find("eos_token") != nullptr) {
-    model.eos_token = read_special_token(config, "eos_token");
-    model.eos_id = id_of(model.eos_token);
-  }
-  const std::string chat_template = read_chat_template(config);
-  if (!chat_template.empty()) model.chat_template = chat_template;
+  const auto read = [&](const char* key) {
+    const std::string token = read_special_token(config, key);
+    const auto id = id_of(token);
+    if (!token.empty() && !id)
+      model.warnings.push_back(fmt::format("tokenizer: {}: {} \"{}\" is not in the vocabulary; it is left out", origin,
+                                           key, shorten(token)));
+    return std::pair(token, id);
+  };
+  if (config.find("bos_token") != nullptr) std::tie(model.bos_token, model.bos_id) = read("bos_token");
+  if (config.find("eos_token") != nullptr) std::tie(model.eos_token, model.eos_id) = read("eos_token");
+  for (const auto& [key, role] : kRoles)
+    if (const auto id = read(key).second) model.special_ids[role] = *id;
+  read_chat_templates(config, model);
 
   const bool no_template = model.prefix_ids.empty() && model.suffix_ids.empty();
   if (!config.boolean("add_bos_token", true) && model.adds_bos()) model.prefix_ids.erase(model.prefix_ids.begin());
   if (!config.boolean("add_eos_token", true) && model.adds_eos()) model.suffix_ids.pop_back();
   if (no_template && config.boolean("add_bos_token", false) && model.bos_id) model.prefix_ids = {*model.bos_id};
   if (no_template && config.boolean("add_eos_token", false) && model.eos_id) model.suffix_ids = {*model.eos_id};
-}
-
-TokenizerModel load_tokenizer_model(const std::filesystem::path& folder) {
-  const std::filesystem::path main = folder / "tokenizer.json";
-  if (!std::filesystem::exists(main)) {
-    if (std::filesystem::exists(folder / "tokenizer.model"))
-      unsupported(folder.string(), "tokenizer.model (SentencePiece) and no tokenizer.json");
-    fail(ErrorKind::kIo, "tokenizer: {} does not exist; expected the folder of a Hugging Face model", main.string());
-  }
-  TokenizerModel model = parse_tokenizer_json(read_file(main), main.string());
-  const std::filesystem::path config = folder / "tokenizer_config.json";
-  if (std::filesystem::exists(config)) merge_tokenizer_config(model, read_file(config), config.string());
-  const std::filesystem::path chat = folder / "chat_template.jinja";
-  if (std::filesystem::exists(chat)) model.chat_template = read_file(chat);
-  // A folder without tokenizer_config.json: the template's only token in front is BOS, the one behind EOS.
-  const auto name_it = [&](std::optional<int32_t>& id, std::string& token, const std::vector<int32_t>& around) {
-    if (id || around.size() != 1) return;
-    id = around.front();
-    token = model.tokens[static_cast<size_t>(*id)];
-  };
-  name_it(model.bos_id, model.bos_token, model.prefix_ids);
-  name_it(model.eos_id, model.eos_token, model.suffix_ids);
-  return model;
 }
 
 }  // namespace vernier

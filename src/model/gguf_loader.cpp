@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "format/carried_metadata.h"
 #include "format/gguf_file.h"
 #include "model/config.h"
 #include "model/loaders.h"
@@ -132,9 +133,10 @@ ModelOutline outline_gguf(const std::filesystem::path& path) {
   const auto file = std::make_shared<const GgufFile>(path);
   ModelOutline outline;
   outline.config = read_config(*file);
-  outline.source.path = path;
-  outline.source.name = path.filename().string();
+  outline.source.path = file->path();
+  outline.source.name = file->path().filename().string();
   outline.source.gguf = true;
+  outline.source.origin = std::make_shared<const std::vector<GgufKeyValue>>(carried_metadata(*file));
   outline.mapping = file;
   outline.release_pages = [file] { file->release_pages(); };
   for (const TensorId& id : expected_tensors(outline.config)) {

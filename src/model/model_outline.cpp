@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 #include "format/gguf_file.h"
+#include "format/gguf_split.h"
 #include "format/gguf_tokenizer.h"
 #include "model/hub_cache.h"
 #include "model/loaders.h"
@@ -21,8 +22,12 @@ std::vector<fs::path> files_of_model(const std::string& name) {
   std::error_code code;
   const auto snapshot = fs::exists(name, code) ? std::nullopt : cached_snapshot(name);
   const fs::path path = snapshot ? *snapshot : fs::path(name);
-  if (!fs::is_directory(path, code)) return {path};
   std::vector<fs::path> files{path};
+  if (!fs::is_directory(path, code)) {
+    for (const fs::path& part : gguf_part_names(path))
+      if (part != path && fs::exists(part, code)) files.push_back(part);
+    return files;
+  }
   for (fs::directory_iterator entry(path, code), end; !code && entry != end; entry.increment(code))
     files.push_back(entry->path());
   return files;

@@ -22,6 +22,8 @@ inline TokenizerModel small_tokenizer() {
   });
   full.bos_id = 0;
   full.bos_token = full.tokens[0];
+  full.eos_id = 1;
+  full.eos_token = full.tokens[1];
   full.chat_template = "{{ messages }}";
   return full;
 }
