@@ -31,6 +31,21 @@ std::string ids_text(const std::vector<int32_t>& ids) {
                      ids.size() > kMost ? ", ..." : "");
 }
 
+/// A character whose UTF-8 holds the byte; "" for bytes that no character has.
+std::string character_with(int byte) {
+  const auto text = [](std::initializer_list<int> bytes) {
+    std::string all;
+    for (const int b : bytes) all += static_cast<char>(b);
+    return all;
+  };
+  if (byte < 0x80) return text({byte});
+  if (byte < 0xc0) return text({0xc3, byte});
+  if (byte < 0xc2 || byte > 0xf4) return "";
+  if (byte < 0xe0) return text({byte, 0xa5});
+  if (byte < 0xf0) return text({byte, byte == 0xed ? 0x95 : 0xa5, 0xa5});
+  return text({byte, byte == 0xf4 ? 0x85 : 0x95, 0xa5, 0xa5});
+}
+
 class Losses {
  public:
   explicit Losses(const TokenizerModel& model) : model_(model) {}
@@ -88,9 +103,10 @@ class Losses {
 
   void add_unknown() {
     std::vector<std::string> texts;
-    for (char c = '!'; c < 0x7f; ++c)
-      if (std::find(model_.tokens.begin(), model_.tokens.end(), std::string(1, c)) == model_.tokens.end())
-        texts.push_back(std::string(1, c));
+    for (int byte = 0; byte < 256; ++byte)
+      if (const std::string& spelled = byte_alphabet()[static_cast<size_t>(byte)];
+          std::find(model_.tokens.begin(), model_.tokens.end(), spelled) == model_.tokens.end())
+        if (std::string text = character_with(byte); !text.empty()) texts.push_back(std::move(text));
     if (!texts.empty())
       compare(fmt::format("\"{}\" for bytes without a token", token_text(*model_.unknown_id)), texts,
               [](TokenizerModel& model) { model.unknown_id.reset(); });

@@ -123,6 +123,15 @@ TEST_F(GgufTokenizerTest, NoLossWhereNoTextDiffers) {
   EXPECT_THAT(gguf_tokenizer_losses(model_), IsEmpty()) << "every byte has a token";
 }
 
+TEST_F(GgufTokenizerTest, UnknownBytesBeyondAsciiAreLostToo) {
+  for (const int byte : {0xa9, 0xc3, 0xed, 0xf4}) {
+    TokenizerModel without = model_;
+    without.tokens[static_cast<size_t>(byte)] = "";
+    without.unknown_id = eos_;
+    EXPECT_THAT(gguf_tokenizer_losses(without), ElementsAre(HasSubstr("\"<end>\" for bytes without a token"))) << byte;
+  }
+}
+
 TEST_F(GgufTokenizerTest, APrefixSpaceAndUnknownBytesAreLost) {
   model_.tokens['~'] = "";  // tokens of bytes come first, in their order
   model_.pre_tokenizer.add_prefix_space = true;

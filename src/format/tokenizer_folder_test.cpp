@@ -39,6 +39,13 @@ class TokenizerFolder : public testing::Test {
   fs::path folder_ = scratch_path("vernier_tokenizer_folder");
 };
 
+TEST_F(TokenizerFolder, WhatIsOnlyKeptIsNoReasonToRefuse) {
+  write("tokenizer_config.json", R"({"eos_token": "<end>", "pad_token": false})");
+  const TokenizerModel model = load();
+  EXPECT_EQ(model.eos_id, 3);
+  EXPECT_THAT(model.warnings, ElementsAre(AllOf(HasSubstr("pad_token"), HasSubstr("expected a token, got false"))));
+}
+
 TEST_F(TokenizerFolder, EndsComeFromTheModelsConfigsWhereTokenizerFilesNameNone) {
   EXPECT_FALSE(load().eos_id);
   write("config.json", R"({"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 6})");

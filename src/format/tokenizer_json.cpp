@@ -392,8 +392,15 @@ void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const 
   };
   if (config.find("bos_token") != nullptr) std::tie(model.bos_token, model.bos_id) = read("bos_token");
   if (config.find("eos_token") != nullptr) std::tie(model.eos_token, model.eos_id) = read("eos_token");
-  for (const auto& [key, role] : kRoles)
-    if (const auto id = read(key).second) model.special_ids[role] = *id;
+  for (const auto& [key, role] : kRoles) {
+    const SortedJson* value = config.find(key);
+    if (value == nullptr) continue;
+    if (!value->is_string() && !value->is_object())  // kept, not used: no reason to refuse the tokenizer
+      model.warnings.push_back(fmt::format("tokenizer: {}: expected a token, got {}; it is left out", config.path(key),
+                                           value->dump().substr(0, 60)));
+    else if (const auto id = read(key).second)
+      model.special_ids[role] = *id;
+  }
   read_chat_templates(config, model);
 
   const bool no_template = model.prefix_ids.empty() && model.suffix_ids.empty();
