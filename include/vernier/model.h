@@ -68,7 +68,7 @@ class Model {
 
  private:
   struct Entry {
-    at::Tensor plain;                    // defined unless `stored` is there
+    at::Tensor plain;  // defined unless `stored` is there
     std::optional<StoredMatrix> stored;
     std::optional<Scheme> scheme;
   };

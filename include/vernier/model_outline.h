@@ -57,11 +57,13 @@ struct ModelOutline {
 };
 
 /// Opens a Hugging Face directory (single or sharded safetensors; F32, F16, BF16), a GGUF file, or a name in the local
-/// Hugging Face cache. Families: llama, mistral, qwen2, qwen3.
-/// @throws Error{kBadFile} for broken files, {kUnsupported} for other families and for pickles, {kIo} when missing
+/// Hugging Face cache. Families: llama, mistral, qwen2, qwen3. A safetensors file stands for its folder.
+/// @throws Error{kBadFile} for broken files, {kUnsupported} for other families, pickles, adapters and safetensors that
+/// are quantized already, {kInvalidArgument} for files that are no whole model, {kIo} when missing
 ModelOutline outline_model(const std::string& path);
 
-/// The folder or file that `name` means: a path, or `owner/name` in the Hugging Face cache. @throws Error{kIo}
+/// The folder or file that `name` means: a path, the folder of a safetensors file, or `owner/name` in the Hugging Face
+/// cache. @throws Error{kIo}, and {kInvalidArgument, kUnsupported} for files that are no whole model
 std::filesystem::path resolve_model_path(const std::string& name);
 
 /// Every file that `name` stands for and that loading may read: a folder and those in it, or a GGUF file with its other

@@ -32,8 +32,8 @@ void add_calibrate(CLI::App& app, Console& console) {
     const ComputeOptions compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
     const Tokenizer tokenizer(open_tokenizer(model, console));
-    const Calibration calibration =
-        calibrate(model, calibration_windows(tokenizer, a->files, a->context, a->windows, console), compute, &console.progress);
+    const Calibration calibration = calibrate(
+        model, calibration_windows(tokenizer, a->files, a->context, a->windows, console), compute, &console.progress);
     save_calibration(calibration, a->output);
     const Json json = {{"tokens", calibration.tokens},
                        {"windows", calibration.windows},

@@ -200,8 +200,8 @@ TEST_F(Cli, AReferenceThatReadsTheTextAsOtherTokensIsRefused) {
   std::swap(tokenizer["model"]["vocab"]["e"], tokenizer["model"]["vocab"]["a"]);
   write_json(other / "tokenizer.json", tokenizer);
   const auto evaluate = [&](std::vector<const char*> options) {
-    std::vector<const char*> argv{"vernier", "--quiet", "evaluate", other.c_str(), "--reference", demo_.c_str(),
-                                  "--windows", "2"};
+    std::vector<const char*> argv{"vernier",     "--quiet",     "evaluate",  other.c_str(),
+                                  "--reference", demo_.c_str(), "--windows", "2"};
     argv.insert(argv.end(), options.begin(), options.end());
     ::testing::internal::CaptureStderr();
     const int code = run_cli(static_cast<int>(argv.size()), argv.data());

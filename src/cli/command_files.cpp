@@ -41,8 +41,7 @@ void CommandFiles::reads_model(const std::string& name) {
 }
 
 void CommandFiles::writes(const std::string& option, const std::string& path) {
-  outputs_.push_back({option,
-                      [&path] { return path.empty() ? std::vector<fs::path>{} : std::vector<fs::path>{path}; },
+  outputs_.push_back({option, [&path] { return path.empty() ? std::vector<fs::path>{} : std::vector<fs::path>{path}; },
                       [&path] {
                         if (!path.empty()) require_writable(path);
                       }});

@@ -43,9 +43,9 @@ class CommandOutputs : public ::testing::Test {
 };
 
 TEST_F(CommandOutputs, AreNeverInputs) {
-  for (const char* name : {"m.gguf", "c", "d", "p", "t.txt", "i", "r.recipe", "folder/config.json",
-                           "folder/model.safetensors", "run/manifest.json", "run/plan.json", "run/model.gguf",
-                           "run/work/text.txt"})
+  for (const char* name :
+       {"m.gguf", "c", "d", "p", "t.txt", "i", "r.recipe", "folder/config.json", "folder/model.safetensors",
+        "run/manifest.json", "run/plan.json", "run/model.gguf", "run/work/text.txt"})
     write_file(at(name), "precious");
   fs::create_symlink("m.gguf", at("link"));
   fs::create_hard_link(at("c"), at("hard"));

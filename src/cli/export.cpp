@@ -4,9 +4,9 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
-#include "cli/subcommands.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
+#include "cli/subcommands.h"
 #include "plan/target.h"
 
 namespace vernier {

@@ -4,8 +4,8 @@
 
 #include "base/output_file.h"
 #include "cli/command.h"
-#include "cli/subcommands.h"
 #include "cli/plan_table.h"
+#include "cli/subcommands.h"
 #include "vernier/planning.h"
 
 namespace vernier {

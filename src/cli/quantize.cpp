@@ -6,9 +6,9 @@
 
 #include "base/fail.h"
 #include "cli/command.h"
-#include "cli/subcommands.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
+#include "cli/subcommands.h"
 
 namespace vernier {
 
@@ -46,7 +46,12 @@ void add_quantize(CLI::App& app, Console& console) {
     }
     print_fallbacks(plan, console);
     save_dequantized(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), a->output);
-    if (a->json.write({{"output", a->output}, {"plan", plan.label}, {"bytes", plan.tensor_bytes}, {"fallbacks", fallback_lines(plan)}}, console)) return;
+    if (a->json.write({{"output", a->output},
+                       {"plan", plan.label},
+                       {"bytes", plan.tensor_bytes},
+                       {"fallbacks", fallback_lines(plan)}},
+                      console))
+      return;
     fmt::print(console.out, "{}: {} bytes of matrices in their schemes, written as float32 values\n", a->output,
                plan.tensor_bytes);
   });

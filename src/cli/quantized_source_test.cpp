@@ -31,9 +31,8 @@ class QuantizedSource : public ::testing::Test {
     const std::string text = read_file(source_dir() / "data/builtin/evaluation.txt");
     write_file(text_, text.substr(0, text.rfind('\n', 2000) + 1));
     const Model model = fixture_model("llama");
-    export_gguf(
-        quantize(model, calibrate(model, made_up_windows(2, 16, 300)), plan_uniform(model, "gguf:q4_1"), 1),
-        small_tokenizer(), source_);
+    export_gguf(quantize(model, calibrate(model, made_up_windows(2, 16, 300)), plan_uniform(model, "gguf:q4_1"), 1),
+                small_tokenizer(), source_);
   }
   void TearDown() override { fs::remove_all(work_); }
 
@@ -46,8 +45,9 @@ class QuantizedSource : public ::testing::Test {
     return code;
   }
   int run_with(uint64_t budget, const fs::path& out) {
-    return run({"run", source_, "--budget", std::to_string(budget), "--context", "64", "--windows", "2", "--data", text_, "--calibration", text_,
-                "--calibration-windows", "2", "--diagnose-windows", "1", "-o", out.string()});
+    return run({"run", source_, "--budget", std::to_string(budget), "--context", "64", "--windows", "2", "--data",
+                text_, "--calibration", text_, "--calibration-windows", "2", "--diagnose-windows", "1", "-o",
+                out.string()});
   }
   std::string said_;
 };

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "cli/subcommands.h"
 #include "cli/run_directory.h"
+#include "cli/subcommands.h"
 #include "report/report_data.h"
 
 namespace vernier {

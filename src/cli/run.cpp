@@ -13,9 +13,9 @@
 #include "base/output_file.h"
 #include "base/text_table.h"
 #include "cli/command.h"
-#include "cli/subcommands.h"
 #include "cli/plan_table.h"
 #include "cli/run_directory.h"
+#include "cli/subcommands.h"
 #include "cli/torch_version.h"
 #include "data/builtin_texts.h"
 #include "plan/target.h"
@@ -77,9 +77,9 @@ std::string source_label(const Model& model) {
     quantized |= model.stored(id) != nullptr;
   }
   if (!quantized) return "full precision";
-  std::string name =
-      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
-          ->first;
+  std::string name = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) {
+                       return a.second < b.second;
+                     })->first;
   name.erase(0, name.rfind(':') + 1);
   for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return fmt::format("source ({})", name);
@@ -149,7 +149,8 @@ class Run {
   void prepare_data() {
     // What cannot be exported should say so now, not after the measurements.
     exported_as_ = gguf_header_hash(model_, plan_uniform(model_, "gguf:q8_0"), tokenizer_model_, a_.options);
-    calibration_data_ = calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows, console_);
+    calibration_data_ =
+        calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows, console_);
     diagnosis_data_ = diagnosis_windows(tokenizer_, a_.calibration, a_.data.context, a_.diagnose_windows, console_);
     text_ = a_.data.text(tokenizer_, console_);
     groups_ = a_.data.documents(tokenizer_, console_);
@@ -281,7 +282,8 @@ class Run {
       std::vector<Json> text, groups;
       evaluate_all(text, groups);
       Json rows = Json::array();
-      rows.push_back(row(source_label(model_), "reference", source_bytes(model_), reference_scores(text.front()), Json()));
+      rows.push_back(
+          row(source_label(model_), "reference", source_bytes(model_), reference_scores(text.front()), Json()));
       for (size_t i = 0; i < candidates_.size(); ++i)
         rows.push_back(row(candidates_[i].label, candidates_[i].kind,
                            fs::file_size(directory_.path(candidates_[i].file)), text[i],
@@ -384,8 +386,9 @@ class Run {
                  number("bits_per_weight", 3), number("perplexity", 4), number("kl_nats", 6),
                  number("kl_nats_stderr", 6), number("same_top_share", 3, 100)});
     }
-    fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console_.width()), a_.budget, budget_bytes_,
-               directory_.path("model.gguf").string(), directory_.path("report.html").string());
+    fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console_.width()),
+               a_.budget, budget_bytes_, directory_.path("model.gguf").string(),
+               directory_.path("report.html").string());
   }
 
   const Arguments& a_;
@@ -426,8 +429,8 @@ void dry_run(const Arguments& a, Console& console) {
                                      {"fallbacks", fallback_lines(plan)}});
   }
   if (a.json.write(json, console)) return;
-  fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(console.width()), a.budget, budget,
-             components);
+  fmt::print(console.out, "{}\nbudget {} = {} bytes\n{} components would be measured\n", table.str(console.width()),
+             a.budget, budget, components);
 }
 
 }  // namespace

@@ -26,9 +26,8 @@ int exit_code(ErrorKind kind) {
 
 /// CLI11 would only say that a subcommand is required.
 void require_known_subcommand(const CLI::App& app, int argc, const char* const* argv) {
-  const auto* const first = std::find_if(argv + std::min(argc, 1), argv + argc, [](std::string_view argument) {
-    return !argument.starts_with('-');
-  });
+  const auto* const first = std::find_if(argv + std::min(argc, 1), argv + argc,
+                                         [](std::string_view argument) { return !argument.starts_with('-'); });
   if (first == argv + argc) return;
   std::string known;
   for (const CLI::App* command : app.get_subcommands({})) {

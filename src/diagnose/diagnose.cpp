@@ -123,13 +123,13 @@ class QuantizedWeights {
       const std::vector<int64_t> shape = model_.shape(id);
       const Scheme given = scheme_of(id), fitting = fitting_scheme(scheme_, shape[0], shape[1]);
       if (given == scheme_) continue;
-      ++counts[{given.name(), given == fitting
-                                  ? fmt::format("{} does not fit rows of {}", scheme_.name(), shape[1])
-                                  : fmt::format("they are stored as {} already", fitting.name())}];
+      ++counts[{given.name(), given == fitting ? fmt::format("{} does not fit rows of {}", scheme_.name(), shape[1])
+                                               : fmt::format("they are stored as {} already", fitting.name())}];
     }
     std::vector<std::string> lines;
     for (const auto& [key, count] : counts)
-      lines.push_back(fmt::format("{} of {} matrices measured as {}: {}", count, matrices.size(), key.first, key.second));
+      lines.push_back(
+          fmt::format("{} of {} matrices measured as {}: {}", count, matrices.size(), key.first, key.second));
     return lines;
   }
 

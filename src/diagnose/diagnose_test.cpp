@@ -166,7 +166,8 @@ TEST(Diagnose, SchemesThatDoNotFitFallBackAndSaySo) {
   options.kinds = {ComponentKind::kTensor};
   const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 32, 320), options);
   EXPECT_THAT(d.fallbacks, ::testing::SizeIs(2)) << "rows of 64 and of 128";
-  EXPECT_THAT(d.fallbacks, ::testing::Each(::testing::HasSubstr("measured as gguf:q5_0: gguf:q4_k does not fit rows of ")));
+  EXPECT_THAT(d.fallbacks,
+              ::testing::Each(::testing::HasSubstr("measured as gguf:q5_0: gguf:q4_k does not fit rows of ")));
   for (const WeightFacts& facts : d.weight_facts) EXPECT_EQ(facts.scheme, "gguf:q5_0");
 }
 

@@ -7,8 +7,8 @@
 
 #include "base/fail.h"
 #include "format/carried_metadata.h"
-#include "format/gguf_value.h"
 #include "format/gguf_tokenizer.h"
+#include "format/gguf_value.h"
 #include "format/gguf_writer.h"
 #include "model/loaders.h"
 #include "model/rope_order.h"

@@ -177,8 +177,53 @@ TEST_F(SafetensorsTest, PickledFoldersAreRefusedWithTheWayOut) {
   expect_error(ErrorKind::kUnsupported, {"pytorch_model.bin", "pickle"},
                [&] { ShardedSafetensors{folder_ / "pytorch_model.bin"}; });
   write_floats("adapter_model.safetensors", {"a"});
-  expect_error(ErrorKind::kInvalidArgument, {"adapter_model.safetensors"}, [&] { ShardedSafetensors{folder_}; });
+  expect_error(ErrorKind::kUnsupported, {"pytorch_model.bin"}, [&] { ShardedSafetensors{folder_}; });
+  fs::rename(folder_ / "pytorch_model.bin", folder_ / "training_args.bin");
+  expect_error(ErrorKind::kUnsupported, {"adapter", "merge"}, [&] { ShardedSafetensors{folder_}; });
   expect_error(ErrorKind::kIo, {"absent"}, [&] { ShardedSafetensors{folder_ / "absent"}; });
+}
+
+TEST_F(SafetensorsTest, ShardsWithoutAnIndexAreReadByTheirNumbers) {
+  write_floats("model-00001-of-00003.safetensors", {"a"});
+  write_floats("model-00003-of-00003.safetensors", {"c"});
+  expect_error(ErrorKind::kBadFile, {"model-00002-of-00003.safetensors is missing", "2 of 3", "download"},
+               [&] { ShardedSafetensors{folder_}; });
+  write_floats("model-00002-of-00003.safetensors", {"b1", "b2"});
+  write_floats("consolidated.safetensors", {"other"});  // the same model in its authors' layout
+  write_floats("adapter_model.safetensors", {"lora"});
+  std::vector<std::string> names;
+  const ShardedSafetensors weights(folder_);
+  for (const SafetensorsEntry* entry : weights.entries()) names.push_back(entry->name);
+  EXPECT_THAT(names, ElementsAre("a", "b1", "b2", "c"));
+  EXPECT_THAT(values_of<float>(weights.read("b2").data), ElementsAre(1, 1));
+
+  write_floats("model-00003-of-00003.safetensors", {"c", "a"});
+  expect_error(ErrorKind::kBadFile, {"\"a\"", "model-00001-of-00003", "model-00003-of-00003"},
+               [&] { ShardedSafetensors{folder_}; });
+  write_floats("model-00001-of-00002.safetensors", {"a"});
+  expect_error(ErrorKind::kInvalidArgument, {"model-00001-of-00002", "model-00001-of-00003", "leave one"},
+               [&] { ShardedSafetensors{folder_}; });
+}
+
+TEST_F(SafetensorsTest, TheOnlyFileOfAFolderIsItsModel) {
+  EXPECT_THAT(safetensors_in(folder_), IsEmpty());
+  write_floats("llama-00007-of-00003.safetensors", {"a"});  // no numbering
+  EXPECT_THAT(safetensors_in(folder_), ElementsAre(folder_ / "llama-00007-of-00003.safetensors"));
+  EXPECT_NE(ShardedSafetensors(folder_).find("a"), nullptr);
+  write_floats("second.safetensors", {"b"});
+  expect_error(ErrorKind::kInvalidArgument, {"llama-00007-of-00003.safetensors", "second.safetensors"},
+               [&] { ShardedSafetensors{folder_}; });
+  write_floats("model.safetensors", {"c"});
+  EXPECT_THAT(safetensors_in(folder_), ElementsAre(folder_ / "model.safetensors"));
+}
+
+TEST_F(SafetensorsTest, FoldersOfGgufFilesNameTheFileToPass) {
+  file("b.gguf", "GGUF");
+  expect_error(ErrorKind::kInvalidArgument, {"pass " + (folder_ / "b.gguf").string()},
+               [&] { ShardedSafetensors{folder_}; });
+  for (const char* name : {"a.gguf", "c.gguf", "d.gguf", "e.gguf", "f.gguf"}) file(name, "GGUF");
+  expect_error(ErrorKind::kInvalidArgument, {"pass " + (folder_ / "a.gguf").string(), "b.gguf, c.gguf", ", ..."},
+               [&] { ShardedSafetensors{folder_}; });
 }
 
 }  // namespace

@@ -1,116 +1,60 @@
 #include "format/sharded_safetensors.h"
 
-#include <algorithm>
-#include <set>
-
 #include "base/fail.h"
-#include "base/json.h"
 #include "format/bytes.h"
+#include "format/shard_index.h"
 
 namespace vernier {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-/// Also true for a dangling link, such as an unfinished download leaves: opening it then names what is missing.
-bool present(const fs::path& path) {
-  std::error_code code;
-  return fs::exists(fs::symlink_status(path, code));
-}
-
-/// What to tell somebody whose folder holds no safetensors model.
-[[noreturn]] void refuse_folder(const fs::path& folder) {
-  std::vector<std::string> pickles, others;
-  std::error_code code;
-  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code)) {
-    const std::string name = entry->path().filename().string(), ending = entry->path().extension().string();
-    if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt") pickles.push_back(name);
-    if (ending == ".safetensors" || ending == ".gguf") others.push_back(name);
-  }
-  if (code) fail(ErrorKind::kIo, "load: list {}: {}", folder.string(), code.message());
-  if (!others.empty())
-    fail(ErrorKind::kInvalidArgument,
-         "load: {}: expected model.safetensors or model.safetensors.index.json, found {}; pass that file's own path, "
-         "or fetch the index",
-         folder.string(), in_quotes(*std::min_element(others.begin(), others.end())));
-  if (!pickles.empty())
-    fail(ErrorKind::kUnsupported,
-         "load: {}: the weights are pickled ({}). Reading a Python pickle can run any code that its author put in, so "
-         "it is refused. Where you trust the author, convert it once:\n"
-         "  import torch; from safetensors.torch import save_file\n"
-         "  save_file({{k: v.clone().contiguous() for k, v in torch.load(\"{}\", weights_only=True).items()}}, "
-         "\"model.safetensors\")\n"
-         "or load it with transformers and call model.save_pretrained(FOLDER, safe_serialization=True)",
-         folder.string(), in_quotes(*std::min_element(pickles.begin(), pickles.end())),
-         *std::min_element(pickles.begin(), pickles.end()));
-  fail(ErrorKind::kInvalidArgument,
-       "load: {}: no weights: expected model.safetensors, or model.safetensors.index.json and its shards",
-       folder.string());
-}
-
-/// Shards sit beside the index: a name with any other meaning could reach files that are none of the model's. Links are
-/// followed, since the Hugging Face cache is made of them.
-bool is_plain_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
-}
-
-}  // namespace
-
 ShardedSafetensors::ShardedSafetensors(const fs::path& path) : path_(path) {
   std::error_code code;
+  const fs::path index = path / "model.safetensors.index.json";
   if (!fs::is_directory(path, code)) {
-    shards_.emplace_back(path);
-  } else if (present(path / "model.safetensors")) {
-    shards_.emplace_back(path / "model.safetensors");
-  } else if (present(path / "model.safetensors.index.json")) {
-    open_index(path, path / "model.safetensors.index.json");
-    return;
+    open_all({path});
+  } else if (is_present(index) && !is_present(path / "model.safetensors")) {
+    open_index(path, index);
   } else {
-    refuse_folder(path);
+    const std::vector<fs::path> files = safetensors_in(path);
+    if (files.empty()) refuse_folder_without_weights(path);
+    open_all(files);
   }
-  for (const SafetensorsEntry& entry : shards_[0].entries()) {
-    entries_.push_back(&entry);
-    owner_.emplace(entry.name, &shards_[0]);
+}
+
+void ShardedSafetensors::open_all(const std::vector<fs::path>& files) {
+  shards_.reserve(files.size());  // views point into the shards
+  for (const fs::path& file : files) {
+    const SafetensorsFile& shard = shards_.emplace_back(file);
+    for (const SafetensorsEntry& entry : shard.entries()) add(entry, shard);
   }
 }
 
 void ShardedSafetensors::open_index(const fs::path& folder, const fs::path& index) {
-  constexpr uint64_t kMaxIndexBytes = 100'000'000;
   const std::string origin = index.string();
-  std::error_code code;
-  if (const uint64_t size = fs::file_size(index, code); !code && size > kMaxIndexBytes)
-    fail(ErrorKind::kBadFile, "load: {}: {} bytes, expected at most {}", origin, size, kMaxIndexBytes);
-  const Json json = read_json(index);
-  const Json* map = json_find(json, "weight_map");
-  if (map == nullptr || !map->is_object() || map->empty())
-    fail(ErrorKind::kBadFile, "load: {}: expected a \"weight_map\" from tensor names to shard files", origin);
-
-  std::map<std::string, std::set<std::string_view>> wanted;  // shard -> tensors
-  for (const auto& [tensor, shard] : map->items()) {
-    if (!shard.is_string())
-      fail(ErrorKind::kBadFile, "load: {}: tensor {}: expected a shard's file name", origin, in_quotes(tensor));
-    const auto& name = shard.get_ref<const std::string&>();
-    if (!is_plain_name(name))
-      fail(ErrorKind::kBadFile, "load: {}: tensor {}: shard {} is not a plain file name; it would leave the folder",
-           origin, in_quotes(tensor), in_quotes(name));
-    wanted[name].insert(tensor);
-  }
+  const auto wanted = read_shard_index(index);
   shards_.reserve(wanted.size());  // views point into the shards
   for (const auto& [name, tensors] : wanted) {
-    if (!present(folder / name))
+    if (!is_present(folder / name))
       fail(ErrorKind::kBadFile, "load: {}: shard {} is missing; download it", origin, in_quotes(name));
     const SafetensorsFile& shard = shards_.emplace_back(folder / name);
-    for (const std::string_view tensor : tensors)
+    for (const std::string& tensor : tensors)
       if (shard.find(tensor) == nullptr)
         fail(ErrorKind::kBadFile, "load: {}: tensor {} is said to be in {}, which lacks it", origin, in_quotes(tensor),
              in_quotes(name));
-    for (const SafetensorsEntry& entry : shard.entries()) {
-      if (!tensors.contains(entry.name)) continue;
-      entries_.push_back(&entry);
-      owner_.emplace(entry.name, &shard);
-    }
+    for (const SafetensorsEntry& entry : shard.entries())
+      if (tensors.contains(entry.name)) add(entry, shard);
   }
+}
+
+void ShardedSafetensors::add(const SafetensorsEntry& entry, const SafetensorsFile& shard) {
+  const auto [owner, fresh] = owner_.emplace(entry.name, &shard);
+  if (!fresh)
+    fail(ErrorKind::kBadFile,
+         "load: {}: tensor {} is in {} and in {}, which do not belong to one model; download it again", path_.string(),
+         in_quotes(entry.name), in_quotes(owner->second->path().filename().string()),
+         in_quotes(shard.path().filename().string()));
+  entries_.push_back(&entry);
 }
 
 const SafetensorsEntry* ShardedSafetensors::find(std::string_view name) const {

@@ -1,7 +1,7 @@
 #pragma once
 
 // The weights of a model folder as Hugging Face lays it out: model.safetensors, or shards named by
-// model.safetensors.index.json. A path to a single *.safetensors file is taken too.
+// model.safetensors.index.json or by their own numbers. A path to a single *.safetensors file is taken too.
 //
 //   ShardedSafetensors weights("Qwen2.5-0.5B");
 //   const SafetensorsEntry& norm = weights.read("model.norm.weight");
@@ -19,8 +19,8 @@ namespace vernier {
 class ShardedSafetensors {
  public:
   /// @throws Error{kBadFile} for a broken shard or index: a shard that is missing, a tensor that is not in the shard it
-  /// is said to be in, a shard name that is not a plain file name; Error{kUnsupported} for a folder that has pickled
-  /// weights only, with the way out; Error{kInvalidArgument} for a folder without weights; Error{kIo}
+  /// is said to be in or is in two, a shard name that is not a plain file name; for a folder without weights as
+  /// refuse_folder_without_weights; Error{kIo}
   explicit ShardedSafetensors(const std::filesystem::path& folder_or_file);
 
   /// Shard by shard, in the order of the data; of a sharded model, what its index names. Valid as long as this object.
@@ -35,12 +35,25 @@ class ShardedSafetensors {
   }
 
  private:
+  void open_all(const std::vector<std::filesystem::path>& files);
   void open_index(const std::filesystem::path& folder, const std::filesystem::path& index);
+  void add(const SafetensorsEntry& entry, const SafetensorsFile& shard);
 
   std::filesystem::path path_;
   std::vector<SafetensorsFile> shards_;
   std::vector<const SafetensorsEntry*> entries_;
   std::map<std::string_view, const SafetensorsFile*> owner_;  // keys live in the entries
 };
+
+/// The files that ShardedSafetensors(folder) reads: model.safetensors, else the shards of the index, else the one set
+/// NAME-00001-of-0000N.safetensors, else the only *.safetensors file. Empty when there is none; adapters do not count.
+/// @throws Error{kBadFile} for a broken index and for a numbered shard that is missing, Error{kInvalidArgument} for
+/// several files that could each be the model
+std::vector<std::filesystem::path> safetensors_in(const std::filesystem::path& folder);
+
+/// Says what a folder without safetensors weights holds instead, and the way from there.
+/// @throws Error{kUnsupported} for pickles and for an adapter without its model, Error{kInvalidArgument} for GGUF files
+/// and for nothing that is known, Error{kIo}
+[[noreturn]] void refuse_folder_without_weights(const std::filesystem::path& folder);
 
 }  // namespace vernier

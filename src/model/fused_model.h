@@ -61,7 +61,7 @@ class FusedModel {
   ModelConfig config_;
   ComputeType type_;
   RopeTable rope_;
-  at::Tensor embedding_;  // as the file holds it: rows are converted when looked up
+  at::Tensor embedding_;                          // as the file holds it: rows are converted when looked up
   std::optional<StoredMatrix> stored_embedding_;  // the same of a quantized file
   std::vector<FusedBlock> blocks_;
   FusedNorm output_norm_;

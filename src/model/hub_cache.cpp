@@ -26,11 +26,12 @@ std::optional<fs::path> cached_snapshot(const std::string& name) {
   if (slash == std::string::npos || slash == 0 || name.find('/', slash + 1) != std::string::npos || name[0] == '.')
     return std::nullopt;
   const fs::path cached = hub_cache_folder() / (kModels + name.substr(0, slash) + "--" + name.substr(slash + 1));
-  if (!fs::exists(cached / "refs" / "main")) return std::nullopt;
+  std::error_code code;  // a name may be too long for a path, or its folder not ours to look into
+  if (!fs::exists(cached / "refs" / "main", code)) return std::nullopt;
   std::string revision = read_file(cached / "refs" / "main", 256);
   revision.erase(revision.find_last_not_of(" \r\n") + 1);
   const fs::path snapshot = cached / "snapshots" / revision;
-  if (revision.find('/') != std::string::npos || !fs::exists(snapshot)) return std::nullopt;
+  if (revision.find('/') != std::string::npos || !fs::exists(snapshot, code)) return std::nullopt;
   return snapshot;
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
-#include <cstring>
+#include <algorithm>
+#include <set>
 
 #include "base/fail.h"
 #include "base/json.h"
@@ -8,6 +9,7 @@
 #include "model/config.h"
 #include "model/hub_cache.h"
 #include "model/loaders.h"
+#include "model/model_folder.h"
 
 namespace vernier {
 
@@ -19,55 +21,138 @@ Scheme scheme_of(const SafetensorsEntry& entry) {
     case DType::kF16: return Scheme::parse("f16");
     case DType::kBF16: return Scheme::parse("bf16");
     default:
-      fail(ErrorKind::kUnsupported, "load: {}: type {}; supported: F32, F16, BF16 (is the model quantized already?)",
+      fail(ErrorKind::kUnsupported, "load: {}: type {}; supported: F32, F16, BF16; save the model in one of them",
            entry.name, entry.dtype_name);
   }
 }
 
 std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
+/// How a file spells the names that hugging_face_name gives: what stands in place of "model.", and before "lm_head.".
+struct Spelling {
+  std::string_view body, head;
+
+  std::string name(const TensorId& id) const {
+    constexpr std::string_view kBody = "model.";
+    const std::string common = hugging_face_name(id);
+    return common.starts_with(kBody) ? std::string(body) + common.substr(kBody.size()) : std::string(head) + common;
+  }
+};
+
+constexpr Spelling kSpellings[] = {
+    {"model.", ""},                 // the model with its output matrix
+    {"", ""},                       // the base model saved alone
+    {"model.language_model.", ""},  // the text half of a model of several kinds, new and old
+    {"language_model.model.", "language_model."},
+    {"module.model.", "module."},  // saved through a wrapper: data parallel, compiled
+    {"_orig_mod.model.", "_orig_mod."},
+};
+
+/// nullptr when the tensors have none of these names.
+const Spelling* spelling_of(const ShardedSafetensors& files) {
+  for (const Spelling& spelling : kSpellings)
+    if (files.find(spelling.name({TensorRole::kAttnNorm, 0})) != nullptr) return &spelling;
+  return nullptr;
+}
+
+/// Where the output matrix is not stored, it is the embedding or it is missing; only config.json can tell. The library
+/// default of the flag is false, but files written without it and without the matrix exist, and they are tied.
+void settle_output_matrix(const Json& json, bool stored, const std::string& name, ModelConfig& config,
+                          ModelSource& source) {
+  if (config.tied_embedding || stored) return;
+  if (json_find(json, "tie_word_embeddings") != nullptr)
+    fail(ErrorKind::kBadFile,
+         "load: {}: tensor {} is missing, and config.json says tie_word_embeddings: false; set that to true if the "
+         "output matrix is the embedding, or else download or save the whole model again, with its output matrix",
+         source.path.string(), name);
+  config.tied_embedding = true;
+  source.warnings.push_back(
+      fmt::format("{}: no {}, and config.json does not say tie_word_embeddings; the embedding is taken as the output "
+                  "matrix. Say true or false in config.json to settle it",
+                  source.path.string(), name));
+}
+
+/// Of two matrices of one shape.
+bool same_values(const SafetensorsEntry& a, const SafetensorsEntry& b) {
+  if (a.dtype == b.dtype) return std::equal(a.data.begin(), a.data.end(), b.data.begin(), b.data.end());
+  const int64_t rows = a.shape[0], cols = a.shape[1];
+  const Scheme first = scheme_of(a), second = scheme_of(b);
+  std::vector<float> x(static_cast<size_t>(cols)), y(x.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    const auto row = [&](const SafetensorsEntry& entry, const Scheme& scheme, std::vector<float>& out) {
+      const uint64_t bytes = scheme.bytes(1, cols);
+      decode(scheme, entry.data.subspan(static_cast<uint64_t>(r) * bytes, bytes), 1, cols, out);
+    };
+    row(a, first, x);
+    row(b, second, y);
+    if (x != y) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
-  const auto config_path = folder / "config.json";
-  if (!std::filesystem::exists(config_path))
-    fail(ErrorKind::kBadFile, "load: {}: no config.json; expected a Hugging Face model directory or a GGUF file",
-         folder.string());
+  const Json json = read_model_config(folder);
+  refuse_quantized_config(folder, json);
   ModelOutline outline;
-  outline.config = parse_config(read_json(config_path), config_path.string());
-  const ModelConfig& config = outline.config;
+  ModelConfig& config = outline.config;
+  ModelSource& source = outline.source;
+  config = parse_config(json, (folder / "config.json").string());
   const auto files = std::make_shared<const ShardedSafetensors>(folder);
+  refuse_quantized_tensors(folder, json, files->entries());
 
-  outline.source.path = folder;
-  outline.source.name = name_of_model_folder(folder);
   outline.mapping = files;
   outline.release_pages = [files] { files->release_pages(); };
-  size_t used = 0;
+  source.path = folder;
+  source.name = name_of_model_folder(folder);
+  if (std::filesystem::exists(folder / "adapter_config.json"))
+    source.warnings.push_back(
+        fmt::format("{}: an adapter lies beside the model (adapter_config.json); it is not applied", folder.string()));
+  const Spelling* known = spelling_of(*files);
+  const Spelling& spelling = known == nullptr ? kSpellings[0] : *known;
+  const TensorId embedding{TensorRole::kTokenEmbedding, -1}, output{TensorRole::kOutput, -1};
+  const SafetensorsEntry* output_entry = files->find(spelling.name(output));
+  if (known != nullptr) settle_output_matrix(json, output_entry != nullptr, spelling.name(output), config, source);
+
+  std::set<std::string> used;
+  const SafetensorsEntry* embedding_entry = nullptr;
   for (const TensorId& id : expected_tensors(config)) {
-    const std::string name = hugging_face_name(id);
+    std::string name = spelling.name(id);
     const SafetensorsEntry* entry = files->find(name);
+    if (entry == nullptr && id == embedding && config.tied_embedding && output_entry != nullptr) {
+      entry = output_entry;  // one matrix, stored under its other name
+      name = output_entry->name;
+    }
     if (entry == nullptr)
-      fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing; a {} model with {} layers has it", folder.string(),
-           name, config.family, config.layers);
+      fail(ErrorKind::kBadFile,
+           "load: {}: tensor {} is missing; a {} model with {} layers has it{}. Download the weights again, or the "
+           "config.json that belongs to them",
+           folder.string(), name, config.family, config.layers,
+           known != nullptr || files->entries().empty()
+               ? ""
+               : fmt::format("; the first tensor there is {}", files->entries()[0]->name));
     const auto expected = expected_shape(config, id.role);
     if (entry->shape != expected)
       fail(ErrorKind::kBadFile, "load: {}: expected {}, got {}; config.json and weights do not belong together", name,
            shape_text(expected), shape_text(entry->shape));
+    if (id == embedding) embedding_entry = entry;
     outline.tensors.push_back({id, entry->shape, scheme_of(*entry), entry->data});
-    ++used;
+    used.insert(std::move(name));
   }
-  // A weight that the forward would silently leave out makes every number wrong. Old files store the rotary table, and
-  // some a copy of a tied output matrix: those two are harmless.
-  for (const SafetensorsEntry* entry : files->entries()) {
-    if (used == files->entries().size()) break;
-    const bool harmless = entry->name.ends_with("rotary_emb.inv_freq") ||
-                          (config.tied_embedding && entry->name == hugging_face_name({TensorRole::kOutput, -1}));
-    bool known = harmless;
-    for (const TensorId& id : expected_tensors(config)) known = known || hugging_face_name(id) == entry->name;
-    if (!known)
+  // A tied model may store its matrix twice. Copies that differ are read in two ways by the versions of transformers.
+  if (config.tied_embedding && output_entry != nullptr && used.insert(output_entry->name).second &&
+      (output_entry->shape != embedding_entry->shape || !same_values(*embedding_entry, *output_entry)))
+    fail(ErrorKind::kUnsupported,
+         "load: {}: config.json says tie_word_embeddings: true, but {} differs from the embedding; set it to false to "
+         "use {}, or remove that tensor to use the embedding",
+         folder.string(), output_entry->name, output_entry->name);
+  // A weight that the forward would silently leave out makes every number wrong. Old files store the rotary table, which
+  // is harmless.
+  for (const SafetensorsEntry* entry : files->entries())
+    if (!used.contains(entry->name) && !entry->name.ends_with("rotary_emb.inv_freq"))
       fail(ErrorKind::kUnsupported, "load: {}: tensor {} is not part of a {} model as config.json describes it",
            folder.string(), entry->name, config.family);
-  }
   return outline;
 }
 

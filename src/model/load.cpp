@@ -48,9 +48,9 @@ Model load_model(const std::string& name) {
     const int64_t rows = tensor.shape[0];
     const at::Tensor bytes =
         view_of(tensor, {rows, static_cast<int64_t>(tensor.bytes.size()) / rows}, at::kByte, outline.mapping);
-    model.set_stored(tensor.id, {tensor.scheme,
-                                 {rows, tensor.shape[1]},
-                                 heads > 0 ? view_from_interleaved_rope(bytes, heads) : bytes});
+    model.set_stored(
+        tensor.id,
+        {tensor.scheme, {rows, tensor.shape[1]}, heads > 0 ? view_from_interleaved_rope(bytes, heads) : bytes});
   }
   return model;
 }

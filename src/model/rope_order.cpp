@@ -21,8 +21,6 @@ at::Tensor from_interleaved_rope(const at::Tensor& weight, int64_t heads) {
   return swapped(weight, heads, false).contiguous().view(weight.sizes());
 }
 
-at::Tensor view_from_interleaved_rope(const at::Tensor& weight, int64_t heads) {
-  return swapped(weight, heads, false);
-}
+at::Tensor view_from_interleaved_rope(const at::Tensor& weight, int64_t heads) { return swapped(weight, heads, false); }
 
 }  // namespace vernier

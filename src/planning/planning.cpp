@@ -19,7 +19,15 @@ std::vector<TensorDamage> shapes_of(const Model& model) {
   std::vector<TensorDamage> tensors;
   for (const TensorId& id : model.matrices()) {
     const std::vector<int64_t> shape = model.shape(id);
-    tensors.push_back({gguf_name(id), std::string(role_name(id.role)), id.layer, shape[0], shape[1], "", 0, {}, model.scheme_in_file(id).name()});
+    tensors.push_back({gguf_name(id),
+                       std::string(role_name(id.role)),
+                       id.layer,
+                       shape[0],
+                       shape[1],
+                       "",
+                       0,
+                       {},
+                       model.scheme_in_file(id).name()});
   }
   return tensors;
 }

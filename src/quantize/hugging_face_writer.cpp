@@ -13,10 +13,17 @@ namespace vernier {
 namespace {
 
 /// What goes along as it is, where the source has it.
-constexpr const char* kCompanions[] = {
-    "tokenizer.json",      "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",     "vocab.json",
-    "merges.txt",          "tokenizer.model",       "chat_template.jinja",     "chat_template.json",    "generation_config.json",
-    "preprocessor_config.json"};
+constexpr const char* kCompanions[] = {"tokenizer.json",
+                                       "tokenizer_config.json",
+                                       "special_tokens_map.json",
+                                       "added_tokens.json",
+                                       "vocab.json",
+                                       "merges.txt",
+                                       "tokenizer.model",
+                                       "chat_template.jinja",
+                                       "chat_template.json",
+                                       "generation_config.json",
+                                       "preprocessor_config.json"};
 
 }  // namespace
 
