@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "model/foreign_keys.h"
+#include "model/rope_config.h"
 
 namespace vernier {
 
@@ -16,72 +18,6 @@ int64_t dimension(const Json& json, const char* key, const std::string& origin) 
   return json_int(json, key, origin, 1, kMaxDimension);
 }
 
-bool flag(const Json& json, const char* key, bool fallback, const std::string& origin) {
-  const Json* value = json_find(json, key);
-  if (value == nullptr) return fallback;
-  if (!value->is_boolean())
-    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected true or false, got {}", origin, key, value->dump());
-  return value->get<bool>();
-}
-
-double number_or(const Json& json, const char* key, double fallback, const std::string& origin) {
-  return json_find(json, key) == nullptr ? fallback : json_number(json, key, origin);
-}
-
-double yarn_magnitude(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
-
-void parse_yarn(RopeConfig& rope, const Json& source, const std::string& origin) {
-  rope.beta_fast = positive(number_or(source, "beta_fast", 32, origin), "beta_fast", origin);
-  rope.beta_slow = positive(number_or(source, "beta_slow", 1, origin), "beta_slow", origin);
-  rope.truncate = flag(source, "truncate", true, origin);
-  // arXiv:2309.00071, section 3.4; DeepSeek's mscale pair replaces the constant 0.1 ln(s) + 1.
-  const double mscale = number_or(source, "mscale", 0, origin);
-  const double mscale_all_dim = number_or(source, "mscale_all_dim", 0, origin);
-  const double derived = mscale != 0 && mscale_all_dim != 0
-                             ? yarn_magnitude(rope.factor, mscale) / yarn_magnitude(rope.factor, mscale_all_dim)
-                             : yarn_magnitude(rope.factor, 1);
-  rope.attention_factor = positive(number_or(source, "attention_factor", derived, origin), "attention_factor", origin);
-}
-
-RopeConfig parse_rope(const Json& json, int64_t context_length, const std::string& origin) {
-  RopeConfig rope;
-  // New files keep everything in rope_parameters; old ones have rope_theta outside and the rest in rope_scaling.
-  const Json* parameters = json_find(json, "rope_parameters");
-  const Json* source = parameters != nullptr ? parameters : json_find(json, "rope_scaling");
-  const Json& theta_home =
-      parameters != nullptr && json_find(*parameters, "rope_theta") != nullptr ? *parameters : json;
-  rope.theta = positive(number_or(theta_home, "rope_theta", 10000, origin), "rope_theta", origin);
-  if (source == nullptr) return rope;
-  if (!source->is_object()) fail(ErrorKind::kBadFile, "{}: rope parameters: expected an object", origin);
-
-  const char* type_key = json_find(*source, "rope_type") != nullptr ? "rope_type" : "type";
-  const std::string type = json_find(*source, type_key) != nullptr ? json_string(*source, type_key, origin) : "default";
-  if (type == "default") return rope;
-  if (type != "linear" && type != "llama3" && type != "yarn")
-    fail(ErrorKind::kUnsupported, "{}: rope type \"{}\"; supported: default, linear, llama3, yarn", origin, type);
-
-  rope.factor = positive(json_number(*source, "factor", origin), "factor", origin);
-  if (type == "linear") {
-    rope.kind = RopeConfig::Kind::kLinear;
-    return rope;
-  }
-  rope.original_context = json_find(*source, "original_max_position_embeddings") != nullptr
-                              ? json_int(*source, "original_max_position_embeddings", origin, 1, int64_t{1} << 40)
-                              : context_length;
-  if (type == "llama3") {
-    rope.kind = RopeConfig::Kind::kLlama3;
-    rope.low_freq_factor = positive(json_number(*source, "low_freq_factor", origin), "low_freq_factor", origin);
-    rope.high_freq_factor = positive(json_number(*source, "high_freq_factor", origin), "high_freq_factor", origin);
-    if (rope.high_freq_factor <= rope.low_freq_factor)
-      fail(ErrorKind::kBadFile, "{}: rope: expected high_freq_factor > low_freq_factor, got {} and {}", origin,
-           rope.high_freq_factor, rope.low_freq_factor);
-  } else {
-    rope.kind = RopeConfig::Kind::kYarn;
-    parse_yarn(rope, *source, origin);
-  }
-  return rope;
-}
-
 /// What transformers takes where a key is absent; null is a value of its own there.
 struct FamilyDefaults {
   int64_t kv_heads, context_length, sliding_window, max_window_layers;
@@ -93,37 +29,97 @@ FamilyDefaults defaults_of(const std::string& family, int64_t heads) {
   return {heads, 2048, 0, 0};
 }
 
+/// The kind of every layer, "full_attention" or "sliding_attention"; empty when the file does not say.
+std::vector<std::string> parse_layer_types(const Json& json, int64_t layers, const std::string& origin) {
+  const Json* types = json_find(json, "layer_types");
+  if (types == nullptr) return {};
+  if (!types->is_array() || types->size() != static_cast<size_t>(layers))
+    fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries", origin, layers);
+  std::vector<std::string> kinds;
+  for (const Json& type : *types) {
+    const std::string kind = type.is_string() ? type.get<std::string>() : type.dump();
+    if (kind != "sliding_attention" && kind != "full_attention")
+      fail(ErrorKind::kUnsupported, "{}: layer_types[{}] is {}; supported: full_attention, sliding_attention", origin,
+           kinds.size(), kind);
+    kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+/// The window of the layers that have one; 0 when none has.
+int64_t parse_window(const Json& json, const ModelConfig& config, const std::string& origin) {
+  const bool qwen = config.family == "qwen2" || config.family == "qwen3";
+  if (qwen && !flag_or(json, "use_sliding_window", false, origin)) return 0;
+  if (!qwen && config.family != "mistral") return 0;
+  if (!json.contains("sliding_window")) return defaults_of(config.family, config.heads).sliding_window;
+  return json["sliding_window"].is_null() ? 0 : json_int(json, "sliding_window", origin, 1, int64_t{1} << 40);
+}
+
 std::vector<int64_t> parse_windows(const Json& json, const ModelConfig& config, const std::string& origin) {
   std::vector<int64_t> windows(static_cast<size_t>(config.layers), 0);
-  const bool qwen = config.family == "qwen2" || config.family == "qwen3";
-  if (qwen && !flag(json, "use_sliding_window", false, origin)) return windows;
-  if (!qwen && config.family != "mistral") return windows;
-  const FamilyDefaults defaults = defaults_of(config.family, config.heads);
-  if (json.contains("sliding_window") && json["sliding_window"].is_null()) return windows;
-  const int64_t window = json.contains("sliding_window") ? json_int(json, "sliding_window", origin, 1, int64_t{1} << 40)
-                                                         : defaults.sliding_window;
-
-  if (const Json* types = json_find(json, "layer_types")) {
-    if (!types->is_array() || types->size() != windows.size())
-      fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries", origin, config.layers);
-    for (size_t i = 0; i < windows.size(); ++i) {
-      const std::string type = (*types)[i].is_string() ? (*types)[i].get<std::string>() : (*types)[i].dump();
-      if (type != "sliding_attention" && type != "full_attention")
-        fail(ErrorKind::kUnsupported, "{}: layer_types[{}] = {}; supported: full_attention, sliding_attention", origin,
-             i, type);
-      windows[i] = type == "sliding_attention" ? window : 0;
-    }
-    return windows;
+  const int64_t window = parse_window(json, config, origin);
+  const std::vector<std::string> kinds = parse_layer_types(json, config.layers, origin);
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const bool sliding = kinds[i] == "sliding_attention";
+    if (sliding && window == 0)
+      fail(ErrorKind::kUnsupported,
+           "{}: layer_types[{}] is sliding_attention, but no window is in use; set sliding_window{}, or the layer to "
+           "full_attention",
+           origin, i, config.family == "mistral" ? "" : " and use_sliding_window");
+    // transformers gives every layer of a mistral the window and does not look at layer_types.
+    if (!sliding && window != 0 && config.family == "mistral")
+      fail(ErrorKind::kUnsupported,
+           "{}: layer_types[{}] is full_attention, but a mistral with sliding_window {} slides in every layer; set "
+           "sliding_window to null, or remove layer_types",
+           origin, i, window);
+    windows[i] = sliding ? window : 0;
   }
-  const int64_t first = qwen ? json_find(json, "max_window_layers") == nullptr
-                                   ? defaults.max_window_layers
-                                   : json_int(json, "max_window_layers", origin, 0, kMaxLayers)
-                             : 0;
+  if (!kinds.empty() || window == 0) return windows;
+  const int64_t first = config.family == "mistral" ? 0
+                        : json_find(json, "max_window_layers") == nullptr
+                            ? defaults_of(config.family, config.heads).max_window_layers
+                            : json_int(json, "max_window_layers", origin, 0, kMaxLayers);
   for (int64_t i = first; i < config.layers; ++i) windows[static_cast<size_t>(i)] = window;
   return windows;
 }
 
+/// The epsilon under another family's name would be replaced by the default without a word.
+double parse_epsilon(const Json& json, const std::string& origin) {
+  if (json_find(json, "rms_norm_eps") == nullptr)
+    for (const char* other : {"layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "norm_eps", "norm_epsilon"})
+      if (const Json* value = json_find(json, other))
+        fail(ErrorKind::kUnsupported,
+             "{}: key \"{}\" is {} and \"rms_norm_eps\" is missing; rename it if the norms "
+             "are RMSNorm",
+             origin, other, value->dump());
+  return positive(number_or(json, "rms_norm_eps", 1e-6, origin), "rms_norm_eps", origin);
+}
+
+std::string parse_family(const Json& json, const std::string& origin) {
+  if (json_find(json, "model_type") == nullptr)
+    fail(ErrorKind::kBadFile,
+         "{}: key \"model_type\" is missing, expected llama, mistral, qwen2 or qwen3; is this the config.json that "
+         "transformers wrote with the model?",
+         origin);
+  const std::string family = json_string(json, "model_type", origin);
+  if (family != "llama" && family != "mistral" && family != "qwen2" && family != "qwen3")
+    fail(ErrorKind::kUnsupported, "{}: model_type \"{}\"; supported: llama, mistral, qwen2, qwen3", origin, family);
+  return family;
+}
+
 }  // namespace
+
+bool flag_or(const Json& json, const char* key, bool fallback, const std::string& origin) {
+  const Json* value = json_find(json, key);
+  if (value == nullptr) return fallback;
+  if (!value->is_boolean())
+    fail(ErrorKind::kBadFile, "{}: key \"{}\": expected true or false, got {}", origin, key, value->dump());
+  return value->get<bool>();
+}
+
+double number_or(const Json& json, const char* key, double fallback, const std::string& origin) {
+  return json_find(json, key) == nullptr ? fallback : json_number(json, key, origin);
+}
 
 double positive(double value, const std::string& key, const std::string& origin) {
   if (!(value > 0) || !std::isfinite(value))
@@ -132,14 +128,13 @@ double positive(double value, const std::string& key, const std::string& origin)
 }
 
 ModelConfig parse_config(const Json& json, const std::string& origin) {
-  if (!json.is_object()) fail(ErrorKind::kBadFile, "{}: expected a JSON object, got {}", origin, json.type_name());
+  if (!json.is_object())
+    fail(ErrorKind::kBadFile, "{}: expected a JSON object, got {}; fetch the model's own config.json", origin,
+         json.type_name());
   ModelConfig config;
-  config.family = json_string(json, "model_type", origin);
+  config.family = parse_family(json, origin);
   const bool llama = config.family == "llama", mistral = config.family == "mistral";
   const bool qwen2 = config.family == "qwen2", qwen3 = config.family == "qwen3";
-  if (!llama && !mistral && !qwen2 && !qwen3)
-    fail(ErrorKind::kUnsupported, "{}: model_type \"{}\"; supported: llama, mistral, qwen2, qwen3", origin,
-         config.family);
 
   config.vocabulary = dimension(json, "vocab_size", origin);
   config.hidden = dimension(json, "hidden_size", origin);
@@ -163,21 +158,23 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
   else
     fail(ErrorKind::kBadFile, "{}: hidden_size {} is not divisible by num_attention_heads {} and head_dim is missing",
          origin, config.hidden, config.heads);
-  config.norm_epsilon = positive(number_or(json, "rms_norm_eps", 1e-6, origin), "rms_norm_eps", origin);
-  config.tied_embedding = flag(json, "tie_word_embeddings", false, origin);
+  config.norm_epsilon = parse_epsilon(json, origin);
+  config.tied_embedding = flag_or(json, "tie_word_embeddings", false, origin);
 
   const std::string activation =
       json_find(json, "hidden_act") == nullptr ? "silu" : json_string(json, "hidden_act", origin);
   if (activation != "silu" && activation != "swish")
     fail(ErrorKind::kUnsupported, "{}: hidden_act \"{}\"; supported: silu", origin, activation);
 
-  const bool attention_bias = !mistral && flag(json, "attention_bias", false, origin);
+  const bool attention_bias = !mistral && flag_or(json, "attention_bias", false, origin);
   config.qkv_bias = qwen2 || attention_bias;  // Qwen2 has no key for it: always there
   config.attn_output_bias = !qwen2 && attention_bias;
-  config.ffn_bias = llama && flag(json, "mlp_bias", false, origin);
+  config.ffn_bias = llama && flag_or(json, "mlp_bias", false, origin);
   config.qk_norm = qwen3;
   config.rope = parse_rope(json, config.context_length, origin);
   check_config(config, origin);
+  const KeyLookup find = [&](const char* key) { return json_find(json, key); };
+  refuse_foreign_keys(foreign_config_keys(), find, config, origin);
   config.sliding_window = parse_windows(json, config, origin);
   return config;
 }

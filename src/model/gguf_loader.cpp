@@ -8,6 +8,7 @@
 #include "format/carried_metadata.h"
 #include "format/gguf_file.h"
 #include "model/config.h"
+#include "model/foreign_keys.h"
 #include "model/loaders.h"
 #include "vernier/scheme.h"
 
@@ -17,72 +18,106 @@ namespace {
 
 constexpr int64_t kMaxDimension = int64_t{1} << 24;
 
-RopeConfig read_rope(const GgufFile& file, const std::string& arch, int64_t head_dim) {
+RopeConfig read_rope(const GgufFile& file, const ModelConfig& config) {
   RopeConfig rope;
-  const auto key = [&](const char* part) { return arch + ".rope." + part; };
+  const std::string origin = "load: " + file.path().string();
+  const int64_t head_dim = config.head_dim;
+  const auto key = [&](const char* part) { return config.family + ".rope." + part; };
   const auto number_or = [&](const char* part, double fallback) {
     if (file.find(key(part)) == nullptr) return fallback;
-    return positive(file.get_number(key(part)), key(part), file.path().string());
+    return positive(file.get_number(key(part)), key(part), origin);
   };
   rope.theta = number_or("freq_base", 10000);
   if (file.find(key("dimension_count")) != nullptr &&
       file.get_int(key("dimension_count"), 1, kMaxDimension) != head_dim)
-    fail(ErrorKind::kUnsupported, "{}: {}: partial rotary embedding is not supported", file.path().string(),
-         key("dimension_count"));
-  const std::string type = file.find(key("scaling.type")) == nullptr ? "none" : file.get_string(key("scaling.type"));
+    fail(ErrorKind::kUnsupported, "{}: {}: partial rotary embedding is not supported", origin, key("dimension_count"));
+  // As llama.cpp: a file that names no type means linear, and one of before 2023-10 names the factor otherwise.
+  const std::string type = file.find(key("scaling.type")) == nullptr ? "linear" : file.get_string(key("scaling.type"));
+  const double factor = number_or("scaling.factor", number_or("scale_linear", 1));
+  const double attention_factor = number_or("scaling.attn_factor", 1);
   if (type == "linear") {
-    rope.kind = RopeConfig::Kind::kLinear;
-    rope.factor = number_or("scaling.factor", 1);
+    rope.kind = factor == 1 ? RopeConfig::Kind::kDefault : RopeConfig::Kind::kLinear;
+    rope.factor = factor;
   } else if (type == "yarn") {
     rope.kind = RopeConfig::Kind::kYarn;
-    rope.factor = number_or("scaling.factor", 1);
-    rope.original_context = file.get_int(key("scaling.original_context_length"), 1, int64_t{1} << 40);
-    rope.attention_factor = number_or("scaling.attn_factor", 1) * llama_cpp_yarn_magnitude(rope.factor);
+    rope.factor = factor;
+    rope.original_context = file.find(key("scaling.original_context_length")) == nullptr
+                                ? config.context_length
+                                : file.get_int(key("scaling.original_context_length"), 1, int64_t{1} << 40);
+    rope.attention_factor = attention_factor * llama_cpp_yarn_magnitude(factor);
   } else if (type != "none") {
-    fail(ErrorKind::kUnsupported, "{}: rope scaling \"{}\"; supported: none, linear, yarn", file.path().string(), type);
+    fail(ErrorKind::kUnsupported, "{}: rope scaling \"{}\"; supported: none, linear, yarn", origin, type);
   }
+  // llama.cpp scales the rotation by it whatever the type is.
+  if (type != "yarn" && attention_factor != 1)
+    fail(ErrorKind::kUnsupported, "{}: {} is {} with rope scaling \"{}\"; supported: with yarn only", origin,
+         key("scaling.attn_factor"), attention_factor, type);
   if (const GgufTensor* factors = file.find_tensor("rope_freqs.weight")) {
+    if (rope.kind != RopeConfig::Kind::kDefault)
+      fail(ErrorKind::kUnsupported, "{}: rope_freqs.weight together with rope scaling \"{}\"; supported: one of them",
+           origin, type);
     rope.kind = RopeConfig::Kind::kFactors;
     rope.factors.resize(static_cast<size_t>(head_dim / 2));
     if (factors->type->id != kGgmlF32 || factors->data.size() != rope.factors.size() * sizeof(float))
-      fail(ErrorKind::kBadFile, "{}: rope_freqs.weight: expected {} float32", file.path().string(), head_dim / 2);
+      fail(ErrorKind::kBadFile, "{}: rope_freqs.weight: expected {} float32", origin, head_dim / 2);
     std::memcpy(rope.factors.data(), factors->data.data(), factors->data.size());
-    for (const float factor : rope.factors) positive(factor, "rope_freqs.weight", file.path().string());
+    for (const float divisor : rope.factors) positive(divisor, "rope_freqs.weight", origin);
   }
   return rope;
 }
 
+/// A number that some files repeat for every layer. All blocks have one shape here.
+int64_t same_in_every_layer(const GgufFile& file, const std::string& key, int64_t layers) {
+  const std::vector<int64_t> values = file.get_ints(key, 0, kMaxDimension);
+  const std::string origin = "load: " + file.path().string();
+  if (values.size() != 1 && values.size() != static_cast<size_t>(layers))
+    fail(ErrorKind::kBadFile, "{}: {}: expected one number or {}, one per layer, got {}", origin, key, layers,
+         values.size());
+  for (size_t i = 1; i < values.size(); ++i)
+    if (values[i] != values[0])
+      fail(ErrorKind::kUnsupported, "{}: {}: layer {} has {} and layer 0 has {}; supported: layers of one shape",
+           origin, key, i, values[i], values[0]);
+  if (values[0] == 0) fail(ErrorKind::kBadFile, "{}: {}: expected at least 1, got 0", origin, key);
+  return values[0];
+}
+
 ModelConfig read_config(const GgufFile& file) {
+  const std::string origin = "load: " + file.path().string();
+  if (file.find("general.type") != nullptr && file.get_string("general.type") != "model")
+    fail(ErrorKind::kUnsupported, "{}: holds \"{}\" (general.type), expected a model; pass the model's own file",
+         origin, file.get_string("general.type"));
   const std::string& arch = file.get_string("general.architecture");
   if (arch != "llama" && arch != "qwen2" && arch != "qwen3")
-    fail(ErrorKind::kUnsupported, "{}: architecture \"{}\"; supported: llama, qwen2, qwen3", file.path().string(),
-         arch);
+    fail(ErrorKind::kUnsupported, "{}: architecture \"{}\"; supported: llama, qwen2, qwen3", origin, arch);
   const auto dimension = [&](const std::string& part) { return file.get_int(arch + "." + part, 1, kMaxDimension); };
-  const auto dimension_or = [&](const std::string& part, int64_t fallback) {
-    return file.find(arch + "." + part) == nullptr ? fallback : dimension(part);
-  };
   const GgufTensor* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2)
-    fail(ErrorKind::kBadFile, "{}: token_embd.weight: expected a matrix", file.path().string());
+    fail(ErrorKind::kBadFile, "{}: token_embd.weight: expected a matrix", origin);
   ModelConfig c;
   c.family = arch;
   c.vocabulary = embedding->shape[0];
   c.hidden = dimension("embedding_length");
   c.layers = file.get_int(arch + ".block_count", 1, 4096);
-  c.heads = dimension("attention.head_count");
-  c.kv_heads = dimension_or("attention.head_count_kv", c.heads);
-  c.intermediate = dimension("feed_forward_length");
+  c.heads = same_in_every_layer(file, arch + ".attention.head_count", c.layers);
+  const std::string kv_heads = arch + ".attention.head_count_kv";
+  c.kv_heads = file.find(kv_heads) == nullptr ? c.heads : same_in_every_layer(file, kv_heads, c.layers);
+  c.intermediate = same_in_every_layer(file, arch + ".feed_forward_length", c.layers);
   c.context_length = file.get_int(arch + ".context_length", 1, int64_t{1} << 40);
-  c.head_dim = dimension_or("attention.key_length", std::max<int64_t>(1, c.hidden / c.heads));
+  c.head_dim = file.find(arch + ".attention.key_length") == nullptr ? std::max<int64_t>(1, c.hidden / c.heads)
+                                                                    : dimension("attention.key_length");
   const std::string epsilon = arch + ".attention.layer_norm_rms_epsilon";
-  c.norm_epsilon = positive(file.get_number(epsilon), epsilon, file.path().string());
+  if (file.find(epsilon) == nullptr && file.find(arch + ".attention.layer_norm_epsilon") != nullptr)
+    fail(ErrorKind::kUnsupported, "{}: {}.attention.layer_norm_epsilon in place of {}; supported: RMSNorm", origin,
+         arch, epsilon);
+  c.norm_epsilon = positive(file.get_number(epsilon), epsilon, origin);
   c.tied_embedding = file.find_tensor("output.weight") == nullptr;
   c.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   c.attn_output_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
   c.ffn_bias = file.find_tensor("blk.0.ffn_down.bias") != nullptr;
   c.qk_norm = file.find_tensor("blk.0.attn_q_norm.weight") != nullptr;
-  c.rope = read_rope(file, arch, c.head_dim);
-  check_config(c, file.path().string());
+  c.rope = read_rope(file, c);
+  check_config(c, origin);
+  refuse_foreign_gguf_keys(file, c);
   c.sliding_window.assign(static_cast<size_t>(c.layers), 0);  // llama.cpp sees everything; so do we in its files
   return c;
 }

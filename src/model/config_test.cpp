@@ -1,0 +1,226 @@
+// config.json: what is read from where, and what is refused because ignoring it would make every number wrong.
+
+#include "model/config.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "format/format_test_util.h"
+#include "model/foreign_keys.h"
+#include "support/models.h"
+
+namespace vernier {
+namespace {
+
+Json config_of(const std::string& name) {
+  return read_json(source_dir() / "tests/fixtures/models" / name / "config.json");
+}
+
+ModelConfig parse(const Json& json) { return parse_config(json, "config.json"); }
+
+void expect_refused(ErrorKind kind, const std::vector<std::string>& parts, const Json& json) {
+  expect_error(kind, parts, [&] { parse(json); });
+}
+
+/// `base` with `key` set to `value`.
+Json with(Json base, const char* key, const Json& value) {
+  base[key] = value;
+  return base;
+}
+
+TEST(Config, TheFixturesAreRead) {
+  namespace fs = std::filesystem;
+  for (const fs::path& root : {source_dir() / "tests/fixtures/models", source_dir() / "models"})
+    for (const auto& entry : fs::directory_iterator(root)) {
+      if (!fs::exists(entry.path() / "config.json")) continue;
+      EXPECT_NO_THROW(parse_config(read_json(entry.path() / "config.json"), entry.path().string()));
+    }
+}
+
+TEST(RopeParameters, ThetaIsReadWhereverItIs) {
+  Json json = config_of("llama");
+  json.erase("rope_parameters");
+  EXPECT_EQ(parse(json).rope.theta, 10000);
+  EXPECT_EQ(parse(with(json, "rope_theta", 5e5)).rope.theta, 5e5);
+  EXPECT_EQ(parse(with(json, "rope_parameters", {{"rope_theta", 5e5}})).rope.theta, 5e5);
+  EXPECT_EQ(parse(with(json, "rope_scaling", {{"rope_theta", 5e5}, {"type", "linear"}, {"factor", 2}})).rope.theta,
+            5e5);
+  Json both = with(json, "rope_scaling", {{"rope_theta", 5e5}, {"rope_type", "default"}});
+  EXPECT_EQ(parse(with(both, "rope_theta", 500000)).rope.theta, 5e5) << "the same number twice";
+  expect_refused(ErrorKind::kBadFile, {"rope_theta", "500000.0 in rope_scaling", "10000 in the configuration"},
+                 with(both, "rope_theta", 10000));
+}
+
+TEST(RopeParameters, TwoObjectsMustAgree) {
+  Json json = config_of("llama");
+  json["rope_parameters"] = {{"rope_type", "linear"}, {"factor", 2}, {"rope_theta", 10000}};
+  EXPECT_EQ(parse(with(json, "rope_scaling", {{"type", "linear"}, {"factor", 2.0}})).rope.factor, 2);
+  EXPECT_EQ(parse(with(json, "rope_scaling", Json::object())).rope.factor, 2);
+  EXPECT_EQ(parse(with(json, "rope_scaling", nullptr)).rope.factor, 2);
+  expect_refused(ErrorKind::kBadFile, {"\"factor\" is 2 in rope_parameters and 4 in rope_scaling"},
+                 with(json, "rope_scaling", {{"type", "linear"}, {"factor", 4}}));
+  expect_refused(ErrorKind::kBadFile, {"\"linear\"", "\"llama3\""},
+                 with(json, "rope_scaling", {{"type", "llama3"}, {"factor", 2}}));
+  expect_refused(ErrorKind::kBadFile, {"rope_scaling", "rope_type is \"linear\"", "type is \"yarn\""},
+                 with(json, "rope_scaling", {{"type", "yarn"}, {"rope_type", "linear"}, {"factor", 2}}));
+  Json yarn = config_of("rope_yarn");
+  Json scaling = yarn["rope_parameters"];
+  scaling["beta_fast"] = 16;
+  expect_refused(ErrorKind::kBadFile, {"rope_parameters and rope_scaling", "beta_fast"},
+                 with(yarn, "rope_scaling", scaling));
+}
+
+TEST(RopeParameters, TheTrainedContextMayStandOutside) {
+  Json json = config_of("rope_yarn");
+  json["rope_parameters"].erase("original_max_position_embeddings");
+  EXPECT_EQ(parse(json).rope.original_context, 512) << "max_position_embeddings";
+  EXPECT_EQ(parse(with(json, "original_max_position_embeddings", 32)).rope.original_context, 32);
+  json["rope_parameters"]["original_max_position_embeddings"] = 64;
+  expect_refused(ErrorKind::kBadFile, {"original_max_position_embeddings", "64", "32"},
+                 with(json, "original_max_position_embeddings", 32));
+}
+
+TEST(RopeParameters, AKeyThatIsNotKnownForItsTypeIsRefused) {
+  const auto rope = [](const char* fixture, const char* key, const Json& value) {
+    Json json = config_of(fixture);
+    json["rope_parameters"][key] = value;
+    return json;
+  };
+  expect_refused(ErrorKind::kUnsupported, {"rope_parameters", "\"mrope_section\" is [16,24,24]", "\"default\""},
+                 rope("llama", "mrope_section", {16, 24, 24}));
+  expect_refused(ErrorKind::kUnsupported, {"\"factor\" is 4", "\"default\""}, rope("llama", "factor", 4));
+  expect_refused(ErrorKind::kUnsupported, {"\"beta_fast\" is 32", "\"llama3\""},
+                 rope("llama3_rope_tied", "beta_fast", 32));
+  expect_refused(ErrorKind::kUnsupported, {"\"llama_4_scaling_beta\" is 0.1", "\"yarn\""},
+                 rope("rope_yarn", "llama_4_scaling_beta", 0.1));
+  expect_refused(ErrorKind::kUnsupported, {"\"partial_rotary_factor\" is 0.5", "\"yarn\""},
+                 rope("rope_yarn", "partial_rotary_factor", 0.5));
+  expect_refused(ErrorKind::kUnsupported, {"\"attention_factor\" is 2", "\"linear\""},
+                 rope("rope_linear", "attention_factor", 2));
+  EXPECT_NO_THROW(parse(rope("llama", "factor", 1)));
+  EXPECT_NO_THROW(parse(rope("llama", "partial_rotary_factor", 1.0)));
+  EXPECT_NO_THROW(parse(rope("rope_yarn", "finetuned", true)));
+  EXPECT_NO_THROW(parse(rope("rope_linear", "original_max_position_embeddings", 128)));
+  EXPECT_NO_THROW(parse(rope("rope_linear", "beta_fast", nullptr)));
+}
+
+TEST(RopeParameters, PerKindOfLayerMustBeEqual) {
+  const Json plain = {{"rope_type", "default"}, {"rope_theta", 5e5}};
+  const Json local = {{"rope_type", "default"}, {"rope_theta", 10000}};
+  const Json json = config_of("qwen3");
+  const auto nested = [&](const Json& sliding) {
+    return with(json, "rope_parameters", {{"full_attention", plain}, {"sliding_attention", sliding}});
+  };
+  EXPECT_EQ(parse(nested(plain)).rope.theta, 5e5);
+  expect_refused(ErrorKind::kUnsupported, {"rope_parameters", "\"full_attention\" and \"sliding_attention\" differ"},
+                 nested(local));
+  expect_refused(ErrorKind::kBadFile, {"rope_parameters", "full_attention", "object"},
+                 with(json, "rope_parameters", {{"full_attention", 7}}));
+  expect_refused(ErrorKind::kBadFile, {"rope_scaling", "object", "[]"}, with(json, "rope_scaling", Json::array()));
+}
+
+struct Foreign {
+  const char* key;
+  Json refused;
+  Json passed;
+};
+
+TEST(ForeignKeys, PassWithANeutralValueOnly) {
+  const std::vector<Foreign> cases = {
+      {"attn_logit_softcapping", 50.0, nullptr},
+      {"final_logit_softcapping", 30, 0},
+      {"query_pre_attn_scalar", 256, 16},
+      {"attention_multiplier", 1.0, 0.25},
+      {"partial_rotary_factor", 0.5, 1.0},
+      {"rotary_pct", 0.25, 1},
+      {"rotary_dim", 8, 16},
+      {"rope_local_base_freq", 1e6, 10000},
+      {"rope_interleaved", true, false},
+      {"no_rope_layers", {1, 1, 0}, {1, 1, 1}},
+      {"no_rope_layers", {0}, Json::array()},
+      {"no_rope_layer_interval", 4, nullptr},
+      {"embedding_multiplier", 12.0, 1.0},
+      {"logits_scaling", 8, 1},
+      {"residual_multiplier", 0.22, 1.0},
+      {"logit_scale", 0.0625, 1},
+      {"scale_emb", 12, 1},
+      {"scale_depth", 1.4, nullptr},
+      {"dim_model_base", 256, 64},
+      {"use_qk_norm", true, false},
+      {"qk_layernorm", true, false},
+      {"use_sliding_window", true, false},
+      {"layer_types", {"chunked_attention"}, {"full_attention", "full_attention", "full_attention"}},
+      {"attention_chunk_size", 8192, nullptr},
+      {"num_local_experts", 8, 0},
+      {"num_experts", 64, nullptr},
+      {"first_k_dense_replace", 1, 0},
+      {"parallel_attn", true, false},
+      {"use_parallel_residual", true, false},
+      {"clip_qkv", 8.0, nullptr},
+      {"attn_temperature_tuning", 4, false},
+      {"hidden_activation", "gelu_pytorch_tanh", "silu"},
+      {"is_causal", false, true},
+      {"add_cross_attention", true, false},
+      {"cross_attention_layers", {3}, Json::array()},
+      {"v_head_dim", 8, 16},
+      {"num_kv_heads", 1, 2},
+      {"pruned_heads", {{"1", {0}}}, Json::object()},
+  };
+  const Json json = config_of("llama");
+  for (const Foreign& c : cases) {
+    expect_refused(ErrorKind::kUnsupported, {"config.json", c.key, c.refused.dump(), "llama"},
+                   with(json, c.key, c.refused));
+    EXPECT_NO_THROW(parse(with(json, c.key, c.passed))) << c.key;
+    EXPECT_NO_THROW(parse(with(json, c.key, nullptr))) << c.key;
+  }
+}
+
+// transformers' llama reads no window, and its mistral no flag for one.
+TEST(ForeignKeys, WhatAFamilyReadsOrIsKnownToIgnorePasses) {
+  EXPECT_EQ(parse(with(config_of("llama"), "sliding_window", 16)).sliding_window[0], 0);
+  EXPECT_EQ(parse(with(config_of("mistral_sliding"), "use_sliding_window", true)).sliding_window[0], 16);
+  EXPECT_NO_THROW(parse(with(config_of("qwen2"), "use_sliding_window", true)));
+  EXPECT_NO_THROW(parse(with(config_of("qwen2"), "use_mrope", false)));
+  EXPECT_NO_THROW(parse(with(config_of("qwen3"), "use_qk_norm", true)));
+  expect_refused(ErrorKind::kUnsupported, {"use_qk_norm", "false", "qwen3"},
+                 with(config_of("qwen3"), "use_qk_norm", false));
+  EXPECT_TRUE(parse(with(config_of("llama"), "mlp_bias", true)).ffn_bias);
+  expect_refused(ErrorKind::kUnsupported, {"mlp_bias", "true", "qwen2"}, with(config_of("qwen2"), "mlp_bias", true));
+}
+
+TEST(ForeignKeys, NoKeyIsInTwoRowsOfAFamily) {
+  for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
+    std::set<std::string> seen;
+    for (const ForeignKeys& row : foreign_config_keys()) {
+      if (std::find(row.read_by.begin(), row.read_by.end(), family) != row.read_by.end()) continue;
+      for (const char* key : row.keys) EXPECT_TRUE(seen.insert(key).second) << key;
+    }
+  }
+}
+
+TEST(Config, LayerTypesThatContradictTheWindowAreRefused) {
+  Json qwen = config_of("qwen2");
+  qwen["layer_types"] = {"full_attention", "sliding_attention", "full_attention"};
+  expect_refused(ErrorKind::kUnsupported, {"layer_types[1]", "use_sliding_window"}, qwen);
+  Json mistral = config_of("mistral_sliding");
+  mistral["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention"};
+  expect_refused(ErrorKind::kUnsupported, {"layer_types[1]", "sliding_window 16"}, mistral);
+  mistral["layer_types"] = {"sliding_attention", "sliding_attention", "sliding_attention"};
+  EXPECT_EQ(parse(mistral).sliding_window, (std::vector<int64_t>{16, 16, 16}));
+  mistral["layer_types"] = {"sliding_attention"};
+  expect_refused(ErrorKind::kBadFile, {"layer_types", "3 entries"}, mistral);
+}
+
+TEST(Config, AnEpsilonUnderAnotherNameIsNotReplacedByTheDefault) {
+  Json json = config_of("llama");
+  json["layer_norm_eps"] = 1e-5;
+  EXPECT_EQ(parse(json).norm_epsilon, 1e-6) << "rms_norm_eps is the one that counts";
+  json.erase("rms_norm_eps");
+  expect_refused(ErrorKind::kUnsupported, {"layer_norm_eps", "rms_norm_eps"}, json);
+}
+
+}  // namespace
+}  // namespace vernier

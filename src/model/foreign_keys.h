@@ -1,0 +1,42 @@
+#pragma once
+
+// Keys of configurations that change the mathematics in some family and that a loader does not read. A file may carry
+// them with a value that changes nothing; any other value passed over would make every number wrong without a word.
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "format/gguf_file.h"
+#include "vernier/model.h"
+
+namespace vernier {
+
+/// Keys that do the same thing and are harmless at the same values.
+struct ForeignKeys {
+  const char* effect;         ///< "caps scores": what the keys do, for messages
+  std::vector<Json> neutral;  ///< values that change nothing; null, empty lists and lists of such values never do
+  std::vector<const char*> keys;
+  double (*in_use)(const ModelConfig&) = nullptr;  ///< a number that is computed with anyway, hence neutral too
+  std::vector<std::string_view> read_by = {};      ///< families whose loader reads the keys
+};
+
+/// The value of a key, nullptr when absent.
+using KeyLookup = std::function<const Json*(const char* key)>;
+
+/// @throws Error{kUnsupported} naming the key, its value, the family and what the key does
+void refuse_foreign_keys(const std::vector<ForeignKeys>& table, const KeyLookup& find, const ModelConfig& config,
+                         const std::string& origin);
+
+/// Whether `value` is null, one of `neutral`, or a list or object of such values only.
+bool is_neutral(const Json& value, const std::vector<Json>& neutral);
+
+/// The same for a GGUF file, whose keys begin with its architecture; under ARCH.rope.scaling only known keys pass.
+void refuse_foreign_gguf_keys(const GgufFile& file, const ModelConfig& config);
+
+/// The keys of config.json, of all the families of transformers and of models with code of their own.
+const std::vector<ForeignKeys>& foreign_config_keys();
+
+}  // namespace vernier

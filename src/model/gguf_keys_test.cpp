@@ -1,0 +1,149 @@
+// A GGUF file's metadata: what is read, and what is refused because ignoring it would make every number wrong.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "format/format_test_util.h"
+#include "format/gguf_file.h"
+#include "format/gguf_writer.h"
+#include "support/models.h"
+#include "vernier/component.h"
+
+namespace vernier {
+namespace {
+
+constexpr uint32_t kLayers = 3;
+
+class GgufKeys : public FormatTest {
+ protected:
+  /// A llama of three small layers, all zeros.
+  GgufKeys() {
+    values_ = {{"general.architecture", std::string("llama")},   {"llama.context_length", uint32_t{512}},
+               {"llama.embedding_length", uint32_t{32}},         {"llama.block_count", kLayers},
+               {"llama.feed_forward_length", uint32_t{64}},      {"llama.attention.head_count", uint32_t{2}},
+               {"llama.attention.layer_norm_rms_epsilon", 1e-5f}};
+  }
+
+  ModelConfig read() const {
+    GgufWriter writer;
+    for (const auto& [key, value] : values_) writer.set(key, value);
+    ModelConfig config;
+    config.hidden = 32, config.layers = kLayers, config.heads = config.kv_heads = 2, config.head_dim = 16;
+    config.intermediate = 64, config.vocabulary = 8, config.tied_embedding = true;
+    std::vector<int64_t> sizes;
+    const auto add = [&](const std::string& name, const std::vector<int64_t>& shape) {
+      writer.add_tensor(name, kGgmlF32, shape);
+      int64_t count = 1;
+      for (const int64_t n : shape) count *= n;
+      sizes.push_back(count);
+    };
+    for (const TensorId& id : expected_tensors(config)) add(gguf_name(id), expected_shape(config, id.role));
+    if (rope_freqs_) add("rope_freqs.weight", {8});
+    writer.write(folder_ / "model.gguf", [&](size_t index, const ByteSink& append) {
+      append(std::as_bytes(std::span(std::vector<float>(static_cast<size_t>(sizes[index]), 1.0f))));
+    });
+    return load_model((folder_ / "model.gguf").string()).config();
+  }
+
+  ModelConfig read_with(const std::string& key, const GgufValue& value) {
+    const auto before = values_;
+    values_[key] = value;
+    struct Restore {
+      std::map<std::string, GgufValue>& values;
+      const std::map<std::string, GgufValue>& before;
+      ~Restore() { values = before; }
+    } restore{values_, before};
+    return read();
+  }
+
+  void expect_refused(ErrorKind kind, const std::vector<std::string>& parts, const std::string& key,
+                      const GgufValue& value) {
+    expect_error(kind, parts, [&] { read_with(key, value); });
+  }
+
+  std::map<std::string, GgufValue> values_;
+  bool rope_freqs_ = false;
+};
+
+struct Foreign {
+  const char* key;
+  GgufValue refused;
+  GgufValue passed;
+};
+
+TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
+  const std::vector<Foreign> cases = {
+      {"attn_logit_softcapping", 50.0f, 0.0f},
+      {"final_logit_softcapping", 30.0f, 0.0f},
+      {"logit_scale", 0.0625f, 1.0f},
+      {"embedding_scale", 12.0f, 1.0f},
+      {"residual_scale", 0.22f, 0.0f},
+      {"attention.scale", 0.0078125f, 0.25f},
+      {"attention.clamp_kqv", 8.0f, 0.0f},
+      {"attention.causal", false, true},
+      {"attention.value_length", uint32_t{8}, uint32_t{16}},
+      {"expert_count", uint32_t{8}, uint32_t{0}},
+      {"rope.dimension_sections", std::vector<int32_t>{2, 3, 3, 0}, std::vector<int32_t>{0, 0, 0, 0}},
+      {"rope.freq_base_swa", 1e6f, 10000.0f},
+      {"use_parallel_residual", true, false},
+      {"rope.scaling.yarn_log_multiplier", 0.1f, 0.0f},
+      {"rope.scaling.yarn_ext_factor", 0.5f, 1.0f},
+      {"rope.scaling.yarn_beta_fast", 16.0f, 32.0f},
+  };
+  for (const Foreign& c : cases) {
+    const std::string key = std::string("llama.") + c.key;
+    expect_refused(ErrorKind::kUnsupported, {"model.gguf", c.key, "llama"}, key, c.refused);
+    EXPECT_NO_THROW(read_with(key, c.passed)) << key;
+  }
+  EXPECT_EQ(read_with("llama.attention.sliding_window", uint32_t{16}).sliding_window[0], 0) << "as llama.cpp";
+}
+
+TEST_F(GgufKeys, RopeScalingIsReadAsLlamaCppDoes) {
+  EXPECT_EQ(read().rope.kind, RopeConfig::Kind::kDefault);
+  const RopeConfig untyped = read_with("llama.rope.scaling.factor", 4.0f).rope;
+  EXPECT_EQ(untyped.kind, RopeConfig::Kind::kLinear) << "a factor without a type is linear";
+  EXPECT_EQ(untyped.factor, 4);
+  EXPECT_EQ(read_with("llama.rope.scale_linear", 2.0f).rope.factor, 2) << "the name of old files";
+  expect_refused(ErrorKind::kUnsupported, {"llama.rope.scaling.attn_factor", "2", "linear"},
+                 "llama.rope.scaling.attn_factor", 2.0f);
+  expect_refused(ErrorKind::kUnsupported, {"llama.rope.scaling.short_factor"}, "llama.rope.scaling.short_factor", 2.0f);
+  values_["llama.rope.scaling.factor"] = 4.0f;
+  EXPECT_EQ(read_with("llama.rope.scaling.type", std::string("none")).rope.kind, RopeConfig::Kind::kDefault);
+  expect_refused(ErrorKind::kUnsupported, {"rope scaling \"longrope\""}, "llama.rope.scaling.type",
+                 std::string("longrope"));
+  const RopeConfig yarn = read_with("llama.rope.scaling.type", std::string("yarn")).rope;
+  EXPECT_EQ(yarn.kind, RopeConfig::Kind::kYarn);
+  EXPECT_EQ(yarn.original_context, 512) << "the context length where the file does not say";
+  rope_freqs_ = true;
+  expect_error(ErrorKind::kUnsupported, {"rope_freqs.weight", "\"linear\""}, [&] { read(); });
+  values_.erase("llama.rope.scaling.factor");
+  EXPECT_EQ(read().rope.kind, RopeConfig::Kind::kFactors);
+}
+
+TEST_F(GgufKeys, NumbersPerLayerMustBeEqual) {
+  const auto array = [](uint32_t a, uint32_t b, uint32_t c) { return std::vector<uint32_t>{a, b, c}; };
+  EXPECT_EQ(read_with("llama.attention.head_count", array(2, 2, 2)).heads, 2);
+  EXPECT_EQ(read_with("llama.attention.head_count_kv", array(2, 2, 2)).kv_heads, 2);
+  EXPECT_EQ(read_with("llama.feed_forward_length", array(64, 64, 64)).intermediate, 64);
+  expect_refused(ErrorKind::kUnsupported, {"llama.attention.head_count_kv", "layer 1 has 1", "layer 0 has 2"},
+                 "llama.attention.head_count_kv", array(2, 1, 2));
+  expect_refused(ErrorKind::kUnsupported, {"llama.feed_forward_length", "layer 2 has 32"}, "llama.feed_forward_length",
+                 array(64, 64, 32));
+  expect_refused(ErrorKind::kBadFile, {"llama.attention.head_count", "one per layer", "got 2"},
+                 "llama.attention.head_count", std::vector<uint32_t>{2, 2});
+  expect_refused(ErrorKind::kBadFile, {"llama.attention.head_count_kv", "at least 1"}, "llama.attention.head_count_kv",
+                 uint32_t{0});
+}
+
+TEST_F(GgufKeys, OtherNormsAndOtherFilesAreNamed) {
+  expect_refused(ErrorKind::kUnsupported, {"general.type", "adapter"}, "general.type", std::string("adapter"));
+  EXPECT_NO_THROW(read_with("general.type", std::string("model")));
+  values_.erase("llama.attention.layer_norm_rms_epsilon");
+  expect_refused(ErrorKind::kUnsupported, {"llama.attention.layer_norm_epsilon", "RMSNorm"},
+                 "llama.attention.layer_norm_epsilon", 1e-5f);
+}
+
+}  // namespace
+}  // namespace vernier
