@@ -42,7 +42,8 @@ class GgufKeys : public FormatTest {
     for (const TensorId& id : expected_tensors(config)) add(gguf_name(id), expected_shape(config, id.role));
     if (rope_freqs_) add("rope_freqs.weight", {8});
     writer.write(folder_ / "model.gguf", [&](size_t index, const ByteSink& append) {
-      append(std::as_bytes(std::span(std::vector<float>(static_cast<size_t>(sizes[index]), 1.0f))));
+      const std::vector<float> ones(static_cast<size_t>(sizes[index]), 1.0f);
+      append(std::as_bytes(std::span(ones)));
     });
     return load_model((folder_ / "model.gguf").string()).config();
   }
