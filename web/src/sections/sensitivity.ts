@@ -346,7 +346,7 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
     .filter((c) => c.kind !== "layer")
     .reduce<Drawn | null>((a, b) => (a && a.kl_nats >= b.kl_nats ? a : b), null);
   return p(
-    `Each component was quantized alone to ${diagnosis.scheme} while all others stayed in full precision, over ${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows. `,
+    `Each component was quantized alone to ${diagnosis.scheme} while all others stayed as they were, over ${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows. `,
     diagnosis.fallbacks?.length
       ? `Not all could take it: ${diagnosis.fallbacks.join("; ")}. `
       : "",
