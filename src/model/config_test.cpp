@@ -134,6 +134,7 @@ TEST(ForeignKeys, PassWithANeutralValueOnly) {
       {"final_logit_softcapping", 30, 0},
       {"query_pre_attn_scalar", 256, 16},
       {"attention_multiplier", 1.0, 0.25},
+      {"rope_type", "yarn", "default"},
       {"partial_rotary_factor", 0.5, 1.0},
       {"rotary_pct", 0.25, 1},
       {"rotary_dim", 8, 16},

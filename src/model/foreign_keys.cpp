@@ -34,18 +34,26 @@ bool is_neutral(const Json& value, const std::vector<Json>& neutral) {
 }
 
 void refuse_foreign_keys(const std::vector<ForeignKeys>& table, const KeyLookup& find, const ModelConfig& config,
-                         const std::string& origin) {
+                         const std::string& origin, const std::string& prefix) {
   for (const ForeignKeys& row : table) {
     if (std::find(row.read_by.begin(), row.read_by.end(), config.family) != row.read_by.end()) continue;
     for (const char* key : row.keys) {
       const Json* value = find(key);
       if (value == nullptr || is_neutral(*value, row.neutral) || is_number_in_use(*value, row, config)) continue;
-      fail(ErrorKind::kUnsupported,
-           "{}: key \"{}\" is {}: it {}, which a {} model is not known to do, and ignoring it would make every number "
-           "wrong; use a model without it, or remove the key if the model's own code does not read it",
-           origin, key, value->dump(), row.effect, config.family);
+      fail(
+          ErrorKind::kUnsupported,
+          "{}: key \"{}{}\" is {}: it {}, which a {} model is not known to do, and ignoring it would make every number "
+          "wrong; use a model without it, or remove the key if the model's own code does not read it",
+          origin, prefix, key, value_text(*value), row.effect, config.family);
     }
   }
+}
+
+std::string value_text(const Json& value) {
+  constexpr size_t kLongest = 80;
+  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
+  return text;
 }
 
 // What shows in the names or shapes of tensors needs no row: a tensor too many or too few is refused by itself.
@@ -167,9 +175,11 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
        {false},
        {"bidirectional", "use_bidirectional_attention", "is_prefix_lm", "prefix_lm", "use_bidirectional",
         "is_encoder_decoder"}},
+      {"is another rotary embedding than the rope parameters say", {"default"}, {"rope_type"}},
       {"attends to another sequence",
        {false, 0},
-       {"add_cross_attention", "cross_attention_layers", "cross_attention_hidden_size", "cross_attn_every_n_layers"}},
+       {"cross_attention", "add_cross_attention", "cross_attention_layers", "cross_attention_hidden_size",
+        "cross_attn_every_n_layers"}},
       {"limits what tokens see",
        {false},
        {"use_sliding_window"},
@@ -221,9 +231,10 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
 
       {"gives layers shapes of their own, leaves layers out or repeats them",
        {1, false},
-       {"block_configs", "num_key_value_heads_per_layer", "num_attention_heads_per_layer", "ffn_hidden_sizes",
-        "intermediate_sizes", "pruned_heads", "layer_skip", "skip_layers", "num_loops", "total_ut_steps",
-        "num_recurrences", "mean_recurrence", "share_layers", "num_hidden_groups"}},
+       {"block_configs", "per_layer_config", "layer_sharing", "num_key_value_heads_per_layer",
+        "num_attention_heads_per_layer", "ffn_hidden_sizes", "intermediate_sizes", "pruned_heads", "layer_skip",
+        "skip_layers", "num_loops", "total_ut_steps", "num_recurrences", "mean_recurrence", "share_layers",
+        "num_hidden_groups"}},
   };
   return table;
 }

@@ -26,15 +26,19 @@ struct ForeignKeys {
 /// The value of a key, nullptr when absent.
 using KeyLookup = std::function<const Json*(const char* key)>;
 
+/// `prefix` stands before the keys of the table in the file.
 /// @throws Error{kUnsupported} naming the key, its value, the family and what the key does
 void refuse_foreign_keys(const std::vector<ForeignKeys>& table, const KeyLookup& find, const ModelConfig& config,
-                         const std::string& origin);
+                         const std::string& origin, const std::string& prefix = "");
 
 /// Whether `value` is null, one of `neutral`, or a list or object of such values only.
 bool is_neutral(const Json& value, const std::vector<Json>& neutral);
 
-/// The same for a GGUF file, whose keys begin with its architecture; under ARCH.rope.scaling only known keys pass.
+/// The same for a GGUF file, whose keys begin with its architecture; under ARCH.rope only known keys pass.
 void refuse_foreign_gguf_keys(const GgufFile& file, const ModelConfig& config);
+
+/// A value in a message: its JSON, cut where it is long, of whatever bytes its strings are made.
+std::string value_text(const Json& value);
 
 /// The keys of config.json, of all the families of transformers and of models with code of their own.
 const std::vector<ForeignKeys>& foreign_config_keys();

@@ -21,15 +21,25 @@ const std::vector<ForeignKeys>& foreign_gguf_keys() {
       {"clips queries, keys and values", {0}, {"attention.clamp_kqv"}},
       {"scales the scores of attention by another number than 1/sqrt(head_dim)", {0}, {"attention.scale"}, score_scale},
       {"scales scores with the position", {0}, {"attention.temperature_scale", "attention.temperature_length"}},
-      {"scales embeddings, logits or what blocks add", {0, 1}, {"embedding_scale", "residual_scale", "logit_scale"}},
+      {"scales embeddings, logits or what blocks add",
+       {0, 1},
+       {"embedding_scale", "residual_scale", "logit_scale", "attention.output_scale", "attention.value_scale"}},
       {"places tokens otherwise than by rotary embedding",
        {0},
        {"attention.max_alibi_bias", "attention.relative_buckets_count"}},
       {"rotates dimensions by several positions", {0}, {"rope.dimension_sections"}},
       {"rotates a part of each head only", {}, {"rope.dimension_count_swa"}, head_dim},
+      {"scales rotary frequencies", {0, 1}, {"rope.scaling.alpha"}},
       {"sets another base of the rotary embedding in some layers", {}, {"rope.freq_base_swa"}, rope_theta},
       {"shows each token what comes after it", {true}, {"attention.causal"}},
       {"gives heads another size", {}, {"attention.value_length"}, head_dim},
+      {"gives heads another size in some layers",
+       {},
+       {"attention.key_length_swa", "attention.value_length_swa"},
+       head_dim},
+      {"attends to another sequence", {0}, {"cross_attention_layers"}},
+      {"runs several residual streams", {0}, {"altup.num_inputs", "hyper_connection.count"}},
+      {"clamps or thins activations", {0}, {"activation_sparsity_scale"}},
       {"gives heads other shapes",
        {0},
        {"attention.key_length_mla", "attention.value_length_mla", "attention.q_lora_rank", "attention.kv_lora_rank"}},
@@ -65,17 +75,23 @@ void refuse_foreign_gguf_keys(const GgufFile& file, const ModelConfig& config) {
     const auto it = values.find(key);
     return it == values.end() ? nullptr : &it->second;
   };
-  refuse_foreign_keys(foreign_gguf_keys(), find, config, origin);
+  refuse_foreign_keys(foreign_gguf_keys(), find, config, origin, prefix);
 
   // "finetuned" is a note, and the trained context is read where a type needs it.
-  std::set<std::string> known = {"rope.scaling.type", "rope.scaling.factor", "rope.scaling.attn_factor",
-                                 "rope.scaling.original_context_length", "rope.scaling.finetuned"};
+  std::set<std::string> known = {"rope.freq_base",
+                                 "rope.dimension_count",
+                                 "rope.scale_linear",
+                                 "rope.scaling.type",
+                                 "rope.scaling.factor",
+                                 "rope.scaling.attn_factor",
+                                 "rope.scaling.original_context_length",
+                                 "rope.scaling.finetuned"};
   for (const ForeignKeys& row : foreign_gguf_keys()) known.insert(row.keys.begin(), row.keys.end());
   for (const auto& [key, value] : values)
-    if (key.starts_with("rope.scaling.") && !known.contains(key))
+    if (key.starts_with("rope.") && !known.contains(key))
       fail(ErrorKind::kUnsupported,
            "{}: key \"{}{}\" is {}: not known, and ignoring it may make every number wrong; use a model without it",
-           origin, prefix, key, value.dump());
+           origin, prefix, key, value_text(value));
 }
 
 }  // namespace vernier

@@ -88,6 +88,8 @@ TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
       {"expert_count", uint32_t{8}, uint32_t{0}},
       {"rope.dimension_sections", std::vector<int32_t>{2, 3, 3, 0}, std::vector<int32_t>{0, 0, 0, 0}},
       {"rope.freq_base_swa", 1e6f, 10000.0f},
+      {"rope.scaling.alpha", 1000.0f, 1.0f},
+      {"attention.output_scale", 2.0f, 0.0f},
       {"use_parallel_residual", true, false},
       {"rope.scaling.yarn_log_multiplier", 0.1f, 0.0f},
       {"rope.scaling.yarn_ext_factor", 0.5f, 1.0f},
@@ -95,7 +97,7 @@ TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
   };
   for (const Foreign& c : cases) {
     const std::string key = std::string("llama.") + c.key;
-    expect_refused(ErrorKind::kUnsupported, {"model.gguf", c.key, "llama"}, key, c.refused);
+    expect_refused(ErrorKind::kUnsupported, {"load: ", "model.gguf", key}, key, c.refused);
     EXPECT_NO_THROW(read_with(key, c.passed)) << key;
   }
   EXPECT_EQ(read_with("llama.attention.sliding_window", uint32_t{16}).sliding_window[0], 0) << "as llama.cpp";
@@ -110,6 +112,8 @@ TEST_F(GgufKeys, RopeScalingIsReadAsLlamaCppDoes) {
   expect_refused(ErrorKind::kUnsupported, {"llama.rope.scaling.attn_factor", "2", "linear"},
                  "llama.rope.scaling.attn_factor", 2.0f);
   expect_refused(ErrorKind::kUnsupported, {"llama.rope.scaling.short_factor"}, "llama.rope.scaling.short_factor", 2.0f);
+  expect_refused(ErrorKind::kUnsupported, {"\"llama.rope.pattern\" is 3", "not known"}, "llama.rope.pattern",
+                 uint32_t{3});
   values_["llama.rope.scaling.factor"] = 4.0f;
   EXPECT_EQ(read_with("llama.rope.scaling.type", std::string("none")).rope.kind, RopeConfig::Kind::kDefault);
   expect_refused(ErrorKind::kUnsupported, {"rope scaling \"longrope\""}, "llama.rope.scaling.type",
@@ -121,6 +125,11 @@ TEST_F(GgufKeys, RopeScalingIsReadAsLlamaCppDoes) {
   expect_error(ErrorKind::kUnsupported, {"rope_freqs.weight", "\"linear\""}, [&] { read(); });
   values_.erase("llama.rope.scaling.factor");
   EXPECT_EQ(read().rope.kind, RopeConfig::Kind::kFactors);
+}
+
+TEST_F(GgufKeys, ValuesInMessagesAreShortAndPrintable) {
+  expect_refused(ErrorKind::kUnsupported, {"llama.rope.kind", "..."}, "llama.rope.kind", std::string(1000, 'x'));
+  expect_refused(ErrorKind::kUnsupported, {"llama.rope.kind", "ufffd"}, "llama.rope.kind", std::string("\xFF"));
 }
 
 TEST_F(GgufKeys, NumbersPerLayerMustBeEqual) {

@@ -90,6 +90,16 @@ bool same_values(const SafetensorsEntry& a, const SafetensorsEntry& b) {
   return true;
 }
 
+/// The model class outside of transformers that auto_map names; empty when there is none. It may compute something else
+/// than its model_type says, though most such classes only run faster.
+std::string own_code(const Json& json) {
+  const Json* map = json_find(json, "auto_map");
+  for (const char* loaded : {"AutoModelForCausalLM", "AutoModel"})
+    if (const Json* name = map == nullptr ? nullptr : json_find(*map, loaded))
+      return name->is_string() ? name->get<std::string>() : name->dump();
+  return "";
+}
+
 }  // namespace
 
 ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
@@ -98,7 +108,7 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
   ModelOutline outline;
   ModelConfig& config = outline.config;
   ModelSource& source = outline.source;
-  config = parse_config(json, (folder / "config.json").string());
+  config = parse_config(json, "load: " + (folder / "config.json").string());
   const auto files = std::make_shared<const ShardedSafetensors>(folder);
   refuse_quantized_tensors(folder, json, files->entries());
 
@@ -109,6 +119,11 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / "adapter_config.json"))
     source.warnings.push_back(
         fmt::format("{}: an adapter lies beside the model (adapter_config.json); it is not applied", folder.string()));
+  if (const std::string code = own_code(json); !code.empty())
+    source.warnings.push_back(fmt::format(
+        "{}: config.json names code of the model's own ({}), which is not run; the model is computed as any "
+        "other {}",
+        folder.string(), code, config.family));
   const Spelling* known = spelling_of(*files);
   const Spelling& spelling = known == nullptr ? kSpellings[0] : *known;
   const TensorId embedding{TensorRole::kTokenEmbedding, -1}, output{TensorRole::kOutput, -1};

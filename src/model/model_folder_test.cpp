@@ -112,6 +112,17 @@ TEST_F(ModelFolder, AMissingOutputMatrixIsTiedWhereTheFlagIsAbsentAndSaid) {
   refused(ErrorKind::kBadFile, {"lm_head.weight is missing"});
 }
 
+TEST_F(ModelFolder, CodeOfTheModelsOwnIsSaidNotToRun) {
+  config_["auto_map"] = {{"AutoConfig", "configuration_own.OwnConfig"}};
+  save_config();
+  EXPECT_THAT(load().source().warnings, IsEmpty());
+  config_["auto_map"]["AutoModelForCausalLM"] = "modeling_own.OwnForCausalLM";
+  save_config();
+  EXPECT_THAT(load().source().warnings,
+              ElementsAre(::testing::AllOf(HasSubstr(folder_.string()), HasSubstr("modeling_own.OwnForCausalLM"),
+                                           HasSubstr("not run"), HasSubstr("llama"))));
+}
+
 TEST_F(ModelFolder, AStoredOutputMatrixIsNotTiedWhereTheFlagIsAbsent) {
   config_.erase("tie_word_embeddings");
   save_config();

@@ -73,7 +73,7 @@ void check_keys(const Place& place, const std::string& origin) {
     fail(ErrorKind::kUnsupported,
          "{}: {}: key \"{}\" is {}: not known for rope type \"{}\", and ignoring it may make every number wrong; use a "
          "model without it, or remove the key if the model's own code does not read it",
-         origin, place.name, key, value.dump(), type.name);
+         origin, place.name, key, value_text(value), type.name);
   }
 }
 
