@@ -46,6 +46,7 @@ void save_dequantized(const QuantizedModel& quantized, const std::filesystem::pa
     if (fs::exists(source / name)) write_file(folder / name, read_file(source / name));
   Json config = read_json(source / "config.json");
   config["dtype"] = "float32";
+  config["tie_word_embeddings"] = model.config().tied_embedding;  // which the source may leave to its tensors to tell
   config.erase("torch_dtype");
   write_json(folder / "config.json", config);
   write_json(folder / "vernier_plan.json", plan_to_json(quantized.plan));

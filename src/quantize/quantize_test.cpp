@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/json.h"
 #include "model/requantize.h"
 #include "support/models.h"
 #include "support/scratch.h"
@@ -74,6 +75,24 @@ TEST(Quantize, TheDirectoryOfValuesLoadsAgain) {
   const Model loaded = load_model(folder.string());
   for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.model.weight(id)));
   std::filesystem::remove_all(folder);
+}
+
+// Read as tied because there is no output matrix; what is written says so, since other readers would make one up.
+TEST(Quantize, TheDirectoryOfValuesSaysThatTheOutputMatrixIsTied) {
+  namespace fs = std::filesystem;
+  const fs::path source = scratch_path("vernier_untold_tie"), folder = scratch_path("vernier_told_tie");
+  fs::copy(source_dir() / "tests/fixtures/models/llama3_rope_tied", source, fs::copy_options::recursive);
+  Json config = read_json(source / "config.json");
+  config.erase("tie_word_embeddings");
+  write_json(source / "config.json", config);
+  const Model model = load_model(source.string());
+  EXPECT_FALSE(model.source().warnings.empty());
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  save_dequantized(quantize(model, calibration, plan_uniform(model, "f16"), 1), folder);
+  EXPECT_EQ(read_json(folder / "config.json")["tie_word_embeddings"], true);
+  EXPECT_TRUE(load_model(folder.string()).source().warnings.empty());
+  fs::remove_all(source);
+  fs::remove_all(folder);
 }
 
 }  // namespace
