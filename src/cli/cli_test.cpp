@@ -214,6 +214,10 @@ TEST_F(Cli, AReferenceThatReadsTheTextAsOtherTokensIsRefused) {
   const auto [allowed, warned] = evaluate({"--different-tokenizers"});
   EXPECT_EQ(allowed, 0);
   EXPECT_THAT(warned, ::testing::HasSubstr("means nothing"));
+  ::testing::internal::CaptureStderr();
+  fs::remove(other / "tokenizer.json");
+  EXPECT_EQ(run({"--quiet", "evaluate", demo_, "--reference", other.string(), "--windows", "2"}), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("other has no tokenizer.json"));
 }
 
 TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {

@@ -60,6 +60,12 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
 /// KL compares next tokens id by id: the two must read the text alike.
 void require_same_ids(const Model& model, const Tokenizer& tokenizer, const Model& reference, const DataArguments& data,
                       bool allowed, Console& console) {
+  if (const ModelSource& source = reference.source();
+      !source.gguf && !std::filesystem::exists(source.path / "tokenizer.json")) {
+    console.progress.warn(
+        fmt::format("{} has no tokenizer.json; its ids are taken to be those of {}", source.name, model.source().name));
+    return;
+  }
   const Tokenizer other(open_tokenizer(reference, console));
   const std::vector<std::string> texts = data.texts(console);
   const TokenizerComparison found =
