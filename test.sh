@@ -6,6 +6,9 @@ cd "$(dirname "$0")"
 tools/setup-debian.sh
 # Set by some environments to an old processor, which makes matrix products several times slower.
 unset OPENBLAS_CORETYPE
+# Tests run beside each other, each with as many threads as there are cores: one that spins while it waits takes a core
+# from another.
+export OMP_WAIT_POLICY=passive
 
 for preset in core dev; do
   echo "== $preset: configure"
