@@ -51,7 +51,7 @@ Plan by_role(const Model& model) {
       "blk\\.{}\\.ffn_down\\.weight = gguf:q4_k\n"
       "blk\\.[0-9]+\\.ffn_down\\.weight = gguf:q5_k\n"
       ".* = gguf:q4_k\n",
-      model.config().layers - 1);
+      model.config().depth() - 1);
   return plan_from_recipe(model, parse_recipe(text, "by role"), "by role");
 }
 

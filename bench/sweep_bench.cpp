@@ -93,14 +93,14 @@ void run(const std::string& path, const std::string& text, int64_t windows, int 
   const auto values = quantized_matrices(model, "gguf:q4_k", threads);
   const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
   const std::vector<Component> components =
-      components_of(model, {ComponentKind::kHead, ComponentKind::kKvHead, ComponentKind::kFfn});
+      components_of(model.config(), {ComponentKind::kHead, ComponentKind::kKvHead, ComponentKind::kFfn});
   fmt::print("{}: {} windows of {} tokens, {} scored, {} threads, f32, {}\n", model.source().name, data.windows.size(),
              data.context, data.scored_tokens(), threads, matmul_backend());
   std::fflush(stdout);
 
   // A full forward after every layer of the sweep, so that both meet the same machine: a sweep takes minutes, and the
   // fastest of a few short forwards beside it would compare a lucky second with an average minute.
-  const auto layers = static_cast<size_t>(model.config().layers);
+  const auto layers = static_cast<size_t>(model.config().depth());
   std::vector<Seconds> layer(layers), forward(layers);
   Seconds base, packing;
   double kl = 0;

@@ -11,9 +11,9 @@ void list(char** argv) {
   const vernier::Model model = vernier::load_model(argv[1]);
   const vernier::ModelConfig& config = model.config();
   std::printf("%s: %s with %lld layers, %lld heads (%lld for keys and values), %lld parameters\n",
-              model.source().name.c_str(), config.family.c_str(), static_cast<long long>(config.layers),
-              static_cast<long long>(config.heads), static_cast<long long>(config.kv_heads),
-              static_cast<long long>(model.parameters()));
+              model.source().name.c_str(), config.family.c_str(), static_cast<long long>(config.depth()),
+              static_cast<long long>(config.layer(0).attention.heads),
+              static_cast<long long>(config.layer(0).attention.kv_heads), static_cast<long long>(model.parameters()));
 
   const vernier::Scheme scheme = vernier::Scheme::parse("gguf:q4_k");
   uint64_t total = 0;

@@ -18,6 +18,7 @@
 
 namespace vernier {
 
+/// Per token of the text: of an expert, tokens that it did not get count as zeros, since they make no error.
 /// @shape one entry per input channel
 struct ChannelStatistics {
   std::vector<float> mean_square;

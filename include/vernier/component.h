@@ -1,106 +1,85 @@
 #pragma once
 
-// One vocabulary for the parts of a model. Strings exist only at the edges: a TensorId is one stored tensor, a
-// Component a named set of weight slices that can be quantized while everything else stays in full precision.
+// A Component is a named set of weight slices that can be quantized while everything else stays in full precision.
 //
-//   parse_component("L3.head5")   -> {kHead, layer 3, index 5}: its rows of attn_q and its columns of attn_output
-//   name_of(Component{...})       -> "L3.head5"
+//   parse_component("L3.head5")   // {kHead, layer 3, index 5}
+//   slices_of(config, component)  // its rows of attn_q and its columns of attn_output
+//
+// A kind is a row of the table in src/model/component.cpp: everything else asks the row.
 
 #include <compare>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "vernier/tensor_id.h"
+
 namespace vernier {
 
-enum class TensorRole {
-  kTokenEmbedding,
-  kAttnNorm,
-  kAttnQ,
-  kAttnQBias,
-  kAttnQNorm,
-  kAttnK,
-  kAttnKBias,
-  kAttnKNorm,
-  kAttnV,
-  kAttnVBias,
-  kAttnOutput,
-  kAttnOutputBias,
-  kFfnNorm,
-  kFfnGate,
-  kFfnGateBias,
-  kFfnUp,
-  kFfnUpBias,
-  kFfnDown,
-  kFfnDownBias,
-  kOutputNorm,
-  kOutput,
-};
-inline constexpr int kTensorRoleCount = static_cast<int>(TensorRole::kOutput) + 1;
-
-struct TensorId {
-  TensorRole role = TensorRole::kTokenEmbedding;
-  int layer = -1;  ///< -1 for the embedding, the output norm and the output matrix
-  auto operator<=>(const TensorId&) const = default;
-};
-
-/// True for the 2-D weights that quantization applies to; norms and biases stay in full precision.
-bool is_matrix(TensorRole role);
-/// True for tensors that exist once per layer.
-bool is_per_layer(TensorRole role);
-/// "attn_q", "ffn_down", "token_embd", "output": the words of GGUF, which engines and papers share.
-std::string_view role_name(TensorRole role);
-/// "L3.ffn_down", "embed", "lm_head", "output_norm".
-std::string name_of(const TensorId& id);
-/// "blk.3.ffn_down.weight", "token_embd.weight".
-std::string gguf_name(const TensorId& id);
-/// The inverse of gguf_name. @throws Error{kInvalidArgument} for a name no role has
-TensorId parse_gguf_name(std::string_view name);
+struct ModelConfig;
 
 enum class ComponentKind {
   kHead,    ///< one query head: its rows of attn_q (and bias) and its columns of attn_output
   kKvHead,  ///< one key/value head: its rows of attn_k and attn_v; all query heads that share it feel it
-  kFfn,     ///< ffn_gate, ffn_up and ffn_down of a layer
+  kFfn,     ///< the feed-forward of a layer, with all its experts and their router
+  kExpert,  ///< the matrices of one expert
+  kRouter,  ///< the matrix that chooses experts
   kTensor,  ///< one matrix of a layer
   kLayer,   ///< every matrix of a layer
   kEmbed,   ///< the token embedding; with tied embeddings the output matrix too, since it is the same tensor
   kLmHead,  ///< the output matrix, when it is a tensor of its own
 };
+inline constexpr int kComponentKindCount = static_cast<int>(ComponentKind::kLmHead) + 1;
 
 struct Component {
   ComponentKind kind = ComponentKind::kTensor;
   int layer = -1;
-  int index = 0;                         ///< head number within its kind
+  int index = 0;                         ///< number of the head or expert within its layer
   TensorRole role = TensorRole::kAttnQ;  ///< for kTensor
+  int expert = -1;                       ///< for kTensor: the expert that the matrix belongs to
   auto operator<=>(const Component&) const = default;
 };
 
+/// "L3.head5", "L3.kv1", "L3.ffn", "L3.expert2", "L3.router", "L3", "embed", "lm_head", or the tensor's name.
 std::string name_of(const Component& component);
-/// The component that is this one matrix.
-Component component_of(const TensorId& matrix);
-/// "head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head".
-std::string_view kind_name(ComponentKind kind);
 /// @throws Error{kInvalidArgument} with the accepted forms
 Component parse_component(std::string_view name);
+/// The component that is this one matrix.
+Component component_of(const TensorId& matrix);
 
-/// Where activations enter matrices: what calibration watches, and whose mean square says how much a column matters.
-enum class Site {
-  kAttnInput,        ///< after the attention norm: attn_q, attn_k, attn_v
-  kAttnOutputInput,  ///< the heads side by side: attn_output
-  kFfnInput,         ///< after the feed-forward norm: ffn_gate, ffn_up
-  kFfnDownInput,     ///< the gated hidden state: ffn_down
-  kOutputInput,      ///< after the last norm: the output matrix (and, tied, the embedding)
+/// "head", "kv_head", "ffn", "expert", "router", "tensor", "layer", "embed", "lm_head".
+std::string_view kind_name(ComponentKind kind);
+/// @throws Error{kInvalidArgument} that lists the kinds
+ComponentKind parse_kind(std::string_view name);
+std::set<ComponentKind> all_component_kinds();
+
+/// Rows or columns of one matrix.
+struct WeightSlice {
+  TensorId tensor;
+  int64_t first_row = 0, rows = 0;
+  int64_t first_col = 0, cols = 0;
+
+  int64_t size() const { return rows * cols; }
+  auto operator<=>(const WeightSlice&) const = default;
 };
-inline constexpr int kSiteCount = 5;
 
-struct SiteId {
-  Site site = Site::kAttnInput;
-  int layer = -1;  ///< -1 for kOutputInput
-  auto operator<=>(const SiteId&) const = default;
+/// The weights of a component; biases, which nothing quantizes, belong to none.
+/// @throws Error{kInvalidArgument} for a component that the model does not have
+std::vector<WeightSlice> slices_of(const ModelConfig& config, const Component& component);
+
+/// From where a forward pass must run again when the component changes: everything before it stays as it was.
+enum class Restart {
+  kEmbedding,        ///< the whole model
+  kAttention,        ///< the layer
+  kAttentionOutput,  ///< the layer's attention output, from the same heads
+  kFeedForward,      ///< the layer's feed-forward
+  kOutputMatrix,     ///< the logits
 };
+Restart restart_of(const Component& component);
 
-/// "L3.ffn_input", "output_input".
-std::string name_of(const SiteId& id);
+/// All components of these kinds, in the order they are measured.
+std::vector<Component> components_of(const ModelConfig& config, const std::set<ComponentKind>& kinds);
 
 }  // namespace vernier

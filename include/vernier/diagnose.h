@@ -27,9 +27,7 @@ namespace vernier {
 struct DiagnoseOptions {
   std::string scheme = "gguf:q4_k";
   /// Kinds of components to measure; all by default.
-  std::set<ComponentKind> kinds{ComponentKind::kHead,   ComponentKind::kKvHead, ComponentKind::kFfn,
-                                ComponentKind::kTensor, ComponentKind::kLayer,  ComponentKind::kEmbed,
-                                ComponentKind::kLmHead};
+  std::set<ComponentKind> kinds = all_component_kinds();
   /// Schemes whose weight error is measured beside `scheme`, so that a planner can extrapolate the measured damage.
   std::vector<std::string> candidates;
   bool joint = true;  ///< also everything at once, for the additivity ratio
@@ -104,9 +102,6 @@ struct Diagnosis {
 /// @throws Error{kInvalidArgument} when the calibration belongs to another model
 Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
                    const DiagnoseOptions& options = {}, ProgressSink* progress = nullptr);
-
-/// All components of these kinds, in the order they are measured.
-std::vector<Component> components_of(const Model& model, const std::set<ComponentKind>& kinds);
 
 nlohmann::ordered_json diagnosis_to_json(const Diagnosis& diagnosis);
 /// @throws Error{kBadFile} naming `origin` and the key

@@ -15,10 +15,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "vernier/blueprint.h"
 #include "vernier/model_outline.h"
 #include "vernier/stored_matrix.h"
 
@@ -26,9 +28,11 @@ namespace vernier {
 
 class Model {
  public:
-  Model(ModelConfig config, ModelSource source) : config_(std::move(config)), source_(std::move(source)) {}
+  Model(ModelConfig config, ModelSource source);
 
   const ModelConfig& config() const { return config_; }
+  /// What each tensor is.
+  const Blueprint& blueprint() const { return *blueprint_; }
   const ModelSource& source() const { return source_; }
 
   /// The values: a view of what the file stores, or float32 decoded from a quantized matrix; an undefined tensor when
@@ -37,7 +41,7 @@ class Model {
   /// Dimensions without values; empty when this model has none of that role.
   std::vector<int64_t> shape(const TensorId& id) const;
   bool has(const TensorId& id) const { return weights_.contains(id); }
-  /// All tensors, ordered by role within layer: the order of exported files.
+  /// All tensors, in the order of exported files.
   std::vector<TensorId> tensors() const;
   /// The 2-D weights, i.e. what quantization is about.
   std::vector<TensorId> matrices() const;
@@ -75,6 +79,7 @@ class Model {
   const Entry* find(const TensorId& id) const;
 
   ModelConfig config_;
+  std::shared_ptr<const Blueprint> blueprint_;
   ModelSource source_;
   std::map<TensorId, Entry> weights_;
   std::function<void()> release_pages_;

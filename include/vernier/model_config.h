@@ -1,58 +1,51 @@
 #pragma once
 
-// The shape of a model as numbers: what config.json or a GGUF header says, and the tensors that follow from it.
+// The shape of a model as data: what config.json or a GGUF header says. A layer is a description that the forward pass
+// follows, not a class per architecture; the tensors that follow from it are in blueprint.h.
+//
+//   const ModelConfig config = outline_model("models/demo-5m").config;
+//   config.layers[0].attention.heads;       // 4
+//   config.layers[0].feed_forward.gated;    // true
 
 #include <cstdint>
-#include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "vernier/component.h"
+#include "vernier/layer_config.h"
 
 namespace vernier {
 
-/// Rotary position embedding: frequencies theta^(-2i/head_dim), then bent for contexts beyond the trained one.
-struct RopeConfig {
-  enum class Kind { kDefault, kLinear, kLlama3, kYarn, kFactors };
-  Kind kind = Kind::kDefault;
-  double theta = 10000;
-  double factor = 1;             ///< context extension
-  int64_t original_context = 0;  ///< llama3, yarn: the trained context
-  double low_freq_factor = 1;    ///< llama3
-  double high_freq_factor = 4;   ///< llama3
-  double beta_fast = 32;         ///< yarn: rotations at which a frequency is kept
-  double beta_slow = 1;          ///< yarn: rotations at which it is interpolated
-  bool truncate = true;          ///< yarn: round the ramp's ends to whole dimensions
-  std::vector<float> factors;    ///< kFactors: divisor of each pair's frequency [head_dim / 2], as GGUF stores llama3's
-  double attention_factor = 1;   ///< yarn: scale of cos and sin, already derived when the file leaves it out
-};
-
 struct ModelConfig {
-  std::string family;  ///< llama, mistral, qwen2, qwen3
+  std::string family;  ///< name of an architecture (src/model/architectures)
   int64_t vocabulary = 0;
   int64_t hidden = 0;
-  int64_t layers = 0;
-  int64_t heads = 0;
-  int64_t kv_heads = 0;
-  int64_t head_dim = 0;
-  int64_t intermediate = 0;
   int64_t context_length = 0;
-  double norm_epsilon = 1e-6;
+  int64_t positions = 0;       ///< rows of the learned position embedding; 0: none
+  double embedding_scale = 1;  ///< of token embeddings as they enter the first layer
+  NormConfig output_norm;
+  double logit_soft_cap = 0;    ///< 0: none
+  bool tied_embedding = false;  ///< the output matrix is the embedding
   RopeConfig rope;
-  std::vector<int64_t> sliding_window;  ///< per layer; 0: every earlier position is seen
-  bool tied_embedding = false;          ///< the output matrix is the embedding
-  bool qkv_bias = false;
-  bool attn_output_bias = false;
-  bool ffn_bias = false;
-  bool qk_norm = false;  ///< RMS norm of each query and key head before the rotation
+  std::vector<LayerConfig> layers;
+
+  int depth() const { return static_cast<int>(layers.size()); }
+  const LayerConfig& layer(int index) const { return layers[static_cast<size_t>(index)]; }
 };
 
-/// Shape every tensor of this configuration must have; a Model whose tensors differ is refused by the loaders.
-std::vector<int64_t> expected_shape(const ModelConfig& config, TensorRole role);
-/// The tensors a model of this configuration consists of.
-std::vector<TensorId> expected_tensors(const ModelConfig& config);
+/// A fact of the configuration, for hashing, comparing and showing: none is left out (config_fields.cpp).
+struct ConfigField {
+  std::string name;
+  std::variant<bool, int64_t, double, std::string> value;
+  bool operator==(const ConfigField&) const = default;
+};
+/// Of the model without its layers.
+std::vector<ConfigField> fields_of(const ModelConfig& config);
+std::vector<ConfigField> fields_of(const LayerConfig& layer);
+/// "true", "32", "1e-05", "llama".
+std::string text_of(const ConfigField& field);
 
-/// All components of these kinds, in the order they are measured.
-std::vector<Component> components_of(const ModelConfig& config, const std::set<ComponentKind>& kinds);
+bool operator==(const LayerConfig& a, const LayerConfig& b);
+bool operator==(const ModelConfig& a, const ModelConfig& b);
 
 }  // namespace vernier

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "vernier/component.h"
 #include "vernier/model_config.h"
 #include "vernier/scheme.h"
 #include "vernier/tokenizer.h"
@@ -38,10 +39,13 @@ struct TensorOutline {
   TensorId id;
   std::vector<int64_t> shape;        ///< [out, in], or [n]
   Scheme scheme;                     ///< f32, f16 and bf16 are plain values; others only for matrices
-  std::span<const std::byte> bytes;  ///< of the mapped file, at any alignment
+  std::span<const std::byte> bytes;  ///< of the mapped file, at any alignment; of transposed values from first to last
   /// Rows of queries and keys in llama.cpp's order, neighbouring dimensions of a head together: so many heads. 0: in
   /// Hugging Face's.
   int64_t interleaved_heads = 0;
+  int64_t transposed_width = 0;  ///< value (o, i) lies at i * width + o; 0: at o * in + i
+
+  uint64_t stored_bytes() const;  ///< of its own values
 };
 
 struct ModelOutline {
@@ -57,7 +61,7 @@ struct ModelOutline {
 };
 
 /// Opens a Hugging Face directory (single or sharded safetensors; F32, F16, BF16), a GGUF file, or a name in the local
-/// Hugging Face cache. Families: llama, mistral, qwen2, qwen3. A safetensors file stands for its folder.
+/// Hugging Face cache. Families: the table in src/model/architectures. A safetensors file stands for its folder.
 /// @throws Error{kBadFile} for broken files, {kUnsupported} for other families, pickles, adapters and safetensors that
 /// are quantized already, {kInvalidArgument} for files that are no whole model, {kIo} when missing
 ModelOutline outline_model(const std::string& path);

@@ -34,18 +34,7 @@ using SiteSums = std::map<SiteId, Sums>;
 }  // namespace
 
 std::vector<float> Calibration::importance(const Model& model, const TensorId& id) const {
-  std::optional<SiteId> site;
-  switch (id.role) {
-    case TensorRole::kAttnQ:
-    case TensorRole::kAttnK:
-    case TensorRole::kAttnV: site = {Site::kAttnInput, id.layer}; break;
-    case TensorRole::kAttnOutput: site = {Site::kAttnOutputInput, id.layer}; break;
-    case TensorRole::kFfnGate:
-    case TensorRole::kFfnUp: site = {Site::kFfnInput, id.layer}; break;
-    case TensorRole::kFfnDown: site = {Site::kFfnDownInput, id.layer}; break;
-    default:
-      if (id == model.output_matrix()) site = {Site::kOutputInput, -1};
-  }
+  const std::optional<SiteId> site = model.blueprint().at(id).input;
   if (!site) return {};
   const auto it = sites.find(*site);
   return it == sites.end() ? std::vector<float>{} : it->second.mean_square;
@@ -70,8 +59,8 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
       Arena& arena = arenas[static_cast<size_t>(worker)];
       const Arena::Scope scope(arena);
       SiteSums& sums = partial[static_cast<size_t>(i)];
-      const SiteObserver observer = [&](Site site, int layer, const Slab& x) {
-        Sums& s = sums[{site, layer}];
+      const SiteObserver observer = [&](const SiteId& site, const Slab& x) {
+        Sums& s = sums[site];
         if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
         accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
       };
@@ -93,6 +82,9 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   calibration.data_name = data.name;
   calibration.data_hash = data.hash;
   calibration.windows = count;
+  for (const TensorSpec& tensor : model.blueprint().tensors())  // an expert that no token took was fed nothing
+    if (tensor.input && total[*tensor.input].squares.empty())
+      total[*tensor.input].resize(static_cast<size_t>(tensor.shape[1]));
   for (const auto& [site, sums] : total) {
     ChannelStatistics& channel = calibration.sites[site];
     const auto tokens = static_cast<double>(calibration.tokens);
@@ -112,8 +104,7 @@ void check_calibration(const Calibration& calibration, const Model& model) {
   for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
     const auto columns = static_cast<size_t>(model.shape(id)[1]);
-    const bool untied_embedding = id.role == TensorRole::kTokenEmbedding && !model.config().tied_embedding;
-    if (importance.size() != columns && !untied_embedding)
+    if (importance.size() != columns && model.blueprint().at(id).input)
       fail(ErrorKind::kInvalidArgument, "calibration: {}: expected {} channels, got {}", name_of(id), columns,
            importance.size());
   }

@@ -24,7 +24,7 @@ TEST(Calibrate, FirstSiteEqualsTheNormedEmbeddings) {
     const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end());
     at::Tensor x =
         model.weight({TensorRole::kTokenEmbedding, -1}).index_select(0, at::tensor(ids, at::kLong)).to(at::kDouble);
-    x = x * at::rsqrt(x.square().mean(-1, true) + model.config().norm_epsilon) *
+    x = x * at::rsqrt(x.square().mean(-1, true) + model.config().layer(0).norm.epsilon) *
         model.weight({TensorRole::kAttnNorm, 0});
     squares += x.square().sum(0);
     magnitudes += x.abs().sum(0);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -17,17 +18,12 @@ std::vector<float>& part_of(ChannelStatistics& channel, size_t part) {
   return part == 0 ? channel.mean_square : part == 1 ? channel.mean_abs : channel.abs_max;
 }
 
-std::optional<SiteId> parse_site(std::string_view name) {
-  int layer = -1;
-  if (name.starts_with("L")) {
-    const auto [end, code] = std::from_chars(name.data() + 1, name.data() + name.size(), layer);
-    if (code != std::errc()) return std::nullopt;
+std::optional<SiteId> find_site(std::string_view name) {
+  try {
+    return parse_site(name);
+  } catch (const Error&) {  // the file's own message says more
+    return std::nullopt;
   }
-  for (int site = 0; site < kSiteCount; ++site) {
-    const SiteId id{static_cast<Site>(site), layer};
-    if (name_of(id) == name) return id;
-  }
-  return std::nullopt;
 }
 
 int64_t metadata_int(const SafetensorsFile& file, const std::string& key) {
@@ -80,7 +76,7 @@ Calibration load_calibration(const std::filesystem::path& path) {
   calibration.tokens = metadata_int(file, "tokens");
   for (const SafetensorsEntry& entry : file.entries()) {
     const auto dot = entry.name.rfind('.');
-    const auto site = dot == std::string::npos ? std::nullopt : parse_site(entry.name.substr(0, dot));
+    const auto site = dot == std::string::npos ? std::nullopt : find_site(entry.name.substr(0, dot));
     const auto* part = std::find(std::begin(kParts), std::end(kParts), entry.name.substr(dot + 1));
     if (!site || part == std::end(kParts) || entry.dtype != DType::kF32 || entry.shape.size() != 1)
       fail(ErrorKind::kBadFile, "{}: {}: not a channel statistic", path.string(), entry.name);

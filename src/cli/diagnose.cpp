@@ -13,9 +13,7 @@ namespace {
 
 std::set<ComponentKind> parse_kinds(const std::vector<std::string>& names) {
   std::set<ComponentKind> kinds;
-  for (int kind = 0; kind <= static_cast<int>(ComponentKind::kLmHead); ++kind)
-    for (const std::string& name : names)
-      if (kind_name(static_cast<ComponentKind>(kind)) == name) kinds.insert(static_cast<ComponentKind>(kind));
+  for (const std::string& name : names) kinds.insert(parse_kind(name));
   return kinds;
 }
 
@@ -101,7 +99,7 @@ void add_diagnose(CLI::App& app, Console& console) {
     options.checkpoint = a->checkpoint;
     options.compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
-    if (a->dry_run) return list_components(components_of(model, options.kinds), a->json, console);
+    if (a->dry_run) return list_components(components_of(model.config(), options.kinds), a->json, console);
     const Tokenizer tokenizer(open_tokenizer(model, console));
     const EvaluationData data = diagnosis_windows(tokenizer, a->files, a->context, a->windows, console);
     const Diagnosis d = diagnose(model, load_calibration(a->calibration), data, options, &console.progress);

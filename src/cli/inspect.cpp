@@ -10,27 +10,26 @@ namespace vernier {
 
 namespace {
 
+Json value_of(const ConfigField& field) {
+  return std::visit([](const auto& value) { return Json(value); }, field.value);
+}
+
 Json config_json(const ModelOutline& model) {
   const ModelConfig& c = model.config;
-  static constexpr const char* kRope[] = {"default", "linear", "llama3", "yarn", "factors"};
   Json json;
   json["name"] = model.source.name;
   json["family"] = c.family;
   json["parameters"] = model.parameters();
   json["tensor_bytes"] = model.stored_bytes();
-  json["layers"] = c.layers;
-  json["hidden"] = c.hidden;
-  json["heads"] = c.heads;
-  json["kv_heads"] = c.kv_heads;
-  json["head_dim"] = c.head_dim;
-  json["intermediate"] = c.intermediate;
-  json["vocabulary"] = c.vocabulary;
-  json["context_length"] = c.context_length;
-  json["tied_embedding"] = c.tied_embedding;
-  json["qk_norm"] = c.qk_norm;
-  json["qkv_bias"] = c.qkv_bias;
-  json["rope"] = {{"type", kRope[static_cast<int>(c.rope.kind)]}, {"theta", c.rope.theta}, {"factor", c.rope.factor}};
-  json["sliding_window"] = c.sliding_window;
+  for (const ConfigField& field : fields_of(c))
+    if (field.name != "family") json[field.name] = value_of(field);
+  // Layers that are alike are told once.
+  for (int first = 0, next = 0; first < c.depth(); first = next) {
+    while (next < c.depth() && c.layer(next) == c.layer(first)) ++next;
+    Json layers = {{"first", first}, {"last", next - 1}};
+    for (const ConfigField& field : fields_of(c.layer(first))) layers[field.name] = value_of(field);
+    json["layer_kinds"].push_back(layers);
+  }
   const auto matrices = std::count_if(model.tensors.begin(), model.tensors.end(),
                                       [](const TensorOutline& tensor) { return is_matrix(tensor.id.role); });
   const auto count = [&](ComponentKind kind) { return components_of(c, {kind}).size(); };

@@ -191,10 +191,14 @@ class Run {
     Json& facts = directory_.facts();
     facts["tool_version"] = VERNIER_VERSION;
     facts["libtorch"] = torch_version();
-    facts["model"] = {{"name", model_.source().name}, {"hash", model_hash_},
-                      {"family", c.family},           {"parameters", model_.parameters()},
-                      {"layers", c.layers},           {"heads", c.heads},
-                      {"kv_heads", c.kv_heads},       {"hidden", c.hidden},
+    facts["model"] = {{"name", model_.source().name},
+                      {"hash", model_hash_},
+                      {"family", c.family},
+                      {"parameters", model_.parameters()},
+                      {"layers", c.depth()},
+                      {"heads", c.layer(0).attention.heads},
+                      {"kv_heads", c.layer(0).attention.kv_heads},
+                      {"hidden", c.hidden},
                       {"vocabulary", c.vocabulary}};
     facts["calibration"] = data_facts(calibration_data_);
     facts["evaluation"] = data_facts(text_);
@@ -416,7 +420,7 @@ void dry_run(const Arguments& a, Console& console) {
   const uint64_t budget = reachable_budget(model, tokenizer, a.budget, {a.target, a.options});
   warn_of_source(model, budget, console);
   for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) console.progress.warn(loss);
-  const auto components = components_of(model, DiagnoseOptions{}.kinds).size();
+  const auto components = components_of(model.config(), DiagnoseOptions{}.kinds).size();
   TextTable table({"uniform plan", "bytes", "bits/weight"});
   Json json = {{"budget", {{"text", a.budget}, {"bytes", budget}}}, {"components", components}};
   for (const std::string& scheme : target_rules(a.target).schemes) {

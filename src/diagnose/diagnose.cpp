@@ -14,7 +14,6 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
-#include "model/layer_matrices.h"
 #include "model/requantize.h"
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
@@ -27,30 +26,12 @@ namespace {
 
 using Role = TensorRole;
 
-int64_t parameters_of(const Model& model, const Component& c) {
-  const ModelConfig& config = model.config();
-  const auto numel = [&](Role role, int layer) {
-    const std::vector<int64_t> shape = model.shape({role, layer});
-    return shape[0] * shape[1];
-  };
-  switch (c.kind) {
-    case ComponentKind::kHead: return 2 * config.head_dim * config.hidden;
-    case ComponentKind::kKvHead: return 2 * config.head_dim * config.hidden;
-    case ComponentKind::kFfn: return 3 * config.intermediate * config.hidden;
-    case ComponentKind::kTensor: return numel(c.role, c.layer);
-    case ComponentKind::kLayer: {
-      int64_t sum = 0;
-      for (const Role role : kLayerMatrices) sum += numel(role, c.layer);
-      return sum;
-    }
-    case ComponentKind::kEmbed: return numel(Role::kTokenEmbedding, -1);
-    case ComponentKind::kLmHead: return numel(Role::kOutput, -1);
-  }
-  fail(ErrorKind::kInternal, "component kind {}", static_cast<int>(c.kind));
-}
+/// Means over the scored tokens, with errors over distinct windows.
+struct Damage {
+  Measured kl, delta_nll, same_top;
+};
 
-ComponentDamage summarize_component(const Model& model, const Component& component, const EvaluationData& data,
-                                    const std::vector<DamageSums>& windows) {
+Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows) {
   std::vector<double> tokens, kl, delta_nll, same_top;  // per distinct cluster
   std::map<int64_t, size_t> row_of;
   for (size_t w = 0; w < windows.size(); ++w) {
@@ -66,7 +47,23 @@ ComponentDamage summarize_component(const Model& model, const Component& compone
     const Estimate estimate = ratio_estimate(sums, tokens);
     return Measured{estimate.mean, estimate.standard_error};
   };
-  return {component, parameters_of(model, component), measured(kl), measured(delta_nll), measured(same_top)};
+  return {measured(kl), measured(delta_nll), measured(same_top)};
+}
+
+ComponentDamage component_damage(const Model& model, const Component& component, const EvaluationData& data,
+                                 const std::vector<DamageSums>& windows) {
+  int64_t parameters = 0;
+  for (const WeightSlice& slice : slices_of(model.config(), component)) parameters += slice.size();
+  const Damage damage = summarize(data, windows);
+  return {component, parameters, damage.kl, damage.delta_nll, damage.same_top};
+}
+
+/// The matrices of one layer, in the order in which they are measured.
+std::vector<TensorId> matrices_of_layer(const Model& model, int layer) {
+  std::vector<TensorId> ids;
+  for (const TensorId& id : tensors_in(model.config(), layer))
+    if (is_matrix(id.role)) ids.push_back(id);
+  return ids;
 }
 
 /// The quantized matrices of one layer, or one matrix outside the layers, and the facts about them.
@@ -166,8 +163,8 @@ double noise_floor(const Model& model, IsolatedSweep& sweep, const EvaluationDat
 }
 
 void add_summaries(Diagnosis& d) {
-  for (const ComponentKind kind : {ComponentKind::kHead, ComponentKind::kKvHead, ComponentKind::kFfn,
-                                   ComponentKind::kTensor, ComponentKind::kLayer}) {
+  for (const ComponentKind kind : all_component_kinds()) {
+    if (kind == ComponentKind::kEmbed || kind == ComponentKind::kLmHead) continue;  // one of each
     std::vector<double> kl;
     for (const ComponentDamage& c : d.components)
       if (c.component.kind == kind) kl.push_back(c.kl.mean);
@@ -178,8 +175,8 @@ void add_summaries(Diagnosis& d) {
   }
   std::vector<double> kl, absmax, kurtosis, sqnr, weighted;
   for (const WeightFacts& facts : d.weight_facts) {
-    const ComponentDamage* damage = d.find({ComponentKind::kTensor, facts.tensor.layer, 0, facts.tensor.role});
-    if (damage == nullptr) continue;
+    const ComponentDamage* damage = d.find(component_of(facts.tensor));
+    if (damage == nullptr || facts.tensor.layer < 0) continue;  // matrices of layers, which are alike
     kl.push_back(damage->kl.mean);
     absmax.push_back(facts.absmax_over_sigma);
     kurtosis.push_back(facts.excess_kurtosis);
@@ -202,10 +199,6 @@ const ComponentDamage* Diagnosis::find(const Component& component) const {
   return nullptr;
 }
 
-std::vector<Component> components_of(const Model& model, const std::set<ComponentKind>& kinds) {
-  return components_of(model.config(), kinds);
-}
-
 Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
                    const DiagnoseOptions& options, ProgressSink* progress) {
   check_calibration(calibration, model);
@@ -220,7 +213,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   d.windows = static_cast<int64_t>(data.windows.size());
   d.tokens = data.scored_tokens();
 
-  const std::vector<Component> components = components_of(model, options.kinds);
+  const std::vector<Component> components = components_of(model.config(), options.kinds);
   Hasher key;
   for (const std::string& part : {d.model_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)}) key.add(part);
   key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
@@ -250,7 +243,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       const at::Tensor values = quantized.make(id);
       part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       const auto damage = sweep.embedding({component, [&](const TensorId&) { return values; }});
-      (*part)["components"].push_back(damage_to_json(summarize_component(model, component, data, damage)));
+      (*part)["components"].push_back(damage_to_json(component_damage(model, component, data, damage)));
       (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, values)));
       checkpoint.save(name_of(component), *part);
     }
@@ -261,7 +254,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
 
   for (const Component& c : components)
     if (c.kind == ComponentKind::kEmbed) outside(c);
-  for (int layer = 0; layer < model.config().layers; ++layer) {
+  for (int layer = 0; layer < model.config().depth(); ++layer) {
     const std::string name = fmt::format("L{}", layer);
     std::vector<Component> own;
     for (const Component& c : components)
@@ -272,7 +265,8 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       done += static_cast<int64_t>(own.size()) * d.windows;
     } else {
       std::map<TensorId, at::Tensor> values;
-      for (const Role role : kLayerMatrices) values[{role, layer}] = quantized.make({role, layer});
+      const std::vector<TensorId> matrices = matrices_of_layer(model, layer);
+      for (const TensorId& id : matrices) values[id] = quantized.make(id);
       const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
       const WeightSource unchanged = [&](const TensorId& id) { return model.weight(id); };
       std::vector<Perturbation> perturbations;
@@ -282,15 +276,16 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       perturbations.push_back({{ComponentKind::kHead, layer, 0}, unchanged});
       perturbations.push_back({{ComponentKind::kKvHead, layer, 0}, unchanged});
       if (layer == 0)
-        for (const char* control : {"L0.ffn", "L0.attn_q", "L0.ffn_down", "L0"})
-          perturbations.push_back({parse_component(control), unchanged});
+        for (const Component& control : {Component{ComponentKind::kFfn, 0}, component_of(matrices.front()),
+                                         component_of(matrices.back()), Component{ComponentKind::kLayer, 0}})
+          perturbations.push_back({control, unchanged});
       const auto damage = sweep.layer(layer, perturbations, [&] {
         done += static_cast<int64_t>(own.size());
         if (progress != nullptr) progress->update(done);
       });
       part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       for (size_t i = 0; i < own.size(); ++i)
-        (*part)["components"].push_back(damage_to_json(summarize_component(model, own[i], data, damage[i])));
+        (*part)["components"].push_back(damage_to_json(component_damage(model, own[i], data, damage[i])));
       double control = 0;
       for (size_t i = own.size(); i < damage.size(); ++i)
         for (const DamageSums& window : damage[i]) control = std::max(control, window.kl);
@@ -313,7 +308,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     Model all(model.config(), model.source());
     for (const TensorId& id : model.tensors())
       all.set_weight(id, is_matrix(id.role) ? quantized.make(id) : model.weight(id));
-    d.joint_kl = summarize_component(model, {ComponentKind::kLayer, 0}, data, sweep.whole_model(all)).kl;
+    d.joint_kl = summarize(data, sweep.whole_model(all)).kl;
     for (const ComponentDamage& c : d.components) {
       const bool whole_tensor = c.component.kind == ComponentKind::kTensor ||
                                 c.component.kind == ComponentKind::kEmbed || c.component.kind == ComponentKind::kLmHead;

@@ -37,9 +37,10 @@ Model isolated(const Model& model, const Component& c) {
     const auto columns = [&](int64_t first, int64_t count) {
       w.narrow(1, first, count).copy_(q.narrow(1, first, count));
     };
-    const int64_t d = config.head_dim;
+    const int64_t d = config.layer(0).attention.head_dim;
     const bool here = id.layer == c.layer;
-    const bool ffn = id.role == Role::kFfnGate || id.role == Role::kFfnUp || id.role == Role::kFfnDown;
+    const bool attention =
+        id.role == Role::kAttnQ || id.role == Role::kAttnK || id.role == Role::kAttnV || id.role == Role::kAttnOutput;
     switch (c.kind) {
       case ComponentKind::kHead:
         if (here && id.role == Role::kAttnQ) rows(c.index * d, d);
@@ -49,10 +50,16 @@ Model isolated(const Model& model, const Component& c) {
         if (here && (id.role == Role::kAttnK || id.role == Role::kAttnV)) rows(c.index * d, d);
         break;
       case ComponentKind::kFfn:
-        if (here && ffn) w.copy_(q);
+        if (here && !attention) w.copy_(q);
         break;
       case ComponentKind::kTensor:
-        if (here && id.role == c.role) w.copy_(q);
+        if (here && id.role == c.role && id.expert == c.expert) w.copy_(q);
+        break;
+      case ComponentKind::kExpert:
+        if (here && id.expert == c.index) w.copy_(q);
+        break;
+      case ComponentKind::kRouter:
+        if (here && id.role == Role::kRouter) w.copy_(q);
         break;
       case ComponentKind::kLayer:
         if (here) w.copy_(q);
@@ -73,7 +80,7 @@ Model model_named(const std::string& name) {
   if (name != "mixed_windows") return fixture_model(name);
   const Model model = fixture_model("mistral_sliding");
   ModelConfig config = model.config();
-  config.sliding_window[0] = 0;
+  config.layers[0].attention.window = 0;
   Model mixed(config, model.source());
   for (const TensorId& id : model.tensors()) mixed.set_weight(id, model.weight(id));
   return mixed;

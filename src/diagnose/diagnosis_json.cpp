@@ -35,10 +35,11 @@ Component component_at(const Json& json, const std::string& origin) {
 }
 
 ComponentKind kind_at(const Json& json, const std::string& origin) {
-  const std::string name = json_string(json, "kind", origin);
-  for (int kind = 0; kind <= static_cast<int>(ComponentKind::kLmHead); ++kind)
-    if (kind_name(static_cast<ComponentKind>(kind)) == name) return static_cast<ComponentKind>(kind);
-  fail(ErrorKind::kBadFile, "{}: component kind \"{}\"", origin, name);
+  try {
+    return parse_kind(json_string(json, "kind", origin));
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
 }
 
 }  // namespace
@@ -88,7 +89,7 @@ Json facts_to_json(const WeightFacts& facts) {
 WeightFacts facts_from_json(const Json& json, const std::string& origin) {
   WeightFacts facts;
   try {
-    facts.tensor = parse_gguf_name(json_string(json, "name", origin));
+    facts.tensor = parse_tensor(json_string(json, "tensor", origin));
   } catch (const Error& e) {
     fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
   }

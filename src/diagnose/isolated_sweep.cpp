@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/fail.h"
 #include "ops/distribution.h"
@@ -28,6 +30,10 @@ at::Tensor rows_of(const at::Tensor& t, int64_t first, int64_t count) {
   return t.defined() ? t.narrow(0, first, count) : at::Tensor();
 }
 
+const float* sink_of(const FusedBlock& block, int64_t head) {
+  return block.sinks.defined() ? block.sinks.data_ptr<float>() + head : nullptr;
+}
+
 at::Tensor stacked(const at::Tensor& a, const at::Tensor& b) {
   return a.defined() ? at::cat({a.to(at::kFloat), b.to(at::kFloat)}, 0) : at::Tensor();
 }
@@ -38,7 +44,8 @@ at::Tensor stacked(const at::Tensor& a, const at::Tensor& b) {
 /// difference of the two is exactly zero when nothing changed.
 struct IsolatedSweep::Variant {
   Component component;
-  FusedBlock block;  // for tensors, feed-forward blocks and layers: the base's with parts replaced
+  bool by_difference = false;  // a head's own contribution is recomputed; otherwise `block` runs from its restart on
+  FusedBlock block;            // the base's with products replaced
   StackedLinear projection, base_projection;  // head: its query rows; KV head: its key rows, then its value rows
   StackedLinear output, base_output;          // its columns of attn_output (a KV head: the base's only)
 };
@@ -46,7 +53,7 @@ struct IsolatedSweep::Variant {
 /// What the base computes in a layer, kept while the layer's variants run.
 struct IsolatedSweep::LayerBase {
   Slab x;                // stream entering the layer [T, hidden]
-  Slab normed;           // attention norm of it
+  Slab normed;           // what attention reads
   Slab q, k, v;          // rotated
   Slab heads;            // [T - first_row, query columns]
   Slab after_attention;  // [T - first_row, hidden]
@@ -76,64 +83,72 @@ Slab IsolatedSweep::stored(Arena& arena, const std::vector<float>& rows) const {
   return x;
 }
 
+namespace {
+
+/// Whether a head's contribution can be recomputed on its own and added to the stream as a difference: nothing may mix
+/// heads before they are added up, or bend their sum afterwards.
+bool heads_are_apart(const LayerConfig& config) {
+  return !config.parallel && !config.post_norm && config.attention.qk_norm != AttentionConfig::QkNorm::kAllHeads;
+}
+
+/// The model's matrices with the slices of a component taken from `changed`.
+at::Tensor with_slices(const Model& model, const std::vector<WeightSlice>& slices, const TensorId& id,
+                       const WeightSource& changed) {
+  const at::Tensor replacement = changed(id);
+  at::Tensor result;
+  for (const WeightSlice& slice : slices) {
+    if (slice.tensor != id) continue;
+    if (slice.rows == replacement.size(0) && slice.cols == replacement.size(1)) return replacement;
+    if (!result.defined()) result = model.weight(id).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+    const auto part = [&](const at::Tensor& t) {
+      return t.narrow(0, slice.first_row, slice.rows).narrow(1, slice.first_col, slice.cols);
+    };
+    part(result).copy_(part(replacement));
+  }
+  return result;
+}
+
+}  // namespace
+
 IsolatedSweep::Variant IsolatedSweep::prepare(const Perturbation& p) const {
   using Role = TensorRole;
-  const ModelConfig& c = base_.config();
   const int layer = p.component.layer;
+  const LayerConfig& config = base_.config().layer(layer);
   const auto base = [&](Role role) { return model_.weight({role, layer}); };
   const auto changed = [&](Role role) { return p.weight({role, layer}); };
   const auto pack = [&](const at::Tensor& weight, const at::Tensor& bias = {}) {
     return StackedLinear(PackedLinear(weight, bias, base_.type()));
   };
-  const int64_t width = c.head_dim, index = p.component.index, group = c.heads / c.kv_heads;
+  const int64_t width = config.attention.head_dim, index = p.component.index;
+  const int64_t group = config.attention.queries_per_kv();
   Variant variant;
   variant.component = p.component;
-  switch (p.component.kind) {
-    case ComponentKind::kHead: {
-      const auto query = [&](const at::Tensor& w) {
-        return pack(rows_of(w, index * width, width), rows_of(base(Role::kAttnQBias), index * width, width));
-      };
-      const auto output = [&](const at::Tensor& w) { return pack(w.narrow(1, index * width, width)); };
-      variant.projection = query(changed(Role::kAttnQ));
-      variant.base_projection = query(base(Role::kAttnQ));
-      variant.output = output(changed(Role::kAttnOutput));
-      variant.base_output = output(base(Role::kAttnOutput));
-      break;
-    }
-    case ComponentKind::kKvHead: {
-      const auto rows = [&](const at::Tensor& k, const at::Tensor& v) {
-        return stacked(rows_of(k, index * width, width), rows_of(v, index * width, width));
-      };
-      const at::Tensor bias = rows(base(Role::kAttnKBias), base(Role::kAttnVBias));
-      variant.projection = pack(rows(changed(Role::kAttnK), changed(Role::kAttnV)), bias);
-      variant.base_projection = pack(rows(base(Role::kAttnK), base(Role::kAttnV)), bias);
-      variant.base_output = pack(base(Role::kAttnOutput).narrow(1, index * group * width, group * width));
-      break;
-    }
-    default: {
-      const auto inside = [&](Role role) {
-        switch (p.component.kind) {
-          case ComponentKind::kLayer: return true;
-          case ComponentKind::kFfn: return role == Role::kFfnGate || role == Role::kFfnUp || role == Role::kFfnDown;
-          default: return role == p.component.role;
-        }
-      };
-      // Parts that do not change share the base's packed memory.
-      const FusedBlock& own = base_.block(layer);
-      const auto any = [&](std::initializer_list<Role> roles) {
-        for (const Role role : roles)
-          if (inside(role)) return true;
-        return false;
-      };
-      const FusedBlock repacked = pack_block(model_, layer, base_.type(), [&](const TensorId& id) {
-        return inside(id.role) ? p.weight(id) : model_.weight(id);
-      });
-      variant.block = own;
-      if (any({Role::kAttnQ, Role::kAttnK, Role::kAttnV})) variant.block.qkv = repacked.qkv;
-      if (any({Role::kAttnOutput})) variant.block.attn_output = repacked.attn_output;
-      if (any({Role::kFfnGate, Role::kFfnUp})) variant.block.gate_up = repacked.gate_up;
-      if (any({Role::kFfnDown})) variant.block.ffn_down = repacked.ffn_down;
-    }
+  const bool apart = heads_are_apart(config);
+  if (apart && p.component.kind == ComponentKind::kHead) {
+    const auto query = [&](const at::Tensor& w) {
+      return pack(rows_of(w, index * width, width), rows_of(base(Role::kAttnQBias), index * width, width));
+    };
+    const auto output = [&](const at::Tensor& w) { return pack(w.narrow(1, index * width, width)); };
+    variant.by_difference = true;
+    variant.projection = query(changed(Role::kAttnQ));
+    variant.base_projection = query(base(Role::kAttnQ));
+    variant.output = output(changed(Role::kAttnOutput));
+    variant.base_output = output(base(Role::kAttnOutput));
+  } else if (apart && p.component.kind == ComponentKind::kKvHead) {
+    const auto rows = [&](const at::Tensor& k, const at::Tensor& v) {
+      return stacked(rows_of(k, index * width, width), rows_of(v, index * width, width));
+    };
+    const at::Tensor bias = rows(base(Role::kAttnKBias), base(Role::kAttnVBias));
+    variant.by_difference = true;
+    variant.projection = pack(rows(changed(Role::kAttnK), changed(Role::kAttnV)), bias);
+    variant.base_projection = pack(rows(base(Role::kAttnK), base(Role::kAttnV)), bias);
+    variant.base_output = pack(base(Role::kAttnOutput).narrow(1, index * group * width, group * width));
+  } else {
+    const std::vector<WeightSlice> slices = slices_of(base_.config(), p.component);
+    std::set<TensorId> ids;
+    for (const WeightSlice& slice : slices) ids.insert(slice.tensor);
+    variant.block = repack(base_.block(layer), model_, base_.type(), ids,
+                           [&](const TensorId& id) { return with_slices(model_, slices, id, p.weight); });
   }
   return variant;
 }
@@ -148,58 +163,67 @@ Slab IsolatedSweep::finish(FusedOps& ops, const FusedBlock& block, const Slab& a
 }
 
 Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
-  const FusedBlock& own = base_.block(variant.component.layer);
-  const AttentionShape& shape = own.attention;
-  const int64_t width = shape.head_dim, group = shape.queries_per_kv(), index = variant.component.index;
-  const int64_t rows = base.heads.rows, skipped = base.x.rows - rows;
-  Arena& arena = ops.arena();
-
-  switch (variant.component.kind) {
-    case ComponentKind::kHead: {
-      const Slab k = base.k.columns(index / group * width, width), v = base.v.columns(index / group * width, width);
-      const auto head = [&](const StackedLinear& projection, const StackedLinear& output) {
-        const Slab q = ops.linear(projection, base.normed);
-        ops.rotate(q, 1, shape.q_norm, shape, ops.query_scale(shape));
-        const Slab mixed = arena.slab(rows, width);
-        ops.attend_head(q.rows_from(skipped), k, v, skipped, shape.window, mixed);
-        return ops.linear(output, mixed);
-      };
-      const Slab changed = head(variant.projection, variant.output);
-      const Slab unchanged = head(variant.base_projection, variant.base_output);
-      const Slab y = ops.copy(base.after_attention);
-      for (int64_t r = 0; r < rows; ++r) add_difference(changed.row(r), unchanged.row(r), y.row(r), y.cols);
-      return finish(ops, own, y, first_row);
+  if (variant.by_difference)
+    return variant.component.kind == ComponentKind::kHead ? run_head(ops, variant, base, first_row)
+                                                          : run_kv_head(ops, variant, base, first_row);
+  const FusedBlock& block = variant.block;
+  const int64_t skipped = base.x.rows - base.heads.rows;
+  const Restart restart = block.config.parallel ? Restart::kAttention : restart_of(variant.component);
+  switch (restart) {
+    case Restart::kFeedForward: return finish(ops, block, ops.copy(base.after_attention), first_row);
+    case Restart::kAttentionOutput: {
+      const Slab y = ops.copy(base.x.rows_from(skipped));
+      const FusedNorm* post_norm = block.config.post_norm ? &block.attn_post_norm : nullptr;
+      return finish(ops, block, add_output(ops, block.attn_output, post_norm, base.heads, y), first_row);
     }
-    case ComponentKind::kKvHead: {
-      const auto heads = [&](const StackedLinear& projection) {
-        const Slab kv = ops.linear(projection, base.normed);
-        const Slab k = kv.columns(0, width), v = kv.columns(width, width);
-        ops.rotate(k, 1, shape.k_norm, shape, 1.0f);
-        const Slab mixed = arena.slab(rows, group * width);
-        for (int64_t h = 0; h < group; ++h)
-          ops.attend_head(base.q.columns((index * group + h) * width, width).rows_from(skipped), k, v, skipped,
-                          shape.window, mixed.columns(h * width, width));
-        return mixed;
-      };
-      const Slab changed = heads(variant.projection), unchanged = heads(variant.base_projection);
-      const Slab difference = arena.slab(rows, group * width);
-      for (int64_t r = 0; r < rows; ++r) {
-        std::fill_n(difference.row(r), difference.cols, 0.0f);
-        add_difference(changed.row(r), unchanged.row(r), difference.row(r), difference.cols);
-      }
-      const Slab y = ops.copy(base.after_attention);
-      ops.linear_add(variant.base_output, difference, y);
-      return finish(ops, own, y, first_row);
-    }
-    default: break;
+    default: return finish_layers(ops, run_block(ops, block, ops.copy(base.x), skipped), block.layer + 1, first_row);
   }
-  const bool same_attention = variant.block.qkv == own.qkv;
-  if (!same_attention)
-    return finish_layers(ops, run_block(ops, variant.block, ops.copy(base.x), skipped), own.layer + 1, first_row);
-  if (variant.block.attn_output == own.attn_output)
-    return finish(ops, variant.block, ops.copy(base.after_attention), first_row);
-  const Slab y = ops.copy(base.x.rows_from(skipped));
-  return finish(ops, variant.block, ops.linear_add(variant.block.attn_output, base.heads, y), first_row);
+}
+
+Slab IsolatedSweep::run_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
+  const FusedBlock& own = base_.block(variant.component.layer);
+  const AttentionConfig& config = own.config.attention;
+  const int64_t width = config.head_dim, index = variant.component.index, kv = index / config.queries_per_kv();
+  const int64_t rows = base.heads.rows, skipped = base.x.rows - rows;
+  const Slab k = base.k.columns(kv * width, width), v = base.v.columns(kv * width, width);
+  const auto head = [&](const StackedLinear& projection, const StackedLinear& output) {
+    const Slab q = ops.linear(projection, base.normed);
+    ops.rotate(q, 1, own.q_norm, own.config, query_scale(config));
+    const Slab mixed = ops.arena().slab(rows, width);
+    ops.attend_head(q.rows_from(skipped), k, v, skipped, config, sink_of(own, index), mixed);
+    return ops.linear(output, mixed);
+  };
+  const Slab changed = head(variant.projection, variant.output);
+  const Slab unchanged = head(variant.base_projection, variant.base_output);
+  const Slab y = ops.copy(base.after_attention);
+  for (int64_t r = 0; r < rows; ++r) add_difference(changed.row(r), unchanged.row(r), y.row(r), y.cols);
+  return finish(ops, own, y, first_row);
+}
+
+Slab IsolatedSweep::run_kv_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
+  const FusedBlock& own = base_.block(variant.component.layer);
+  const AttentionConfig& config = own.config.attention;
+  const int64_t width = config.head_dim, group = config.queries_per_kv(), first_head = variant.component.index * group;
+  const int64_t rows = base.heads.rows, skipped = base.x.rows - rows;
+  const auto heads = [&](const StackedLinear& projection) {
+    const Slab kv = ops.linear(projection, base.normed);
+    const Slab k = kv.columns(0, width), v = kv.columns(width, width);
+    ops.rotate(k, 1, own.k_norm, own.config, 1.0f);
+    const Slab mixed = ops.arena().slab(rows, group * width);
+    for (int64_t h = 0; h < group; ++h)
+      ops.attend_head(base.q.columns((first_head + h) * width, width).rows_from(skipped), k, v, skipped, config,
+                      sink_of(own, first_head + h), mixed.columns(h * width, width));
+    return mixed;
+  };
+  const Slab changed = heads(variant.projection), unchanged = heads(variant.base_projection);
+  const Slab difference = ops.arena().slab(rows, group * width);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::fill_n(difference.row(r), difference.cols, 0.0f);
+    add_difference(changed.row(r), unchanged.row(r), difference.row(r), difference.cols);
+  }
+  const Slab y = ops.copy(base.after_attention);
+  ops.linear_add(variant.base_output, difference, y);
+  return finish(ops, own, y, first_row);
 }
 
 std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std::vector<Slab>& hidden,
@@ -215,7 +239,7 @@ std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std
     const ReferenceTile reference(arena, base_.logits(arena, base.row_range(first, count)));
     const Slab logits = arena.slab(count, base_.config().vocabulary);
     for (size_t i = 0; i < hidden.size(); ++i) {
-      heads[i]->apply(hidden[i].row_range(first, count), logits, /*accumulate=*/false, arena);
+      base_.logits_by(*heads[i], arena, hidden[i].row_range(first, count), logits);
       for (int64_t r = 0; r < count; ++r) {
         const int32_t label = window.tokens[static_cast<size_t>(window.first_row + first + r + 1)];
         const TokenDamage damage = reference.compare(r, logits.row(r), label);
@@ -242,20 +266,20 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
     const Arena::Scope scope(arena);
     FusedOps ops(arena, base_.rope());
     const FusedBlock& block = base_.block(layer);
-    const AttentionShape& shape = block.attention;
+    const AttentionConfig& config = block.config.attention;
     const int64_t first_row = data_.windows[w].first_row;
-    const bool last = layer + 1 == base_.config().layers;
+    const bool last = layer + 1 == base_.config().depth();
 
     LayerBase base;
     base.x = stored(arena, streams_[w]);
-    base.normed = ops.norm(block.attn_norm, base.x);
+    base.normed = block.config.pre_norm ? ops.norm(block.attn_norm, base.x) : base.x;
     const Slab qkv = ops.linear(block.qkv, base.normed);
     base.heads = ops.attend(block, qkv, last ? first_row : 0);  // rotates qkv in place
-    base.q = qkv.columns(0, shape.query_columns());
-    base.k = qkv.columns(shape.query_columns(), shape.kv_columns());
-    base.v = qkv.columns(shape.query_columns() + shape.kv_columns(), shape.kv_columns());
-    base.after_attention =
-        ops.linear_add(block.attn_output, base.heads, ops.copy(base.x.rows_from(last ? first_row : 0)));
+    base.q = qkv.columns(0, config.query_columns());
+    base.k = qkv.columns(config.query_columns(), config.kv_columns());
+    base.v = qkv.columns(config.query_columns() + config.kv_columns(), config.kv_columns());
+    base.after_attention = add_output(ops, block.attn_output, block.config.post_norm ? &block.attn_post_norm : nullptr,
+                                      base.heads, ops.copy(base.x.rows_from(last ? first_row : 0)));
 
     std::vector<Slab> hidden;
     for (size_t i = 0; i < variants.size(); ++i)
@@ -270,7 +294,9 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
       const std::vector<DamageSums> sums = compare(arena, w, hidden, heads);
       for (size_t i = 0; i < sums.size(); ++i) damage[i][w] = sums[i];
     }
-    if (!last) streams_[w] = keep(run_ffn(ops, block, base.after_attention));
+    if (!last)
+      streams_[w] =
+          keep(block.config.parallel ? run_block(ops, block, base.x, 0) : run_ffn(ops, block, base.after_attention));
 #pragma omp critical(vernier_progress)
     if (on_window) on_window();
   });
@@ -300,7 +326,7 @@ std::vector<DamageSums> IsolatedSweep::embedding(const Perturbation& p) {
     if (p.component.kind == ComponentKind::kLmHead) return stored(arena, finals_[w]);
     FusedOps ops(arena, base_.rope());
     const TokenWindow& window = data_.windows[w];
-    return finish_layers(ops, FusedModel::embed_from(weight, arena, inputs_of(window)), 0, window.first_row);
+    return finish_layers(ops, base_.embed_from(weight, arena, inputs_of(window)), 0, window.first_row);
   });
 }
 

@@ -54,6 +54,8 @@ class IsolatedSweep {
   struct LayerBase;
   Variant prepare(const Perturbation& perturbation) const;
   Slab run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const;
+  Slab run_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const;
+  Slab run_kv_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const;
   Slab finish(FusedOps& ops, const FusedBlock& block, const Slab& after_attention, int64_t first_row) const;
   Slab finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const;
   /// hidden [variants][scored, hidden] against the base, tile by tile; heads[i] makes the logits of hidden[i].

@@ -10,7 +10,8 @@
 #include "format/gguf_tokenizer.h"
 #include "format/gguf_value.h"
 #include "format/gguf_writer.h"
-#include "model/loaders.h"
+#include "model/architecture.h"
+#include "model/architectures/decoder.h"
 #include "model/rope_order.h"
 #include "ops/rope.h"
 #include "vernier/export.h"
@@ -20,9 +21,7 @@ namespace vernier {
 
 namespace {
 
-bool interleaved_rope(const ModelConfig& config) { return config.family == "llama" || config.family == "mistral"; }
-
-std::string architecture(const ModelConfig& config) { return interleaved_rope(config) ? "llama" : config.family; }
+std::string architecture(const ModelConfig& config) { return std::string(architecture_of(config).gguf); }
 
 /// general.file_type is one number for a whole file; a mix is named after the type most bytes have.
 uint32_t file_type(const Plan& plan) {
@@ -44,8 +43,9 @@ std::vector<float> rope_divisors(const ModelConfig& config) {
   if (config.rope.kind != RopeConfig::Kind::kLlama3) return {};
   RopeConfig plain;
   plain.theta = config.rope.theta;
-  std::vector<float> divisors = rope_frequencies(plain, config.head_dim);
-  const std::vector<float> bent = rope_frequencies(config.rope, config.head_dim);
+  const int64_t head_dim = config.layer(0).attention.head_dim;
+  std::vector<float> divisors = rope_frequencies(plain, head_dim);
+  const std::vector<float> bent = rope_frequencies(config.rope, head_dim);
   for (size_t i = 0; i < divisors.size(); ++i) divisors[i] /= bent[i];
   return divisors;
 }
@@ -58,16 +58,17 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   const auto f32 = [&](const std::string& key, double value) {
     writer.set(arch + "." + key, static_cast<float>(value));
   };
+  const AttentionConfig& attention = c.layer(0).attention;
   u32("context_length", gguf_context_length(c));
   u32("embedding_length", c.hidden);
-  u32("block_count", c.layers);
-  u32("feed_forward_length", c.intermediate);
-  u32("attention.head_count", c.heads);
-  u32("attention.head_count_kv", c.kv_heads);
-  u32("attention.key_length", c.head_dim);
-  u32("attention.value_length", c.head_dim);
-  f32("attention.layer_norm_rms_epsilon", c.norm_epsilon);
-  u32("rope.dimension_count", c.head_dim);
+  u32("block_count", c.depth());
+  u32("feed_forward_length", c.layer(0).feed_forward.intermediate);
+  u32("attention.head_count", attention.heads);
+  u32("attention.head_count_kv", attention.kv_heads);
+  u32("attention.key_length", attention.head_dim);
+  u32("attention.value_length", attention.head_dim);
+  f32("attention.layer_norm_rms_epsilon", c.output_norm.epsilon);
+  u32("rope.dimension_count", attention.head_dim);
   f32("rope.freq_base", c.rope.theta);
   u32("vocab_size", c.vocabulary);
   if (c.rope.kind == RopeConfig::Kind::kLinear || c.rope.kind == RopeConfig::Kind::kYarn) {
@@ -91,12 +92,10 @@ void check_exportable(const ModelConfig& c) {
         "export: YaRN with beta_fast {}, beta_slow {}, truncate {}: llama.cpp always takes {}, {} and true for {}, and "
         "would give other answers; `vernier quantize` writes a Hugging Face directory",
         c.rope.beta_fast, c.rope.beta_slow, c.rope.truncate, standard.beta_fast, standard.beta_slow, architecture(c));
-  if (c.family == "qwen3" && c.attn_output_bias)
-    fail(ErrorKind::kUnsupported,
-         "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; `vernier quantize` writes a Hugging "
-         "Face directory",
-         gguf_name({TensorRole::kAttnOutputBias, 0}));
-  if (!rope_divisors(c).empty() && architecture(c) != "llama")
+  const Architecture& row = architecture_of(c);
+  if (const auto reason = row.why_not_gguf == nullptr ? std::nullopt : row.why_not_gguf(c))
+    fail(ErrorKind::kUnsupported, "export: {}; `vernier quantize` writes a Hugging Face directory", *reason);
+  if (!rope_divisors(c).empty() && !row.rope_factors)
     fail(ErrorKind::kUnsupported,
          "export: rotary frequencies bent as Llama 3's: llama.cpp's code for {} has no place for them and refuses the "
          "file; `vernier quantize` writes a Hugging Face directory",
@@ -139,30 +138,30 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   writer.set("vernier.recipe", recipe_text(plan));
   if (const auto divisors = rope_divisors(model.config()); !divisors.empty())
     writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
-  for (const TensorId& id : model.tensors()) {
-    const auto scheme = schemes.find(id);
-    const auto type = scheme == schemes.end() ? kGgmlF32 : static_cast<uint32_t>(scheme->second.ggml_type());
-    if (scheme != schemes.end() && !scheme->second.is_gguf())
-      fail(ErrorKind::kInvalidArgument, "export: {}: a GGUF file cannot hold {}; use one of {}", gguf_name(id),
-           scheme->second.name(), fmt::join(gguf_scheme_names(), ", "));
-    writer.add_tensor(gguf_name(id), type, model.shape(id));
+  for (const StoredTensor& tensor : stored_tensors(model.blueprint(), &TensorSpec::gguf)) {
+    const auto scheme_of = [&](const TensorSpec* part) {
+      const auto scheme = schemes.find(part->id);
+      return scheme == schemes.end() ? Scheme::parse("f32") : scheme->second;
+    };
+    const Scheme scheme = scheme_of(tensor.parts[0]);
+    if (!scheme.is_gguf())
+      fail(ErrorKind::kInvalidArgument, "export: {}: a GGUF file cannot hold {}; use one of {}", tensor.name,
+           scheme.name(), fmt::join(gguf_scheme_names(), ", "));
+    for (const TensorSpec* part : tensor.parts)
+      if (scheme_of(part) != scheme)
+        fail(ErrorKind::kInvalidArgument, "export: {} holds {} in {} and {} in {}; a tensor has one type", tensor.name,
+             name_of(tensor.parts[0]->id), scheme.name(), name_of(part->id), scheme_of(part).name());
+    writer.add_tensor(tensor.name, static_cast<uint32_t>(scheme.ggml_type()), tensor.shape);
   }
   return writer;
-}
-
-int64_t rotated_heads(const ModelConfig& config, TensorRole role) {
-  if (!interleaved_rope(config)) return 0;
-  if (role == TensorRole::kAttnQ || role == TensorRole::kAttnQBias) return config.heads;
-  if (role == TensorRole::kAttnK || role == TensorRole::kAttnKBias) return config.kv_heads;
-  return 0;
 }
 
 }  // namespace
 
 int64_t gguf_context_length(const ModelConfig& config) {
   int64_t context = config.context_length;
-  for (const int64_t window : config.sliding_window)
-    if (window > 0) context = std::min(context, window);
+  for (const LayerConfig& layer : config.layers)
+    if (layer.attention.window > 0) context = std::min(context, layer.attention.window);
   return context;
 }
 
@@ -189,16 +188,17 @@ void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenize
   if (progress != nullptr)
     for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) progress->warn(loss);
   const std::vector<float> divisors = rope_divisors(config);
-  const std::vector<TensorId> ids = model.tensors();
+  const std::vector<StoredTensor> tensors = stored_tensors(model.blueprint(), &TensorSpec::gguf);
   writer.write(path, [&](size_t index, const ByteSink& append) {
     if (!divisors.empty() && index == 0) return append(std::as_bytes(std::span(divisors)));
-    const TensorId& id = ids[index - (divisors.empty() ? 0 : 1)];
-    // Rows are stored one after the other, so the rotary reordering works on stored bytes as on values.
-    const StoredMatrix* stored = model.stored(id);
-    at::Tensor rows =
-        stored != nullptr ? stored->bytes().view({stored->rows(), -1}) : model.weight(id).to(at::kFloat).contiguous();
-    if (const int64_t heads = rotated_heads(config, id.role); heads > 0) rows = to_interleaved_rope(rows, heads);
-    append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
+    for (const TensorSpec* part : tensors[index - (divisors.empty() ? 0 : 1)].parts) {
+      // Rows are stored one after the other, so the rotary reordering works on stored bytes as on values.
+      const StoredMatrix* stored = model.stored(part->id);
+      at::Tensor rows = stored != nullptr ? stored->bytes().view({stored->rows(), -1})
+                                          : model.weight(part->id).to(at::kFloat).contiguous();
+      if (const int64_t heads = part->gguf.interleaved_heads; heads > 0) rows = to_interleaved_rope(rows, heads);
+      append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
+    }
   });
 }
 

@@ -217,7 +217,7 @@ TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
   expect_unsupported("rope_yarn", "beta_fast 4", [](ModelConfig& c) { c.rope.beta_fast = 4; });
   expect_unsupported("rope_yarn", "beta_slow 2", [](ModelConfig& c) { c.rope.beta_slow = 2; });
   expect_unsupported("rope_yarn", "truncate false", [](ModelConfig& c) { c.rope.truncate = false; });
-  expect_unsupported("qwen3", "attn_output.bias", [](ModelConfig& c) { c.attn_output_bias = true; });
+  expect_unsupported("qwen3", "attn_output.bias", [](ModelConfig& c) { c.layers[0].attention.output_bias = true; });
   for (const char* fixture : {"qwen2", "qwen3"})
     expect_unsupported(fixture, "no place", [](ModelConfig& c) {
       c.rope.kind = RopeConfig::Kind::kLlama3;

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "format/format_test_util.h"
-#include "model/foreign_keys.h"
+#include "model/architecture.h"
 #include "support/models.h"
 
 namespace vernier {
@@ -181,24 +181,27 @@ TEST(ForeignKeys, PassWithANeutralValueOnly) {
 
 // transformers' llama reads no window, and its mistral no flag for one.
 TEST(ForeignKeys, WhatAFamilyReadsOrIsKnownToIgnorePasses) {
-  EXPECT_EQ(parse(with(config_of("llama"), "sliding_window", 16)).sliding_window[0], 0);
-  EXPECT_EQ(parse(with(config_of("mistral_sliding"), "use_sliding_window", true)).sliding_window[0], 16);
+  EXPECT_EQ(parse(with(config_of("llama"), "sliding_window", 16)).layer(0).attention.window, 0);
+  EXPECT_EQ(parse(with(config_of("mistral_sliding"), "use_sliding_window", true)).layer(0).attention.window, 16);
   EXPECT_NO_THROW(parse(with(config_of("qwen2"), "use_sliding_window", true)));
   EXPECT_NO_THROW(parse(with(config_of("qwen2"), "use_mrope", false)));
   EXPECT_NO_THROW(parse(with(config_of("qwen3"), "use_qk_norm", true)));
   expect_refused(ErrorKind::kUnsupported, {"use_qk_norm", "false", "qwen3"},
                  with(config_of("qwen3"), "use_qk_norm", false));
-  EXPECT_TRUE(parse(with(config_of("llama"), "mlp_bias", true)).ffn_bias);
+  EXPECT_TRUE(parse(with(config_of("llama"), "mlp_bias", true)).layer(0).feed_forward.bias);
   expect_refused(ErrorKind::kUnsupported, {"mlp_bias", "true", "qwen2"}, with(config_of("qwen2"), "mlp_bias", true));
 }
 
-TEST(ForeignKeys, NoKeyIsInTwoRowsOfAFamily) {
-  for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
+TEST(ForeignKeys, NoKeyIsInTwoRows) {
+  const auto check = [](const std::vector<ForeignKeys>& rows, const std::string& where) {
     std::set<std::string> seen;
-    for (const ForeignKeys& row : foreign_config_keys()) {
-      if (std::find(row.read_by.begin(), row.read_by.end(), family) != row.read_by.end()) continue;
-      for (const char* key : row.keys) EXPECT_TRUE(seen.insert(key).second) << key;
-    }
+    for (const ForeignKeys& row : rows)
+      for (const char* key : row.keys) EXPECT_TRUE(seen.insert(key).second) << where << ": " << key;
+  };
+  check(foreign_config_keys(), "table");
+  for (const Architecture* row : architectures()) {
+    check(row->config_keys, std::string(row->name));
+    check(row->gguf_keys, std::string(row->name));
   }
 }
 
@@ -210,7 +213,7 @@ TEST(Config, LayerTypesThatContradictTheWindowAreRefused) {
   mistral["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention"};
   expect_refused(ErrorKind::kUnsupported, {"layer_types[1]", "sliding_window 16"}, mistral);
   mistral["layer_types"] = {"sliding_attention", "sliding_attention", "sliding_attention"};
-  EXPECT_EQ(parse(mistral).sliding_window, (std::vector<int64_t>{16, 16, 16}));
+  for (const LayerConfig& layer : parse(mistral).layers) EXPECT_EQ(layer.attention.window, 16);
   mistral["layer_types"] = {"sliding_attention"};
   expect_refused(ErrorKind::kBadFile, {"layer_types", "3 entries"}, mistral);
 }
@@ -218,7 +221,7 @@ TEST(Config, LayerTypesThatContradictTheWindowAreRefused) {
 TEST(Config, AnEpsilonUnderAnotherNameIsNotReplacedByTheDefault) {
   Json json = config_of("llama");
   json["layer_norm_eps"] = 1e-5;
-  EXPECT_EQ(parse(json).norm_epsilon, 1e-6) << "rms_norm_eps is the one that counts";
+  EXPECT_EQ(parse(json).layer(0).norm.epsilon, 1e-6) << "rms_norm_eps is the one that counts";
   json.erase("rms_norm_eps");
   expect_refused(ErrorKind::kUnsupported, {"layer_norm_eps", "rms_norm_eps"}, json);
 }

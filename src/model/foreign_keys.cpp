@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/fail.h"
+#include "model/architecture.h"
 
 namespace vernier {
 
@@ -17,12 +19,12 @@ bool is_number_in_use(const Json& value, const ForeignKeys& row, const ModelConf
   return std::abs(value.get<double>() - used) <= kRelativeTolerance * std::abs(used);
 }
 
-double head_dim(const ModelConfig& c) { return static_cast<double>(c.head_dim); }
-double kv_heads(const ModelConfig& c) { return static_cast<double>(c.kv_heads); }
+double head_dim(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.head_dim); }
+double kv_heads(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.kv_heads); }
 double hidden(const ModelConfig& c) { return static_cast<double>(c.hidden); }
 double rope_theta(const ModelConfig& c) { return c.rope.theta; }
-double score_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
-double depth_scale(const ModelConfig& c) { return std::sqrt(static_cast<double>(c.layers)); }
+double score_scale(const ModelConfig& c) { return 1 / std::sqrt(head_dim(c)); }
+double depth_scale(const ModelConfig& c) { return std::sqrt(static_cast<double>(c.layers.size())); }
 
 }  // namespace
 
@@ -33,20 +35,28 @@ bool is_neutral(const Json& value, const std::vector<Json>& neutral) {
   return std::find(neutral.begin(), neutral.end(), value) != neutral.end();
 }
 
-void refuse_foreign_keys(const std::vector<ForeignKeys>& table, const KeyLookup& find, const ModelConfig& config,
-                         const std::string& origin, const std::string& prefix) {
-  for (const ForeignKeys& row : table) {
-    if (std::find(row.read_by.begin(), row.read_by.end(), config.family) != row.read_by.end()) continue;
-    for (const char* key : row.keys) {
-      const Json* value = find(key);
-      if (value == nullptr || is_neutral(*value, row.neutral) || is_number_in_use(*value, row, config)) continue;
-      fail(
-          ErrorKind::kUnsupported,
-          "{}: key \"{}{}\" is {}: it {}, which a {} model is not known to do, and ignoring it would make every number "
-          "wrong; use a model without it, or remove the key if the model's own code does not read it",
-          origin, prefix, key, value_text(*value), row.effect, config.family);
-    }
-  }
+void refuse_foreign_keys(const std::vector<ForeignKeys>& table, const std::vector<ForeignKeys>& own,
+                         const KeyLookup& find, const ModelConfig& config, const std::string& origin,
+                         const std::string& prefix) {
+  std::set<std::string_view> decided;
+  for (const std::vector<ForeignKeys>* rows : {&own, &table})
+    for (const ForeignKeys& row : *rows)
+      for (const char* key : row.keys) {
+        if (rows == &own) decided.insert(key);
+        if (row.effect == nullptr || (rows == &table && decided.contains(key))) continue;
+        const Json* value = find(key);
+        if (value == nullptr || is_neutral(*value, row.neutral) || is_number_in_use(*value, row, config)) continue;
+        fail(ErrorKind::kUnsupported,
+             "{}: key \"{}{}\" is {}: it {}, which a {} model is not known to do, and ignoring it would make every "
+             "number wrong; use a model without it, or remove the key if the model's own code does not read it",
+             origin, prefix, key, value_text(*value), row.effect, config.family);
+      }
+}
+
+void refuse_foreign_config_keys(const Json& json, const Architecture& row, const ModelConfig& config,
+                                const std::string& origin) {
+  const KeyLookup find = [&](const char* key) { return json_find(json, key); };
+  refuse_foreign_keys(foreign_config_keys(), row.config_keys, find, config, origin);
 }
 
 std::string value_text(const Json& value) {
@@ -145,14 +155,7 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
 
       {"normalises queries and keys",
        {false},
-       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm", "qk_layer_norms"},
-       nullptr,
-       {"qwen3"}},
-      {"leaves queries and keys without their norm",
-       {true},
-       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"},
-       nullptr,
-       {"llama", "mistral", "qwen2"}},
+       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm", "qk_layer_norms"}},
       {"is another norm than RMSNorm",
        {"rmsnorm", "rms_norm", "RMSNorm", "rms", "RMSnorm"},
        {"norm_type", "layernorm_type", "layer_norm_type", "normalization_type", "normalization"}},
@@ -180,12 +183,8 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
        {false, 0},
        {"cross_attention", "add_cross_attention", "cross_attention_layers", "cross_attention_hidden_size",
         "cross_attn_every_n_layers"}},
-      {"limits what tokens see",
-       {false},
-       {"use_sliding_window"},
-       nullptr,
-       {"qwen2", "qwen3", "mistral"}},  // mistral's window is what sliding_window says
-      {"limits what tokens see", {"full_attention"}, {"layer_types"}, nullptr, {"qwen2", "qwen3", "mistral"}},
+      {"limits what tokens see", {false}, {"use_sliding_window"}},
+      {"limits what tokens see", {"full_attention"}, {"layer_types"}},
       {"limits what tokens see",
        {0, false},
        {"attention_chunk_size", "sliding_window_pattern", "_sliding_window_pattern", "interleaved_sliding_window",
@@ -227,7 +226,7 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
       {"clamps or thins activations",
        {0, false},
        {"swiglu_limit", "activation_sparsity_pattern", "activation_limit", "activation_clip"}},
-      {"adds a bias", {false}, {"mlp_bias"}, nullptr, {"llama"}},
+      {"adds a bias", {false}, {"mlp_bias"}},
 
       {"gives layers shapes of their own, leaves layers out or repeats them",
        {1, false},

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "model/block_layout.h"
+#include "ops/kernels.h"
 
 namespace vernier {
 
@@ -37,6 +39,15 @@ StackedLinear stack(const std::vector<Operand>& operands, ComputeType type) {
   stacked.append(PackedLinear(at::cat(weights, 0), biases.empty() ? at::Tensor() : at::cat(biases, 0), type),
                  first.rounding);
   return stacked;
+}
+
+at::Tensor bias_of_tensor(const Model& model, const TensorId& id) {
+  const auto bias = bias_of(id.role);
+  return bias ? model.weight({*bias, id.layer, id.expert}) : at::Tensor();
+}
+
+FusedNorm norm_of(const Model& model, const TensorId& id, const NormConfig& config) {
+  return {config, as_float(model.weight(id)), as_float(bias_of_tensor(model, id))};
 }
 
 ActivationRounding rounding_of(const Model& model, const TensorId& id, Activations activations) {
@@ -75,32 +86,43 @@ Slab look_up(Arena& arena, std::span<const int32_t> tokens, int64_t vocabulary, 
 
 }  // namespace
 
-FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight,
-                      Activations activations) {
-  using Role = TensorRole;
-  const ModelConfig& c = model.config();
-  const auto plain = [&](Role role) { return model.weight({role, layer}); };
-  const auto epsilon = static_cast<float>(c.norm_epsilon);
+namespace {
+
+/// The matrices whose outputs lie side by side, with their biases, as one product where that is possible.
+StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids, ComputeType type,
+                           Activations activations, const WeightSource& weight) {
+  std::vector<Operand> operands;
+  for (const TensorId& id : ids)
+    operands.push_back({weight(id), bias_of_tensor(model, id), rounding_of(model, id, activations)});
+  return stack(operands, type);
+}
+
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations) {
+  const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
   FusedBlock block;
   block.layer = layer;
-  block.attn_norm = {as_float(plain(Role::kAttnNorm)), epsilon};
-  block.ffn_norm = {as_float(plain(Role::kFfnNorm)), epsilon};
-  block.attention = {c.heads,
-                     c.kv_heads,
-                     c.head_dim,
-                     c.sliding_window[static_cast<size_t>(layer)],
-                     epsilon,
-                     as_float(plain(Role::kAttnQNorm)),
-                     as_float(plain(Role::kAttnKNorm))};
-  const auto operand = [&](Role matrix, Role bias) -> Operand {
-    return {weight({matrix, layer}), plain(bias), rounding_of(model, {matrix, layer}, activations)};
-  };
-  block.qkv = stack({operand(Role::kAttnQ, Role::kAttnQBias), operand(Role::kAttnK, Role::kAttnKBias),
-                     operand(Role::kAttnV, Role::kAttnVBias)},
-                    type);
-  block.attn_output = stack({operand(Role::kAttnOutput, Role::kAttnOutputBias)}, type);
-  block.gate_up = stack({operand(Role::kFfnGate, Role::kFfnGateBias), operand(Role::kFfnUp, Role::kFfnUpBias)}, type);
-  block.ffn_down = stack({operand(Role::kFfnDown, Role::kFfnDownBias)}, type);
+  block.config = model.config().layer(layer);
+  for_each_product(block, [&](StackedLinear& part, const std::vector<TensorId>& ids) {
+    part = pack_product(model, ids, type, activations, stored);
+  });
+  for_each_norm(block, [&](FusedNorm& norm, const TensorId& id) { norm = norm_of(model, id, block.config.norm); });
+  const auto vector = [&](TensorRole role) { return as_float(model.weight({role, layer})); };
+  block.q_norm = vector(TensorRole::kAttnQNorm);
+  block.k_norm = vector(TensorRole::kAttnKNorm);
+  block.sinks = vector(TensorRole::kAttnSinks);
+  return block;
+}
+
+}  // namespace
+
+FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,
+                  const WeightSource& weight) {
+  const WeightSource source = [&](const TensorId& id) { return changed.contains(id) ? weight(id) : model.weight(id); };
+  FusedBlock block = base;
+  for_each_product(block, [&](StackedLinear& part, const std::vector<TensorId>& ids) {
+    if (std::any_of(ids.begin(), ids.end(), [&](const TensorId& id) { return changed.contains(id); }))
+      part = pack_product(model, ids, type, Activations::kExact, source);
+  });
   return block;
 }
 
@@ -108,9 +130,9 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
     : name_((require_finite(model), model.source().name)),
       config_(model.config()),
       type_(type),
-      rope_(model.config().rope, model.config().head_dim, positions),
-      output_norm_{as_float(model.weight({TensorRole::kOutputNorm, -1})),
-                   static_cast<float>(model.config().norm_epsilon)},
+      rope_(model.config().rope, model.config().layer(0).attention.head_dim, positions),
+      positions_(as_float(model.weight({TensorRole::kPositionEmbedding, -1}))),
+      output_norm_(norm_of(model, {TensorRole::kOutputNorm, -1}, model.config().output_norm)),
       head_(stack({{model.weight(model.output_matrix()), {}, rounding_of(model, model.output_matrix(), activations)}},
                   type)) {
   const TensorId embedding{TensorRole::kTokenEmbedding, -1};
@@ -118,28 +140,38 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
     stored_embedding_ = *stored;
   else
     embedding_ = model.weight(embedding).detach();
-  const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
-  for (int layer = 0; layer < config_.layers; ++layer)
-    blocks_.push_back(pack_block(model, layer, type, stored, activations));
+  for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(pack_block(model, layer, type, activations));
   model.release_pages();  // what was packed need not stay in memory as its file holds it too
 }
 
-Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) {
-  return look_up(arena, tokens, embedding.size(0), embedding.size(1), [&](int32_t token, float* out) {
+/// Token embeddings as they enter the first layer: scaled, and with those of their positions.
+Slab FusedModel::enter(const Slab& x) const {
+  if (config_.embedding_scale != 1)
+    for (int64_t r = 0; r < x.rows; ++r) scale_row(x.row(r), x.cols, static_cast<float>(config_.embedding_scale));
+  if (!positions_.defined()) return x;
+  if (x.rows > config_.positions)
+    fail(ErrorKind::kInvalidArgument, "forward: {}: {} tokens in a sequence; the model has {} positions", name_, x.rows,
+         config_.positions);
+  for (int64_t r = 0; r < x.rows; ++r) add_row(positions_.data_ptr<float>() + r * x.cols, x.row(r), x.cols);
+  return x;
+}
+
+Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) const {
+  return enter(look_up(arena, tokens, embedding.size(0), embedding.size(1), [&](int32_t token, float* out) {
     at::from_blob(out, {embedding.size(1)}, at::kFloat).copy_(embedding.select(0, token));
-  });
+  }));
 }
 
 Slab FusedModel::embed(Arena& arena, std::span<const int32_t> tokens) const {
   if (!stored_embedding_) return embed_from(embedding_, arena, tokens);
-  return look_up(arena, tokens, stored_embedding_->rows(), stored_embedding_->cols(),
-                 [&](int32_t token, float* out) { stored_embedding_->decode_row(token, out); });
+  return enter(look_up(arena, tokens, stored_embedding_->rows(), stored_embedding_->cols(),
+                       [&](int32_t token, float* out) { stored_embedding_->decode_row(token, out); }));
 }
 
 Slab FusedModel::run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row) const {
-  for (int layer = begin; layer < config_.layers; ++layer) {
+  for (int layer = begin; layer < config_.depth(); ++layer) {
     const Arena::Scope scope(ops.arena());  // the stream itself lives outside: a block works on it in place
-    x = run_block(ops, block(layer), x, layer + 1 == config_.layers ? first_row : 0);
+    x = run_block(ops, block(layer), x, layer + 1 == config_.depth() ? first_row : 0);
   }
   return x;
 }
@@ -153,7 +185,7 @@ Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
            "file is damaged, or its configuration is of another model",
            name_);
   const Slab normed = ops.norm(output_norm_, x);
-  ops.observe(Site::kOutputInput, -1, normed);
+  ops.observe({Site::kOutputInput}, normed);
   return normed;
 }
 
@@ -165,8 +197,14 @@ Slab FusedModel::hidden(Arena& arena, std::span<const int32_t> tokens, int64_t f
 
 Slab FusedModel::logits(Arena& arena, const Slab& hidden) const {
   const Slab out = arena.slab(hidden.rows, head_.out());
-  head_.apply(hidden, out, /*accumulate=*/false, arena);
+  logits_by(head_, arena, hidden, out);
   return out;
+}
+
+void FusedModel::logits_by(const StackedLinear& head, Arena& arena, const Slab& hidden, const Slab& out) const {
+  head.apply(hidden, out, /*accumulate=*/false, arena);
+  if (config_.logit_soft_cap > 0)
+    for (int64_t r = 0; r < out.rows; ++r) cap_row(out.row(r), out.cols, static_cast<float>(config_.logit_soft_cap));
 }
 
 }  // namespace vernier

@@ -8,7 +8,9 @@
 //     fast.logits(hidden tile, ...);
 //   });
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,12 +20,13 @@
 
 namespace vernier {
 
-/// q/k/v of one layer stacked by rows into one packed product, likewise gate/up. `weight` may come from elsewhere than
-/// the model (a quantized version): it is asked for every matrix.
+/// Values of a matrix, from the model or from elsewhere: a quantized version.
 using WeightSource = std::function<at::Tensor(const TensorId&)>;
 
-FusedBlock pack_block(const Model& model, int layer, ComputeType type, const WeightSource& weight,
-                      Activations activations = Activations::kExact);
+/// `base` with the matrices in `changed` replaced: only the products that they are part of are packed anew, the others
+/// share the base's memory.
+FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,
+                  const WeightSource& weight);
 
 class FusedModel {
  public:
@@ -41,8 +44,8 @@ class FusedModel {
   /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the
   /// vocabulary
   Slab embed(Arena& arena, std::span<const int32_t> tokens) const;
-  /// The same from another embedding matrix [vocabulary, hidden], float32 contiguous.
-  static Slab embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens);
+  /// The same from another embedding matrix [vocabulary, hidden] of any floating type.
+  Slab embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) const;
 
   /// Runs layers begin ... end-1 on the stream x [T, hidden] in place of x's memory; the last layer of the model keeps
   /// rows first_row ... only.
@@ -55,14 +58,19 @@ class FusedModel {
               const SiteObserver* observer = nullptr) const;
   /// logits [rows, vocabulary] of normed hidden states
   Slab logits(Arena& arena, const Slab& hidden) const;
+  /// The same by another output matrix, into rows that are there.
+  void logits_by(const StackedLinear& head, Arena& arena, const Slab& hidden, const Slab& out) const;
 
  private:
+  Slab enter(const Slab& x) const;
+
   std::string name_;
   ModelConfig config_;
   ComputeType type_;
   RopeTable rope_;
   at::Tensor embedding_;                          // as the file holds it: rows are converted when looked up
   std::optional<StoredMatrix> stored_embedding_;  // the same of a quantized file
+  at::Tensor positions_;                          // float32 [positions, hidden], undefined without
   std::vector<FusedBlock> blocks_;
   FusedNorm output_norm_;
   StackedLinear head_;

@@ -3,15 +3,16 @@
 #include <set>
 
 #include "base/fail.h"
+#include "model/architecture.h"
 #include "model/foreign_keys.h"
 
 namespace vernier {
 
 namespace {
 
-double head_dim(const ModelConfig& c) { return static_cast<double>(c.head_dim); }
+double head_dim(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.head_dim); }
 double rope_theta(const ModelConfig& c) { return c.rope.theta; }
-double score_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
+double score_scale(const ModelConfig& c) { return 1 / std::sqrt(head_dim(c)); }
 
 /// Without the architecture in front. 0 means "off" for every number that llama.cpp reads here. Windows have no row: its
 /// code for llama, qwen2 and qwen3 does not read them.
@@ -66,8 +67,8 @@ Json as_json(const GgufValue& value) {
 
 }  // namespace
 
-void refuse_foreign_gguf_keys(const GgufFile& file, const ModelConfig& config) {
-  const std::string origin = "load: " + file.path().string(), prefix = config.family + ".";
+void refuse_foreign_gguf_keys(const GgufFile& file, const Architecture& row, const ModelConfig& config) {
+  const std::string origin = "load: " + file.path().string(), prefix = std::string(row.gguf) + ".";
   std::map<std::string, Json> values;
   for (const auto& [key, value] : file.values())
     if (key.starts_with(prefix)) values.emplace(key.substr(prefix.size()), as_json(value));
@@ -75,7 +76,7 @@ void refuse_foreign_gguf_keys(const GgufFile& file, const ModelConfig& config) {
     const auto it = values.find(key);
     return it == values.end() ? nullptr : &it->second;
   };
-  refuse_foreign_keys(foreign_gguf_keys(), find, config, origin, prefix);
+  refuse_foreign_keys(foreign_gguf_keys(), row.gguf_keys, find, config, origin, prefix);
 
   // "finetuned" is a note, and the trained context is read where a type needs it.
   std::set<std::string> known = {"rope.freq_base",
@@ -86,7 +87,8 @@ void refuse_foreign_gguf_keys(const GgufFile& file, const ModelConfig& config) {
                                  "rope.scaling.attn_factor",
                                  "rope.scaling.original_context_length",
                                  "rope.scaling.finetuned"};
-  for (const ForeignKeys& row : foreign_gguf_keys()) known.insert(row.keys.begin(), row.keys.end());
+  for (const std::vector<ForeignKeys>* rows : {&foreign_gguf_keys(), &row.gguf_keys})
+    for (const ForeignKeys& keys : *rows) known.insert(keys.keys.begin(), keys.keys.end());
   for (const auto& [key, value] : values)
     if (key.starts_with("rope.") && !known.contains(key))
       fail(ErrorKind::kUnsupported,

@@ -9,7 +9,7 @@
 #include "format/gguf_file.h"
 #include "format/gguf_writer.h"
 #include "support/models.h"
-#include "vernier/component.h"
+#include "vernier/blueprint.h"
 
 namespace vernier {
 namespace {
@@ -29,9 +29,12 @@ class GgufKeys : public FormatTest {
   ModelConfig read() const {
     GgufWriter writer;
     for (const auto& [key, value] : values_) writer.set(key, value);
+    LayerConfig layer;
+    layer.attention.heads = layer.attention.kv_heads = 2, layer.attention.head_dim = 16;
+    layer.feed_forward.intermediate = 64;
     ModelConfig config;
-    config.hidden = 32, config.layers = kLayers, config.heads = config.kv_heads = 2, config.head_dim = 16;
-    config.intermediate = 64, config.vocabulary = 8, config.tied_embedding = true;
+    config.family = "llama", config.hidden = 32, config.vocabulary = 8, config.tied_embedding = true;
+    config.layers.assign(kLayers, layer);
     std::vector<int64_t> sizes;
     const auto add = [&](const std::string& name, const std::vector<int64_t>& shape) {
       writer.add_tensor(name, kGgmlF32, shape);
@@ -39,7 +42,8 @@ class GgufKeys : public FormatTest {
       for (const int64_t n : shape) count *= n;
       sizes.push_back(count);
     };
-    for (const TensorId& id : expected_tensors(config)) add(gguf_name(id), expected_shape(config, id.role));
+    const Blueprint blueprint(config);
+    for (const TensorSpec& spec : blueprint.tensors()) add(spec.gguf.name, spec.shape);
     if (rope_freqs_) add("rope_freqs.weight", {8});
     writer.write(folder_ / "model.gguf", [&](size_t index, const ByteSink& append) {
       const std::vector<float> ones(static_cast<size_t>(sizes[index]), 1.0f);
@@ -100,7 +104,7 @@ TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
     expect_refused(ErrorKind::kUnsupported, {"load: ", "model.gguf", key}, key, c.refused);
     EXPECT_NO_THROW(read_with(key, c.passed)) << key;
   }
-  EXPECT_EQ(read_with("llama.attention.sliding_window", uint32_t{16}).sliding_window[0], 0) << "as llama.cpp";
+  EXPECT_EQ(read_with("llama.attention.sliding_window", uint32_t{16}).layer(0).attention.window, 0) << "as llama.cpp";
 }
 
 TEST_F(GgufKeys, RopeScalingIsReadAsLlamaCppDoes) {
@@ -134,9 +138,9 @@ TEST_F(GgufKeys, ValuesInMessagesAreShortAndPrintable) {
 
 TEST_F(GgufKeys, NumbersPerLayerMustBeEqual) {
   const auto array = [](uint32_t a, uint32_t b, uint32_t c) { return std::vector<uint32_t>{a, b, c}; };
-  EXPECT_EQ(read_with("llama.attention.head_count", array(2, 2, 2)).heads, 2);
-  EXPECT_EQ(read_with("llama.attention.head_count_kv", array(2, 2, 2)).kv_heads, 2);
-  EXPECT_EQ(read_with("llama.feed_forward_length", array(64, 64, 64)).intermediate, 64);
+  EXPECT_EQ(read_with("llama.attention.head_count", array(2, 2, 2)).layer(0).attention.heads, 2);
+  EXPECT_EQ(read_with("llama.attention.head_count_kv", array(2, 2, 2)).layer(0).attention.kv_heads, 2);
+  EXPECT_EQ(read_with("llama.feed_forward_length", array(64, 64, 64)).layer(0).feed_forward.intermediate, 64);
   expect_refused(ErrorKind::kUnsupported, {"llama.attention.head_count_kv", "layer 1 has 1", "layer 0 has 2"},
                  "llama.attention.head_count_kv", array(2, 1, 2));
   expect_refused(ErrorKind::kUnsupported, {"llama.feed_forward_length", "layer 2 has 32"}, "llama.feed_forward_length",

@@ -1,11 +1,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/fail.h"
 #include "base/json.h"
 #include "format/sharded_safetensors.h"
+#include "model/architecture.h"
 #include "model/config.h"
 #include "model/hub_cache.h"
 #include "model/loaders.h"
@@ -28,31 +30,31 @@ Scheme scheme_of(const SafetensorsEntry& entry) {
 
 std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-/// How a file spells the names that hugging_face_name gives: what stands in place of "model.", and before "lm_head.".
+/// How a file spells the names of the blueprint: what stands in place of the architecture's body, and before others.
 struct Spelling {
-  std::string_view body, head;
+  std::string body, head;
 
-  std::string name(const TensorId& id) const {
-    constexpr std::string_view kBody = "model.";
-    const std::string common = hugging_face_name(id);
-    return common.starts_with(kBody) ? std::string(body) + common.substr(kBody.size()) : std::string(head) + common;
+  std::string name(const std::string& common, std::string_view own_body) const {
+    return common.starts_with(own_body) ? body + common.substr(own_body.size()) : head + common;
   }
 };
 
-constexpr Spelling kSpellings[] = {
-    {"model.", ""},                 // the model with its output matrix
-    {"", ""},                       // the base model saved alone
-    {"model.language_model.", ""},  // the text half of a model of several kinds, new and old
-    {"language_model.model.", "language_model."},
-    {"module.model.", "module."},  // saved through a wrapper: data parallel, compiled
-    {"_orig_mod.model.", "_orig_mod."},
-};
+std::vector<Spelling> spellings(const std::string& body) {
+  return {
+      {body, ""},                     // the model with its output matrix
+      {"", ""},                       // the base model saved alone
+      {"model.language_model.", ""},  // the text half of a model of several kinds, new and old
+      {"language_model." + body, "language_model."},
+      {"module." + body, "module."},  // saved through a wrapper: data parallel, compiled
+      {"_orig_mod." + body, "_orig_mod."},
+  };
+}
 
-/// nullptr when the tensors have none of these names.
-const Spelling* spelling_of(const ShardedSafetensors& files) {
-  for (const Spelling& spelling : kSpellings)
-    if (files.find(spelling.name({TensorRole::kAttnNorm, 0})) != nullptr) return &spelling;
-  return nullptr;
+/// The spelling of a name that every model of the architecture has; nothing when the tensors have none of them.
+std::optional<Spelling> spelling_of(const ShardedSafetensors& files, const std::string& name, const std::string& body) {
+  for (const Spelling& spelling : spellings(body))
+    if (files.find(spelling.name(name, body)) != nullptr) return spelling;
+  return std::nullopt;
 }
 
 /// Where the output matrix is not stored, it is the embedding or it is missing; only config.json can tell. The library
@@ -100,6 +102,12 @@ std::string own_code(const Json& json) {
   return "";
 }
 
+/// A tensor that is there whatever a configuration says of the output matrix: the first one of a layer.
+const TensorSpec& in_every_model(const Blueprint& blueprint) {
+  return *std::find_if(blueprint.tensors().begin(), blueprint.tensors().end(),
+                       [](const TensorSpec& spec) { return spec.id.layer == 0; });
+}
+
 }  // namespace
 
 ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
@@ -124,16 +132,24 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
         "{}: config.json names code of the model's own ({}), which is not run; the model is computed as any "
         "other {}",
         folder.string(), code, config.family));
-  const Spelling* known = spelling_of(*files);
-  const Spelling& spelling = known == nullptr ? kSpellings[0] : *known;
-  const TensorId embedding{TensorRole::kTokenEmbedding, -1}, output{TensorRole::kOutput, -1};
-  const SafetensorsEntry* output_entry = files->find(spelling.name(output));
-  if (known != nullptr) settle_output_matrix(json, output_entry != nullptr, spelling.name(output), config, source);
+  const Architecture& row = architecture_of(config);
+  const std::string body(row.body);
+  const TensorId embedding{TensorRole::kTokenEmbedding, -1};
+  const std::string output = tensor_name(row.hugging_face, shared_hugging_face_names(), {TensorRole::kOutput, -1});
+  Blueprint blueprint(config);
+  const auto known = spelling_of(*files, in_every_model(blueprint).hugging_face.name, body);
+  const Spelling spelling = known.value_or(spellings(body)[0]);
+  const SafetensorsEntry* output_entry = files->find(spelling.name(output, body));
+  if (known) {
+    settle_output_matrix(json, output_entry != nullptr, spelling.name(output, body), config, source);
+    blueprint = Blueprint(config);
+  }
 
   std::set<std::string> used;
   const SafetensorsEntry* embedding_entry = nullptr;
-  for (const TensorId& id : expected_tensors(config)) {
-    std::string name = spelling.name(id);
+  for (const TensorSpec& spec : blueprint.tensors()) {
+    const TensorId& id = spec.id;
+    std::string name = spelling.name(spec.hugging_face.name, body);
     const SafetensorsEntry* entry = files->find(name);
     if (entry == nullptr && id == embedding && config.tied_embedding && output_entry != nullptr) {
       entry = output_entry;  // one matrix, stored under its other name
@@ -143,16 +159,17 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
       fail(ErrorKind::kBadFile,
            "load: {}: tensor {} is missing; a {} model with {} layers has it{}. Download the weights again, or the "
            "config.json that belongs to them",
-           folder.string(), name, config.family, config.layers,
-           known != nullptr || files->entries().empty()
+           folder.string(), name, config.family, config.depth(),
+           known || files->entries().empty()
                ? ""
                : fmt::format("; the first tensor there is {}", files->entries()[0]->name));
-    const auto expected = expected_shape(config, id.role);
-    if (entry->shape != expected)
+    if (entry->shape != spec.hugging_face.shape)
       fail(ErrorKind::kBadFile, "load: {}: expected {}, got {}; config.json and weights do not belong together", name,
-           shape_text(expected), shape_text(entry->shape));
+           shape_text(spec.hugging_face.shape), shape_text(entry->shape));
     if (id == embedding) embedding_entry = entry;
-    outline.tensors.push_back({id, entry->shape, scheme_of(*entry), entry->data});
+    const Scheme scheme = scheme_of(*entry);
+    outline.tensors.push_back({id, spec.shape, scheme, part_of(spec, spec.hugging_face, scheme, entry->data), 0,
+                               spec.hugging_face.transposed && spec.shape.size() > 1 ? entry->shape[1] : 0});
     used.insert(std::move(name));
   }
   // A tied model may store its matrix twice. Copies that differ are read in two ways by the versions of transformers.
@@ -162,10 +179,12 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
          "load: {}: config.json says tie_word_embeddings: true, but {} differs from the embedding; set it to false to "
          "use {}, or remove that tensor to use the embedding",
          folder.string(), output_entry->name, output_entry->name);
-  // A weight that the forward would silently leave out makes every number wrong. Old files store the rotary table, which
-  // is harmless.
+  // A weight that the forward would silently leave out makes every number wrong.
+  const auto unread = [&](const std::string& name) {
+    return std::any_of(row.unread.begin(), row.unread.end(), [&](std::string_view end) { return name.ends_with(end); });
+  };
   for (const SafetensorsEntry* entry : files->entries())
-    if (!used.contains(entry->name) && !entry->name.ends_with("rotary_emb.inv_freq"))
+    if (!used.contains(entry->name) && !unread(entry->name))
       fail(ErrorKind::kUnsupported, "load: {}: tensor {} is not part of a {} model as config.json describes it",
            folder.string(), entry->name, config.family);
   return outline;

@@ -31,6 +31,14 @@ at::Tensor view_of(const TensorOutline& tensor, at::IntArrayRef shape, at::Scala
   return copy;
 }
 
+/// [out, in] or [n], a view where the file allows it.
+at::Tensor plain_values(const TensorOutline& tensor, const std::shared_ptr<const void>& mapping) {
+  const at::ScalarType type = scalar_type(tensor.scheme);
+  if (tensor.transposed_width == 0) return view_of(tensor, tensor.shape, type, mapping);
+  const int64_t values = static_cast<int64_t>(tensor.bytes.size() / c10::elementSize(type));
+  return view_of(tensor, {values}, type, mapping).as_strided(tensor.shape, {1, tensor.transposed_width});
+}
+
 }  // namespace
 
 Model load_model(const std::string& name) {
@@ -40,7 +48,7 @@ Model load_model(const std::string& name) {
   for (const TensorOutline& tensor : outline.tensors) {
     const int64_t heads = tensor.interleaved_heads;
     if (is_plain(tensor.scheme)) {
-      const at::Tensor weight = view_of(tensor, tensor.shape, scalar_type(tensor.scheme), outline.mapping);
+      const at::Tensor weight = plain_values(tensor, outline.mapping);
       model.set_weight(tensor.id, heads > 0 ? from_interleaved_rope(weight, heads) : weight);
       if (outline.source.gguf && is_matrix(tensor.id.role)) model.set_stored_scheme(tensor.id, tensor.scheme);
       continue;

@@ -10,6 +10,9 @@
 
 namespace vernier {
 
+Model::Model(ModelConfig config, ModelSource source)
+    : config_(std::move(config)), blueprint_(std::make_shared<Blueprint>(config_)), source_(std::move(source)) {}
+
 const Model::Entry* Model::find(const TensorId& id) const {
   const auto it = weights_.find(id);
   return it == weights_.end() ? nullptr : &it->second;
@@ -49,11 +52,7 @@ Scheme Model::scheme_in_file(const TensorId& id) const {
 std::vector<TensorId> Model::tensors() const {
   std::vector<TensorId> ids;
   for (const auto& [id, entry] : weights_) ids.push_back(id);
-  // Embedding, then layer by layer, then what comes after the last layer: the order in which a forward reads them.
-  const auto place = [](const TensorId& id) {
-    return std::pair(id.role == TensorRole::kTokenEmbedding ? -1 : id.layer < 0 ? INT32_MAX : id.layer, id.role);
-  };
-  std::sort(ids.begin(), ids.end(), [&](const TensorId& a, const TensorId& b) { return place(a) < place(b); });
+  std::sort(ids.begin(), ids.end(), comes_before);
   return ids;
 }
 
@@ -86,10 +85,14 @@ uint64_t Model::stored_bytes() const {
 std::string model_hash(const Model& model) {
   Hasher hasher;
   const ModelConfig& c = model.config();
-  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers, c.heads,
-                         c.kv_heads, c.head_dim, c.intermediate, c.norm_epsilon, static_cast<int>(c.rope.kind),
+  const LayerConfig& first = c.layer(0);
+  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers.size(),
+                         first.attention.heads, first.attention.kv_heads, first.attention.head_dim,
+                         first.feed_forward.intermediate, first.norm.epsilon, static_cast<int>(c.rope.kind),
                          c.rope.theta, c.rope.factor, c.rope.attention_factor));
-  hasher.add(fmt::format("{} {} {} {} {} {} {} {}", fmt::join(c.sliding_window, ","), c.rope.original_context,
+  std::vector<int64_t> windows;
+  for (const LayerConfig& layer : c.layers) windows.push_back(layer.attention.window);
+  hasher.add(fmt::format("{} {} {} {} {} {} {} {}", fmt::join(windows, ","), c.rope.original_context,
                          c.rope.low_freq_factor, c.rope.high_freq_factor, c.rope.beta_fast, c.rope.beta_slow,
                          c.rope.truncate, fmt::join(c.rope.factors, ",")));
   for (const TensorId& id : model.tensors()) {

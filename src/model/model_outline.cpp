@@ -105,8 +105,10 @@ int64_t ModelOutline::parameters() const {
 
 uint64_t ModelOutline::stored_bytes() const {
   uint64_t bytes = 0;
-  for (const TensorOutline& tensor : tensors) bytes += tensor.bytes.size();
+  for (const TensorOutline& tensor : tensors) bytes += tensor.stored_bytes();
   return bytes;
 }
+
+uint64_t TensorOutline::stored_bytes() const { return scheme.bytes(shape[0], shape.size() > 1 ? shape[1] : 1); }
 
 }  // namespace vernier

@@ -38,8 +38,8 @@ TEST(Model, TheHashCoversEverythingThatChangesAnAnswer) {
     return model_hash(other) != hash;
   };
   EXPECT_FALSE(changed([](ModelConfig&) {})) << "the name and the place of a file change nothing";
-  EXPECT_TRUE(changed([](ModelConfig& c) { c.norm_epsilon *= 2; }));
-  EXPECT_TRUE(changed([](ModelConfig& c) { c.sliding_window[0] = 7; }));
+  EXPECT_TRUE(changed([](ModelConfig& c) { c.layers[0].norm.epsilon *= 2; }));
+  EXPECT_TRUE(changed([](ModelConfig& c) { c.layers[0].attention.window = 7; }));
   EXPECT_TRUE(changed([](ModelConfig& c) { c.rope.theta += 1; }));
   EXPECT_TRUE(changed([](ModelConfig& c) { c.rope.original_context += 1; }));
   EXPECT_TRUE(changed([](ModelConfig& c) { c.rope.low_freq_factor += 0.5; }));
@@ -58,7 +58,11 @@ TEST(Model, TheHashCoversEverythingThatChangesAnAnswer) {
 // As transformers reads them: layer_types decide; without them Qwen's layers from max_window_layers on have the window.
 TEST(Config, SlidingWindowsPerLayer) {
   Json json = read_json(source_dir() / "tests/fixtures/models/qwen2/config.json");
-  const auto windows = [&] { return parse_config(json, "config.json").sliding_window; };
+  const auto windows = [&] {
+    std::vector<int64_t> all;
+    for (const LayerConfig& layer : parse_config(json, "config.json").layers) all.push_back(layer.attention.window);
+    return all;
+  };
   json["num_hidden_layers"] = 4;
   json.erase("layer_types");
   json["sliding_window"] = 64;

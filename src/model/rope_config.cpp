@@ -5,14 +5,12 @@
 #include <optional>
 
 #include "base/fail.h"
-#include "model/config.h"
+#include "model/config_file.h"
 #include "model/foreign_keys.h"
 
 namespace vernier {
 
 namespace {
-
-constexpr int64_t kMaxContext = int64_t{1} << 40;
 
 struct RopeType {
   const char* name;
@@ -185,13 +183,13 @@ void parse_llama3(RopeConfig& rope, const Json& source, const std::string& origi
 
 }  // namespace
 
-RopeConfig parse_rope(const Json& config, int64_t context_length, const std::string& origin) {
+RopeConfig parse_rope(const Json& config, int64_t context_length, const std::string& origin, double theta) {
   const std::vector<Place> places = rope_places(config, origin);
   const RopeType& type = places.empty() ? rope_types().front() : type_of(places.front(), origin);
   const Json parameters = agreed_parameters(config, places, type, origin);
   RopeConfig rope;
   rope.kind = type.kind;
-  rope.theta = positive(number_or(parameters, "rope_theta", 10000, origin), "rope_theta", origin);
+  rope.theta = positive(number_or(parameters, "rope_theta", theta, origin), "rope_theta", origin);
   if (rope.kind == RopeConfig::Kind::kDefault) return rope;
   rope.factor = positive(json_number(parameters, "factor", origin), "factor", origin);
   if (rope.kind == RopeConfig::Kind::kLinear) return rope;

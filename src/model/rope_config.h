@@ -6,12 +6,12 @@
 #include <string>
 
 #include "base/json.h"
-#include "vernier/model.h"
+#include "vernier/model_config.h"
 
 namespace vernier {
 
-/// `context_length` stands in where a file does not say which context was trained.
+/// `context_length` stands in where a file does not say which context was trained, `theta` where it names none.
 /// @throws Error{kBadFile} for missing, absurd and contradictory values, {kUnsupported} for types and keys not known
-RopeConfig parse_rope(const Json& config, int64_t context_length, const std::string& origin);
+RopeConfig parse_rope(const Json& config, int64_t context_length, const std::string& origin, double theta = 10000);
 
 }  // namespace vernier

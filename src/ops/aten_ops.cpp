@@ -5,28 +5,49 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/activation.h"
+
 namespace vernier {
 
 namespace {
+
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
   const at::Tensor y = at::matmul(x, linear.weight.t());
   return linear.bias.defined() ? y + linear.bias : y;
 }
+
+at::Tensor rms(const at::Tensor& x, double epsilon) {
+  return x * at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + epsilon);
+}
+
+/// Which positions of `time` a query does not see, [time, time].
+at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device) {
+  const at::Tensor position = at::arange(time, at::TensorOptions(device).dtype(at::kLong));
+  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  at::Tensor hidden = config.causal ? distance < 0 : at::zeros_like(distance, at::kBool);
+  return config.window > 0 ? hidden.logical_or(distance >= config.window) : hidden;
+}
+
 }  // namespace
 
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
-  return x * at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + norm.epsilon) * norm.weight;
+  const at::Tensor centred = norm.config.kind == NormConfig::Kind::kRms ? x : x - x.mean(-1, /*keepdim=*/true);
+  const at::Tensor scaled = rms(centred, norm.config.epsilon) * norm.weight;
+  return norm.bias.defined() ? scaled + norm.bias : scaled;
 }
 
-at::Tensor AtenOps::linear(const std::vector<AtenLinear>& parts, const at::Tensor& x) const {
+at::Tensor AtenOps::linear(const AtenStack& parts, const at::Tensor& x) const {
+  if (parts.size() == 1) return multiply(parts[0], x);
   std::vector<at::Tensor> columns;
   for (const AtenLinear& part : parts) columns.push_back(multiply(part, x));
   return at::cat(columns, -1);
 }
 
-at::Tensor AtenOps::linear_add(const AtenLinear& linear, const at::Tensor& x, const at::Tensor& residual) const {
-  return residual + multiply(linear, x);
+at::Tensor AtenOps::linear_add(const AtenStack& stack, const at::Tensor& x, const at::Tensor& residual) const {
+  return residual + linear(stack, x);
 }
+
+at::Tensor AtenOps::add(const at::Tensor& x, const at::Tensor& residual) const { return residual + x; }
 
 at::Tensor AtenOps::rotate(const at::Tensor& heads) const {
   const int64_t half = heads.size(-1) / 2;
@@ -35,36 +56,69 @@ at::Tensor AtenOps::rotate(const at::Tensor& heads) const {
 }
 
 at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_t first_row) const {
-  const int64_t batch = qkv.size(0), time = qkv.size(1), width = block.head_dim;
-  const auto split = [&](int64_t first, int64_t heads, const AtenNorm* norm_weight) {
-    at::Tensor part = qkv.narrow(-1, first * width, heads * width).view({batch, time, heads, width});
-    if (norm_weight != nullptr && norm_weight->weight.defined()) part = norm(*norm_weight, part);
+  const AttentionConfig& config = block.config.attention;
+  const int64_t batch = qkv.size(0), time = qkv.size(1), width = config.head_dim;
+  const auto split = [&](int64_t first, int64_t heads, const at::Tensor& norm_weight) {
+    at::Tensor part = qkv.narrow(-1, first * width, heads * width);
+    const bool together = config.qk_norm == AttentionConfig::QkNorm::kAllHeads;
+    if (norm_weight.defined() && together) part = rms(part, block.config.norm.epsilon) * norm_weight;
+    part = part.reshape({batch, time, heads, width});
+    if (norm_weight.defined() && !together) part = rms(part, block.config.norm.epsilon) * norm_weight;
     return part.transpose(1, 2);  // [batch, heads, time, width]
   };
+  const auto turned = [&](const at::Tensor& heads) { return config.rotary ? rotate(heads) : heads; };
   const auto share = [&](const at::Tensor& kv) {  // every query head its own view of the key/value head
-    const int64_t queries = block.heads / block.kv_heads;
     return kv.unsqueeze(2)
-        .expand({batch, block.kv_heads, queries, time, width})
-        .reshape({batch, block.heads, time, width});
+        .expand({batch, config.kv_heads, config.queries_per_kv(), time, width})
+        .reshape({batch, config.heads, time, width});
   };
-  const at::Tensor q = rotate(split(0, block.heads, &block.q_norm));
-  const at::Tensor k = share(rotate(split(block.heads, block.kv_heads, &block.k_norm)));
-  const at::Tensor v = share(split(block.heads + block.kv_heads, block.kv_heads, nullptr));
+  const at::Tensor q = turned(split(0, config.heads, block.q_norm));
+  const at::Tensor k = share(turned(split(config.heads, config.kv_heads, block.k_norm)));
+  const at::Tensor v = share(split(config.heads + config.kv_heads, config.kv_heads, {}));
 
-  const auto options = at::TensorOptions(qkv.device()).dtype(at::kLong);
-  const at::Tensor position = at::arange(time, options);
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-  at::Tensor hidden = distance < 0;
-  if (block.window > 0) hidden = hidden.logical_or(distance >= block.window);
-
-  const at::Tensor scores = at::matmul(q, k.transpose(-1, -2)) / std::sqrt(static_cast<double>(width));
-  const at::Tensor weights = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity()).softmax(-1);
-  const at::Tensor heads = at::matmul(weights, v).transpose(1, 2).reshape({batch, time, block.heads * width});
+  at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
+  scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(width));
+  if (config.soft_cap > 0) scores = (scores / config.soft_cap).tanh() * config.soft_cap;
+  scores = scores.masked_fill(hidden_positions(config, time, qkv.device()), -std::numeric_limits<double>::infinity());
+  if (block.sinks.defined())
+    scores = at::cat({scores, block.sinks.view({1, config.heads, 1, 1}).expand({batch, config.heads, time, 1})}, -1);
+  const at::Tensor weights = scores.softmax(-1).narrow(-1, 0, time);
+  const at::Tensor heads = at::matmul(weights, v).transpose(1, 2).reshape({batch, time, config.query_columns()});
   return rows_from(heads, first_row);
 }
 
-at::Tensor AtenOps::gated(const std::vector<AtenLinear>& gate_up, const at::Tensor& x) const {
-  return at::silu(multiply(gate_up[0], x)) * multiply(gate_up[1], x);
+at::Tensor AtenOps::activate(const FeedForwardConfig& config, const AtenStack& in, const at::Tensor& x) const {
+  const at::Tensor first = multiply(in[0], x);
+  return apply_activation(config, first, config.gated ? multiply(in[1], x) : at::Tensor());
+}
+
+at::Tensor AtenOps::mix_experts(const AtenBlock& block, const at::Tensor& x) const {
+  const FeedForwardConfig& config = block.config.feed_forward;
+  const at::Tensor rows = x.reshape({-1, x.size(-1)});
+  const at::Tensor shares = linear(block.router, rows).softmax(-1);
+  auto [weights, chosen] = shares.topk(config.experts.used, -1);
+  if (config.experts.normalize) weights = weights / weights.sum(-1, /*keepdim=*/true);
+  at::Tensor sum = at::zeros_like(rows);
+  for (size_t e = 0; e < block.experts.size(); ++e) {
+    const at::Tensor takes = chosen == static_cast<int64_t>(e);  // [rows, used]
+    const at::Tensor index = takes.any(-1).nonzero().squeeze(-1);
+    if (index.numel() == 0) continue;
+    const at::Tensor own = rows.index_select(0, index);
+    const auto expert = static_cast<int>(e);
+    observe({Site::kFfnInput, block.layer, expert}, own);
+    const at::Tensor hidden = activate(config, block.experts[e].in, own);
+    observe({Site::kFfnDownInput, block.layer, expert}, hidden);
+    const at::Tensor weight = (weights * takes).sum(-1).index_select(0, index).unsqueeze(-1);
+    sum = sum.index_add(0, index, linear(block.experts[e].down, hidden) * weight);
+  }
+  if (config.experts.shared_intermediate > 0) {
+    const at::Tensor hidden = activate(config, block.shared.in, rows);
+    observe({Site::kSharedDownInput, block.layer}, hidden);
+    at::Tensor out = linear(block.shared.down, hidden);
+    if (config.experts.shared_switch) out = out * linear(block.shared_switch, rows).sigmoid();
+    sum = sum + out;
+  }
+  return sum.reshape(x.sizes());
 }
 
 at::Tensor AtenOps::rows_from(const at::Tensor& x, int64_t first_row) const {

@@ -5,10 +5,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <vector>
 
-#include "model/forward.h"
-#include "vernier/model.h"
+#include "ops/block.h"
+#include "ops/block_forward.h"
 
 namespace vernier {
 
@@ -17,17 +18,16 @@ struct AtenLinear {
 };
 
 struct AtenNorm {
-  at::Tensor weight;
-  double epsilon = 0;
+  NormConfig config;
+  at::Tensor weight, bias;
 };
 
-struct AtenBlock {
-  int layer = 0;
-  AtenNorm attn_norm, ffn_norm, q_norm, k_norm;  ///< q_norm, k_norm: undefined weight when absent
-  std::vector<AtenLinear> qkv, gate_up;
-  AtenLinear attn_output, ffn_down;
-  int64_t heads = 0, kv_heads = 0, head_dim = 0, window = 0;
-};
+/// Matrices that are fed the same rows, one output beside the other.
+using AtenStack = std::vector<AtenLinear>;
+using AtenBlock = BlockWeights<AtenStack, AtenNorm>;
+
+/// Called with the input of every linear site when set: [batch, time, width], of an expert [rows that it gets, width].
+using AtenObserver = std::function<void(const SiteId&, const at::Tensor&)>;
 
 class AtenOps {
  public:
@@ -35,20 +35,26 @@ class AtenOps {
   using Block = AtenBlock;
 
   /// cos, sin [time, head_dim]
-  AtenOps(at::Tensor cos, at::Tensor sin) : cos_(std::move(cos)), sin_(std::move(sin)) {}
+  AtenOps(at::Tensor cos, at::Tensor sin, const AtenObserver* observer = nullptr)
+      : cos_(std::move(cos)), sin_(std::move(sin)), observer_(observer) {}
 
   at::Tensor norm(const AtenNorm& norm, const at::Tensor& x) const;
-  at::Tensor linear(const std::vector<AtenLinear>& parts, const at::Tensor& x) const;
-  at::Tensor linear_add(const AtenLinear& linear, const at::Tensor& x, const at::Tensor& residual) const;
+  at::Tensor linear(const AtenStack& parts, const at::Tensor& x) const;
+  at::Tensor linear_add(const AtenStack& linear, const at::Tensor& x, const at::Tensor& residual) const;
+  at::Tensor add(const at::Tensor& x, const at::Tensor& residual) const;
   at::Tensor attend(const AtenBlock& block, const at::Tensor& qkv, int64_t first_row) const;
-  at::Tensor gated(const std::vector<AtenLinear>& gate_up, const at::Tensor& x) const;
+  at::Tensor activate(const FeedForwardConfig& config, const AtenStack& in, const at::Tensor& x) const;
+  at::Tensor mix_experts(const AtenBlock& block, const at::Tensor& x) const;
   at::Tensor rows_from(const at::Tensor& x, int64_t first_row) const;
-  void observe(Site, int, const at::Tensor&) const {}
+  void observe(const SiteId& site, const at::Tensor& x) const {
+    if (observer_ != nullptr && *observer_) (*observer_)(site, x);
+  }
 
  private:
   at::Tensor rotate(const at::Tensor& heads) const;
 
   at::Tensor cos_, sin_;
+  const AtenObserver* observer_;
 };
 
 }  // namespace vernier

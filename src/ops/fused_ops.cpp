@@ -5,9 +5,14 @@
 #include <cstring>
 
 #include "base/fail.h"
+#include "ops/activation.h"
 #include "ops/kernels.h"
 
 namespace vernier {
+
+float query_scale(const AttentionConfig& config) {
+  return config.scale > 0 ? static_cast<float>(config.scale) : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+}
 
 Slab FusedOps::copy(const Slab& x) {
   const Slab y = arena_.slab(x.rows, x.cols);
@@ -17,7 +22,13 @@ Slab FusedOps::copy(const Slab& x) {
 
 Slab FusedOps::norm(const FusedNorm& norm, const Slab& x) {
   const Slab y = arena_.slab(x.rows, x.cols);
-  rms_norm(x, norm.weight.data_ptr<float>(), norm.epsilon, y);
+  const auto epsilon = static_cast<float>(norm.config.epsilon);
+  if (norm.config.kind == NormConfig::Kind::kRms)
+    rms_norm(x, norm.weight.data_ptr<float>(), epsilon, y);
+  else
+    layer_norm(x, norm.weight.data_ptr<float>(), epsilon, y);
+  if (norm.bias.defined())
+    for (int64_t r = 0; r < y.rows; ++r) add_row(norm.bias.data_ptr<float>(), y.row(r), y.cols);
   return y;
 }
 
@@ -32,42 +43,53 @@ Slab FusedOps::linear_add(const StackedLinear& weight, const Slab& x, const Slab
   return residual;
 }
 
-float FusedOps::query_scale(const AttentionShape& shape) const {
-  return 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+Slab FusedOps::add(const Slab& x, const Slab& residual) {
+  for (int64_t r = 0; r < x.rows; ++r) add_row(x.row(r), residual.row(r), x.cols);
+  return residual;
 }
 
-void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const AttentionShape& shape,
+void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config,
                       float scale) {
-  if (x.rows > rope_.positions)
-    fail(ErrorKind::kInternal, "rotary table of {} positions for a sequence of {}", rope_.positions, x.rows);
+  const int64_t width = config.attention.head_dim;
   if (head_norm.defined()) {
-    const float* weight = head_norm.data_ptr<float>();
-    for (int64_t h = 0; h < heads; ++h) {
-      const Slab head = x.columns(h * shape.head_dim, shape.head_dim);
-      rms_norm(head, weight, shape.norm_epsilon, head);
+    // One weight for each head on its own, or for all of them as one row.
+    const bool together = config.attention.qk_norm == AttentionConfig::QkNorm::kAllHeads;
+    const int64_t parts = together ? 1 : heads, columns = together ? heads * width : width;
+    for (int64_t part = 0; part < parts; ++part) {
+      const Slab slab = x.columns(part * columns, columns);
+      rms_norm(slab, head_norm.data_ptr<float>(), static_cast<float>(config.norm.epsilon), slab);
     }
   }
-  rotate_half(x, heads, shape.head_dim, rope_.cos.data(), rope_.sin.data(), scale);
+  if (!config.attention.rotary) {
+    for (int64_t r = 0; r < x.rows && scale != 1; ++r) scale_row(x.row(r), heads * width, scale);
+    return;
+  }
+  if (x.rows > rope_.positions)
+    fail(ErrorKind::kInternal, "rotary table of {} positions for a sequence of {}", rope_.positions, x.rows);
+  rotate_half(x, heads, width, rope_.cos.data(), rope_.sin.data(), scale);
 }
 
-void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, int64_t window,
-                           const Slab& out) {
+void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
+                           const AttentionConfig& config, const float* sink, const Slab& out) {
   constexpr int64_t kTile = 128;  // queries per tile: scores stay in the second-level cache up to 2,048 keys
   const Arena::Scope scope(arena_);
+  const int64_t window = config.window;
   float* const scores = arena_.floats(kTile * k.rows);
   for (int64_t first = 0; first < q.rows; first += kTile) {
     const int64_t count = std::min(kTile, q.rows - first);
-    const int64_t position = first_row + first;  // of the tile's first query
-    const int64_t key_end = position + count;    // causal: nothing after the last query of the tile
+    const int64_t position = first_row + first;                         // of the tile's first query
+    const int64_t key_end = config.causal ? position + count : k.rows;  // nothing after the last query of the tile
     const int64_t key_begin = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
     const int64_t keys = key_end - key_begin;
     const Slab tile{scores, count, keys, keys};
     multiply(q.row_range(first, count), k.row_range(key_begin, keys), /*transpose_b=*/true, tile);
     float sums[kTile];
     for (int64_t r = 0; r < count; ++r) {
-      const int64_t last = position + r + 1 - key_begin;
-      const int64_t begin = window > 0 ? std::max<int64_t>(0, last - window) : 0;
-      sums[r] = exp_row(tile.row(r), keys, begin, last);
+      const int64_t seen = position + r + 1 - key_begin;
+      const int64_t last = config.causal ? seen : keys;
+      const int64_t begin = window > 0 ? std::max<int64_t>(0, seen - window) : 0;
+      if (config.soft_cap > 0) cap_row(tile.row(r), keys, static_cast<float>(config.soft_cap));
+      sums[r] = exp_row(tile.row(r), keys, begin, last, sink);
     }
     const Slab result = out.row_range(first, count);
     multiply(tile, v.row_range(key_begin, keys), /*transpose_b=*/false, result);
@@ -76,32 +98,34 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
 }
 
 Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_row) {
-  const AttentionShape& shape = block.attention;
-  const int64_t width = shape.head_dim;
-  const Slab q = qkv.columns(0, shape.query_columns());
-  const Slab k = qkv.columns(shape.query_columns(), shape.kv_columns());
-  const Slab v = qkv.columns(shape.query_columns() + shape.kv_columns(), shape.kv_columns());
-  rotate(q, shape.heads, shape.q_norm, shape, query_scale(shape));
-  rotate(k, shape.kv_heads, shape.k_norm, shape, 1.0f);
-  const Slab out = arena_.slab(qkv.rows - first_row, shape.query_columns());
-  for (int64_t h = 0; h < shape.heads; ++h) {
-    const int64_t kv = h / shape.queries_per_kv();
+  const AttentionConfig& config = block.config.attention;
+  const int64_t width = config.head_dim;
+  const Slab q = qkv.columns(0, config.query_columns());
+  const Slab k = qkv.columns(config.query_columns(), config.kv_columns());
+  const Slab v = qkv.columns(config.query_columns() + config.kv_columns(), config.kv_columns());
+  rotate(q, config.heads, block.q_norm, block.config, query_scale(config));
+  rotate(k, config.kv_heads, block.k_norm, block.config, 1.0f);
+  const float* sinks = block.sinks.defined() ? block.sinks.data_ptr<float>() : nullptr;
+  const Slab out = arena_.slab(qkv.rows - first_row, config.query_columns());
+  for (int64_t h = 0; h < config.heads; ++h) {
+    const int64_t kv = h / config.queries_per_kv();
     attend_head(q.columns(h * width, width).rows_from(first_row), k.columns(kv * width, width),
-                v.columns(kv * width, width), first_row, shape.window, out.columns(h * width, width));
+                v.columns(kv * width, width), first_row, config, sinks == nullptr ? nullptr : sinks + h,
+                out.columns(h * width, width));
   }
   return out;
 }
 
-Slab FusedOps::gated(const StackedLinear& gate_up, const Slab& x) {
+Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x) {
   constexpr int64_t kBlock = 256;  // gate and up of a block are consumed while still in cache
-  const Slab hidden = arena_.slab(x.rows, gate_up.out() / 2);
+  const Slab hidden = arena_.slab(x.rows, config.gated ? in.out() / 2 : in.out());
   const Arena::Scope scope(arena_);
-  const Slab buffer = arena_.slab(std::min(kBlock, x.rows), gate_up.out());
+  const Slab buffer = arena_.slab(std::min(kBlock, x.rows), in.out());
   for (int64_t first = 0; first < x.rows; first += kBlock) {
     const int64_t count = std::min(kBlock, x.rows - first);
     const Slab block = buffer.row_range(0, count);
-    gate_up.apply(x.row_range(first, count), block, /*accumulate=*/false, arena_);
-    silu_multiply(block, hidden.row_range(first, count));
+    in.apply(x.row_range(first, count), block, /*accumulate=*/false, arena_);
+    apply_activation(config, block, hidden.row_range(first, count));
   }
   return hidden;
 }

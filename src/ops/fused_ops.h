@@ -1,46 +1,31 @@
 #pragma once
 
 // The operations of a forward pass without gradients on the CPU, for one sequence on one thread: packed oneDNN
-// products, tiled causal attention, fused loops, buffers from the worker's arena. linear_add works in place on its
-// residual.
+// products, tiled causal attention, fused loops, buffers from the worker's arena. linear_add and add work in place on
+// their residual.
 
 #include <ATen/core/Tensor.h>
 
 #include <functional>
 
-#include "model/forward.h"
 #include "ops/arena.h"
+#include "ops/block.h"
+#include "ops/block_forward.h"
 #include "ops/rope.h"
 #include "ops/stacked_linear.h"
 
 namespace vernier {
 
-/// How heads lie in the columns of the fused qkv product: query heads, then key heads, then value heads.
-struct AttentionShape {
-  int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  int64_t window = 0;  ///< 0: every earlier position
-  float norm_epsilon = 0;
-  at::Tensor q_norm, k_norm;  ///< [head_dim] or undefined
-
-  int64_t query_columns() const { return heads * head_dim; }
-  int64_t kv_columns() const { return kv_heads * head_dim; }
-  int64_t queries_per_kv() const { return heads / kv_heads; }
-};
-
 struct FusedNorm {
-  at::Tensor weight;  ///< float32
-  float epsilon = 0;
+  NormConfig config;
+  at::Tensor weight, bias;  ///< float32; bias undefined without one
 };
 
-struct FusedBlock {
-  int layer = 0;
-  FusedNorm attn_norm, ffn_norm;
-  AttentionShape attention;
-  StackedLinear qkv, attn_output, gate_up, ffn_down;
-};
+/// Heads lie in the columns of the qkv product: query heads, then key heads, then value heads.
+using FusedBlock = BlockWeights<StackedLinear, FusedNorm>;
 
-/// Called with the input of every linear site when set; the rows are one sequence's.
-using SiteObserver = std::function<void(Site, int layer, const Slab&)>;
+/// Called with the input of every linear site when set; the rows are one sequence's, of an expert those that it gets.
+using SiteObserver = std::function<void(const SiteId&, const Slab&)>;
 
 class FusedOps {
  public:
@@ -55,20 +40,26 @@ class FusedOps {
   Slab linear(const StackedLinear& weight, const Slab& x);
   /// residual += weight(x); returns residual
   Slab linear_add(const StackedLinear& weight, const Slab& x, const Slab& residual);
+  /// residual += x; returns residual
+  Slab add(const Slab& x, const Slab& residual);
   /// qkv [T, query + 2 kv columns] is normed and rotated in place; returns [T - first_row, query columns]
   Slab attend(const FusedBlock& block, const Slab& qkv, int64_t first_row);
-  Slab gated(const StackedLinear& gate_up, const Slab& x);
+  /// The hidden state of a feed-forward: act(gate) * up, or act(up).
+  Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
+  /// What the experts that each row chooses make of it, and the shared expert.
+  Slab mix_experts(const FusedBlock& block, const Slab& x);
   Slab rows_from(const Slab& x, int64_t first_row) { return x.rows_from(first_row); }
-  void observe(Site site, int layer, const Slab& x) {
-    if (observer_ != nullptr && *observer_) (*observer_)(site, layer, x);
+  void observe(const SiteId& site, const Slab& x) {
+    if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
 
   // The pieces of attend, for sweeps that recompute a single head.
-  /// Norm (optional) and rotation of `heads` heads side by side, in place. `scale` is folded into the queries.
-  void rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const AttentionShape& shape, float scale);
-  /// Causal attention of one query head: q, out [T - first_row, head_dim], k and v [T, head_dim].
-  void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, int64_t window, const Slab& out);
-  float query_scale(const AttentionShape& shape) const;
+  /// Norm of each head (optional) and rotation of `heads` heads side by side, in place, then times `scale`.
+  void rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config, float scale);
+  /// Attention of one query head: q, out [T - first_row, head_dim], k and v [T, head_dim]. `sink`: its score, or
+  /// nullptr.
+  void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
+                   const float* sink, const Slab& out);
   Slab copy(const Slab& x);
   Arena& arena() { return arena_; }
 
@@ -77,5 +68,8 @@ class FusedOps {
   const RopeTable& rope_;
   const SiteObserver* observer_;
 };
+
+/// What queries are multiplied by.
+float query_scale(const AttentionConfig& config);
 
 }  // namespace vernier

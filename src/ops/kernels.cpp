@@ -69,6 +69,23 @@ VERNIER_CLONES void rms_norm(const Slab& x, const float* weight, float epsilon, 
   }
 }
 
+VERNIER_CLONES void layer_norm(const Slab& x, const float* weight, float epsilon, const Slab& out) {
+  const int64_t n = x.cols;
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const float* a = x.row(r);
+    float* b = out.row(r);
+    float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; ++i) sum += a[i];
+    const float mean = sum / static_cast<float>(n);
+#pragma omp simd reduction(+ : squares)
+    for (int64_t i = 0; i < n; ++i) squares += (a[i] - mean) * (a[i] - mean);
+    const float scale = 1.0f / std::sqrt(squares / static_cast<float>(n) + epsilon);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) b[i] = (a[i] - mean) * scale * weight[i];
+  }
+}
+
 VERNIER_CLONES void rotate_half(const Slab& x, int64_t heads, int64_t head_dim, const float* cos, const float* sin,
                                 float scale) {
   const int64_t half = head_dim / 2;
@@ -99,10 +116,71 @@ VERNIER_CLONES void silu_multiply(const Slab& gate_up, const Slab& out) {
   }
 }
 
-VERNIER_CLONES float exp_row(float* s, int64_t size, int64_t first, int64_t last) {
+// gelu(x) = x * sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3), since (1 + tanh u) / 2 = sigmoid(2u)
+[[gnu::always_inline]] inline float gelu_tanh_of(float x) {
+  const float u = 1.59576912f * (x + 0.044715f * x * x * x);
+  return x / (1.0f + fast_exp(-u));
+}
+[[gnu::always_inline]] inline float silu_of(float x) { return x / (1.0f + fast_exp(-x)); }
+[[gnu::always_inline]] inline float gelu_of(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); }
+[[gnu::always_inline]] inline float relu_of(float x) { return x > 0.0f ? x : 0.0f; }
+
+template <class Act>
+[[gnu::always_inline]] inline void multiply_rows(const Slab& gate_up, const Slab& out, Act act) {
+  const int64_t n = out.cols;
+  for (int64_t r = 0; r < out.rows; ++r) {
+    const float* gate = gate_up.row(r);
+    const float* up = gate + n;
+    float* y = out.row(r);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = act(gate[i]) * up[i];
+  }
+}
+
+template <class Act>
+[[gnu::always_inline]] inline void apply_rows(const Slab& in, const Slab& out, Act act) {
+  for (int64_t r = 0; r < out.rows; ++r) {
+    const float* x = in.row(r);
+    float* y = out.row(r);
+#pragma omp simd
+    for (int64_t i = 0; i < out.cols; ++i) y[i] = act(x[i]);
+  }
+}
+
+VERNIER_CLONES void gelu_multiply(const Slab& gate_up, const Slab& out) {
+  multiply_rows(
+      gate_up, out, [](float x) __attribute__((always_inline)) { return gelu_of(x); });
+}
+VERNIER_CLONES void gelu_tanh_multiply(const Slab& gate_up, const Slab& out) {
+  multiply_rows(
+      gate_up, out, [](float x) __attribute__((always_inline)) { return gelu_tanh_of(x); });
+}
+VERNIER_CLONES void relu_multiply(const Slab& gate_up, const Slab& out) {
+  multiply_rows(
+      gate_up, out, [](float x) __attribute__((always_inline)) { return relu_of(x); });
+}
+VERNIER_CLONES void silu(const Slab& x, const Slab& out) {
+  apply_rows(
+      x, out, [](float v) __attribute__((always_inline)) { return silu_of(v); });
+}
+VERNIER_CLONES void gelu(const Slab& x, const Slab& out) {
+  apply_rows(
+      x, out, [](float v) __attribute__((always_inline)) { return gelu_of(v); });
+}
+VERNIER_CLONES void gelu_tanh(const Slab& x, const Slab& out) {
+  apply_rows(
+      x, out, [](float v) __attribute__((always_inline)) { return gelu_tanh_of(v); });
+}
+VERNIER_CLONES void relu(const Slab& x, const Slab& out) {
+  apply_rows(
+      x, out, [](float v) __attribute__((always_inline)) { return relu_of(v); });
+}
+
+VERNIER_CLONES float exp_row(float* s, int64_t size, int64_t first, int64_t last, const float* beside) {
   float largest = s[first];
 #pragma omp simd reduction(max : largest)
   for (int64_t i = first; i < last; ++i) largest = larger(s[i], largest);
+  if (beside != nullptr) largest = larger(*beside, largest);
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = first; i < last; ++i) {
@@ -110,9 +188,17 @@ VERNIER_CLONES float exp_row(float* s, int64_t size, int64_t first, int64_t last
     s[i] = e;
     sum += e;
   }
+  if (beside != nullptr) sum += fast_exp(*beside - largest);
   std::fill(s, s + first, 0.0f);
   std::fill(s + last, s + size, 0.0f);
   return sum;
+}
+
+// tanh(u) = 2 sigmoid(2u) - 1; scores are far from where its cancellation would show in a softmax
+VERNIER_CLONES void cap_row(float* x, int64_t n, float cap) {
+  const float twice = 2.0f / cap;
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) x[i] = cap * (2.0f / (1.0f + fast_exp(-twice * x[i])) - 1.0f);
 }
 
 VERNIER_CLONES void scale_row(float* x, int64_t n, float factor) {

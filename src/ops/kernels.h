@@ -13,6 +13,9 @@ namespace vernier {
 /// out[r, :] = x[r, :] / sqrt(mean(x[r, :]^2) + epsilon) * weight
 void rms_norm(const Slab& x, const float* weight, float epsilon, const Slab& out);
 
+/// The same after the row's mean was taken off: LayerNorm without its bias (arXiv:1607.06450).
+void layer_norm(const Slab& x, const float* weight, float epsilon, const Slab& out);
+
 /// Rotates `heads` heads of `head_dim` side by side in each row (pairs i and i + head_dim/2), then multiplies by scale.
 /// cos, sin [rows, head_dim / 2]
 void rotate_half(const Slab& x, int64_t heads, int64_t head_dim, const float* cos, const float* sin, float scale);
@@ -20,8 +23,22 @@ void rotate_half(const Slab& x, int64_t heads, int64_t head_dim, const float* co
 /// out = silu(gate) * up with gate_up [rows, 2n] = gate | up and out [rows, n]
 void silu_multiply(const Slab& gate_up, const Slab& out);
 
-/// In place over s[0, size): exp(s - max) inside [first, last), 0 outside. Returns the sum of what is inside.
-float exp_row(float* s, int64_t size, int64_t first, int64_t last);
+/// The other activations: gelu by the error function or by tanh, relu.
+void gelu_multiply(const Slab& gate_up, const Slab& out);
+void gelu_tanh_multiply(const Slab& gate_up, const Slab& out);
+void relu_multiply(const Slab& gate_up, const Slab& out);
+/// The same without a gate: x, out [rows, n].
+void silu(const Slab& x, const Slab& out);
+void gelu(const Slab& x, const Slab& out);
+void gelu_tanh(const Slab& x, const Slab& out);
+void relu(const Slab& x, const Slab& out);
+
+/// In place over s[0, size): exp(s - max) inside [first, last), 0 outside. Returns the sum of what is inside, and of a
+/// score that stands beside them unless it is nullptr.
+float exp_row(float* s, int64_t size, int64_t first, int64_t last, const float* beside = nullptr);
+
+/// x = cap * tanh(x / cap)
+void cap_row(float* x, int64_t n, float cap);
 
 void scale_row(float* x, int64_t n, float factor);
 /// y += x

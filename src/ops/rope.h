@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "vernier/model.h"
+#include "vernier/layer_config.h"
 
 namespace vernier {
 

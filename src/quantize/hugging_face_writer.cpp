@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "format/safetensors_writer.h"
-#include "model/config.h"
 #include "vernier/quantize.h"
 
 namespace vernier {
@@ -39,8 +38,8 @@ void save_dequantized(const QuantizedModel& quantized, const std::filesystem::pa
   const fs::path source = model.source().path;
   SafetensorsWriter writer;
   writer.set_metadata("format", "pt");
-  const std::vector<TensorId> ids = model.tensors();
-  for (const TensorId& id : ids) writer.add(hugging_face_name(id), DType::kF32, model.shape(id));
+  const std::vector<StoredTensor> tensors = stored_tensors(model.blueprint(), &TensorSpec::hugging_face);
+  for (const StoredTensor& tensor : tensors) writer.add(tensor.name, DType::kF32, tensor.shape);
   fs::create_directories(folder);
   for (const char* name : kCompanions)
     if (fs::exists(source / name)) write_file(folder / name, read_file(source / name));
@@ -52,7 +51,11 @@ void save_dequantized(const QuantizedModel& quantized, const std::filesystem::pa
   write_json(folder / "vernier_plan.json", plan_to_json(quantized.plan));
   // Last: a folder without weights is not mistaken for a finished one.
   writer.write(folder / "model.safetensors", [&](size_t index, const ByteSink& append) {
-    const at::Tensor values = model.weight(ids[index]).to(at::kFloat).contiguous();
+    std::vector<at::Tensor> parts;
+    for (const TensorSpec* part : tensors[index].parts) parts.push_back(model.weight(part->id).to(at::kFloat));
+    const at::Tensor rows = parts.size() == 1 ? parts[0] : at::cat(parts, 0);
+    const bool transposed = tensors[index].parts[0]->hugging_face.transposed && rows.dim() == 2;
+    const at::Tensor values = (transposed ? rows.t() : rows).contiguous();
     append({static_cast<const std::byte*>(values.data_ptr()), values.nbytes()});
   });
 }

@@ -21,8 +21,12 @@ TEST(Component, NonsenseIsRefused) {
 TEST(TensorId, GgufNamesRoundTrip) {
   for (int role = 0; role < kTensorRoleCount; ++role) {
     const auto r = static_cast<TensorRole>(role);
-    const TensorId id{r, is_per_layer(r) ? 7 : -1};
-    EXPECT_EQ(parse_gguf_name(gguf_name(id)), id) << gguf_name(id);
+    for (const TensorId& id : {TensorId{r, 7}, TensorId{r, -1}}) try {
+        EXPECT_EQ(parse_tensor(name_of(id)), id) << name_of(id);
+      } catch (const Error&) {  // exactly one of the two exists
+        const TensorId other{r, id.layer < 0 ? 7 : -1};
+        EXPECT_EQ(parse_tensor(name_of(other)), other);
+      }
   }
   EXPECT_EQ(gguf_name({TensorRole::kFfnDown, 3}), "blk.3.ffn_down.weight");
   EXPECT_EQ(gguf_name({TensorRole::kTokenEmbedding, -1}), "token_embd.weight");

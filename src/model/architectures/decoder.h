@@ -1,0 +1,59 @@
+#pragma once
+
+// What the decoders of one lineage have in common: Llama's keys in config.json and in GGUF metadata, RMS norms before
+// attention and a gated feed-forward, rotary embedding, every layer alike. A family then changes what is its own.
+
+#include <cstdint>
+#include <string>
+
+#include "model/architecture.h"
+
+namespace vernier {
+
+/// What transformers takes where a key is absent.
+struct DecoderDefaults {
+  int64_t kv_heads = 0;  ///< 0: as many as heads
+  int64_t context_length = 2048;
+  int64_t head_dim = 0;  ///< 0: hidden / heads
+  double epsilon = 1e-6;
+  double rope_theta = 10000;
+};
+
+/// @throws Error{kBadFile, kUnsupported}
+ModelConfig read_decoder(const ConfigFile& file, const DecoderDefaults& defaults);
+
+/// hidden / heads. @throws Error{kBadFile} when it is not whole
+int64_t head_dim_of(const std::string& origin, int64_t hidden, int64_t heads);
+
+/// By the name that transformers gives it. @throws Error{kUnsupported} that lists those known here
+Activation read_activation(const ConfigFile& file, const char* key, const char* fallback);
+
+/// How a family says which layers have a sliding window.
+struct SlidingRule {
+  bool needs_flag = false;   ///< "use_sliding_window" must be true
+  int64_t first_layer = 0;   ///< default of "max_window_layers": from there on, where "layer_types" do not say
+  bool every_layer = false;  ///< a window is in every layer, and transformers does not look at "layer_types"
+  int64_t window = 4096;     ///< default of "sliding_window"
+};
+/// Sets the windows of the layers. @throws Error{kBadFile, kUnsupported}
+void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, ModelConfig& config);
+
+/// The keys that read_sliding_windows reads.
+ForeignKeys sliding_window_keys();
+
+/// Rows of the token embedding. @throws Error{kBadFile} when there is none
+int64_t gguf_vocabulary(const GgufFile& file);
+
+/// @throws Error{kBadFile, kUnsupported}
+ModelConfig read_gguf_decoder(const GgufFile& file);
+
+/// The rotary embedding of a GGUF file; `layers[0]` and context_length of `config` must be known.
+RopeConfig read_gguf_rope(const GgufFile& file, const ModelConfig& config);
+
+/// A number that some files repeat for every layer. @throws Error{kUnsupported} where layers differ
+int64_t same_in_every_layer(const GgufFile& file, const std::string& key, int64_t layers);
+
+/// By what llama.cpp scales queries and keys of a YaRN model before attn_factor, which files store relative to it.
+double llama_cpp_yarn_magnitude(double factor);
+
+}  // namespace vernier

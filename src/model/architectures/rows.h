@@ -1,0 +1,14 @@
+#pragma once
+
+// The rows of the table, one file each.
+
+#include "model/architecture.h"
+
+namespace vernier {
+
+const Architecture& llama_architecture();
+const Architecture& mistral_architecture();
+const Architecture& qwen2_architecture();
+const Architecture& qwen3_architecture();
+
+}  // namespace vernier

@@ -1,0 +1,58 @@
+#include "base/fail.h"
+#include "model/architectures/decoder.h"
+
+namespace vernier {
+
+namespace {
+
+/// The kind of every layer, "full_attention" or "sliding_attention"; empty when the file does not say.
+std::vector<std::string> read_layer_types(const ConfigFile& file, size_t layers) {
+  const Json* types = file.find("layer_types");
+  if (types == nullptr) return {};
+  if (!types->is_array() || types->size() != layers)
+    fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries", file.origin(), layers);
+  std::vector<std::string> kinds;
+  for (const Json& type : *types) {
+    const std::string kind = type.is_string() ? type.get<std::string>() : type.dump();
+    if (kind != "sliding_attention" && kind != "full_attention")
+      fail(ErrorKind::kUnsupported, "{}: layer_types[{}] is {}; supported: full_attention, sliding_attention",
+           file.origin(), kinds.size(), kind);
+    kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+/// The window of the layers that have one; 0 when none has.
+int64_t read_window(const ConfigFile& file, const SlidingRule& rule) {
+  if (rule.needs_flag && !file.flag("use_sliding_window", false)) return 0;
+  if (!file.contains("sliding_window")) return rule.window;
+  return file.find("sliding_window") == nullptr ? 0 : file.integer("sliding_window", 1, kMaxContext);
+}
+
+}  // namespace
+
+void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, ModelConfig& config) {
+  const int64_t window = read_window(file, rule);
+  const std::vector<std::string> kinds = read_layer_types(file, config.layers.size());
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const bool sliding = kinds[i] == "sliding_attention";
+    if (sliding && window == 0)
+      fail(ErrorKind::kUnsupported,
+           "{}: layer_types[{}] is sliding_attention, but no window is in use; set sliding_window{}, or the layer to "
+           "full_attention",
+           file.origin(), i, rule.needs_flag ? " and use_sliding_window" : "");
+    if (!sliding && window != 0 && rule.every_layer)
+      fail(ErrorKind::kUnsupported,
+           "{}: layer_types[{}] is full_attention, but a {} with sliding_window {} slides in every layer; set "
+           "sliding_window to null, or remove layer_types",
+           file.origin(), i, file.text("model_type"), window);
+    config.layers[i].attention.window = sliding ? window : 0;
+  }
+  if (!kinds.empty() || window == 0) return;
+  const int64_t first = rule.every_layer ? 0 : file.integer_or("max_window_layers", rule.first_layer, 0, kMaxLayers);
+  for (int64_t i = first; i < config.depth(); ++i) config.layers[static_cast<size_t>(i)].attention.window = window;
+}
+
+ForeignKeys sliding_window_keys() { return {nullptr, {}, {"use_sliding_window", "layer_types"}}; }
+
+}  // namespace vernier

@@ -1,0 +1,198 @@
+#include "vernier/component.h"
+
+#include <array>
+
+#include "base/fail.h"
+#include "model/indexed_name.h"
+#include "vernier/blueprint.h"
+#include "vernier/model_config.h"
+
+namespace vernier {
+
+namespace {
+
+using Role = TensorRole;
+using Slices = std::vector<WeightSlice>;
+
+WeightSlice whole(const ModelConfig& config, const TensorId& id) {
+  const std::vector<int64_t> shape = shape_of(config, id);
+  return {id, 0, shape[0], 0, shape[1]};
+}
+
+/// Those matrices of a layer that `inside` says yes to.
+template <class Predicate>
+Slices matrices_in(const ModelConfig& config, int layer, Predicate&& inside) {
+  Slices slices;
+  for (const TensorId& id : tensors_in(config, layer))
+    if (is_matrix(id.role) && inside(id)) slices.push_back(whole(config, id));
+  return slices;
+}
+
+Slices head_slices(const ModelConfig& config, const Component& c) {
+  const AttentionConfig& a = config.layer(c.layer).attention;
+  WeightSlice q = whole(config, {Role::kAttnQ, c.layer}), output = whole(config, {Role::kAttnOutput, c.layer});
+  q.first_row = output.first_col = c.index * a.head_dim;
+  q.rows = output.cols = a.head_dim;
+  return {q, output};
+}
+
+Slices kv_head_slices(const ModelConfig& config, const Component& c) {
+  const int64_t width = config.layer(c.layer).attention.head_dim;
+  Slices slices{whole(config, {Role::kAttnK, c.layer}), whole(config, {Role::kAttnV, c.layer})};
+  for (WeightSlice& slice : slices) slice.first_row = c.index * width, slice.rows = width;
+  return slices;
+}
+
+bool in_feed_forward(const TensorId& id) { return id.role >= Role::kRouter && id.role <= Role::kSharedSwitch; }
+
+Slices ffn_slices(const ModelConfig& config, const Component& c) {
+  return matrices_in(config, c.layer, in_feed_forward);
+}
+
+Slices expert_slices(const ModelConfig& config, const Component& c) {
+  return matrices_in(config, c.layer, [&](const TensorId& id) { return id.expert == c.index; });
+}
+
+Slices layer_slices(const ModelConfig& config, const Component& c) {
+  return matrices_in(config, c.layer, [](const TensorId&) { return true; });
+}
+
+Slices tensor_slices(const ModelConfig& config, const Component& c) {
+  return {whole(config, {c.role, c.layer, c.expert})};
+}
+Slices router_slices(const ModelConfig& config, const Component& c) {
+  return {whole(config, {Role::kRouter, c.layer})};
+}
+Slices embed_slices(const ModelConfig& config, const Component&) {
+  return {whole(config, {Role::kTokenEmbedding, -1})};
+}
+Slices lm_head_slices(const ModelConfig& config, const Component&) { return {whole(config, {Role::kOutput, -1})}; }
+
+int64_t heads(const LayerConfig& layer) { return layer.attention.heads; }
+int64_t kv_heads(const LayerConfig& layer) { return layer.attention.kv_heads; }
+int64_t experts(const LayerConfig& layer) { return layer.feed_forward.experts.count; }
+int64_t routers(const LayerConfig& layer) { return layer.feed_forward.experts.count > 0 ? 1 : 0; }
+int64_t one(const LayerConfig&) { return 1; }
+
+Restart restart_of_tensor(const Component& c) {
+  if (c.role == Role::kAttnOutput) return Restart::kAttentionOutput;
+  return in_feed_forward({c.role, c.layer, c.expert}) ? Restart::kFeedForward : Restart::kAttention;
+}
+
+struct KindRow {
+  std::string_view name;
+  std::string_view part;                 ///< in names, after the layer
+  bool numbered;                         ///< followed by an index
+  int64_t (*count)(const LayerConfig&);  ///< how many a layer has; nullptr: not in layers, or not counted
+  Slices (*slices)(const ModelConfig&, const Component&);
+  Restart restart;
+};
+
+// In the order of ComponentKind, which is that of measuring within a layer.
+constexpr std::array<KindRow, kComponentKindCount> kKinds = {{
+    {"head", "head", true, heads, head_slices, Restart::kAttention},
+    {"kv_head", "kv", true, kv_heads, kv_head_slices, Restart::kAttention},
+    {"ffn", "ffn", false, one, ffn_slices, Restart::kFeedForward},
+    {"expert", "expert", true, experts, expert_slices, Restart::kFeedForward},
+    {"router", "router", false, routers, router_slices, Restart::kFeedForward},
+    {"tensor", "", false, nullptr, tensor_slices, Restart::kAttention},
+    {"layer", "", false, one, layer_slices, Restart::kAttention},
+    {"embed", "embed", false, nullptr, embed_slices, Restart::kEmbedding},
+    {"lm_head", "lm_head", false, nullptr, lm_head_slices, Restart::kOutputMatrix},
+}};
+
+const KindRow& row_of(ComponentKind kind) { return kKinds[static_cast<size_t>(kind)]; }
+
+/// How many of the kind a layer has.
+int64_t count_in(const ModelConfig& config, int layer, ComponentKind kind) {
+  return row_of(kind).count(config.layer(layer));
+}
+
+}  // namespace
+
+std::string_view kind_name(ComponentKind kind) { return row_of(kind).name; }
+
+ComponentKind parse_kind(std::string_view name) {
+  std::string names;
+  for (size_t i = 0; i < kKinds.size(); ++i) {
+    if (kKinds[i].name == name) return static_cast<ComponentKind>(i);
+    names += fmt::format("{}{}", i == 0 ? "" : ", ", kKinds[i].name);
+  }
+  fail(ErrorKind::kInvalidArgument, "component kind \"{}\": expected one of {}", name, names);
+}
+
+std::set<ComponentKind> all_component_kinds() {
+  std::set<ComponentKind> kinds;
+  for (int kind = 0; kind < kComponentKindCount; ++kind) kinds.insert(static_cast<ComponentKind>(kind));
+  return kinds;
+}
+
+std::string name_of(const Component& c) {
+  if (c.kind == ComponentKind::kTensor) return name_of(TensorId{c.role, c.layer, c.expert});
+  const KindRow& row = row_of(c.kind);
+  return join_name(c.layer, -1, row.numbered ? fmt::format("{}{}", row.part, c.index) : std::string(row.part));
+}
+
+Component component_of(const TensorId& matrix) {
+  if (matrix.role == Role::kTokenEmbedding) return {ComponentKind::kEmbed};
+  if (matrix.role == Role::kOutput) return {ComponentKind::kLmHead};
+  return {ComponentKind::kTensor, matrix.layer, 0, matrix.role, matrix.expert};
+}
+
+Component parse_component(std::string_view name) {
+  const auto refuse = [&] {
+    fail(ErrorKind::kInvalidArgument,
+         "component \"{}\": expected L<layer>, L<layer>.head<i>, L<layer>.kv<i>, L<layer>.ffn, L<layer>.expert<i>, "
+         "L<layer>.router, L<layer>.<matrix> (attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down; of an "
+         "expert L<layer>.expert<i>.ffn_up), embed or lm_head",
+         name);
+  };
+  const auto parts = split_name(name);
+  if (!parts) refuse();
+  if (parts->expert >= 0 && parts->part.empty()) return {ComponentKind::kExpert, parts->layer, parts->expert};
+  if (parts->layer >= 0 && parts->expert < 0)
+    for (size_t i = 0; i < kKinds.size(); ++i) {
+      const KindRow& row = kKinds[i];
+      if (row.count == nullptr || !parts->part.starts_with(row.part)) continue;
+      const std::string_view rest = parts->part.substr(row.part.size());
+      const auto index = row.numbered ? parse_index(rest) : std::optional(0);
+      if (index && (row.numbered || rest.empty())) return {static_cast<ComponentKind>(i), parts->layer, *index};
+    }
+  try {
+    const TensorId id = parse_tensor(name);
+    if (is_matrix(id.role)) return component_of(id);
+  } catch (const Error&) {  // the forms of components say more
+  }
+  refuse();
+  return {};
+}
+
+std::vector<WeightSlice> slices_of(const ModelConfig& config, const Component& c) {
+  const KindRow& row = row_of(c.kind);
+  const bool in_layer = row.count != nullptr || c.kind == ComponentKind::kTensor;
+  if (in_layer && (c.layer < 0 || c.layer >= config.depth() ||
+                   (row.count != nullptr && (c.index < 0 || c.index >= count_in(config, c.layer, c.kind)))))
+    fail(ErrorKind::kInvalidArgument, "component {}: the model has no such part", name_of(c));
+  return row.slices(config, c);
+}
+
+Restart restart_of(const Component& component) {
+  return component.kind == ComponentKind::kTensor ? restart_of_tensor(component) : row_of(component.kind).restart;
+}
+
+std::vector<Component> components_of(const ModelConfig& config, const std::set<ComponentKind>& kinds) {
+  std::vector<Component> all;
+  if (kinds.contains(ComponentKind::kEmbed)) all.push_back({ComponentKind::kEmbed});
+  for (int layer = 0; layer < config.depth(); ++layer)
+    for (const ComponentKind kind : kinds) {  // in the order of the enum
+      if (kind == ComponentKind::kTensor)
+        for (const WeightSlice& slice : layer_slices(config, {ComponentKind::kLayer, layer}))
+          all.push_back(component_of(slice.tensor));
+      else if (row_of(kind).count != nullptr)
+        for (int i = 0; i < count_in(config, layer, kind); ++i) all.push_back({kind, layer, i});
+    }
+  if (kinds.contains(ComponentKind::kLmHead) && !config.tied_embedding) all.push_back({ComponentKind::kLmHead});
+  return all;
+}
+
+}  // namespace vernier
