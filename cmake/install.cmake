@@ -17,7 +17,7 @@ function(vernier_install_layer target set)
 endfunction()
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/vernier)
-vernier_headers(vernier_core component.h data.h error.h model_config.h model_outline.h plan.h progress.h report.h scheme.h tokenizer.h version.h)
+vernier_headers(vernier_core component.h data.h error.h measured.h model_config.h model_outline.h plan.h progress.h report.h scheme.h tokenizer.h version.h)
 if(VERNIER_WITH_TORCH)
   vernier_headers(vernier calibrate.h compute.h diagnose.h evaluate.h export.h model.h planning.h quantize.h quantize_tensor.h stored_matrix.h vernier.h)
 endif()

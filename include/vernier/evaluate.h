@@ -20,17 +20,11 @@
 
 #include "vernier/compute.h"
 #include "vernier/data.h"
+#include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
 
 namespace vernier {
-
-/// A mean and its standard error over distinct windows or documents (copies of one count as one); NaN (null in JSON) for
-/// a single one, which tells nothing.
-struct Measured {
-  double mean = 0;
-  double standard_error = 0;
-};
 
 /// What a set of scored tokens says. Units: nats; per predicted token unless the name says otherwise.
 struct Scores {

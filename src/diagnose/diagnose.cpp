@@ -62,10 +62,7 @@ ComponentDamage summarize_component(const Model& model, const Component& compone
     delta_nll[it->second] += windows[w].delta_nll;
     same_top[it->second] += windows[w].same_top;
   }
-  const auto measured = [&](const std::vector<double>& sums) {
-    const Estimate estimate = ratio_estimate(sums, tokens);
-    return Measured{estimate.mean, estimate.standard_error};
-  };
+  const auto measured = [&](const std::vector<double>& sums) { return ratio_estimate(sums, tokens); };
   return {component, parameters_of(model, component), measured(kl), measured(delta_nll), measured(same_top)};
 }
 

@@ -1,5 +1,6 @@
 #include "base/fail.h"
 #include "base/json.h"
+#include "base/measured_json.h"
 #include "vernier/evaluate.h"
 #include "vernier/version.h"
 
@@ -10,13 +11,8 @@ namespace {
 constexpr const char* kExact = "exact";
 constexpr const char* kLlamaCpp = "llama.cpp";
 
-void put(Json& json, const std::string& key, const Measured& value) {
-  json[key] = value.mean;
-  json[key + "_stderr"] = finite_or_null(value.standard_error);
-}
-
 void put(Json& json, const std::string& key, const std::optional<Measured>& value) {
-  if (value) put(json, key, *value);
+  if (value) put_measured(json, key, *value);
 }
 
 Json scores_json(const Scores& scores) {
@@ -42,25 +38,16 @@ Json scores_json(const Scores& scores) {
   return json;
 }
 
-Measured measured_at(const Json& json, const std::string& key, const std::string& origin) {
-  return {json_number(json, key.c_str(), origin), number_or_nan(json, (key + "_stderr").c_str(), origin)};
-}
-
-std::optional<Measured> optional_at(const Json& json, const std::string& key, const std::string& origin) {
-  if (json_find(json, key.c_str()) == nullptr) return std::nullopt;
-  return measured_at(json, key, origin);
-}
-
 constexpr int64_t kMaxCount = int64_t{1} << 50;
 
 Scores scores_from(const Json& json, const std::string& origin) {
   Scores scores;
   scores.tokens = json_int(json, "tokens", origin, 0, kMaxCount);
   scores.nll = measured_at(json, "nll_nats", origin);
-  scores.kl = optional_at(json, "kl_nats", origin);
-  scores.delta_nll = optional_at(json, "delta_nll_nats", origin);
-  scores.same_top = optional_at(json, "same_top_share", origin);
-  scores.reference_nll = optional_at(json, "reference_nll_nats", origin);
+  scores.kl = optional_measured_at(json, "kl_nats", origin);
+  scores.delta_nll = optional_measured_at(json, "delta_nll_nats", origin);
+  scores.same_top = optional_measured_at(json, "same_top_share", origin);
+  scores.reference_nll = optional_measured_at(json, "reference_nll_nats", origin);
   if (json_find(json, "documents") != nullptr) {
     scores.documents = json_int(json, "documents", origin, 0, kMaxCount);
     // Files from before copies were looked for lack the key.
@@ -70,9 +57,9 @@ Scores scores_from(const Json& json, const std::string& origin) {
     scores.bytes = json_int(json, "text_bytes", origin, 0, kMaxCount);
     scores.nll_bits_per_byte = measured_at(json, "nll_bits_per_byte", origin);
     scores.nll_per_document = measured_at(json, "nll_nats_per_document", origin);
-    scores.delta_nll_per_document = optional_at(json, "delta_nll_nats_per_document", origin);
-    scores.reference_nll_bits_per_byte = optional_at(json, "reference_nll_bits_per_byte", origin);
-    scores.delta_nll_bits_per_byte = optional_at(json, "delta_nll_bits_per_byte", origin);
+    scores.delta_nll_per_document = optional_measured_at(json, "delta_nll_nats_per_document", origin);
+    scores.reference_nll_bits_per_byte = optional_measured_at(json, "reference_nll_bits_per_byte", origin);
+    scores.delta_nll_bits_per_byte = optional_measured_at(json, "delta_nll_bits_per_byte", origin);
   }
   return scores;
 }

@@ -38,16 +38,12 @@ struct ClusterSums {
   }
 };
 
-Measured measured(const Estimate& estimate) { return {estimate.mean, estimate.standard_error}; }
-
 Scores scores_of(const ClusterSums& s, bool compared) {
   Scores scores;
-  const auto per_token = [&](const std::vector<double>& sums) { return measured(ratio_estimate(sums, s.tokens)); };
-  const auto per_document = [&](const std::vector<double>& sums) {
-    return measured(ratio_estimate(sums, s.documents));
-  };
+  const auto per_token = [&](const std::vector<double>& sums) { return ratio_estimate(sums, s.tokens); };
+  const auto per_document = [&](const std::vector<double>& sums) { return ratio_estimate(sums, s.documents); };
   const auto bits_per_byte = [&](const std::vector<double>& sums) {
-    const Estimate nats = ratio_estimate(sums, s.bytes);
+    const Measured nats = ratio_estimate(sums, s.bytes);
     return Measured{nats.mean / std::numbers::ln2, nats.standard_error / std::numbers::ln2};
   };
   for (const double tokens : s.tokens) scores.tokens += static_cast<int64_t>(tokens);
