@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "base/shared_progress.h"
 #include "base/statistics.h"
 #include "diagnose/checkpoint.h"
 #include "diagnose/diagnosis_json.h"
@@ -232,7 +233,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   IsolatedSweep sweep(model, data, options.compute.type, threads);
   d.noise_floor_kl = noise_floor(model, sweep, data);
   const int64_t total = static_cast<int64_t>(components.size()) * d.windows;
-  int64_t done = 0;
+  SharedProgress shared(progress);
   if (progress != nullptr) progress->begin("diagnose", total, "component windows");
 
   const auto remember = [&](const Json& part, const std::string& origin) {
@@ -252,8 +253,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       checkpoint.save(name_of(component), *part);
     }
     remember(*part, name_of(component));
-    done += d.windows;
-    if (progress != nullptr) progress->update(done);
+    shared.add(d.windows);
   };
 
   for (const Component& c : components)
@@ -266,7 +266,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     auto part = checkpoint.load(name);
     if (part) {
       sweep.layer(layer, {}, nullptr);  // the next layer needs this one's stream
-      done += static_cast<int64_t>(own.size()) * d.windows;
+      shared.add(static_cast<int64_t>(own.size()) * d.windows);
     } else {
       std::map<TensorId, at::Tensor> values;
       for (const Role role : kLayerMatrices) values[{role, layer}] = quantized.make({role, layer});
@@ -281,10 +281,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       if (layer == 0)
         for (const char* control : {"L0.ffn", "L0.attn_q", "L0.ffn_down", "L0"})
           perturbations.push_back({parse_component(control), unchanged});
-      const auto damage = sweep.layer(layer, perturbations, [&] {
-        done += static_cast<int64_t>(own.size());
-        if (progress != nullptr) progress->update(done);
-      });
+      const auto damage = sweep.layer(layer, perturbations, [&] { shared.add(static_cast<int64_t>(own.size())); });
       part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       for (size_t i = 0; i < own.size(); ++i)
         (*part)["components"].push_back(damage_to_json(summarize_component(model, own[i], data, damage[i])));

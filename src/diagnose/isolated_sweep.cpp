@@ -271,7 +271,6 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
       for (size_t i = 0; i < sums.size(); ++i) damage[i][w] = sums[i];
     }
     if (!last) streams_[w] = keep(run_ffn(ops, block, base.after_attention));
-#pragma omp critical(vernier_progress)
     if (on_window) on_window();
   });
   ++layer_;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/shared_progress.h"
 #include "evaluate/scores.h"
 #include "model/fused_model.h"
 #include "ops/parallel.h"
@@ -83,7 +84,7 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
   // One entry per model and window, filled by whoever scores the window and read in order afterwards.
   std::vector<std::vector<WindowSums>> sums(models.size(), std::vector<WindowSums>(data.windows.size()));
   std::vector<Arena> arenas(static_cast<size_t>(threads));
-  int64_t done = 0;
+  SharedProgress shared(progress);
   parallel_for(count, threads, [&](int64_t w, int worker) {
     const TokenWindow& window = data.windows[static_cast<size_t>(w)];
     score_window(arenas[static_cast<size_t>(worker)], base ? &*base : nullptr, fast, window,
@@ -91,8 +92,7 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
                    sums[token.model][static_cast<size_t>(w)].add(token.damage, reference != nullptr,
                                                                  options.keep_tokens, token.label);
                  });
-#pragma omp critical(vernier_progress)
-    if (progress != nullptr) progress->update(++done);
+    shared.add(1);
   });
   if (progress != nullptr) progress->end();
 

@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "support/cancelling_sink.h"
 #include "support/models.h"
 #include "vernier/error.h"
 
@@ -292,6 +293,17 @@ TEST(Evaluate, TokensOutsideTheVocabularyAreNamed) {
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
     EXPECT_NE(std::string(e.what()).find("320"), std::string::npos);
+  }
+}
+
+TEST(Evaluate, ASinkThatThrowsCancels) {
+  const Model model = fixture_model("llama");
+  for (const int threads : {1, 2}) {
+    CancellingSink sink(2);
+    EXPECT_THROW(evaluate({&model}, &model, made_up_windows(9, 16, 320), {{ComputeType::kFloat32, threads}}, &sink),
+                 Cancelled);
+    EXPECT_EQ(sink.updates, 3);
+    EXPECT_FALSE(sink.ended);
   }
 }
 
