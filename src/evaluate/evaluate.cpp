@@ -81,16 +81,20 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
   if (reference != nullptr) base.emplace(*reference, ComputeType::kFloat32, data.longest());
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("evaluate", count, "windows");
+  const std::vector<const Measure*> measures = token_measures(reference != nullptr);
   // One entry per model and window, filled by whoever scores the window and read in order afterwards.
   std::vector<std::vector<WindowSums>> sums(models.size(), std::vector<WindowSums>(data.windows.size()));
   std::vector<Arena> arenas(static_cast<size_t>(threads));
   SharedProgress shared(progress);
   parallel_for(count, threads, [&](int64_t w, int worker) {
     const TokenWindow& window = data.windows[static_cast<size_t>(w)];
+    TokenOutcomes outcomes(measures, window.scored());
     score_window(arenas[static_cast<size_t>(worker)], base ? &*base : nullptr, fast, window,
                  [&](const ScoredToken& token) {
-                   sums[token.model][static_cast<size_t>(w)].add(token.damage, reference != nullptr,
-                                                                 options.keep_tokens, token.label);
+                   WindowSums& s = sums[token.model][static_cast<size_t>(w)];
+                   s.add(outcomes.of(token));
+                   if (reference != nullptr) s.add_tails(token.damage);
+                   if (options.keep_tokens) s.scores.push_back({token.label, -token.damage.nll});
                  });
     shared.add(1);
   });
@@ -98,7 +102,7 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
 
   std::vector<Evaluation> results;
   for (size_t m = 0; m < models.size(); ++m) {
-    Evaluation evaluation = summarize(data, sums[m], reference != nullptr);
+    Evaluation evaluation = summarize(data, measures, sums[m], reference != nullptr);
     evaluation.model_name = models[m]->source().name;
     evaluation.activations = options.activations;
     results.push_back(std::move(evaluation));
