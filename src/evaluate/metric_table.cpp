@@ -2,6 +2,7 @@
 #include <numbers>
 
 #include "evaluate/measure.h"
+#include "evaluate/top_5_overlap.h"
 #include "vernier/metric.h"
 
 namespace vernier {
@@ -42,6 +43,17 @@ const std::vector<Metric>& metrics() {
        .unit = "share",
        .worse = Worse::kLower,
        .of = &kSameTop,
+       .scale = 100,
+       .decimals = 3,
+       .column_of_models = true,
+       .column_of_groups = true},
+      {.key = "top_5_overlap_share",
+       .name = "Top-5 overlap (%)",
+       .title = "Same first five",
+       .meaning = "Share of the original's five most likely next tokens that are among the model's five",
+       .unit = "share",
+       .worse = Worse::kLower,
+       .of = &kTop5Overlap,
        .scale = 100,
        .decimals = 3,
        .column_of_models = true,
