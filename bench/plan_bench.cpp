@@ -160,7 +160,7 @@ void run(const Arguments& a) {
 
   std::vector<std::string> header = {"recipe", "file bytes", "of budget"};
   for (const auto& column : columns) {
-    header.push_back(fmt::format("KL on {}", column[0].data_name.substr(column[0].data_name.rfind('/') + 1)));
+    header.push_back(fmt::format("KL on {}", column[0].data.name.substr(column[0].data.name.rfind('/') + 1)));
     header.push_back("of q4_k");
   }
   TextTable table(header);
@@ -169,8 +169,8 @@ void run(const Arguments& a) {
                                     fmt::format("{:.4f}", static_cast<double>(contenders[i].file_bytes) /
                                                               static_cast<double>(planned.budget_bytes))};
     for (const auto& column : columns) {
-      row.push_back(figure(*column[i].all.kl));
-      row.push_back(fmt::format("{:.3f}", column[i].all.kl->mean / column[base].all.kl->mean));
+      row.push_back(figure(column[i].all.kl()));
+      row.push_back(fmt::format("{:.3f}", column[i].all.kl().mean / column[base].all.kl().mean));
     }
     table.add(row);
   }
@@ -178,12 +178,12 @@ void run(const Arguments& a) {
     std::vector<std::string> median_row = {"median of random", "", ""}, best_row = {"best of random", "", ""};
     for (const auto& column : columns) {
       std::vector<double> kl;
-      for (size_t i = fixed; i < contenders.size(); ++i) kl.push_back(column[i].all.kl->mean);
+      for (size_t i = fixed; i < contenders.size(); ++i) kl.push_back(column[i].all.kl().mean);
       std::sort(kl.begin(), kl.end());
       const double median = (kl[kl.size() / 2] + kl[(kl.size() - 1) / 2]) / 2;
       for (const auto& [row, value] : {std::pair(&median_row, median), std::pair(&best_row, kl.front())}) {
         row->push_back(fmt::format("{:.5f}", value));
-        row->push_back(fmt::format("{:.3f}", value / column[base].all.kl->mean));
+        row->push_back(fmt::format("{:.3f}", value / column[base].all.kl().mean));
       }
     }
     table.add(median_row);
@@ -192,8 +192,8 @@ void run(const Arguments& a) {
   fmt::print("{}: budget {} = {} bytes; calibrated on {} windows, diagnosed on {} of {}\n", model.source().name,
              a.budget, planned.budget_bytes, calibration.windows, diagnosis.windows, a.calibration);
   for (const auto& column : columns)
-    fmt::print("{}: {} tokens scored in {} windows, full precision perplexity {:.4f}\n", column[0].data_name,
-               column[0].all.tokens, column[0].windows, std::exp(column[0].all.reference_nll->mean));
+    fmt::print("{}: {} tokens scored in {} windows, full precision perplexity {:.4f}\n", column[0].data.name,
+               column[0].all.tokens, column[0].data.windows, std::exp(column[0].all.at("reference_nll_nats").mean));
   fmt::print("{}\n{}", table.str(), recipe_text(planned));
 }
 

@@ -31,8 +31,8 @@ void evaluate(char** argv) {
   for (size_t i = 0; i < results.size(); ++i) {
     const vernier::Scores& scores = results[i].all;
     std::printf("%s: perplexity %.3f +- %.3f, KL %.5f +- %.5f nats, same top token %.2f%%\n", labels[i],
-                scores.perplexity(), scores.perplexity_standard_error(), scores.kl->mean, scores.kl->standard_error,
-                100 * scores.same_top->mean);
+                scores.perplexity().mean, scores.perplexity().standard_error, scores.kl().mean,
+                scores.kl().standard_error, 100 * scores.same_top().mean);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@
 #include "vernier/component.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
-#include "vernier/evaluate.h"
+#include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
 

@@ -1,53 +1,49 @@
 #pragma once
 
-// How good a model is on a text, and how far from a reference: negative log-likelihood, perplexity, KL divergence,
-// same-top-1, per token and document, whole and per group, each with a standard error over windows or documents, and
-// bits per byte.
+// How good a model is on a text, and how far from a reference: what metric.h lists, whole and per group, each with a
+// standard error over windows or documents.
 //
 //   const Evaluation e = evaluate({&quantized}, &model, data, {})[0];
-//   e.perplexity();  e.kl->mean;  e.groups["fi"].kl->mean;
+//   e.all.perplexity().mean;  e.all.kl().mean;  e.groups.at("fi").kl().standard_error;
 //
 // The reference runs beside the models and is compared tile by tile: no logit files. Of the text, 8 bytes per scored
 // token and model stay in memory, for the tails.
 
-#include <array>
-#include <filesystem>
+#include <cstdint>
+#include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vernier/compute.h"
 #include "vernier/data.h"
+#include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
 
 namespace vernier {
 
-/// A mean and its standard error over distinct windows or documents (copies of one count as one); NaN (null in JSON) for
-/// a single one, which tells nothing.
-struct Measured {
-  double mean = 0;
-  double standard_error = 0;
-};
-
-/// What a set of scored tokens says. Units: nats; per predicted token unless the name says otherwise.
+/// What a set of scored tokens says.
 struct Scores {
   int64_t tokens = 0;
   int64_t documents = 0;           ///< clusters with text of known length, 0 for running text
   int64_t distinct_documents = 0;  ///< without copies: what standard errors are over
   int64_t bytes = 0;               ///< UTF-8, 0 for running text
-  Measured nll;
-  Measured nll_per_document;
-  Measured nll_bits_per_byte;  ///< of documents
-  // Against a reference; absent without one.
-  std::optional<Measured> kl, delta_nll, same_top, delta_nll_per_document;
-  std::optional<Measured> reference_nll;
-  std::optional<Measured> reference_nll_bits_per_byte, delta_nll_bits_per_byte;  ///< of documents
+  /// By Metric::key: those of metrics() that could be had, since some take a reference, some documents.
+  std::map<std::string, Measured, std::less<>> metrics;
 
-  double perplexity() const;
-  double perplexity_standard_error() const;
+  /// nullptr when it was not measured.
+  const Measured* find(std::string_view key) const;
+  /// @throws Error{kInvalidArgument} naming what was missing
+  const Measured& at(std::string_view key) const;
+
+  const Measured& nll() const { return at("nll_nats"); }           ///< nats per token
+  const Measured& perplexity() const { return at("perplexity"); }  ///< exp of it
+  // Against a reference.
+  const Measured& kl() const { return at("kl_nats"); }               ///< nats per token
+  const Measured& same_top() const { return at("same_top_share"); }  ///< share of tokens
 };
 
 /// Tails of the per-token distributions, by llama-perplexity's names.
@@ -62,10 +58,17 @@ struct TokenScore {
   float log_p = 0;  ///< nats
 };
 
-struct Evaluation {
-  std::string model_name, data_name, data_hash;
+/// What was scored.
+struct DataFacts {
+  std::string name;
+  std::string hash;  ///< of the token ids
   int64_t context = 0;
   int64_t windows = 0;
+};
+
+struct Evaluation {
+  std::string model_name;
+  DataFacts data;
   Activations activations = Activations::kExact;
   Scores all;
   std::optional<Tails> tails;
@@ -88,10 +91,5 @@ struct EvaluateOptions {
 std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const Model* reference,
                                  const EvaluationData& data, const EvaluateOptions& options = {},
                                  ProgressSink* progress = nullptr);
-
-/// Keys carry their unit: perplexity, nll_nats, kl_nats, kl_nats_stderr, same_top_share, groups.{name}.kl_nats ...
-nlohmann::ordered_json evaluation_to_json(const Evaluation& evaluation);
-/// @throws Error{kBadFile} naming `origin` and the key
-Evaluation evaluation_from_json(const nlohmann::ordered_json& json, const std::string& origin);
 
 }  // namespace vernier

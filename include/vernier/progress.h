@@ -10,6 +10,8 @@
 
 namespace vernier {
 
+/// Whatever a sink throws ends the stage and arrives at its caller: that is how a stage is cancelled. The sink is not
+/// called again.
 class ProgressSink {
  public:
   virtual ~ProgressSink() = default;

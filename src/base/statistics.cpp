@@ -7,10 +7,10 @@
 
 namespace vernier {
 
-Estimate ratio_estimate(std::span<const double> sums, std::span<const double> counts) {
+Measured ratio_estimate(std::span<const double> sums, std::span<const double> counts) {
   const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
   if (total <= 0) return {};
-  Estimate estimate{std::accumulate(sums.begin(), sums.end(), 0.0) / total, std::numeric_limits<double>::quiet_NaN()};
+  Measured estimate{std::accumulate(sums.begin(), sums.end(), 0.0) / total, std::numeric_limits<double>::quiet_NaN()};
   const auto n = static_cast<double>(sums.size());
   if (sums.size() < 2) return estimate;
   double squares = 0;

@@ -6,17 +6,14 @@
 #include <span>
 #include <vector>
 
+#include "vernier/measured.h"
+
 namespace vernier {
 
-struct Estimate {
-  double mean = 0;
-  double standard_error = 0;  ///< NaN when there is only one cluster
-};
-
 /// Mean per token where tokens come in clusters (windows, documents): sum of sums over sum of counts, with the
-/// linearised standard error of that ratio over clusters.
+/// linearised standard error of that ratio over clusters; NaN for a single cluster.
 /// @shape sums, counts: one entry per cluster
-Estimate ratio_estimate(std::span<const double> sums, std::span<const double> counts);
+Measured ratio_estimate(std::span<const double> sums, std::span<const double> counts);
 
 struct Spread {
   int64_t count = 0;

@@ -9,7 +9,7 @@ namespace {
 
 TEST(Statistics, EqualClustersGiveTheStandardErrorOfTheMean) {
   const std::vector<double> sums{2, 4, 6, 8}, counts{2, 2, 2, 2};
-  const Estimate estimate = ratio_estimate(sums, counts);
+  const Measured estimate = ratio_estimate(sums, counts);
   EXPECT_DOUBLE_EQ(estimate.mean, 2.5);
   const double sd = std::sqrt((2.25 + 0.25 + 0.25 + 2.25) / 3);  // of the cluster means 1, 2, 3, 4
   EXPECT_NEAR(estimate.standard_error, sd / 2, 1e-12);

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/output_file.h"
+#include "support/cancelling_sink.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -68,6 +69,16 @@ TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   EXPECT_THROW(check_calibration(loaded, fixture_model("qwen3")), Error);
   EXPECT_THROW(load_calibration(source_dir() / "tests/fixtures/models/llama/model.safetensors"), Error);
   std::filesystem::remove_all(folder);
+}
+
+TEST(Calibrate, ASinkThatThrowsCancels) {
+  const Model model = fixture_model("llama");
+  for (const int threads : {1, 2}) {
+    CancellingSink sink(2);
+    EXPECT_THROW(calibrate(model, made_up_windows(20, 16, 320), {ComputeType::kFloat32, threads}, &sink), Cancelled);
+    EXPECT_EQ(sink.updates, 3);
+    EXPECT_FALSE(sink.ended);
+  }
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
+#include "vernier/evaluation_file.h"
 
 namespace vernier {
 namespace {
@@ -181,9 +182,13 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   ASSERT_EQ(run({"--quiet", "export", demo_, "--recipe", at("r.txt"), "--calibration", cal, "-o", at("r.gguf")}), 0);
   EXPECT_EQ(model_hash(load_model(at("r.gguf"))), model_hash(load_model(file)));
   EXPECT_EQ(run({"--quiet", "evaluate", file, "--reference", demo_, "--windows", "2", "--json", at("e.json")}), 0);
-  const Json evaluation = read_json(at("e.json"));
-  EXPECT_GT(evaluation["kl_nats"].get<double>(), 0);
-  EXPECT_LT(evaluation["kl_nats"].get<double>(), 0.1);
+  const EvaluationFile evaluation = evaluation_file_from_json(read_json(at("e.json")), "e.json");
+  ASSERT_EQ(evaluation.rows.size(), 2u);
+  EXPECT_EQ(evaluation.rows[0].kind, "reference");
+  EXPECT_EQ(evaluation.rows[1].label, "m.gguf");
+  EXPECT_EQ(evaluation.rows[1].bytes, fs::file_size(file));
+  EXPECT_GT(evaluation.rows[1].text.kl().mean, 0);
+  EXPECT_LT(evaluation.rows[1].text.kl().mean, 0.1);
   EXPECT_EQ(run({"--quiet", "evaluate", file, "--activations", "llama.cpp", "--windows", "2"}), 0);
   EXPECT_EQ(run({"--quiet", "evaluate", demo_, "--activations", "llama.cpp", "--windows", "2"}), 2);
   EXPECT_EQ(run({"--quiet", "evaluate", file, "--activations", "llama.cpp", "--dtype", "bf16", "--windows", "2"}), 2);

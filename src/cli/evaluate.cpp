@@ -1,60 +1,79 @@
-#include "vernier/evaluate.h"
-
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
 #include "base/fail.h"
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/plan_table.h"
 #include "cli/subcommands.h"
+#include "evaluate/tails.h"
 #include "format/tokenizer_difference.h"
+#include "vernier/evaluation_file.h"
+#include "vernier/metric.h"
 
 namespace vernier {
 
 namespace {
 
-std::string with_error(const Measured& m, int digits) {
-  if (!std::isfinite(m.standard_error)) return fmt::format("{:.{}f} ± -", m.mean, digits);  // of one window or document
-  return fmt::format("{:.{}f} ± {:.{}f}", m.mean, digits, m.standard_error, digits);
+/// `fewer` digits than the metric's table has.
+std::string with_error(const Metric& metric, const Measured& m, int fewer = 0) {
+  const double mean = metric.scale * m.mean, error = metric.scale * m.standard_error;
+  const int digits = metric.decimals - fewer;
+  if (!std::isfinite(error)) return fmt::format("{:.{}f} ± -", mean, digits);  // of one window or document
+  return fmt::format("{:.{}f} ± {:.{}f}", mean, digits, error, digits);
+}
+
+void print_groups(const std::map<std::string, Scores>& groups, std::FILE* out) {
+  std::vector<std::string> header{"group", "documents", "tokens"};
+  std::vector<const Metric*> columns;
+  for (const Metric& metric : metrics())
+    if (metric.column_of_groups && std::any_of(groups.begin(), groups.end(), [&](const auto& group) {
+          return group.second.find(metric.key) != nullptr;
+        })) {
+      columns.push_back(&metric);
+      header.emplace_back(metric.name);
+    }
+  TextTable table(header);
+  for (const auto& [name, scores] : groups) {
+    std::vector<std::string> row{name, fmt::format("{}", scores.documents), fmt::format("{}", scores.tokens)};
+    for (const Metric* metric : columns) {
+      const Measured* value = scores.find(metric->key);
+      row.push_back(value != nullptr ? with_error(*metric, *value, 1) : "");
+    }
+    table.add(row);
+  }
+  fmt::print(out, "\n{}", table.str(static_cast<size_t>(terminal_width(out))));
 }
 
 void print_evaluation(const Evaluation& e, std::FILE* out) {
   TextTable table({"figure", "value"});
   if (e.activations == Activations::kLlamaCpp) table.add({"activations", "rounded as llama.cpp does"});
-  table.add({"tokens scored", fmt::format("{} in {} windows of {}", e.all.tokens, e.windows, e.context)});
-  table.add({"perplexity", with_error({e.all.perplexity(), e.all.perplexity_standard_error()}, 4)});
-  table.add({"NLL (nats/token)", with_error(e.all.nll, 5)});
-  if (e.all.documents > 0) {
-    table.add({"NLL (bits/byte)", with_error(e.all.nll_bits_per_byte, 5)});
-    table.add({"NLL (nats/document)", with_error(e.all.nll_per_document, 3)});
-  }
-  if (e.all.kl) {
-    table.add({"Mean KLD (nats/token)", with_error(*e.all.kl, 6)});
-    table.add({"Mean ΔNLL (nats/token)", with_error(*e.all.delta_nll, 6)});
-    table.add({"Same top p (%)", with_error({100 * e.all.same_top->mean, 100 * e.all.same_top->standard_error}, 3)});
-  }
-  if (e.tails) {
-    table.add({"Maximum KLD", fmt::format("{:.6f}", e.tails->kl_max)});
-    table.add({"99.9% KLD", fmt::format("{:.6f}", e.tails->kl_99_9)});
-    table.add({"99.0% KLD", fmt::format("{:.6f}", e.tails->kl_99)});
-    table.add({"Median KLD", fmt::format("{:.6f}", e.tails->kl_median)});
-    table.add({"Mean Δp (%)", fmt::format("{:.4f}", 100 * e.tails->delta_p_mean)});
-    table.add({"RMS Δp (%)", fmt::format("{:.4f}", 100 * e.tails->delta_p_rms)});
-    table.add(
-        {"5% .. 95% Δp (%)", fmt::format("{:.3f} .. {:.3f}", 100 * e.tails->delta_p_5, 100 * e.tails->delta_p_95)});
-  }
-  fmt::print(out, "{} on {}\n{}", e.model_name, e.data_name, table.str(static_cast<size_t>(terminal_width(out))));
-  if (e.groups.empty()) return;
-  TextTable groups(
-      {"group", "documents", "tokens", "bits/byte", "nats/document", "KLD", "ΔNLL nats/document", "same top %"});
-  for (const auto& [name, s] : e.groups)
-    groups.add({name, fmt::format("{}", s.documents), fmt::format("{}", s.tokens), with_error(s.nll_bits_per_byte, 4),
-                with_error(s.nll_per_document, 1), s.kl ? with_error(*s.kl, 5) : "",
-                s.delta_nll_per_document ? with_error(*s.delta_nll_per_document, 2) : "",
-                s.same_top ? fmt::format("{:.2f}", 100 * s.same_top->mean) : ""});
-  fmt::print(out, "\n{}", groups.str(static_cast<size_t>(terminal_width(out))));
+  table.add({"tokens scored", fmt::format("{} in {} windows of {}", e.all.tokens, e.data.windows, e.data.context)});
+  for (const Metric& metric : metrics())
+    if (const Measured* value = e.all.find(metric.key))
+      table.add({std::string(metric.name), with_error(metric, *value)});
+  if (e.tails)
+    for (const TailRow& row : tail_rows())
+      table.add({std::string(row.name), fmt::format("{:.{}f}", row.scale * (*e.tails).*row.value, row.decimals)});
+  fmt::print(out, "{} on {}\n{}", e.model_name, e.data.name, table.str(static_cast<size_t>(terminal_width(out))));
+  if (!e.groups.empty()) print_groups(e.groups, out);
+}
+
+/// As its files hold it.
+uint64_t bytes_of(const Model& model) {
+  if (!model.source().gguf) return model.stored_bytes();
+  uint64_t bytes = 0;
+  for (const std::filesystem::path& file : files_of_model(model.source().path.string()))
+    bytes += std::filesystem::file_size(file);
+  return bytes;
+}
+
+EvaluationRow row_of(const Model& model, const std::string& kind) {
+  const uint64_t bytes = bytes_of(model);
+  return {.label = model.source().name, .kind = kind, .bytes = bytes, .bits_per_weight = bits_per_weight(bytes, model)};
 }
 
 /// KL compares next tokens id by id: the two must read the text alike.
@@ -140,14 +159,17 @@ void add_evaluate(CLI::App& app, Console& console) {
       return evaluate({&model}, reference ? &*reference : nullptr, d, options, &console.progress)[0];
     };
     const Evaluation evaluation = evaluate_on(*data);
-    Json json = evaluation_to_json(evaluation);
     std::optional<Evaluation> groups;
-    if (!a->data.data.empty() && !a->data.groups.empty()) {
-      groups = evaluate_on(*a->data.documents(tokenizer, console));
-      json["groups"] = evaluation_to_json(*groups)["groups"];
+    if (!a->data.data.empty() && !a->data.groups.empty()) groups = evaluate_on(*a->data.documents(tokenizer, console));
+    const Evaluation* separate = groups ? &*groups : nullptr;
+    EvaluationFile file = evaluation_file(evaluation, separate);
+    if (reference) {
+      file.rows.push_back(row_of(*reference, "reference"));
+      file.rows.back().text = scores_of_reference(evaluation.all);
     }
+    file.rows.push_back(evaluation_row(row_of(model, "model"), evaluation, separate));
     if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, *data));
-    if (a->json.write(json, console)) return;
+    if (a->json.write(evaluation_file_to_json(file), console)) return;
     print_evaluation(evaluation, console.out);
     if (groups) print_evaluation(*groups, console.out);
   });

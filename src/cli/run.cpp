@@ -20,7 +20,7 @@
 #include "data/builtin_texts.h"
 #include "plan/target.h"
 #include "report/report_data.h"
-#include "vernier/evaluate.h"
+#include "vernier/evaluation_file.h"
 #include "vernier/planning.h"
 #include "vernier/report.h"
 #include "vernier/version.h"
@@ -280,25 +280,27 @@ class Run {
 
   /// The files as an engine gets them, read back and compared with the model in full precision.
   void evaluate_files() {
-    std::string inputs = key_of({model_hash_, text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype});
+    std::string inputs = key_of(
+        {model_hash_, text_.hash, groups_ ? groups_->hash : "", a_.compute.dtype, std::to_string(kEvaluationSchema)});
     for (const Candidate& c : candidates_) inputs = key_of({inputs, c.label, directory_.hash(c.file)});
     directory_.stage("evaluate", inputs, "evaluation.json", [&](const fs::path& path) {
-      std::vector<Json> text, groups;
+      std::vector<Evaluation> text, groups;
       evaluate_all(text, groups);
-      Json rows = Json::array();
-      rows.push_back(
-          row(source_label(model_), "reference", source_bytes(model_), reference_scores(text.front()), Json()));
+      EvaluationFile file = evaluation_file(text.front(), groups_ ? &groups.front() : nullptr);
+      file.budget_bytes = budget_bytes_;
+      file.rows.push_back(row(source_label(model_), "reference", source_bytes(model_)));
+      file.rows.back().text = scores_of_reference(text.front().all);
       for (size_t i = 0; i < candidates_.size(); ++i)
-        rows.push_back(row(candidates_[i].label, candidates_[i].kind,
-                           fs::file_size(directory_.path(candidates_[i].file)), text[i],
-                           groups_ ? groups[i]["groups"] : Json()));
-      write_json(path, {{"schema_version", 1}, {"budget_bytes", budget_bytes_}, {"rows", rows}});
+        file.rows.push_back(evaluation_row(
+            row(candidates_[i].label, candidates_[i].kind, fs::file_size(directory_.path(candidates_[i].file))),
+            text[i], groups_ ? &groups[i] : nullptr));
+      write_json(path, evaluation_file_to_json(file));
     });
     evaluation_ = read_json(directory_.path("evaluation.json"));
   }
 
   /// Several files share a pass with the reference as far as they fit into kModelBytes.
-  void evaluate_all(std::vector<Json>& text, std::vector<Json>& groups) {
+  void evaluate_all(std::vector<Evaluation>& text, std::vector<Evaluation>& groups) {
     constexpr int64_t kModelBytes = int64_t{4} << 30;
     const int64_t each = 2 * 4 * model_.parameters();  // decoded and packed, float32
     const auto together = static_cast<size_t>(std::max<int64_t>(1, kModelBytes / each - 1));
@@ -308,37 +310,21 @@ class Run {
       for (size_t i = first; i < std::min(candidates_.size(), first + together); ++i)
         files.push_back(load_model(directory_.path(candidates_[i].file).string()));
       for (const Model& file : files) batch.push_back(&file);
-      const auto add = [&](const EvaluationData& data, std::vector<Json>& results) {
-        for (const Evaluation& e : evaluate(batch, &model_, data, {compute_}, &console_.progress))
-          results.push_back(evaluation_to_json(e));
+      const auto add = [&](const EvaluationData& data, std::vector<Evaluation>& results) {
+        for (Evaluation& e : evaluate(batch, &model_, data, {compute_}, &console_.progress))
+          results.push_back(std::move(e));
       };
       add(text_, text);
       if (groups_) add(*groups_, groups);
     }
   }
 
-  /// The reference's own figures, which every comparison with it measures.
-  static Json reference_scores(const Json& compared) {
-    const double nll = json_number(compared, "reference_nll_nats", "evaluation.json");
-    const double error = number_or_nan(compared, "reference_nll_nats_stderr", "evaluation.json");
-    return {{"tokens", compared["tokens"]},
-            {"nll_nats", nll},
-            {"nll_nats_stderr", finite_or_null(error)},
-            {"perplexity", std::exp(nll)},
-            {"perplexity_stderr", finite_or_null(std::exp(nll) * error)}};
-  }
-
-  Json row(const std::string& label, const std::string& kind, uint64_t bytes, const Json& text,
-           const Json& groups) const {
-    Json json;
-    json["label"] = label;
-    json["kind"] = kind;
-    json["bytes"] = bytes;
-    json["bits_per_weight"] = bits_per_weight(bytes, model_);
-    json["budget_fits"] = bytes <= budget_bytes_;
-    json["text"] = text;
-    json["groups"] = groups;
-    return json;
+  EvaluationRow row(const std::string& label, const std::string& kind, uint64_t bytes) const {
+    return {.label = label,
+            .kind = kind,
+            .bytes = bytes,
+            .bits_per_weight = bits_per_weight(bytes, model_),
+            .budget_fits = bytes <= budget_bytes_};
   }
 
   /// The plan, unless a uniform file that fits as well turned out better: measured, not predicted. And the source where

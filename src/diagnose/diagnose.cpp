@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "base/shared_progress.h"
 #include "base/statistics.h"
 #include "diagnose/checkpoint.h"
 #include "diagnose/diagnosis_json.h"
@@ -43,10 +44,7 @@ Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& wind
     delta_nll[it->second] += windows[w].delta_nll;
     same_top[it->second] += windows[w].same_top;
   }
-  const auto measured = [&](const std::vector<double>& sums) {
-    const Estimate estimate = ratio_estimate(sums, tokens);
-    return Measured{estimate.mean, estimate.standard_error};
-  };
+  const auto measured = [&](const std::vector<double>& sums) { return ratio_estimate(sums, tokens); };
   return {measured(kl), measured(delta_nll), measured(same_top)};
 }
 
@@ -228,7 +226,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   IsolatedSweep sweep(model, data, options.compute.type, threads);
   d.noise_floor_kl = noise_floor(model, sweep, data);
   const int64_t total = static_cast<int64_t>(components.size()) * d.windows;
-  int64_t done = 0;
+  SharedProgress shared(progress);
   if (progress != nullptr) progress->begin("diagnose", total, "component windows");
 
   const auto remember = [&](const Json& part, const std::string& origin) {
@@ -248,8 +246,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       checkpoint.save(name_of(component), *part);
     }
     remember(*part, name_of(component));
-    done += d.windows;
-    if (progress != nullptr) progress->update(done);
+    shared.add(d.windows);
   };
 
   for (const Component& c : components)
@@ -262,7 +259,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     auto part = checkpoint.load(name);
     if (part) {
       sweep.layer(layer, {}, nullptr);  // the next layer needs this one's stream
-      done += static_cast<int64_t>(own.size()) * d.windows;
+      shared.add(static_cast<int64_t>(own.size()) * d.windows);
     } else {
       std::map<TensorId, at::Tensor> values;
       const std::vector<TensorId> matrices = matrices_of_layer(model, layer);
@@ -279,10 +276,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
         for (const Component& control : {Component{ComponentKind::kFfn, 0}, component_of(matrices.front()),
                                          component_of(matrices.back()), Component{ComponentKind::kLayer, 0}})
           perturbations.push_back({control, unchanged});
-      const auto damage = sweep.layer(layer, perturbations, [&] {
-        done += static_cast<int64_t>(own.size());
-        if (progress != nullptr) progress->update(done);
-      });
+      const auto damage = sweep.layer(layer, perturbations, [&] { shared.add(static_cast<int64_t>(own.size())); });
       part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       for (size_t i = 0; i < own.size(); ++i)
         (*part)["components"].push_back(damage_to_json(component_damage(model, own[i], data, damage[i])));

@@ -10,6 +10,7 @@
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/requantize.h"
+#include "support/cancelling_sink.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -271,6 +272,21 @@ TEST(Diagnose, AMatrixThatIsStoredExactlySurvivesTheArtefact) {
   const auto facts = std::find_if(back.weight_facts.begin(), back.weight_facts.end(),
                                   [&](const WeightFacts& f) { return f.tensor == id; });
   EXPECT_TRUE(std::isinf(facts->sqnr_db));
+}
+
+TEST(Diagnose, ASinkThatThrowsCancels) {
+  const Model model = fixture_model("llama");
+  const Calibration calibration = calibration_of(model);
+  DiagnoseOptions options;
+  options.scheme = kScheme.name();
+  options.kinds = {ComponentKind::kFfn};
+  for (const int threads : {1, 2}) {
+    options.compute.threads = threads;
+    CancellingSink sink(2);
+    EXPECT_THROW(diagnose(model, calibration, made_up_windows(9, 16, 320), options, &sink), Cancelled);
+    EXPECT_EQ(sink.updates, 3);
+    EXPECT_FALSE(sink.ended);
+  }
 }
 
 TEST(Diagnose, ACalibrationOfAnotherModelIsRefused) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/measured_json.h"
 #include "vernier/version.h"
 
 namespace vernier {
@@ -10,15 +11,6 @@ namespace vernier {
 namespace {
 
 constexpr int64_t kMaxCount = int64_t{1} << 50;
-
-void put(Json& json, const std::string& key, const Measured& value) {
-  json[key] = value.mean;
-  json[key + "_stderr"] = finite_or_null(value.standard_error);
-}
-
-Measured get(const Json& json, const std::string& key, const std::string& origin) {
-  return {json_number(json, key.c_str(), origin), number_or_nan(json, (key + "_stderr").c_str(), origin)};
-}
 
 const Json& array_at(const Json& json, const char* key, const std::string& origin) {
   const Json* array = json_find(json, key);
@@ -52,9 +44,9 @@ Json damage_to_json(const ComponentDamage& damage) {
   json["layer"] = c.layer;
   json["index"] = c.index;
   json["tensor"] = c.kind == ComponentKind::kTensor ? Json(role_name(c.role)) : Json();
-  put(json, "kl_nats", damage.kl);
-  put(json, "delta_nll_nats", damage.delta_nll);
-  put(json, "same_top_share", damage.same_top);
+  put_measured(json, "kl_nats", damage.kl);
+  put_measured(json, "delta_nll_nats", damage.delta_nll);
+  put_measured(json, "same_top_share", damage.same_top);
   json["parameters"] = damage.parameters;
   return json;
 }
@@ -62,9 +54,9 @@ Json damage_to_json(const ComponentDamage& damage) {
 ComponentDamage damage_from_json(const Json& json, const std::string& origin) {
   ComponentDamage damage;
   damage.component = component_at(json, origin);
-  damage.kl = get(json, "kl_nats", origin);
-  damage.delta_nll = get(json, "delta_nll_nats", origin);
-  damage.same_top = get(json, "same_top_share", origin);
+  damage.kl = measured_at(json, "kl_nats", origin);
+  damage.delta_nll = measured_at(json, "delta_nll_nats", origin);
+  damage.same_top = measured_at(json, "same_top_share", origin);
   damage.parameters = json_int(json, "parameters", origin, 0, kMaxCount);
   return damage;
 }
@@ -137,7 +129,7 @@ Json diagnosis_to_json(const Diagnosis& d) {
                                          {"coefficient_of_variation", bias.coefficient_of_variation}});
   if (d.joint_kl) {
     Json joint;
-    put(joint, "kl_nats", *d.joint_kl);
+    put_measured(joint, "kl_nats", *d.joint_kl);
     joint["sum_isolated_kl_nats"] = d.sum_isolated_kl;
     joint["additivity_ratio"] = d.additivity_ratio;
     json["joint"] = joint;
@@ -178,7 +170,7 @@ Diagnosis diagnosis_from_json(const Json& json, const std::string& origin) {
                                    number("coefficient_of_variation")});
   }
   if (const Json* joint = json_find(json, "joint")) {
-    d.joint_kl = get(*joint, "kl_nats", origin);
+    d.joint_kl = measured_at(*joint, "kl_nats", origin);
     d.sum_isolated_kl = json_number(*joint, "sum_isolated_kl_nats", origin);
     d.additivity_ratio = json_number(*joint, "additivity_ratio", origin);
   }

@@ -7,9 +7,9 @@
 #include <set>
 
 #include "base/fail.h"
-#include "ops/distribution.h"
 #include "ops/kernels.h"
 #include "ops/parallel.h"
+#include "ops/scored_tokens.h"
 
 namespace vernier {
 
@@ -232,24 +232,24 @@ std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std
   std::vector<DamageSums> sums(hidden.size());
   const Arena::Scope scope(arena);
   const Slab base = stored(arena, finals_[w]);
-  const int64_t tile = logit_tile_rows(base_.config().vocabulary);
-  for (int64_t first = 0; first < base.rows; first += tile) {
-    const Arena::Scope tile_scope(arena);
-    const int64_t count = std::min(tile, base.rows - first);
-    const ReferenceTile reference(arena, base_.logits(arena, base.row_range(first, count)));
-    const Slab logits = arena.slab(count, base_.config().vocabulary);
-    for (size_t i = 0; i < hidden.size(); ++i) {
-      base_.logits_by(*heads[i], arena, hidden[i].row_range(first, count), logits);
-      for (int64_t r = 0; r < count; ++r) {
-        const int32_t label = window.tokens[static_cast<size_t>(window.first_row + first + r + 1)];
-        const TokenDamage damage = reference.compare(r, logits.row(r), label);
-        sums[i].tokens += 1;
-        sums[i].kl += damage.kl;
-        sums[i].delta_nll += damage.nll - damage.reference_nll;
-        sums[i].same_top += damage.same_top ? 1 : 0;
-      }
-    }
-  }
+  const int64_t vocabulary = base_.config().vocabulary;
+  std::vector<TileLogits> logits;
+  for (size_t i = 0; i < hidden.size(); ++i)
+    logits.push_back([this, &arena, &hidden, &heads, vocabulary, i](int64_t first, int64_t count) {
+      const Slab tile = arena.slab(count, vocabulary);
+      base_.logits_by(*heads[i], arena, hidden[i].row_range(first, count), tile);
+      return tile;
+    });
+  for_each_scored_token(
+      arena, std::span(window.tokens).subspan(static_cast<size_t>(window.first_row) + 1), vocabulary,
+      [&](int64_t first, int64_t count) { return base_.logits(arena, base.row_range(first, count)); }, logits,
+      [&](const ScoredToken& token) {
+        DamageSums& s = sums[token.model];
+        s.tokens += 1;
+        s.kl += token.damage.kl;
+        s.delta_nll += token.damage.nll - token.damage.reference_nll;
+        s.same_top += token.damage.same_top ? 1 : 0;
+      });
   return sums;
 }
 
@@ -297,7 +297,6 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
     if (!last)
       streams_[w] =
           keep(block.config.parallel ? run_block(ops, block, base.x, 0) : run_ffn(ops, block, base.after_attention));
-#pragma omp critical(vernier_progress)
     if (on_window) on_window();
   });
   ++layer_;

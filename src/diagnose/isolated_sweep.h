@@ -36,7 +36,8 @@ class IsolatedSweep {
   IsolatedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads);
 
   /// Damage of each perturbation of one layer, [perturbation][window]; the layers must be asked for in order, and a
-  /// layer may be asked with no perturbations. `on_window` is called after each window.
+  /// layer may be asked with no perturbations. `on_window` is called after each window, from any thread
+  /// and several at once; what it throws ends the sweep.
   std::vector<std::vector<DamageSums>> layer(int layer, const std::vector<Perturbation>& perturbations,
                                              const std::function<void()>& on_window);
 

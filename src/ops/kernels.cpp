@@ -228,6 +228,30 @@ int64_t argmax(const float* x, int64_t n) {
   return std::find(x, x + n, largest) - x;
 }
 
+VERNIER_CLONES static bool any_above(const float* x, int64_t n, float bound) {
+  int above = 0;
+#pragma omp simd reduction(| : above)
+  for (int64_t i = 0; i < n; ++i) above |= x[i] > bound ? 1 : 0;
+  return above != 0;
+}
+
+void largest_indices(const float* x, int64_t n, int64_t k, int32_t* indices) {
+  // Few values ever enter: a block without one above the smallest so far costs a vector comparison.
+  constexpr int64_t kBlock = 64;
+  int64_t found = 0;
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t last = std::min(n, first + kBlock);
+    if (found == k && !any_above(x + first, last - first, x[indices[k - 1]])) continue;
+    for (int64_t i = first; i < last; ++i) {
+      if (found == k && !(x[i] > x[indices[k - 1]])) continue;
+      if (found < k) ++found;
+      int64_t place = found - 1;
+      for (; place > 0 && x[i] > x[indices[place - 1]]; --place) indices[place] = indices[place - 1];
+      indices[place] = static_cast<int32_t>(i);
+    }
+  }
+}
+
 VERNIER_CLONES float log_sum_exp(const float* x, int64_t n) {
   const float largest = largest_of(x, n);
   float sum = 0;

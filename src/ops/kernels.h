@@ -48,6 +48,8 @@ void add_difference(const float* a, const float* b, float* y, int64_t n);
 
 /// Index of the largest value, the first of equals.
 int64_t argmax(const float* x, int64_t n);
+/// Indices of the min(k, n) largest values, the largest first and of equals the first; k is small.
+void largest_indices(const float* x, int64_t n, int64_t k, int32_t* indices);
 /// log sum exp
 float log_sum_exp(const float* x, int64_t n);
 /// p = exp(x - log_total)

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -69,6 +70,23 @@ TEST(Kernels, ExpRowLeavesNothingOutsideItsRange) {
   EXPECT_EQ(s[0], 0);
   EXPECT_EQ(s[4], 0);
   EXPECT_NEAR(s[3], 1, 1e-6);
+}
+
+TEST(Kernels, TheLargestAreThoseOfASort) {
+  at::manual_seed(6);
+  for (const int64_t n : {3, 5, 64, 65, 1000}) {
+    std::vector<float> x(static_cast<size_t>(n));
+    const at::Tensor values = at::randint(0, n / 2 + 2, {n}, at::kFloat);  // with equals
+    std::memcpy(x.data(), values.data_ptr<float>(), x.size() * sizeof(float));
+    std::vector<int32_t> order(x.size()), found(5, -1);
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return x[static_cast<size_t>(a)] > x[static_cast<size_t>(b)]; });
+    order.resize(5, -1);
+    largest_indices(x.data(), n, 5, found.data());
+    EXPECT_EQ(found, order) << n;
+    EXPECT_EQ(found[0], argmax(x.data(), n));
+  }
 }
 
 /// KL, NLL and top-1 of one row in float64.

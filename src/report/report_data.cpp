@@ -1,5 +1,7 @@
 #include "report/report_data.h"
 
+#include <algorithm>
+
 #include "base/fail.h"
 
 namespace vernier {
@@ -17,19 +19,38 @@ Json value_or_null(const Json& json, const char* key) {
   return value == nullptr ? Json() : *value;
 }
 
-Json result_row(const Json& row) {
+/// A metric's value and its standard error, or null.
+void copy_metric(const Json& metric, const Json& scores, Json& row) {
+  const std::string key = json_string(metric, "key", "evaluation.json"), error = key + "_stderr";
+  row[key] = value_or_null(scores, key.c_str());
+  row[error] = value_or_null(scores, error.c_str());
+}
+
+/// The descriptions of the metrics that are columns of a table of `what`.
+Json columns_of(const Json& evaluation, const std::string& what) {
+  Json columns = Json::array();
+  for (const Json& metric : need(evaluation, "metrics", "evaluation.json")) {
+    const Json& tables = need(metric, "columns", "evaluation.json");
+    if (std::find(tables.begin(), tables.end(), what) == tables.end()) continue;
+    Json column;
+    for (const char* key : {"key", "title", "meaning", "unit", "per", "worse"})
+      column[key] = json_string(metric, key, "evaluation.json");
+    columns.push_back(column);
+  }
+  return columns;
+}
+
+Json result_row(const Json& row, const Json& columns) {
   const Json& text = need(row, "text", "evaluation.json");
   Json out;
   for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits"})
     out[key] = value_or_null(row, key);
-  for (const char* key :
-       {"perplexity", "perplexity_stderr", "kl_nats", "kl_nats_stderr", "same_top_share", "same_top_share_stderr"})
-    out[key] = value_or_null(text, key);
+  for (const Json& metric : columns) copy_metric(metric, text, out);
   return out;
 }
 
 /// Groups of the plan and of the best uniform file: more would hide those two.
-Json group_rows(const Json& rows) {
+Json group_rows(const Json& rows, const Json& columns) {
   const auto kl = [](const Json& row) {
     return json_number(need(row, "text", "evaluation.json"), "kl_nats", "evaluation.json");
   };
@@ -49,9 +70,7 @@ Json group_rows(const Json& rows) {
       line["documents"] = value_or_null(scores, "documents");
       line["tokens"] = value_or_null(scores, "tokens");
       line["bytes"] = value_or_null(scores, "text_bytes");
-      for (const char* key : {"reference_nll_bits_per_byte", "nll_bits_per_byte", "delta_nll_nats_per_document",
-                              "delta_nll_nats_per_document_stderr", "kl_nats", "kl_nats_stderr", "same_top_share"})
-        line[key] = value_or_null(scores, key);
+      for (const Json& metric : columns) copy_metric(metric, scores, line);
       out.push_back(line);
     }
   }
@@ -103,12 +122,14 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
                           "shared_token_runs", "options", "seed", "artefacts"})
     provenance[key] = value_or_null(manifest, key);
   data["provenance"] = provenance;
-  Json results = {{"rows", Json::array()}, {"budget_bytes", value_or_null(evaluation, "budget_bytes")}};
+  const Json columns = columns_of(evaluation, "models"), group_columns = columns_of(evaluation, "groups");
+  Json results = {
+      {"metrics", columns}, {"rows", Json::array()}, {"budget_bytes", value_or_null(evaluation, "budget_bytes")}};
   const Json& rows = need(evaluation, "rows", "evaluation.json");
-  for (const Json& row : rows) results["rows"].push_back(result_row(row));
+  for (const Json& row : rows) results["rows"].push_back(result_row(row, columns));
   data["results"] = results;
-  const Json groups = group_rows(rows);
-  data["groups"] = groups.empty() ? Json() : Json{{"rows", groups}};
+  const Json groups = group_rows(rows, group_columns);
+  data["groups"] = groups.empty() ? Json() : Json{{"metrics", group_columns}, {"rows", groups}};
   Json section;
   for (const char* key : {"scheme", "fallbacks", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats",
                           "components", "differential_bias", "joint", "weight_facts", "rank_correlation"})

@@ -18,11 +18,20 @@ Json row(const char* label, const char* kind, double kl) {
           {"groups", {{"fi", group}}}};
 }
 
+Json metric(const char* key, const std::vector<std::string>& columns) {
+  return {{"key", key},        {"title", std::string("title of ") + key},
+          {"meaning", "m"},    {"unit", "nats"},
+          {"per", "token"},    {"worse", "higher"},
+          {"columns", columns}};
+}
+
 struct Artefacts {
   Json manifest = {
       {"model", {{"name", "demo"}}}, {"tool_version", "1"}, {"pid", 4711}, {"options", {{"budget", "+10%"}}}};
-  Json evaluation = {{"budget_bytes", 1100},
-                     {"rows", {row("worse", "uniform", 0.4), row("best", "uniform", 0.1), row("mine", "plan", 0.05)}}};
+  Json evaluation = {
+      {"budget_bytes", 1100},
+      {"metrics", {metric("kl_nats", {"models", "groups"}), metric("perplexity", {"models"}), metric("nll_nats", {})}},
+      {"rows", {row("worse", "uniform", 0.4), row("best", "uniform", 0.1), row("mine", "plan", 0.05)}}};
   Json diagnosis = {
       {"scheme", "gguf:q4_k"},
       {"weight_facts", {{{"tensor", "L0.attn_q"}, {"sqnr_db", 20.5}, {"rows", 8}, {"error_power", {1, 2}}}}}};
@@ -49,6 +58,25 @@ TEST(ReportData, SaysWhatTheArtefactsSay) {
   EXPECT_EQ(data["plan"]["entries"][0]["bits_per_weight"], 8.0 * 18 / 32);
   EXPECT_EQ(data["plan"]["entries"][0]["predicted_kl_nats"], 0.01);
   EXPECT_EQ(data["diagnosis"]["weight_facts"][0]["sqnr_db"], 20.5);
+}
+
+TEST(ReportData, ColumnsAreWhatTheEvaluationDescribes) {
+  Artefacts a;
+  a.evaluation["metrics"].push_back(metric("new_share", {"groups"}));
+  a.evaluation["rows"][2]["groups"]["fi"].update({{"new_share", 0.5}, {"new_share_stderr", 0.25}});
+  const Json data = a.data();
+  const auto keys_of = [](const Json& columns) {
+    std::vector<std::string> keys;
+    for (const Json& column : columns) keys.push_back(column["key"]);
+    return keys;
+  };
+  EXPECT_THAT(keys_of(data["results"]["metrics"]), ::testing::ElementsAre("kl_nats", "perplexity"));
+  EXPECT_THAT(keys_of(data["groups"]["metrics"]), ::testing::ElementsAre("kl_nats", "new_share"));
+  EXPECT_EQ(data["results"]["metrics"][0]["title"], "title of kl_nats");
+  EXPECT_FALSE(data["results"]["rows"][2].contains("nll_nats")) << "no column";
+  EXPECT_EQ(data["groups"]["rows"][1]["new_share"], 0.5);
+  EXPECT_EQ(data["groups"]["rows"][1]["new_share_stderr"], 0.25);
+  EXPECT_TRUE(data["groups"]["rows"][0]["new_share"].is_null()) << "not measured";
 }
 
 TEST(ReportData, AUniformFileThatMeasuredBetterIsWhatThePlanSectionShows) {
@@ -96,6 +124,9 @@ TEST(ReportData, AMissingPartIsNamed) {
   a = {};
   a.evaluation["rows"][0].erase("text");
   expect_missing(a, "text");
+  a = {};
+  a.evaluation.erase("metrics");
+  expect_missing(a, "metrics");
   a = {};
   a.plan.erase("tensors");
   expect_missing(a, "tensors");

@@ -253,6 +253,57 @@ const rows = [
   row("plan", "plan", 0, planKl, fileBytes()),
 ];
 
+// As the library describes what it measures.
+const metric = (key, title, unit, per, worse, meaning) => ({ key, title, meaning, unit, per, worse });
+const KL = metric(
+  "kl_nats",
+  "KL, nats per token",
+  "nats",
+  "token",
+  "higher",
+  "Kullback-Leibler divergence from the original, mean per predicted token",
+);
+const SAME_TOP = metric(
+  "same_top_share",
+  "Same first choice",
+  "share",
+  "token",
+  "lower",
+  "Share of tokens at which the most likely next token is the original's",
+);
+const PERPLEXITY = metric(
+  "perplexity",
+  "Perplexity",
+  "",
+  "token",
+  "higher",
+  "Among how many equally likely tokens the model seems to choose",
+);
+const DELTA_PER_DOCUMENT = metric(
+  "delta_nll_nats_per_document",
+  "ΔNLL per document, nats",
+  "nats",
+  "document",
+  "higher",
+  "What a whole document costs more than with the original; fair across languages",
+);
+const REFERENCE_BITS = metric(
+  "reference_nll_bits_per_byte",
+  "Original, bits per byte",
+  "bits",
+  "byte",
+  "neither",
+  "How well the original knows the text, whatever its tokens",
+);
+const BITS = metric(
+  "nll_bits_per_byte",
+  "Bits per byte",
+  "bits",
+  "byte",
+  "higher",
+  "How well the model knows the text, whatever its tokens",
+);
+
 const GROUPS = [
   ["en", 1.0, 0.92, 61],
   ["de", 1.18, 1.05, 63],
@@ -332,8 +383,8 @@ const report = {
       "evaluation.json": hash(),
     },
   },
-  results: { rows, budget_bytes: budget },
-  groups: { rows: groupRows },
+  results: { metrics: [KL, SAME_TOP, PERPLEXITY], rows, budget_bytes: budget },
+  groups: { metrics: [KL, SAME_TOP, DELTA_PER_DOCUMENT, REFERENCE_BITS, BITS], rows: groupRows },
   diagnosis: {
     scheme: "int4:g128:sym",
     tokens: 16320,

@@ -8,8 +8,8 @@ export interface Report {
   schema_version: number;
   title: string;
   provenance: Provenance;
-  results: { rows: ResultRow[]; budget_bytes: Num } | null;
-  groups: { rows: GroupRow[] } | null;
+  results: { metrics?: Metric[]; rows: ResultRow[]; budget_bytes: Num } | null;
+  groups: { metrics?: Metric[]; rows: GroupRow[] } | null;
   diagnosis: Diagnosis | null;
   plan: Plan | null;
 }
@@ -37,6 +37,17 @@ export interface Provenance {
   artefacts: Record<string, string>; // name -> content hash
 }
 
+/** A figure that rows hold under `key`, with its standard error under key + "_stderr". */
+export interface Metric {
+  key: string;
+  title: string;
+  meaning: string;
+  unit: string; // "nats", "bits"; "share" in [0, 1]; "" for none
+  per: string; // token, document, byte
+  worse: string; // higher, lower, neither
+}
+
+/** What every page shows of a model; the other metrics stand beside these. */
 export interface ResultRow {
   label: string;
   kind: "reference" | "uniform" | "plan";
@@ -47,7 +58,7 @@ export interface ResultRow {
   kl_nats: Num; // per predicted token, against the reference
   kl_nats_stderr: Num;
   same_top_share: Num;
-  same_top_share_stderr: Num;
+  same_top_share_stderr?: Num;
   budget_fits: boolean;
 }
 
@@ -58,12 +69,10 @@ export interface GroupRow {
   tokens: Num;
   bytes: Num;
   reference_nll_bits_per_byte: Num;
-  nll_bits_per_byte: Num;
   delta_nll_nats_per_document: Num;
   delta_nll_nats_per_document_stderr: Num;
   kl_nats: Num;
   kl_nats_stderr: Num;
-  same_top_share: Num;
 }
 
 export interface Component {

@@ -144,6 +144,9 @@ test("every section of the data is drawn in full", async () => {
   assert.match(await page.locator(".lead").textContent(), /KL|nats|no plan/);
   if (results) {
     assert.equal(await page.locator("#results tbody tr").count(), results.rows.length);
+    const heads = await page.locator("#results thead th").allTextContents();
+    assert.ok(results.metrics.length > 0);
+    for (const metric of results.metrics) assert.ok(heads.includes(metric.title), metric.title);
     const drawable = results.rows.filter((r) => r.kind !== "reference" && isNumber(r.bytes) && r.kl_nats > 0);
     assert.equal(await marks(page, "frontier", "models"), drawable.length);
     for (const row of drawable)
@@ -169,6 +172,12 @@ test("every section of the data is drawn in full", async () => {
   if (groups) {
     const values = groups.rows.flatMap((r) => [r.kl_nats, r.delta_nll_nats_per_document]).filter(isNumber);
     assert.equal(await marks(page, "groups", "groups"), values.length);
+    await page.locator("#groups summary").click();
+    await eventually(async () => {
+      const heads = await page.locator("#groups thead th").allTextContents();
+      assert.ok(groups.metrics.length > 0);
+      for (const metric of groups.metrics) assert.ok(heads.includes(metric.title), metric.title);
+    });
   }
   if (plan) {
     const sized = plan.entries.filter((e) => isNumber(e.bits_per_weight));

@@ -5,7 +5,8 @@ import { figure, plotStyle, tipStyle, type Frame } from "../chart";
 import { KIND_COLOUR } from "../colour";
 import type { GroupRow, Num, Report } from "../data";
 import { disclosure, el, p, section, strong } from "../dom";
-import { bytes, count, isNumber, measured, number, share, tick } from "../format";
+import { bytes, count, isNumber, measured, number, tick } from "../format";
+import { metricColumns } from "../metrics";
 import { table } from "../table";
 
 interface Panel {
@@ -207,36 +208,7 @@ export function groups(report: Report): HTMLElement | null {
         { head: "Documents", numeric: true, cell: (r) => count(r.documents), key: (r) => r.documents },
         { head: "Tokens", numeric: true, cell: (r) => count(r.tokens), key: (r) => r.tokens },
         { head: "Text", numeric: true, cell: (r) => bytes(r.bytes), key: (r) => r.bytes },
-        {
-          head: "Original, bits per byte",
-          numeric: true,
-          cell: (r) => number(r.reference_nll_bits_per_byte),
-          key: (r) => r.reference_nll_bits_per_byte,
-        },
-        {
-          head: "Bits per byte",
-          numeric: true,
-          cell: (r) => number(r.nll_bits_per_byte),
-          key: (r) => r.nll_bits_per_byte,
-        },
-        {
-          head: "ΔNLL per document, nats",
-          numeric: true,
-          cell: (r) => measured(r.delta_nll_nats_per_document, r.delta_nll_nats_per_document_stderr),
-          key: (r) => r.delta_nll_nats_per_document,
-        },
-        {
-          head: "KL, nats per token",
-          numeric: true,
-          cell: (r) => measured(r.kl_nats, r.kl_nats_stderr),
-          key: (r) => r.kl_nats,
-        },
-        {
-          head: "Same first choice",
-          numeric: true,
-          cell: (r) => share(r.same_top_share),
-          key: (r) => r.same_top_share,
-        },
+        ...metricColumns<GroupRow>(report.groups?.metrics),
       ],
       rows,
       { tall: true },

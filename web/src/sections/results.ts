@@ -2,7 +2,8 @@
 
 import { budgetBytes, comparison, type Report, type ResultRow } from "../data";
 import { el, p, section } from "../dom";
-import { bits, bytes, count, isNumber, measured, number, share } from "../format";
+import { bits, bytes, count, isNumber } from "../format";
+import { metricColumns } from "../metrics";
 import { table } from "../table";
 
 const KIND_WORD: Record<string, string> = { reference: "original", uniform: "uniform", plan: "plan" };
@@ -16,9 +17,6 @@ export function results(report: Report): HTMLElement | null {
   const budget = budgetBytes(report);
   const { reference } = comparison(report);
   const rows = [...report.results.rows].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-  // Two digits of the error, since models differ by less than it: their errors are of the same text, hence alike.
-  const perplexity = (value: unknown, error: unknown) =>
-    isNumber(error) && error > 0 ? measured(value, error, 2) : number(value, 4);
   const view = table<ResultRow>(
     "Measured models, largest first",
     [
@@ -30,26 +28,7 @@ export function results(report: Report): HTMLElement | null {
         cell: (r) => el("span", { title: `${count(r.bytes)} bytes` }, bytes(r.bytes)),
         key: (r) => r.bytes,
       },
-      {
-        head: "KL, nats per token",
-        hint: "Kullback-Leibler divergence from the original, mean per predicted token",
-        numeric: true,
-        cell: (r) => measured(r.kl_nats, r.kl_nats_stderr),
-        key: (r) => r.kl_nats,
-      },
-      {
-        head: "Same first choice",
-        hint: "Share of tokens at which the most likely next token is the original's",
-        numeric: true,
-        cell: (r) => share(r.same_top_share, r.same_top_share_stderr),
-        key: (r) => r.same_top_share,
-      },
-      {
-        head: "Perplexity",
-        numeric: true,
-        cell: (r) => perplexity(r.perplexity, r.perplexity_stderr),
-        key: (r) => r.perplexity,
-      },
+      ...metricColumns<ResultRow>(report.results.metrics),
       { head: "Bits per weight", numeric: true, cell: (r) => bits(r.bits_per_weight), key: (r) => r.bits_per_weight },
       {
         head: "Fits",
