@@ -7,6 +7,8 @@
 #include "base/output_file.h"
 #include "base/utf8.h"
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace vernier {
 
 Json parse_json(std::string_view text, const std::string& origin) {

@@ -13,6 +13,13 @@ namespace vernier {
 
 using Json = nlohmann::ordered_json;
 
+}  // namespace vernier
+
+// Made once, in json.cpp: every file would otherwise compile a parser and a printer of its own.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
+namespace vernier {
+
 /// Parses `text`; `origin` names it in messages. @throws Error{kBadFile} on syntax errors and on nesting deeper than 64
 Json parse_json(std::string_view text, const std::string& origin);
 /// @throws Error{kIo, kBadFile}
