@@ -34,7 +34,8 @@ std::vector<std::string> parse_layer_types(const Json& json, int64_t layers, con
   const Json* types = json_find(json, "layer_types");
   if (types == nullptr) return {};
   if (!types->is_array() || types->size() != static_cast<size_t>(layers))
-    fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries", origin, layers);
+    fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries, got {}", origin, layers,
+         types->is_array() ? std::to_string(types->size()) : types->type_name());
   std::vector<std::string> kinds;
   for (const Json& type : *types) {
     const std::string kind = type.is_string() ? type.get<std::string>() : type.dump();
