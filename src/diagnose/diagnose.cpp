@@ -10,7 +10,6 @@
 #include "base/hash.h"
 #include "base/statistics.h"
 #include "diagnose/checkpoint.h"
-#include "diagnose/diagnosis_json.h"
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
@@ -19,7 +18,6 @@
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
 #include "vernier/quantize_tensor.h"
-#include "vernier/version.h"
 
 namespace vernier {
 
@@ -34,7 +32,7 @@ int64_t parameters_of(const Model& model, const Component& c) {
     return shape[0] * shape[1];
   };
   switch (c.kind) {
-    case ComponentKind::kHead: return 2 * config.head_dim * config.hidden;
+    case ComponentKind::kHead:
     case ComponentKind::kKvHead: return 2 * config.head_dim * config.hidden;
     case ComponentKind::kFfn: return 3 * config.intermediate * config.hidden;
     case ComponentKind::kTensor: return numel(c.role, c.layer);
@@ -222,7 +220,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
 
   const std::vector<Component> components = components_of(model, options.kinds);
   Hasher key;
-  for (const std::string& part : {d.model_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)}) key.add(part);
+  for (const std::string& part : {d.model_hash, d.data_hash, d.scheme}) key.add(part);
   key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
   for (const Component& c : components) key.add(name_of(c));
   // The calibration by what it says: its text does not tell how it was made.
@@ -230,7 +228,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     const std::vector<float> importance = calibration.importance(model, id);
     key.add(std::as_bytes(std::span(importance)));
   }
-  const SweepCheckpoint checkpoint(options.checkpoint, key.hex());
+  const SweepCheckpoint checkpoint(options.checkpoint, key.hex(), progress);
 
   IsolatedSweep sweep(model, data, options.compute.type, threads);
   d.noise_floor_kl = noise_floor(model, sweep, data);
@@ -238,23 +236,21 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   int64_t done = 0;
   if (progress != nullptr) progress->begin("diagnose", total, "component windows");
 
-  const auto remember = [&](const Json& part, const std::string& origin) {
-    for (const Json& row : part["components"]) d.components.push_back(damage_from_json(row, origin));
-    for (const Json& row : part["weight_facts"]) d.weight_facts.push_back(facts_from_json(row, origin));
-    d.control_kl = std::max(d.control_kl, part["control_kl_nats"].get<double>());
+  const auto remember = [&](SweepPart part) {
+    std::move(part.components.begin(), part.components.end(), std::back_inserter(d.components));
+    std::move(part.weight_facts.begin(), part.weight_facts.end(), std::back_inserter(d.weight_facts));
+    d.control_kl = std::max(d.control_kl, part.control_kl);
   };
   const auto outside = [&](const Component& component) {  // the embedding or the output matrix
     const TensorId id{component.kind == ComponentKind::kEmbed ? Role::kTokenEmbedding : Role::kOutput, -1};
-    auto part = checkpoint.load(name_of(component));
+    auto part = checkpoint.load(name_of(component), {component}, {id});
     if (!part) {
       const at::Tensor values = quantized.make(id);
-      part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       const auto damage = sweep.embedding({component, [&](const TensorId&) { return values; }});
-      (*part)["components"].push_back(damage_to_json(summarize_component(model, component, data, damage)));
-      (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, values)));
+      part = SweepPart{{summarize_component(model, component, data, damage)}, {quantized.facts(id, values)}};
       checkpoint.save(name_of(component), *part);
     }
-    remember(*part, name_of(component));
+    remember(std::move(*part));
     done += d.windows;
     if (progress != nullptr) progress->update(done);
   };
@@ -266,13 +262,15 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     std::vector<Component> own;
     for (const Component& c : components)
       if (c.layer == layer) own.push_back(c);
-    auto part = checkpoint.load(name);
+    std::vector<TensorId> tensors;
+    for (const Role role : kLayerMatrices) tensors.push_back({role, layer});
+    auto part = checkpoint.load(name, own, tensors);
     if (part) {
       sweep.layer(layer, {}, nullptr);  // the next layer needs this one's stream
       done += static_cast<int64_t>(own.size()) * d.windows;
     } else {
       std::map<TensorId, at::Tensor> values;
-      for (const Role role : kLayerMatrices) values[{role, layer}] = quantized.make({role, layer});
+      for (const TensorId& id : tensors) values[id] = quantized.make(id);
       const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
       const WeightSource unchanged = [&](const TensorId& id) { return model.weight(id); };
       std::vector<Perturbation> perturbations;
@@ -288,18 +286,15 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
         done += static_cast<int64_t>(own.size());
         if (progress != nullptr) progress->update(done);
       });
-      part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
+      part.emplace();
       for (size_t i = 0; i < own.size(); ++i)
-        (*part)["components"].push_back(damage_to_json(summarize_component(model, own[i], data, damage[i])));
-      double control = 0;
+        part->components.push_back(summarize_component(model, own[i], data, damage[i]));
       for (size_t i = own.size(); i < damage.size(); ++i)
-        for (const DamageSums& window : damage[i]) control = std::max(control, window.kl);
-      (*part)["control_kl_nats"] = control;
-      for (const auto& [id, weight] : values)
-        (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, weight)));
+        for (const DamageSums& window : damage[i]) part->control_kl = std::max(part->control_kl, window.kl);
+      for (const TensorId& id : tensors) part->weight_facts.push_back(quantized.facts(id, values.at(id)));
       checkpoint.save(name, *part);
     }
-    remember(*part, name);
+    remember(std::move(*part));
   }
   for (const Component& c : components)
     if (c.kind == ComponentKind::kLmHead) outside(c);

@@ -20,12 +20,6 @@ Measured get(const Json& json, const std::string& key, const std::string& origin
   return {json_number(json, key.c_str(), origin), number_or_nan(json, (key + "_stderr").c_str(), origin)};
 }
 
-const Json& array_at(const Json& json, const char* key, const std::string& origin) {
-  const Json* array = json_find(json, key);
-  if (array == nullptr || !array->is_array()) fail(ErrorKind::kBadFile, "{}: \"{}\": expected an array", origin, key);
-  return *array;
-}
-
 Component component_at(const Json& json, const std::string& origin) {
   try {
     return parse_component(json_string(json, "name", origin));
@@ -42,6 +36,12 @@ ComponentKind kind_at(const Json& json, const std::string& origin) {
 }
 
 }  // namespace
+
+const Json& array_at(const Json& json, const char* key, const std::string& origin) {
+  const Json* array = json_find(json, key);
+  if (array == nullptr || !array->is_array()) fail(ErrorKind::kBadFile, "{}: \"{}\": expected an array", origin, key);
+  return *array;
+}
 
 Json damage_to_json(const ComponentDamage& damage) {
   const Component& c = damage.component;
