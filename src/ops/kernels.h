@@ -24,8 +24,6 @@ void silu_multiply(const Slab& gate_up, const Slab& out);
 float exp_row(float* s, int64_t size, int64_t first, int64_t last);
 
 void scale_row(float* x, int64_t n, float factor);
-/// y += x
-void add_row(const float* x, float* y, int64_t n);
 /// y = a - b + y
 void add_difference(const float* a, const float* b, float* y, int64_t n);
 
