@@ -3,8 +3,8 @@
 // One vocabulary for the parts of a model. Strings exist only at the edges: a TensorId is one stored tensor, a
 // Component a named set of weight slices that can be quantized while everything else stays in full precision.
 //
-//   parse_component("L3.head5")   -> {kHead, layer 3, index 5}: its rows of attn_q and its columns of attn_output
-//   name_of(Component{...})       -> "L3.head5"
+//   parse_component("L3.head5");                      // its rows of attn_q and its columns of attn_output
+//   name_of(Component{ComponentKind::kHead, 3, 5});   // "L3.head5"
 
 #include <compare>
 #include <cstdint>

@@ -5,7 +5,7 @@
 // bits per byte.
 //
 //   const Evaluation e = evaluate({&quantized}, &model, data, {})[0];
-//   e.perplexity();  e.kl->mean;  e.groups["fi"].kl->mean;
+//   e.all.perplexity();  e.all.kl->mean;  e.groups.at("fi").kl->mean;
 //
 // The reference runs beside the models and is compared tile by tile: no logit files. Of the text, 8 bytes per scored
 // token and model stay in memory, for the tails.
