@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test: the torch-free half under AddressSanitizer and UBSan, then everything. Ends with ctest's own closing lines.
+# Every test: the torch-free half under AddressSanitizer and UBSan, then everything; then clang-tidy on what has changed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -18,3 +18,6 @@ for preset in core dev; do
   echo "== $preset: test"
   ctest --preset "$preset" -j "$(nproc)"
 done
+
+echo "== tidy: what has changed"
+TIDY_MAX_FILES=8 tools/tidy.sh

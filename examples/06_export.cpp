@@ -14,7 +14,7 @@ void export_model(char** argv) {
   const vernier::TokenizerModel tokenizer = vernier::load_tokenizer_of(model.source().path);
   const vernier::Calibration calibration = vernier::load_calibration(out + "/calibration.safetensors");
   const vernier::Plan plan =
-      vernier::plan_from_json(vernier::Json::parse(example::read_text(out + "/plan.json")), "plan.json");
+      vernier::plan_from_json(nlohmann::ordered_json::parse(example::read_text(out + "/plan.json")), "plan.json");
 
   // The size of the whole file is known before anything is quantized.
   const uint64_t predicted = vernier::gguf_file_bytes(model, plan, tokenizer);

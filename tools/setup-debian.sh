@@ -8,6 +8,7 @@ packages=(
   libtorch-dev libopenblas-openmp-dev libdnnl-dev          # tensors; the default BLAS is 50 times slower
   nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
   libgtest-dev libgmock-dev libglpk-dev chromium           # tests
+  clang-tidy libomp-dev                                    # tools/tidy.sh; clang finds no omp.h but its own
 )
 # The report page is built with npm. A Node.js that is already there, from wherever, is left alone if it is new enough.
 node_major() { local v; v=$(node --version 2>/dev/null) || v=v0; v=${v#v}; echo "${v%%.*}"; }

@@ -2,8 +2,8 @@
 
 // A Component is a named set of weight slices that can be quantized while everything else stays in full precision.
 //
-//   parse_component("L3.head5")   // {kHead, layer 3, index 5}
-//   slices_of(config, component)  // its rows of attn_q and its columns of attn_output
+//   parse_component("L3.head5");                      // its rows of attn_q and its columns of attn_output
+//   name_of(Component{ComponentKind::kHead, 3, 5});   // "L3.head5"
 //
 // A kind is a row of the table in src/model/component.cpp: everything else asks the row.
 

@@ -2,8 +2,8 @@
 
 // Text as a model sees it: windows of token ids, with what is scored in each and which group it belongs to.
 //
-//   const EvaluationData data = text_windows(tokenizer, text, {.context = 512, .max_windows = 100});
-//   const EvaluationData groups = document_windows(tokenizer, read_documents("groups.jsonl"), {.context = 512});
+//   const EvaluationData data = text_windows(tokenizer, "book", text, {.context = 512, .max_windows = 100});
+//   const EvaluationData groups = document_windows(tokenizer, "groups", read_documents("groups.jsonl"), {});
 
 #include <cstdint>
 #include <filesystem>

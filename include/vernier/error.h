@@ -2,11 +2,11 @@
 
 // The only exception type that leaves the library.
 //
-//   try { vernier::load_model(path); }
-//   catch (const vernier::Error& e) { if (e.kind() == vernier::ErrorKind::kBadFile) ...; }
+//   try { vernier::load_model("models/demo-5m"); }
+//   catch (const vernier::Error& e) { if (e.kind() == vernier::ErrorKind::kBadFile) print(e.what()); }
 //
-// A message names stage, tensor (or file), what was got, what was expected and what to try next:
-//   "quantize: blk.3.ffn_down: expected a row length divisible by 256, got 100; try gguf:q8_0"
+// A message names stage, tensor (or file), what was got, what was expected and what to try next: "quantize:
+// blk.3.ffn_down: expected a row length divisible by 256, got 100; try gguf:q8_0".
 
 #include <stdexcept>
 #include <string>

@@ -4,7 +4,7 @@
 // reason per tensor in `vernier.*` metadata.
 // In: a QuantizedModel and the tokenizer. Out: model.gguf.
 //
-//   export_gguf(quantize(model, calibration, plan, threads), tokenizer, "model.gguf", {});
+//   export_gguf(quantize(model, calibration, plan, threads), tokenizer_model, "model.gguf", {});
 
 #include <filesystem>
 #include <string>

@@ -6,7 +6,7 @@
 //
 //   KnapsackProblem problem{items, tied, Budget::parse("+10%").bytes(uniform_bytes, parameters, bytes_16bit)};
 //   KnapsackSolution solution = solve_knapsack(problem);
-//   if (!solution.feasible) ...;                                   // solution.smallest_bytes says what would fit
+//   if (!solution.feasible) print("the smallest choice has", solution.smallest_bytes);
 //   std::vector<std::string> reasons = explain_solution(problem, solution);
 
 #include <cstddef>
@@ -19,8 +19,6 @@
 #include <vector>
 
 namespace vernier {
-
-using Json = nlohmann::ordered_json;
 
 /// A size that a user asked for. Spellings: "+10%" (over uniform int4), "4.5bpw", "3.8GiB", "16950144" (bytes), "50%"
 /// (of the 16-bit file).
@@ -119,17 +117,18 @@ struct Plan {
   double predicted_kl_nats = 0;
   double lower_bound_kl_nats = 0;
   std::vector<PlanEntry> entries{};
-  Json provenance = Json::object();  ///< hashes of inputs, options, seed, tool version
+  nlohmann::ordered_json provenance =
+      nlohmann::ordered_json::object();  ///< hashes of inputs, options, seed, tool version
 };
 
 /// What stands in for schemes that do not fit, a line each: "181 of 211 tensors as gguf:q5_0: gguf:q4_k does not fit
 /// rows of 576". Empty when nothing does.
 std::vector<std::string> fallback_lines(const Plan& plan);
 
-Json plan_to_json(const Plan& plan);
+nlohmann::ordered_json plan_to_json(const Plan& plan);
 /// Strict: every key, type and range; names unique; bytes add up. @throws Error{kBadFile} naming `origin`, the entry
 /// and the key
-Plan plan_from_json(const Json& json, const std::string& origin);
+Plan plan_from_json(const nlohmann::ordered_json& json, const std::string& origin);
 
 /// Editable text, one anchored line per tensor: `^blk\.0\.attn_q\.weight$ = gguf:q4_k  # reason`.
 std::string recipe_text(const Plan& plan);

@@ -4,7 +4,7 @@
 // In: a Model, its tokenizer (part of the file's size), a Diagnosis. Out: a Plan for quantize.h and export.h.
 //
 //   const Diagnosis diagnosis = diagnose(model, calibration, windows, planning_diagnosis("llama.cpp"));
-//   const Plan plan = plan_within(model, tokenizer, diagnosis, "+10%");
+//   const Plan plan = plan_within(model, tokenizer_model, diagnosis, "+10%");
 
 #include <cstdint>
 #include <string>

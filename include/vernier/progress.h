@@ -3,7 +3,7 @@
 // How long work tells a caller where it is. The library itself never prints.
 //
 //   struct Quiet : vernier::ProgressSink {} quiet;      // ignores everything
-//   vernier::diagnose(model, calibration, options, &quiet);
+//   vernier::diagnose(model, calibration, windows, {}, &quiet);
 
 #include <cstdint>
 #include <string_view>

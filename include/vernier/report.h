@@ -3,8 +3,8 @@
 // The report page: one HTML file that holds its data, its charts and its code, and loads nothing from the network.
 // In: report.json (schema_version 1; web/src/data.ts lists its fields). Out: report.html.
 //
-//   Json data = read_json("out/report.json");
-//   vernier::write_report("out/report.html", data);
+//   std::ifstream file("out/report.json");
+//   vernier::write_report("out/report.html", nlohmann::ordered_json::parse(file));
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>

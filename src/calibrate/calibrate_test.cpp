@@ -4,12 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "base/output_file.h"
+#include "format/safetensors_writer.h"
 #include "support/cancelling_sink.h"
+#include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
-#include "vernier/error.h"
 
 namespace vernier {
 namespace {
@@ -45,6 +49,7 @@ TEST(Calibrate, EveryMatrixThatMultipliesHasItsImportance) {
     const Model model = fixture_model(name);
     const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
     check_calibration(calibration, model);
+    ASSERT_GT(model.matrices().size(), 7u * static_cast<size_t>(model.config().layers));
     for (const TensorId& id : model.matrices()) {
       const bool untied = id.role == TensorRole::kTokenEmbedding && !model.config().tied_embedding;
       EXPECT_EQ(calibration.importance(model, id).size(), untied ? 0u : static_cast<size_t>(model.weight(id).size(1)))
@@ -66,8 +71,8 @@ TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   const Calibration loaded = load_calibration(folder / "c.safetensors");
   save_calibration(loaded, folder / "again.safetensors");
   EXPECT_EQ(read_file(folder / "again.safetensors"), one);
-  EXPECT_THROW(check_calibration(loaded, fixture_model("qwen3")), Error);
-  EXPECT_THROW(load_calibration(source_dir() / "tests/fixtures/models/llama/model.safetensors"), Error);
+  expect_error(ErrorKind::kInvalidArgument, {"calibration of another model", loaded.model_hash},
+               [&] { check_calibration(loaded, fixture_model("qwen3")); });
   std::filesystem::remove_all(folder);
 }
 
@@ -79,6 +84,58 @@ TEST(Calibrate, ASinkThatThrowsCancels) {
     EXPECT_EQ(sink.updates, 3);
     EXPECT_FALSE(sink.ended);
   }
+}
+
+TEST(CalibrationFile, WhatIsNoneIsRefusedWithItsPlace) {
+  struct Entry {
+    std::string name;
+    int64_t channels = 4;
+    DType type = DType::kF32;
+  };
+  const std::map<std::string, std::string> sound = {{"schema_version", "1"}, {"model_hash", "m"}, {"data_name", "d"},
+                                                    {"data_hash", "h"},      {"windows", "2"},    {"tokens", "8"}};
+  const std::vector<Entry> site = {{"L0.ffn_input.mean_square"}, {"L0.ffn_input.mean_abs"}, {"L0.ffn_input.abs_max"}};
+  const auto path = scratch_path("vernier_no_calibration.safetensors");
+  const auto load = [&](const std::map<std::string, std::string>& metadata, const std::vector<Entry>& entries) {
+    SafetensorsWriter writer;
+    for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
+    for (const Entry& entry : entries) writer.add(entry.name, entry.type, {entry.channels});
+    writer.write(path, [&](size_t i, const ByteSink& append) {
+      append(
+          std::vector<std::byte>(static_cast<size_t>(entries[i].channels) * (entries[i].type == DType::kF32 ? 4 : 2)));
+    });
+    return load_calibration(path);
+  };
+  EXPECT_EQ(load(sound, site).sites.at({Site::kFfnInput, 0}).abs_max.size(), 4u);
+  for (const auto& [key, value] : sound) {
+    auto metadata = sound;
+    metadata.erase(key);
+    expect_error(ErrorKind::kBadFile, {path.string(), '"' + key + "\" is missing", "is this a calibration file?"},
+                 [&] { load(metadata, site); });
+  }
+  for (const std::string key : {"schema_version", "windows", "tokens"})
+    for (const std::string value : {"", "many", "-1", "1.5", "99999999999999999999"}) {
+      auto metadata = sound;
+      metadata[key] = value;
+      expect_error(ErrorKind::kBadFile, {'"' + key + '"', "expected a count, got \"" + value + '"'},
+                   [&] { load(metadata, site); });
+    }
+  auto newer = sound;
+  newer["schema_version"] = "2";
+  expect_error(ErrorKind::kBadFile, {"schema 2, expected 1", "calibrate again"}, [&] { load(newer, site); });
+  for (const Entry& stray :
+       {Entry{"mean_square"}, Entry{"L0.mean_square"}, Entry{"L0.elbow.mean_square"}, Entry{"L0.attn_input.median"},
+        Entry{"Lx.attn_input.abs_max"}, Entry{"L0.attn_input."}, Entry{"L0.attn_input.abs_max", 4, DType::kF16}})
+    expect_error(ErrorKind::kBadFile, {stray.name + ": expected a statistic per channel"}, [&] {
+      load(sound, {site[0], site[1], site[2], stray});
+    });
+  expect_error(ErrorKind::kBadFile, {"L0.ffn_input.abs_max: expected 4 channels", "got 3"}, [&] {
+    load(sound, {site[0], site[1], {"L0.ffn_input.abs_max", 3}});
+  });
+  expect_error(ErrorKind::kBadFile, {"L0.ffn_input.mean_abs: expected 4 channels", "got 0"}, [&] {
+    load(sound, {site[0], site[2]});
+  });
+  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -12,11 +12,13 @@ namespace vernier {
 
 namespace {
 
-constexpr std::string_view kParts[] = {"mean_square", "mean_abs", "abs_max"};
-
-std::vector<float>& part_of(ChannelStatistics& channel, size_t part) {
-  return part == 0 ? channel.mean_square : part == 1 ? channel.mean_abs : channel.abs_max;
-}
+struct Part {
+  std::string_view name;
+  std::vector<float> ChannelStatistics::*values;
+};
+constexpr Part kParts[] = {{"mean_square", &ChannelStatistics::mean_square},
+                           {"mean_abs", &ChannelStatistics::mean_abs},
+                           {"abs_max", &ChannelStatistics::abs_max}};
 
 std::optional<SiteId> find_site(std::string_view name) {
   try {
@@ -26,20 +28,33 @@ std::optional<SiteId> find_site(std::string_view name) {
   }
 }
 
-int64_t metadata_int(const SafetensorsFile& file, const std::string& key) {
+const std::string& metadata_text(const SafetensorsFile& file, const std::string& key) {
   const auto it = file.metadata().find(key);
+  if (it == file.metadata().end())
+    fail(ErrorKind::kBadFile, "{}: metadata \"{}\" is missing; is this a calibration file?", file.path().string(), key);
+  return it->second;
+}
+
+int64_t metadata_count(const SafetensorsFile& file, const std::string& key) {
+  const std::string& text = metadata_text(file, key);
   int64_t value = 0;
-  const std::string& text = it == file.metadata().end() ? key : it->second;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc() || end != text.data() + text.size() || value < 0)
-    fail(ErrorKind::kBadFile, "{}: metadata \"{}\": expected a count; is this a calibration file?",
-         file.path().string(), key);
+    fail(ErrorKind::kBadFile, "{}: metadata \"{}\": expected a count, got \"{}\"", file.path().string(), key,
+         text.substr(0, 40));
   return value;
 }
 
-std::string metadata_text(const SafetensorsFile& file, const std::string& key) {
-  const auto it = file.metadata().find(key);
-  return it == file.metadata().end() ? "" : it->second;
+/// Site and statistic of an entry "L3.ffn_input.mean_square". @throws Error{kBadFile} for any other
+std::pair<SiteId, const Part*> place_of(const SafetensorsEntry& entry, const std::string& origin) {
+  const size_t dot = entry.name.rfind('.');
+  if (dot != std::string::npos && entry.dtype == DType::kF32 && entry.shape.size() == 1) {
+    const auto site = parse_site(std::string_view(entry.name).substr(0, dot));
+    const auto* part = std::ranges::find(kParts, std::string_view(entry.name).substr(dot + 1), &Part::name);
+    if (site && part != std::end(kParts)) return {*site, part};
+  }
+  fail(ErrorKind::kBadFile, "{}: {}: expected a statistic per channel, such as {}.{}, in float32", origin, entry.name,
+       name_of(SiteId{Site::kAttnInput, 0}), kParts[0].name);
 }
 
 }  // namespace
@@ -55,9 +70,9 @@ void save_calibration(const Calibration& calibration, const std::filesystem::pat
   writer.set_metadata("tokens", std::to_string(calibration.tokens));
   std::vector<std::span<const float>> values;
   for (const auto& [site, channel] : calibration.sites)
-    for (size_t part = 0; part < std::size(kParts); ++part) {
-      const std::vector<float>& data = part_of(const_cast<ChannelStatistics&>(channel), part);
-      writer.add(fmt::format("{}.{}", name_of(site), kParts[part]), DType::kF32, {static_cast<int64_t>(data.size())});
+    for (const Part& part : kParts) {
+      const std::vector<float>& data = channel.*part.values;
+      writer.add(fmt::format("{}.{}", name_of(site), part.name), DType::kF32, {static_cast<int64_t>(data.size())});
       values.emplace_back(data);
     }
   writer.write(path, [&](size_t index, const ByteSink& append) { append(std::as_bytes(values[index])); });
@@ -66,24 +81,26 @@ void save_calibration(const Calibration& calibration, const std::filesystem::pat
 Calibration load_calibration(const std::filesystem::path& path) {
   const SafetensorsFile file(path);
   Calibration calibration;
-  if (metadata_int(file, "schema_version") != calibration.schema_version)
-    fail(ErrorKind::kBadFile, "{}: calibration of schema {}, expected {}; calibrate again", path.string(),
-         metadata_int(file, "schema_version"), calibration.schema_version);
+  const int64_t schema = metadata_count(file, "schema_version");
+  if (schema != calibration.schema_version)
+    fail(ErrorKind::kBadFile, "{}: calibration of schema {}, expected {}; calibrate again", path.string(), schema,
+         calibration.schema_version);
   calibration.model_hash = metadata_text(file, "model_hash");
   calibration.data_name = metadata_text(file, "data_name");
   calibration.data_hash = metadata_text(file, "data_hash");
-  calibration.windows = metadata_int(file, "windows");
-  calibration.tokens = metadata_int(file, "tokens");
+  calibration.windows = metadata_count(file, "windows");
+  calibration.tokens = metadata_count(file, "tokens");
   for (const SafetensorsEntry& entry : file.entries()) {
-    const auto dot = entry.name.rfind('.');
-    const auto site = dot == std::string::npos ? std::nullopt : find_site(entry.name.substr(0, dot));
-    const auto* part = std::find(std::begin(kParts), std::end(kParts), entry.name.substr(dot + 1));
-    if (!site || part == std::end(kParts) || entry.dtype != DType::kF32 || entry.shape.size() != 1)
-      fail(ErrorKind::kBadFile, "{}: {}: not a channel statistic", path.string(), entry.name);
-    std::vector<float>& values = part_of(calibration.sites[*site], static_cast<size_t>(part - kParts));
+    const auto [site, part] = place_of(entry, path.string());
+    std::vector<float>& values = calibration.sites[site].*part->values;
     values.resize(static_cast<size_t>(entry.shape[0]));
     std::memcpy(values.data(), entry.data.data(), entry.data.size());
   }
+  for (const auto& [site, channel] : calibration.sites)
+    for (const Part& part : kParts)
+      if ((channel.*part.values).size() != channel.mean_square.size())
+        fail(ErrorKind::kBadFile, "{}: {}.{}: expected {} channels as in mean_square, got {}", path.string(),
+             name_of(site), part.name, channel.mean_square.size(), (channel.*part.values).size());
   return calibration;
 }
 

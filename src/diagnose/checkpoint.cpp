@@ -1,24 +1,74 @@
 #include "diagnose/checkpoint.h"
 
+#include <algorithm>
+
+#include "base/fail.h"
 #include "base/json.h"
-#include "vernier/error.h"
+#include "diagnose/diagnosis_json.h"
+#include "vernier/version.h"
 
 namespace vernier {
 
-std::optional<Json> SweepCheckpoint::load(const std::string& part) const {
-  if (folder_.empty() || !std::filesystem::exists(folder_ / (part + ".json"))) return std::nullopt;
+namespace {
+
+constexpr int64_t kSchemaVersion = 1;
+
+SweepPart part_from_json(const Json& json, const std::string& origin) {
+  SweepPart part;
+  for (const Json& row : array_at(json, "components", origin)) part.components.push_back(damage_from_json(row, origin));
+  for (const Json& row : array_at(json, "weight_facts", origin))
+    part.weight_facts.push_back(facts_from_json(row, origin));
+  part.control_kl = json_number(json, "control_kl_nats", origin);
+  return part;
+}
+
+bool is_about(const SweepPart& part, const std::vector<Component>& components, const std::vector<TensorId>& tensors) {
+  return std::ranges::equal(part.components, components, {}, &ComponentDamage::component) &&
+         std::ranges::equal(part.weight_facts, tensors, {}, &WeightFacts::tensor);
+}
+
+}  // namespace
+
+void SweepCheckpoint::warn(const std::string& message) const {
+  if (progress_ != nullptr) progress_->warn(message);
+}
+
+std::optional<SweepPart> SweepCheckpoint::load(const std::string& name, const std::vector<Component>& components,
+                                               const std::vector<TensorId>& tensors) const {
+  if (folder_.empty() || !std::filesystem::exists(file(name))) return std::nullopt;
+  const std::string origin = file(name).string();
   try {
-    Json json = read_json(folder_ / (part + ".json"));
-    if (json_string(json, "key", part) != key_) return std::nullopt;
-    return json["content"];
-  } catch (const Error&) {
+    const Json json = read_json(origin);
+    // Named by its folder, so that the parts of one sweep give one warning.
+    const int64_t schema = json_int(json, "schema_version", origin, 0, 1 << 20);
+    const std::string tool = json_string(json, "tool_version", origin);
+    if (schema != kSchemaVersion || tool != VERNIER_VERSION) {
+      warn(
+          fmt::format("diagnose: {}: the checkpoint is of schema {} by vernier {}, expected schema {} by {}; measuring "
+                      "again",
+                      folder_.string(), schema, tool.substr(0, 40), kSchemaVersion, VERNIER_VERSION));
+      return std::nullopt;
+    }
+    if (json_string(json, "key", origin) != key_) return std::nullopt;
+    SweepPart part = part_from_json(json, origin);
+    if (!is_about(part, components, tensors))
+      fail(ErrorKind::kBadFile, "{}: expected {} components and {} matrices of this part, got {} and {} or others",
+           origin, components.size(), tensors.size(), part.components.size(), part.weight_facts.size());
+    return part;
+  } catch (const Error& e) {
+    warn(fmt::format("diagnose: broken checkpoint: {}; measuring {} again", e.what(), name));
     return std::nullopt;
   }
 }
 
-void SweepCheckpoint::save(const std::string& part, const Json& content) const {
+void SweepCheckpoint::save(const std::string& name, const SweepPart& part) const {
   if (folder_.empty()) return;
-  write_json(folder_ / (part + ".json"), Json{{"key", key_}, {"content", content}});
+  Json json = {
+      {"schema_version", kSchemaVersion}, {"tool_version", VERNIER_VERSION}, {"key", key_},
+      {"components", Json::array()},      {"weight_facts", Json::array()},   {"control_kl_nats", part.control_kl}};
+  for (const ComponentDamage& damage : part.components) json["components"].push_back(damage_to_json(damage));
+  for (const WeightFacts& facts : part.weight_facts) json["weight_facts"].push_back(facts_to_json(facts));
+  write_json(file(name), json);
 }
 
 }  // namespace vernier

@@ -11,7 +11,6 @@
 #include "base/shared_progress.h"
 #include "base/statistics.h"
 #include "diagnose/checkpoint.h"
-#include "diagnose/diagnosis_json.h"
 #include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
 #include "model/aten_model.h"
@@ -19,7 +18,6 @@
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
 #include "vernier/quantize_tensor.h"
-#include "vernier/version.h"
 
 namespace vernier {
 
@@ -213,7 +211,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
 
   const std::vector<Component> components = components_of(model.config(), options.kinds);
   Hasher key;
-  for (const std::string& part : {d.model_hash, d.data_hash, d.scheme, std::string(VERNIER_VERSION)}) key.add(part);
+  for (const std::string& part : {d.model_hash, d.data_hash, d.scheme}) key.add(part);
   key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
   for (const Component& c : components) key.add(name_of(c));
   // The calibration by what it says: its text does not tell how it was made.
@@ -221,7 +219,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     const std::vector<float> importance = calibration.importance(model, id);
     key.add(std::as_bytes(std::span(importance)));
   }
-  const SweepCheckpoint checkpoint(options.checkpoint, key.hex());
+  const SweepCheckpoint checkpoint(options.checkpoint, key.hex(), progress);
 
   IsolatedSweep sweep(model, data, options.compute.type, threads);
   d.noise_floor_kl = noise_floor(model, sweep, data);
@@ -229,23 +227,21 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   SharedProgress shared(progress);
   if (progress != nullptr) progress->begin("diagnose", total, "component windows");
 
-  const auto remember = [&](const Json& part, const std::string& origin) {
-    for (const Json& row : part["components"]) d.components.push_back(damage_from_json(row, origin));
-    for (const Json& row : part["weight_facts"]) d.weight_facts.push_back(facts_from_json(row, origin));
-    d.control_kl = std::max(d.control_kl, part["control_kl_nats"].get<double>());
+  const auto remember = [&](SweepPart part) {
+    std::move(part.components.begin(), part.components.end(), std::back_inserter(d.components));
+    std::move(part.weight_facts.begin(), part.weight_facts.end(), std::back_inserter(d.weight_facts));
+    d.control_kl = std::max(d.control_kl, part.control_kl);
   };
   const auto outside = [&](const Component& component) {  // the embedding or the output matrix
     const TensorId id{component.kind == ComponentKind::kEmbed ? Role::kTokenEmbedding : Role::kOutput, -1};
-    auto part = checkpoint.load(name_of(component));
+    auto part = checkpoint.load(name_of(component), {component}, {id});
     if (!part) {
       const at::Tensor values = quantized.make(id);
-      part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
       const auto damage = sweep.embedding({component, [&](const TensorId&) { return values; }});
-      (*part)["components"].push_back(damage_to_json(component_damage(model, component, data, damage)));
-      (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, values)));
+      part = SweepPart{{component_damage(model, component, data, damage)}, {quantized.facts(id, values)}};
       checkpoint.save(name_of(component), *part);
     }
-    remember(*part, name_of(component));
+    remember(std::move(*part));
     shared.add(d.windows);
   };
 
@@ -256,14 +252,14 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     std::vector<Component> own;
     for (const Component& c : components)
       if (c.layer == layer) own.push_back(c);
-    auto part = checkpoint.load(name);
+    const std::vector<TensorId> tensors = matrices_of_layer(model, layer);
+    auto part = checkpoint.load(name, own, tensors);
     if (part) {
       sweep.layer(layer, {}, nullptr);  // the next layer needs this one's stream
       shared.add(static_cast<int64_t>(own.size()) * d.windows);
     } else {
       std::map<TensorId, at::Tensor> values;
-      const std::vector<TensorId> matrices = matrices_of_layer(model, layer);
-      for (const TensorId& id : matrices) values[id] = quantized.make(id);
+      for (const TensorId& id : tensors) values[id] = quantized.make(id);
       const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
       const WeightSource unchanged = [&](const TensorId& id) { return model.weight(id); };
       std::vector<Perturbation> perturbations;
@@ -273,22 +269,19 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       perturbations.push_back({{ComponentKind::kHead, layer, 0}, unchanged});
       perturbations.push_back({{ComponentKind::kKvHead, layer, 0}, unchanged});
       if (layer == 0)
-        for (const Component& control : {Component{ComponentKind::kFfn, 0}, component_of(matrices.front()),
-                                         component_of(matrices.back()), Component{ComponentKind::kLayer, 0}})
+        for (const Component& control : {Component{ComponentKind::kFfn, 0}, component_of(tensors.front()),
+                                         component_of(tensors.back()), Component{ComponentKind::kLayer, 0}})
           perturbations.push_back({control, unchanged});
       const auto damage = sweep.layer(layer, perturbations, [&] { shared.add(static_cast<int64_t>(own.size())); });
-      part = Json{{"components", Json::array()}, {"weight_facts", Json::array()}, {"control_kl_nats", 0.0}};
+      part.emplace();
       for (size_t i = 0; i < own.size(); ++i)
-        (*part)["components"].push_back(damage_to_json(component_damage(model, own[i], data, damage[i])));
-      double control = 0;
+        part->components.push_back(component_damage(model, own[i], data, damage[i]));
       for (size_t i = own.size(); i < damage.size(); ++i)
-        for (const DamageSums& window : damage[i]) control = std::max(control, window.kl);
-      (*part)["control_kl_nats"] = control;
-      for (const auto& [id, weight] : values)
-        (*part)["weight_facts"].push_back(facts_to_json(quantized.facts(id, weight)));
+        for (const DamageSums& window : damage[i]) part->control_kl = std::max(part->control_kl, window.kl);
+      for (const TensorId& id : tensors) part->weight_facts.push_back(quantized.facts(id, values.at(id)));
       checkpoint.save(name, *part);
     }
-    remember(*part, name);
+    remember(std::move(*part));
   }
   for (const Component& c : components)
     if (c.kind == ComponentKind::kLmHead) outside(c);

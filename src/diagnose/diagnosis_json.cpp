@@ -12,10 +12,6 @@ namespace {
 
 constexpr int64_t kMaxCount = int64_t{1} << 50;
 
-const Json& array_at(const Json& json, const char* key, const std::string& origin) {
-  const Json* array = json_find(json, key);
-  if (array == nullptr || !array->is_array()) fail(ErrorKind::kBadFile, "{}: \"{}\": expected an array", origin, key);
-  return *array;
 }
 
 Component component_at(const Json& json, const std::string& origin) {
@@ -35,6 +31,12 @@ ComponentKind kind_at(const Json& json, const std::string& origin) {
 }
 
 }  // namespace
+
+const Json& array_at(const Json& json, const char* key, const std::string& origin) {
+  const Json* array = json_find(json, key);
+  if (array == nullptr || !array->is_array()) fail(ErrorKind::kBadFile, "{}: \"{}\": expected an array", origin, key);
+  return *array;
+}
 
 Json damage_to_json(const ComponentDamage& damage) {
   const Component& c = damage.component;

@@ -67,9 +67,16 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   u32("attention.head_count_kv", attention.kv_heads);
   u32("attention.key_length", attention.head_dim);
   u32("attention.value_length", attention.head_dim);
-  f32("attention.layer_norm_rms_epsilon", c.output_norm.epsilon);
-  u32("rope.dimension_count", attention.head_dim);
-  f32("rope.freq_base", c.rope.theta);
+  const bool rms = c.output_norm.kind == NormConfig::Kind::kRms;
+  f32(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", c.output_norm.epsilon);
+  if (const ExpertsConfig& experts = c.layer(0).feed_forward.experts; experts.count > 0) {
+    u32("expert_count", experts.count);
+    u32("expert_used_count", experts.used);
+  }
+  if (attention.rotary) {
+    u32("rope.dimension_count", attention.head_dim);
+    f32("rope.freq_base", c.rope.theta);
+  }
   u32("vocab_size", c.vocabulary);
   if (c.rope.kind == RopeConfig::Kind::kLinear || c.rope.kind == RopeConfig::Kind::kYarn) {
     const bool yarn = c.rope.kind == RopeConfig::Kind::kYarn;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Shared by the tests of the containers: a folder that goes away, files from bytes, and what a refusal must look like.
+// Shared by the tests of the containers: a folder that goes away, files from bytes, and damaged copies of good ones.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/output_file.h"
+#include "support/expect_error.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
 
@@ -41,18 +42,6 @@ class FormatTest : public ::testing::Test {
 
   std::filesystem::path folder_ = scratch_path("vernier_format");
 };
-
-/// `run` throws Error of this kind, with a message that holds all of `parts`.
-template <class Run>
-void expect_error(ErrorKind kind, const std::vector<std::string>& parts, Run&& run) {
-  try {
-    run();
-    ADD_FAILURE() << "expected an error that says " << ::testing::PrintToString(parts);
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    for (const std::string& part : parts) EXPECT_THAT(e.what(), ::testing::HasSubstr(part));
-  }
-}
 
 inline std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

@@ -6,13 +6,11 @@
 #include <map>
 
 #include "format/tokenizer_text.h"
-#include "vernier/error.h"
+#include "support/expect_error.h"
 
 namespace vernier {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
 using testing::Not;
 using Words = std::vector<std::string>;
 
@@ -24,17 +22,6 @@ TokenizerModel byte_model(const PreTokenizerRules& rules) {
   model.tokens.push_back("cat");
   model.pre_tokenizer = rules;
   return model;
-}
-
-template <class Call>
-void expect_error(ErrorKind kind, const testing::Matcher<std::string>& message, const Call& call) {
-  try {
-    call();
-    FAIL() << "no error";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    EXPECT_THAT(std::string(e.what()), message);
-  }
 }
 
 TEST(PreTokenizerProbe, TellsAllKnownRulesApart) {
@@ -66,9 +53,7 @@ TEST(PreTokenizerProbe, OtherSpellingsOfARuleCutAlike) {
   EXPECT_FALSE(
       first_split_difference(probe_words(spelled, "a"), probe_words(pretokenizer_for_gguf("llama-bpe").rules, "b")));
   TokenizerModel model = byte_model(spelled);
-  expect_error(ErrorKind::kUnsupported,
-               AllOf(HasSubstr("smaug-bpe"), HasSubstr("--tokenizer-pre"), HasSubstr("test.json")),
-               [&] { gguf_pre_name(model); });
+  expect_error(ErrorKind::kUnsupported, {"smaug-bpe", "--tokenizer-pre", "test.json"}, [&] { gguf_pre_name(model); });
   check_gguf_pre_name(model, "smaug-bpe");
   check_gguf_pre_name(model, "glm4");
   model.ignore_merges = true;
@@ -95,29 +80,26 @@ TEST(PreTokenizerProbe, ANameThatCutsOtherwiseIsRefused) {
   check_gguf_pre_name(model, "llama-bpe");
   check_gguf_pre_name(model, "llama3");
   expect_error(ErrorKind::kInvalidArgument,
-               AllOf(HasSubstr("\"qwen2\""), HasSubstr(R"(["1","2"] where test.json cuts ["12"])"),
-                     HasSubstr("the tokenizer does as llama-bpe;"), HasSubstr("--tokenizer-pre-unchecked")),
+               {"\"qwen2\"", R"(["1","2"] where test.json cuts ["12"])", "the tokenizer does as llama-bpe;",
+                "--tokenizer-pre-unchecked"},
                [&] { check_gguf_pre_name(model, "qwen2"); });
-  expect_error(ErrorKind::kInvalidArgument,
-               AllOf(HasSubstr("\"smaug-bpe\""), HasSubstr("ignore_merges off"), HasSubstr("as llama-bpe;")),
+  expect_error(ErrorKind::kInvalidArgument, {"\"smaug-bpe\"", "ignore_merges off", "as llama-bpe;"},
                [&] { check_gguf_pre_name(model, "smaug-bpe"); });
   model.tokens.pop_back();
   check_gguf_pre_name(model, "smaug-bpe");  // merges reach everything now
 }
 
 TEST(PreTokenizerProbe, AnUnknownNameIsRefusedWithTheKnownOnes) {
-  expect_error(ErrorKind::kInvalidArgument,
-               AllOf(HasSubstr("\"foo\""), HasSubstr("llama-bpe"), HasSubstr("--tokenizer-pre-unchecked")),
+  expect_error(ErrorKind::kInvalidArgument, {"\"foo\"", "llama-bpe", "--tokenizer-pre-unchecked"},
                [&] { check_gguf_pre_name(byte_model({.use_gpt2_split = true}), "foo"); });
-  expect_error(ErrorKind::kInvalidArgument, AllOf(HasSubstr("no known name"), HasSubstr("test.json")),
+  expect_error(ErrorKind::kInvalidArgument, {"no known name", "test.json"},
                [&] { check_gguf_pre_name(byte_model({.splits = {{"[aeiou]+"}}}), "gpt-2"); });
 }
 
 TEST(PreTokenizerProbe, APrefixSpaceDoesNotDecideTheName) {
   const TokenizerModel model = byte_model({.add_prefix_space = true, .use_gpt2_split = true});
   check_gguf_pre_name(model, "gpt-2");
-  expect_error(ErrorKind::kInvalidArgument, AllOf(HasSubstr("\"qwen2\""), HasSubstr("as gpt-2;")),
-               [&] { check_gguf_pre_name(model, "qwen2"); });
+  expect_error(ErrorKind::kInvalidArgument, {"\"qwen2\"", "as gpt-2;"}, [&] { check_gguf_pre_name(model, "qwen2"); });
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 
 #include "base/output_file.h"
 #include "format/tokenizer_text.h"
+#include "support/expect_error.h"
 #include "support/scratch.h"
-#include "vernier/error.h"
 #include "vernier/tokenizer.h"
 
 namespace vernier {
@@ -99,21 +99,22 @@ class BrokenTokenizer : public testing::TestWithParam<Defect> {};
 INSTANTIATE_TEST_SUITE_P(All, BrokenTokenizer, testing::ValuesIn(kDefects),
                          [](const auto& info) { return std::string(info.param.name); });
 
+/// Besides, the message is short, whatever the file holds.
 template <class Call>
-void expect_error(const Call& call, ErrorKind kind, const char* message) {
-  try {
-    call();
-    FAIL() << "no error; expected " << message;
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    EXPECT_THAT(e.what(), HasSubstr(message));
-    EXPECT_LT(std::string(e.what()).size(), 1000u);
-  }
+void expect_short_error(const Call& call, ErrorKind kind, const char* message) {
+  expect_error(kind, {message}, [&] {
+    try {
+      call();
+    } catch (const Error& e) {
+      EXPECT_LT(std::string(e.what()).size(), 1000u);
+      throw;
+    }
+  });
 }
 
 TEST_P(BrokenTokenizer, IsAClearError) {
   const std::string text = sound().patch(Json::parse(GetParam().patch)).dump();
-  expect_error([&] { Tokenizer(parse_tokenizer_json(text, "test.json")); }, GetParam().kind, GetParam().message);
+  expect_short_error([&] { Tokenizer(parse_tokenizer_json(text, "test.json")); }, GetParam().kind, GetParam().message);
 }
 
 TEST(HostileTokenizer, SoundFileIsSound) {
@@ -123,29 +124,34 @@ TEST(HostileTokenizer, SoundFileIsSound) {
 TEST(HostileTokenizer, EveryTruncationIsAnError) {
   const std::string text = sound().dump();
   for (size_t length = 0; length < text.size(); ++length)
-    EXPECT_THROW(parse_tokenizer_json(text.substr(0, length), "test"), Error) << length;
+    expect_short_error([&] { parse_tokenizer_json(text.substr(0, length), "test"); }, kBad, "test");
 }
 
 TEST(HostileTokenizer, EveryChangedByteIsAnErrorOrAModel) {
   const std::string text = sound().dump();
+  int refused = 0, read = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     for (const char c : {'\0', '"', '{', ']', '9', '\x80'}) {
       std::string changed = text;
       changed[i] = c;
       try {
         Tokenizer(parse_tokenizer_json(changed, "test")).encode("ab <s> \u00E9");
+        ++read;
       } catch (const Error&) {
+        ++refused;
       }
     }
   }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(read, 0);
 }
 
 TEST(HostileTokenizer, DeepNesting) {
   const auto parse = [](const std::string& text) { parse_tokenizer_json(text, "test"); };
-  expect_error([&] { parse(std::string(1 << 20, '[')); }, kBad, "test");
-  expect_error([&] { parse(std::string(100'000, '[') + std::string(100'000, ']')); }, kBad, "deeper");
-  expect_error([&] { parse("[]"); }, kBad, "object");
-  expect_error([&] { parse("{\"a\": \"\xFF\"}"); }, kBad, "JSON");
+  expect_short_error([&] { parse(std::string(1 << 20, '[')); }, kBad, "test");
+  expect_short_error([&] { parse(std::string(100'000, '[') + std::string(100'000, ']')); }, kBad, "deeper");
+  expect_short_error([&] { parse("[]"); }, kBad, "object");
+  expect_short_error([&] { parse("{\"a\": \"\xFF\"}"); }, kBad, "JSON");
 }
 
 TEST(HostileTokenizer, RunawayExpressionsGiveUp) {
@@ -155,7 +161,7 @@ TEST(HostileTokenizer, RunawayExpressionsGiveUp) {
     model.tokens = {"a"};
     model.pre_tokenizer.splits = {{pattern}};
     const Tokenizer tokenizer(model);
-    expect_error([&] { tokenizer.encode(std::string(5000, 'a') + "!xbc"); }, kBad, pattern);
+    expect_short_error([&] { tokenizer.encode(std::string(5000, 'a') + "!xbc"); }, kBad, pattern);
   }
 }
 
@@ -165,7 +171,7 @@ TEST(HostileTokenizer, ModelsInMemoryAreCheckedToo) {
   const auto expect = [&](const std::function<void(TokenizerModel&)>& change, const char* message) {
     TokenizerModel broken = model;
     change(broken);
-    expect_error([&] { Tokenizer{broken}; }, kBad, message);
+    expect_short_error([&] { Tokenizer{broken}; }, kBad, message);
   };
   expect([](TokenizerModel& m) { m.merges = {{"a", "a"}}; }, "\"aa\" is not");
   expect([](TokenizerModel& m) { m.prefix_ids = {1}; }, "template id 1");
@@ -182,15 +188,15 @@ TEST(HostileTokenizer, BrokenConfigs) {
   for (const char* config :
        {"", "[]", R"({"bos_token": 5})", R"({"bos_token": {"x": 1}})", R"({"add_bos_token": "yes"})",
         R"({"chat_template": 5})", R"({"chat_template": [{"name": "default"}]})"})
-    expect_error([&] { merge_tokenizer_config(model, config, "config.json"); }, kBad, "config.json");
+    expect_short_error([&] { merge_tokenizer_config(model, config, "config.json"); }, kBad, "config.json");
 }
 
 TEST(HostileTokenizer, FoldersWithoutTokenizer) {
   const std::filesystem::path folder = scratch_path("vernier_no_tokenizer");
   std::filesystem::remove_all(folder);
-  expect_error([&] { load_tokenizer_model(folder); }, ErrorKind::kIo, "tokenizer.json");
+  expect_short_error([&] { load_tokenizer_model(folder); }, ErrorKind::kIo, "tokenizer.json");
   write_file(folder / "tokenizer.model", "x");
-  expect_error([&] { load_tokenizer_model(folder); }, kNot, "SentencePiece");
+  expect_short_error([&] { load_tokenizer_model(folder); }, kNot, "SentencePiece");
   std::filesystem::remove_all(folder);
 }
 

@@ -33,11 +33,14 @@ Json with(Json base, const char* key, const Json& value) {
 
 TEST(Config, TheFixturesAreRead) {
   namespace fs = std::filesystem;
+  int read = 0;
   for (const fs::path& root : {source_dir() / "tests/fixtures/models", source_dir() / "models"})
     for (const auto& entry : fs::directory_iterator(root)) {
       if (!fs::exists(entry.path() / "config.json")) continue;
       EXPECT_NO_THROW(parse_config(read_json(entry.path() / "config.json"), entry.path().string()));
+      ++read;
     }
+  EXPECT_GE(read, 8) << "seven fixtures and a model";
 }
 
 TEST(RopeParameters, ThetaIsReadWhereverItIs) {

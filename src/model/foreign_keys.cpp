@@ -62,7 +62,10 @@ void refuse_foreign_config_keys(const Json& json, const Architecture& row, const
 std::string value_text(const Json& value) {
   constexpr size_t kLongest = 80;
   std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
-  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
+  if (text.size() > kLongest) {
+    text.resize(kLongest);
+    text += "...";
+  }
   return text;
 }
 

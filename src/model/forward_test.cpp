@@ -13,6 +13,7 @@
 #include "format/safetensors_file.h"
 #include "model/aten_model.h"
 #include "model/fused_model.h"
+#include "support/models.h"
 #include "vernier/error.h"
 #include "vernier/model.h"
 
@@ -30,7 +31,7 @@ at::Tensor golden(const SafetensorsFile& file, const std::string& name) {
 
 double relative_error(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item<double>(); }
 
-class Parity : public ::testing::TestWithParam<const char*> {
+class Parity : public ::testing::TestWithParam<std::string> {
  protected:
   fs::path folder_ = fs::path(VERNIER_SOURCE_DIR) / "tests/fixtures/models" / GetParam();
   Model model_ = load_model(folder_.string());
@@ -89,10 +90,8 @@ TEST_P(Parity, LossAndGradientNorms) {
   EXPECT_EQ(static_cast<int64_t>(squares.size()), norms) << "every tensor of the model that the fixture was made of";
 }
 
-INSTANTIATE_TEST_SUITE_P(HuggingFace, Parity,
-                         ::testing::Values("llama", "llama3_rope_tied", "mistral_sliding", "qwen2", "qwen3",
-                                           "rope_linear", "rope_yarn"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(HuggingFace, Parity, ::testing::ValuesIn(fixture_names()),
+                         [](const auto& info) { return info.param; });
 
 TEST(AtenModel, DifferentiatesTwice) {
   const Model leaves =

@@ -84,22 +84,16 @@ uint64_t Model::stored_bytes() const {
 
 std::string model_hash(const Model& model) {
   Hasher hasher;
-  const ModelConfig& c = model.config();
-  const LayerConfig& first = c.layer(0);
-  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers.size(),
-                         first.attention.heads, first.attention.kv_heads, first.attention.head_dim,
-                         first.feed_forward.intermediate, first.norm.epsilon, static_cast<int>(c.rope.kind),
-                         c.rope.theta, c.rope.factor, c.rope.attention_factor));
-  std::vector<int64_t> windows;
-  for (const LayerConfig& layer : c.layers) windows.push_back(layer.attention.window);
-  hasher.add(fmt::format("{} {} {} {} {} {} {} {}", fmt::join(windows, ","), c.rope.original_context,
-                         c.rope.low_freq_factor, c.rope.high_freq_factor, c.rope.beta_fast, c.rope.beta_slow,
-                         c.rope.truncate, fmt::join(c.rope.factors, ",")));
+  const auto add = [&](const std::vector<ConfigField>& fields) {
+    for (const ConfigField& field : fields) hasher.add(fmt::format("{} {}", field.name, text_of(field)));
+  };
+  add(fields_of(model.config()));
+  for (const LayerConfig& layer : model.config().layers) add(fields_of(layer));
   for (const TensorId& id : model.tensors()) {
     // A quantized matrix by its bytes, which decide the values.
     const StoredMatrix* stored = model.stored(id);
     const at::Tensor weight = stored != nullptr ? stored->bytes() : model.weight(id).contiguous();
-    hasher.add(fmt::format("{} {}", gguf_name(id),
+    hasher.add(fmt::format("{} {}", name_of(id),
                            stored != nullptr ? stored->scheme().name() : c10::toString(weight.scalar_type())));
     hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
   }

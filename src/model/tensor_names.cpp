@@ -127,6 +127,7 @@ TensorId parse_gguf_name(std::string_view name) {
 const std::vector<TensorName>& shared_hugging_face_names() {
   static const std::vector<TensorName> names = {
       {Role::kTokenEmbedding, "model.embed_tokens.weight"},
+      {Role::kPositionEmbedding, "model.embed_positions.weight"},
       {Role::kAttnNorm, "model.layers.{layer}.input_layernorm.weight"},
       {Role::kAttnNormBias, "model.layers.{layer}.input_layernorm.bias"},
       {Role::kAttnQ, "model.layers.{layer}.self_attn.q_proj.weight"},
@@ -140,6 +141,7 @@ const std::vector<TensorName>& shared_hugging_face_names() {
       {Role::kAttnSinks, "model.layers.{layer}.self_attn.sinks"},
       {Role::kAttnOutput, "model.layers.{layer}.self_attn.o_proj.weight"},
       {Role::kAttnOutputBias, "model.layers.{layer}.self_attn.o_proj.bias"},
+      {Role::kAttnPostNorm, "model.layers.{layer}.post_attention_layernorm.weight"},
       {Role::kFfnNorm, "model.layers.{layer}.post_attention_layernorm.weight"},
       {Role::kFfnNormBias, "model.layers.{layer}.post_attention_layernorm.bias"},
       {Role::kRouter, "model.layers.{layer}.mlp.gate.weight"},
@@ -156,6 +158,7 @@ const std::vector<TensorName>& shared_hugging_face_names() {
       {Role::kSharedUp, "model.layers.{layer}.mlp.shared_expert.up_proj.weight"},
       {Role::kSharedDown, "model.layers.{layer}.mlp.shared_expert.down_proj.weight"},
       {Role::kSharedSwitch, "model.layers.{layer}.mlp.shared_expert_gate.weight"},
+      {Role::kFfnPostNorm, "model.layers.{layer}.post_feedforward_layernorm.weight"},
       {Role::kOutputNorm, "model.norm.weight"},
       {Role::kOutputNormBias, "model.norm.bias"},
       {Role::kOutput, "lm_head.weight"},

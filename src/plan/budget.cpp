@@ -63,6 +63,7 @@ Budget Budget::parse(std::string_view text) {
   const size_t digits = std::min(rest.find_first_not_of("0123456789."), rest.size());
   double value = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + digits, value, std::chars_format::fixed);
+  if (digits > 0 && error == std::errc::result_out_of_range) reject(trimmed, "a number beyond any file");
   if (digits == 0 || error != std::errc() || end != rest.data() + digits)
     reject(trimmed, "expected a number that is not negative");
   std::string unit(trim(rest.substr(digits)));

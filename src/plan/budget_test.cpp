@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "vernier/error.h"
+#include "support/expect_error.h"
 #include "vernier/plan.h"
 
 namespace vernier {
@@ -69,13 +69,16 @@ TEST(Budget, RejectsJunkAndListsTheSpellings) {
         EXPECT_THAT(e.what(), testing::HasSubstr(spelling));
     }
   }
-  EXPECT_THROW(Budget::parse(std::string(100000, '9')), Error);
+  expect_error(ErrorKind::kInvalidArgument, {"budget: \"9999999", "a number beyond any file"},
+               [] { Budget::parse(std::string(100000, '9')); });
 }
 
 TEST(Budget, NeverRoundsUpNorOverflows) {
   EXPECT_EQ(Budget::parse("+10%").bytes(16950144, 0, 0), 18645158u);  // 18,645,158.4
-  EXPECT_THROW(Budget::parse("+1000000%").bytes(UINT64_MAX, 0, 0), Error);
-  EXPECT_THROW(Budget::parse("64bpw").bytes(0, UINT64_MAX, 0), Error);
+  expect_error(ErrorKind::kInvalidArgument, {"budget: \"+1000000%\": more than 2^60 bytes"},
+               [] { Budget::parse("+1000000%").bytes(UINT64_MAX, 0, 0); });
+  expect_error(ErrorKind::kInvalidArgument, {"budget: \"64bpw\": more than 2^60 bytes"},
+               [] { Budget::parse("64bpw").bytes(0, UINT64_MAX, 0); });
 }
 
 }  // namespace

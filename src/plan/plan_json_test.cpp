@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/json.h"
+#include "support/expect_error.h"
 #include "support/sample_plan.h"
 #include "vernier/error.h"
 
@@ -87,7 +88,8 @@ TEST(ExplainChoice, NamesTheStepAndThePrice) {
   EXPECT_THAT(explain_choice(item, 3, 0), testing::HasSubstr("the budget has room"));
   EXPECT_THAT(explain_choice({"norm", {{"f32", 4, 0}}}, 0, 0), testing::HasSubstr("the only scheme"));
   EXPECT_THAT(explain_choice({"t", {{"a", 4, 1}, {"b", 8, 1}}}, 0, 1), testing::HasSubstr("no larger candidate"));
-  EXPECT_THROW(explain_choice(item, 4, 0), Error);
+  expect_error(ErrorKind::kInvalidArgument, {"blk.0.ffn_down.weight: choice 4 of 4 candidates"},
+               [&] { explain_choice(item, 4, 0); });
 }
 
 TEST(ExplainSolution, GroupsAreExplainedByTheirSums) {

@@ -5,8 +5,10 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "model/aten_model.h"
 #include "vernier/data.h"
@@ -18,6 +20,15 @@ inline std::filesystem::path source_dir() { return VERNIER_SOURCE_DIR; }
 
 inline Model fixture_model(const std::string& name) {
   return load_model((source_dir() / "tests/fixtures/models" / name).string());
+}
+
+/// Every model of tests/fixtures/models with golden outputs: an architecture that brings one is tested by being there.
+inline std::vector<std::string> fixture_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "tests/fixtures/models"))
+    if (std::filesystem::exists(entry.path() / "golden.safetensors")) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 /// `count` windows of `length` tokens below `vocabulary`; the second half is scored, as in text_windows.

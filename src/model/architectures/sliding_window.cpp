@@ -10,7 +10,8 @@ std::vector<std::string> read_layer_types(const ConfigFile& file, size_t layers)
   const Json* types = file.find("layer_types");
   if (types == nullptr) return {};
   if (!types->is_array() || types->size() != layers)
-    fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries", file.origin(), layers);
+    fail(ErrorKind::kBadFile, "{}: layer_types: expected {} entries, got {}", file.origin(), layers,
+         types->is_array() ? std::to_string(types->size()) : types->type_name());
   std::vector<std::string> kinds;
   for (const Json& type : *types) {
     const std::string kind = type.is_string() ? type.get<std::string>() : type.dump();
