@@ -26,16 +26,12 @@ std::string architecture(const ModelConfig& config) { return interleaved_rope(co
 
 /// general.file_type is one number for a whole file; a mix is named after the type most bytes have.
 uint32_t file_type(const Plan& plan) {
-  static const std::map<std::string, uint32_t> kTypes = {
-      {"f32", 0},        {"f16", 1},        {"gguf:q4_0", 2},  {"gguf:q4_1", 3},  {"gguf:q8_0", 7},
-      {"gguf:q5_0", 8},  {"gguf:q5_1", 9},  {"gguf:q2_k", 10}, {"gguf:q3_k", 12}, {"gguf:q4_k", 15},
-      {"gguf:q5_k", 17}, {"gguf:q6_k", 18}, {"bf16", 32}};
   std::map<std::string, uint64_t> bytes;
   for (const PlanEntry& entry : plan.entries) bytes[entry.scheme] += entry.bytes;
   const auto most =
       std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  const auto type = most == bytes.end() ? kTypes.end() : kTypes.find(most->first);
-  return type == kTypes.end() ? 0 : type->second;
+  const auto numbers = most == bytes.end() ? std::nullopt : Scheme::parse(most->first).gguf();
+  return numbers ? numbers->file_type : 0;
 }
 
 /// llama3's frequency bands travel as divisors of the plain frequencies.
@@ -141,11 +137,11 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
     writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
   for (const TensorId& id : model.tensors()) {
     const auto scheme = schemes.find(id);
-    const auto type = scheme == schemes.end() ? kGgmlF32 : static_cast<uint32_t>(scheme->second.ggml_type());
-    if (scheme != schemes.end() && !scheme->second.is_gguf())
+    const auto numbers = scheme == schemes.end() ? Scheme().gguf() : scheme->second.gguf();
+    if (!numbers)
       fail(ErrorKind::kInvalidArgument, "export: {}: a GGUF file cannot hold {}; use one of {}", gguf_name(id),
            scheme->second.name(), fmt::join(gguf_scheme_names(), ", "));
-    writer.add_tensor(gguf_name(id), type, model.shape(id));
+    writer.add_tensor(gguf_name(id), numbers->type, model.shape(id));
   }
   return writer;
 }
