@@ -15,6 +15,7 @@ const NumberFormat& q5_k_format();
 const NumberFormat& q5_0_format();
 const NumberFormat& q4_1_format();
 const NumberFormat& q4_k_format();
+const NumberFormat& iq4_nl_format();
 const NumberFormat& q4_0_format();
 const NumberFormat& q3_k_format();
 const NumberFormat& q2_k_format();
@@ -22,8 +23,9 @@ const NumberFormat& integer_format();
 
 std::span<const NumberFormat* const> number_formats() {
   static const NumberFormat* const rows[] = {
-      &f32_format(),  &f16_format(),  &bf16_format(), &q8_0_format(), &q6_k_format(), &q5_1_format(), &q5_k_format(),
-      &q5_0_format(), &q4_1_format(), &q4_k_format(), &q4_0_format(), &q3_k_format(), &q2_k_format(), &integer_format(),
+      &f32_format(),    &f16_format(),  &bf16_format(), &q8_0_format(), &q6_k_format(),
+      &q5_1_format(),   &q5_k_format(), &q5_0_format(), &q4_1_format(), &q4_k_format(),
+      &iq4_nl_format(), &q4_0_format(), &q3_k_format(), &q2_k_format(), &integer_format(),
   };
   return rows;
 }

@@ -120,6 +120,7 @@ TEST(Scheme, BytesAreExact) {
                {"bf16", 3, 5, 30},
                {"gguf:q8_0", 3, 64, 3 * 2 * 34},
                {"gguf:q4_0", 3, 64, 3 * 2 * 18},
+               {"gguf:iq4_nl", 3, 64, 3 * 2 * 18},
                {"gguf:q6_k", 3, 512, 3 * 2 * 210},
                {"gguf:q5_k", 3, 512, 3 * 2 * 176},
                {"gguf:q4_k", 3, 512, 3 * 2 * 144},
@@ -182,10 +183,10 @@ TEST(Scheme, ContainersHoldWhatTheyCan) {
 // ggml's own numbers: the enums ggml_type and llama_ftype.
 TEST(Scheme, GgufNumbersAreGgmls) {
   const std::map<std::string, std::pair<uint32_t, uint32_t>> numbers = {
-      {"f32", {0, 0}},         {"f16", {1, 1}},         {"gguf:q4_0", {2, 2}},   {"gguf:q4_1", {3, 3}},
-      {"gguf:q5_0", {6, 8}},   {"gguf:q5_1", {7, 9}},   {"gguf:q8_0", {8, 7}},   {"gguf:q2_k", {10, 10}},
-      {"gguf:q3_k", {11, 12}}, {"gguf:q4_k", {12, 15}}, {"gguf:q5_k", {13, 17}}, {"gguf:q6_k", {14, 18}},
-      {"bf16", {30, 32}}};
+      {"f32", {0, 0}},           {"f16", {1, 1}},         {"gguf:q4_0", {2, 2}},   {"gguf:q4_1", {3, 3}},
+      {"gguf:q5_0", {6, 8}},     {"gguf:q5_1", {7, 9}},   {"gguf:q8_0", {8, 7}},   {"gguf:q2_k", {10, 10}},
+      {"gguf:q3_k", {11, 12}},   {"gguf:q4_k", {12, 15}}, {"gguf:q5_k", {13, 17}}, {"gguf:q6_k", {14, 18}},
+      {"gguf:iq4_nl", {20, 25}}, {"bf16", {30, 32}}};
   EXPECT_EQ(gguf_scheme_names().size(), numbers.size());
   for (const auto& [name, pair] : numbers) {
     const GgufNumbers got = Scheme::parse(name).gguf().value();
@@ -212,7 +213,7 @@ TEST(Scheme, WhatLlamaCppRoundsBesideIt) {
   EXPECT_EQ(rounding("f32"), ActivationRounding::kNone);
   EXPECT_EQ(rounding("gguf:f16"), ActivationRounding::kHalf);
   EXPECT_EQ(rounding("bf16"), ActivationRounding::kBFloat16);
-  for (const char* name : {"gguf:q4_0", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
+  for (const char* name : {"gguf:q4_0", "gguf:iq4_nl", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
     EXPECT_EQ(rounding(name), ActivationRounding::kQ8_0);
   for (const char* name : {"gguf:q2_k", "gguf:q3_k", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k"})
     EXPECT_EQ(rounding(name), ActivationRounding::kQ8_K);
@@ -281,6 +282,7 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"gguf:q6_k", 0.020},
                                                      {"gguf:q5_k", 0.038},
                                                      {"gguf:q4_k", 0.075},
+                                                     {"gguf:iq4_nl", 0.082},
                                                      {"gguf:q4_0", 0.090},
                                                      {"gguf:q5_1", 0.038},
                                                      {"gguf:q5_0", 0.045},
@@ -344,7 +346,7 @@ TEST(Scheme, ValuesBeyondRangeSaturate) {
 }
 
 TEST(Scheme, ZerosStayZeroAndEncodingIsRepeatable) {
-  for (const char* name : {"gguf:q4_k", "gguf:q6_k", "gguf:q4_0", "int4:g32:asym", "int4:tensor"}) {
+  for (const char* name : {"gguf:q4_k", "gguf:q6_k", "gguf:q4_0", "gguf:iq4_nl", "int4:g32:asym", "int4:tensor"}) {
     const std::vector<float> zeros(512, 0.0f);
     EXPECT_EQ(values_of(name, zeros, 2, 256), zeros) << name;
     const std::vector<float> weight = gauss(512, 4);
