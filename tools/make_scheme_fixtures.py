@@ -1,8 +1,9 @@
 """Writes tests/fixtures/scheme: what ggml decodes from given blocks, and the errors its encoders make on real rows.
 
   python3 tools/make_scheme_fixtures.py --ggml .../libggml-base.so --model .../dense-26m --text .../calib.txt
+  python3 tools/make_scheme_fixtures.py --ggml .../libggml-base.so --add gguf:iq4_nl   # to the files as they are
 
-libggml-base.so comes with the npm package @node-llama-cpp/linux-x64. Needs numpy, torch and transformers.
+libggml-base.so comes with the npm package @node-llama-cpp/linux-x64. Needs numpy, and without --add torch and transformers.
 """
 import argparse
 import ctypes
@@ -10,8 +11,6 @@ import json
 import pathlib
 
 import numpy as np
-import torch
-import transformers
 
 # scheme: (ggml's function suffix, weights and bytes of a block, offsets of its fp16 numbers)
 BLOCKS = {
@@ -25,6 +24,7 @@ BLOCKS = {
     "gguf:q4_0": ("q4_0", 32, 18, [0]),
     "gguf:q3_k": ("q3_K", 256, 110, [108]),
     "gguf:q2_k": ("q2_K", 256, 84, [80, 82]),
+    "gguf:iq4_nl": ("iq4_nl", 32, 18, [0]),
 }
 SOURCES = [("model.layers.0.self_attn.q_proj", 100, 6), ("model.layers.3.self_attn.v_proj", 30, 6),
            ("model.layers.5.mlp.down_proj", 200, 3), ("model.layers.2.mlp.up_proj", 700, 4)]
@@ -33,8 +33,8 @@ SOURCES = [("model.layers.0.self_attn.q_proj", 100, 6), ("model.layers.3.self_at
 class Bin:
     """One binary file of little-endian arrays; put() returns where an array begins."""
 
-    def __init__(self):
-        self.data = bytearray()
+    def __init__(self, data=b""):
+        self.data = bytearray(data)
 
     def put(self, array):
         at = len(self.data)
@@ -90,6 +90,7 @@ class Ggml:
 
 def collect_importance(model, tokenizer, text):
     """Mean square of every linear layer's input channels over 16 windows of 256 tokens."""
+    import torch
     sums = {}
 
     def hook(name):
@@ -105,6 +106,8 @@ def collect_importance(model, tokenizer, text):
 
 
 def make_sources(args, rng):
+    import torch
+    import transformers
     model = transformers.AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(args.model)
     importance = collect_importance(model, tokenizer, pathlib.Path(args.text).read_text())
@@ -135,12 +138,51 @@ def decode_blocks(ggml, scheme, rng):
     return np.concatenate([blocks.reshape(-1), ggml.quantize(scheme, weight, None)])
 
 
+def add_decode(ggml, scheme, rng, index, data):
+    stored = decode_blocks(ggml, scheme, rng)
+    decoded = ggml.dequantize(scheme, stored)
+    index["decode"].append({"scheme": scheme, "values": int(decoded.size), "stored": data.put(stored),
+                            "decoded": data.put(decoded)})
+
+
+def add_encode(ggml, scheme, name, weight, importance, index):
+    errors = []
+    for metric, given in ((importance, importance), (np.ones_like(importance), None)):
+        decoded = ggml.dequantize(scheme, ggml.quantize(scheme, weight, given)).reshape(weight.shape)
+        errors.append(float((metric * (decoded.astype(np.float64) - weight) ** 2).sum()))
+    index["encode"].append({"source": name, "scheme": scheme, "weighted_error": errors[0],
+                            "plain_error": errors[1]})
+
+
+def add_scheme(ggml, scheme, index, data):
+    """One more scheme on the sources that the files hold, with a generator of its own: nothing else changes."""
+    add_decode(ggml, scheme, np.random.default_rng(20240917), index, data)
+    for source in index["sources"]:
+        rows, cols = source["rows"], source["cols"]
+        bits = np.frombuffer(data.data, np.uint16, rows * cols, source["weight_bf16"])
+        importance = np.frombuffer(data.data, np.float32, cols, source["importance"]).copy()
+        add_encode(ggml, scheme, source["name"], bf16_values(bits).reshape(rows, cols), importance, index)
+
+
+def write(out, index, data):
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "ggml.json").write_text(json.dumps(index, indent=1) + "\n")
+    (out / "ggml.bin").write_bytes(data.data)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("ggml", "model", "text"):
-        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--ggml", required=True)
+    parser.add_argument("--model")
+    parser.add_argument("--text")
+    parser.add_argument("--add", choices=BLOCKS)
     parser.add_argument("--out", default=str(pathlib.Path(__file__).parents[1] / "tests/fixtures/scheme"))
     args = parser.parse_args()
+    out = pathlib.Path(args.out)
+    if args.add:
+        index, data = json.loads((out / "ggml.json").read_text()), Bin((out / "ggml.bin").read_bytes())
+        add_scheme(Ggml(args.ggml), args.add, index, data)
+        return write(out, index, data)
     rng = np.random.default_rng(20240917)
     ggml, data = Ggml(args.ggml), Bin()
     index = {"decode": [], "sources": [], "encode": []}
@@ -152,26 +194,15 @@ def main():
         index["decode"].append({"scheme": scheme, "values": int(halves.size), "stored": data.put(halves),
                                 "decoded": data.put(ggml.widen(name, halves))})
     for scheme in BLOCKS:
-        stored = decode_blocks(ggml, scheme, rng)
-        decoded = ggml.dequantize(scheme, stored)
-        index["decode"].append({"scheme": scheme, "values": int(decoded.size), "stored": data.put(stored),
-                                "decoded": data.put(decoded)})
+        add_decode(ggml, scheme, rng, index, data)
     for name, weight, importance in make_sources(args, rng):
         bits = bf16_bits(weight)
         weight = bf16_values(bits)
         index["sources"].append({"name": name, "rows": weight.shape[0], "cols": weight.shape[1],
                                  "weight_bf16": data.put(bits), "importance": data.put(importance)})
         for scheme in BLOCKS:
-            errors = []
-            for metric, given in ((importance, importance), (np.ones_like(importance), None)):
-                decoded = ggml.dequantize(scheme, ggml.quantize(scheme, weight, given)).reshape(weight.shape)
-                errors.append(float((metric * (decoded.astype(np.float64) - weight) ** 2).sum()))
-            index["encode"].append({"source": name, "scheme": scheme, "weighted_error": errors[0],
-                                    "plain_error": errors[1]})
-    out = pathlib.Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "ggml.json").write_text(json.dumps(index, indent=1) + "\n")
-    (out / "ggml.bin").write_bytes(data.data)
+            add_encode(ggml, scheme, name, weight, importance, index)
+    write(out, index, data)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,12 @@
 //   encode(scheme, weight, rows, cols, importance, stored);                   // importance may be empty
 //
 // Weights are [rows, cols] = [out, in], row-major. A format's bytes are those of the file it goes to: llama.cpp's
-// blocks, or compressed-tensors' pack-quantized tensors one after the other (see StoredParts).
+// blocks, or compressed-tensors' pack-quantized tensors one after the other (see StoredPart).
+//
+// A Scheme is a row of the table of number formats (src/scheme/number_format.h) and that row's parameters. Nothing
+// outside of the row asks which format it is; what depends on that is a question to the scheme.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -20,24 +24,44 @@
 
 namespace vernier {
 
-/// How many weights share one scale of an integer grid.
-enum class Granularity : uint8_t { kTensor, kChannel, kGroup };
+class NumberFormat;
 
-enum class Symmetry : uint8_t {
-  kSym,         ///< scale = absmax / ((2^b - 1) / 2), codes -2^(b-1) .. 2^(b-1) - 1 (compressed-tensors)
-  kSymNoClip,   ///< spelled sym7: scale = absmax / (2^(b-1) - 1), codes as many below as above zero
-  kAsymmetric,  ///< scale = (max - min) / (2^b - 1) with min <= 0 <= max, and an integer zero point of b bits
+/// What a row's grammar makes of the text behind its name, such as bits and group size; only the row reads them.
+using SchemeParameters = std::array<int64_t, 4>;
+
+/// Kinds of files that weights go to.
+enum class Container : uint8_t {
+  kGguf,               ///< llama.cpp's
+  kCompressedTensors,  ///< safetensors with pack-quantized codes, scales and zero points as tensors of their own
+  kPlainTensors,       ///< safetensors of values as they are
 };
 
-/// Byte counts of the three tensors of an integer scheme, in the order in which they are stored.
-/// @shape codes: per row ceil(cols * b / 32) little-endian int32 words; scales: bf16 [rows, groups];
-///        zero points (asymmetric only): int32 words [ceil(rows * b / 32), groups], packed along the rows
-struct StoredParts {
-  uint64_t codes = 0, scales = 0, zero_points = 0;
+/// How GGUF files number a scheme: ggml's type of a tensor, and general.file_type of a file that is mostly of it.
+struct GgufNumbers {
+  uint32_t type = 0, file_type = 0;
+};
+
+/// What llama.cpp's CPU kernels round a matrix's inputs to before they multiply (see ops/activation_rounding.h).
+enum class ActivationRounding : uint8_t {
+  kNone,
+  kHalf,      ///< beside f16 matrices
+  kBFloat16,  ///< beside bf16 matrices
+  kQ8_0,      ///< blocks of 32, scale absmax / 127 in half precision
+  kQ8_K,      ///< blocks of 256, float32 scale whose sign makes the largest value -127
+};
+
+/// One of the pieces that a stored weight's bytes are, in the order in which they are stored.
+struct StoredPart {
+  std::string_view name;  ///< compressed-tensors' suffix, such as "weight_packed"; empty where it is the only part
+  std::string_view type;  ///< of an element, as safetensors spells it: "I32", "BF16"; "U8" for blocks
+  std::array<int64_t, 2> shape;  ///< in elements
+  uint64_t bytes = 0;
 };
 
 class Scheme {
  public:
+  /// f32.
+  Scheme();
   /// "int2" .. "int8", then optionally ":tensor", ":channel" (default) or ":g128", then optionally ":sym" (default),
   /// ":sym7" or ":asym"; "gguf:q4_k" and the like; "f32", "f16", "bf16" (also with "gguf:"). Upper case is accepted.
   /// @throws Error{kInvalidArgument} that lists what exists
@@ -50,38 +74,30 @@ class Scheme {
   /// Exact stored bytes, and per weight in bits. @throws Error{kInvalidArgument} if why_not says so
   uint64_t bytes(int64_t rows, int64_t cols) const;
   double bits_per_weight(int64_t rows, int64_t cols) const;
+  /// The same bytes piece by piece. @throws Error{kInvalidArgument} if why_not says so
+  std::vector<StoredPart> parts(int64_t rows, int64_t cols) const;
 
-  /// True for what a GGUF file can hold: its blocks, f32, f16 and bf16.
-  bool is_gguf() const { return !is_integer(); }
-  /// ggml's number for the type, -1 for the integer grids.
-  int ggml_type() const;
-  /// False only for grids with one scale per tensor. Otherwise row ranges may be encoded on their own: bytes of GGUF
-  /// schemes then simply follow each other, those of integer schemes part by part if ranges start at multiples of 32.
-  bool rows_independent() const { return !is_integer() || granularity_ != Granularity::kTensor; }
+  bool held_by(Container container) const;
+  /// Nothing for schemes that a GGUF file cannot hold.
+  std::optional<GgufNumbers> gguf() const;
+  /// kNone for f32 and for schemes that llama.cpp does not load.
+  ActivationRounding llama_cpp_rounding() const;
 
-  /// The following four describe integer grids; is_integer() must hold.
-  bool is_integer() const { return format_ == kInteger; }
-  int bits() const { return bits_; }
-  Granularity granularity() const { return granularity_; }
-  Symmetry symmetry() const { return symmetry_; }
-  /// Weights per scale along a row; `cols` unless the granularity is kGroup.
-  int64_t group_size(int64_t cols) const { return granularity_ == Granularity::kGroup ? group_ : cols; }
-  /// @throws Error{kInvalidArgument} unless is_integer() and why_not is empty
-  StoredParts parts(int64_t rows, int64_t cols) const;
+  /// False where rows share a scale. Otherwise row ranges may be encoded on their own, with the same values.
+  bool rows_independent() const;
+  /// Whether rows are stored one after the other, so that the bytes of row ranges simply follow each other. Otherwise
+  /// they do part by part, if ranges start at multiples of 32.
+  bool rows_in_sequence() const;
 
   bool operator==(const Scheme&) const = default;
 
- private:
-  static constexpr int kInteger = -1;
-  int format_ = 0;  ///< row of the table of GGUF formats (block_format.h), or kInteger
-  int bits_ = 0;
-  Granularity granularity_ = Granularity::kChannel;
-  Symmetry symmetry_ = Symmetry::kSym;
-  int64_t group_ = 0;
+  const NumberFormat& format() const { return *format_; }
+  const SchemeParameters& parameters() const { return parameters_; }
+  Scheme(const NumberFormat& format, const SchemeParameters& parameters) : format_(&format), parameters_(parameters) {}
 
-  friend void encode(const Scheme&, std::span<const float>, int64_t, int64_t, std::span<const float>,
-                     std::span<std::byte>);
-  friend void decode(const Scheme&, std::span<const std::byte>, int64_t, int64_t, std::span<float>);
+ private:
+  const NumberFormat* format_;
+  SchemeParameters parameters_{};
 };
 
 /// Stores a weight. GGUF blocks minimise sum(importance * error^2), or the plain squared error without importance, by a

@@ -32,8 +32,8 @@ class StoredMatrix {
   at::Tensor bytes() const { return bytes_.contiguous(); }
   /// float32 [rows, cols]. @cost decodes every weight, each time
   at::Tensor values() const;
-  /// Whether decode_row works: GGUF formats store their rows one after the other.
-  bool has_rows() const { return scheme_.is_gguf(); }
+  /// Whether decode_row works.
+  bool has_rows() const { return scheme_.rows_in_sequence(); }
   /// One row into out [cols]. Only where has_rows().
   void decode_row(int64_t row, float* out) const;
 

@@ -25,16 +25,12 @@ std::string architecture(const ModelConfig& config) { return std::string(archite
 
 /// general.file_type is one number for a whole file; a mix is named after the type most bytes have.
 uint32_t file_type(const Plan& plan) {
-  static const std::map<std::string, uint32_t> kTypes = {
-      {"f32", 0},        {"f16", 1},        {"gguf:q4_0", 2},  {"gguf:q4_1", 3},  {"gguf:q8_0", 7},
-      {"gguf:q5_0", 8},  {"gguf:q5_1", 9},  {"gguf:q2_k", 10}, {"gguf:q3_k", 12}, {"gguf:q4_k", 15},
-      {"gguf:q5_k", 17}, {"gguf:q6_k", 18}, {"bf16", 32}};
   std::map<std::string, uint64_t> bytes;
   for (const PlanEntry& entry : plan.entries) bytes[entry.scheme] += entry.bytes;
   const auto most =
       std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  const auto type = most == bytes.end() ? kTypes.end() : kTypes.find(most->first);
-  return type == kTypes.end() ? 0 : type->second;
+  const auto numbers = most == bytes.end() ? std::nullopt : Scheme::parse(most->first).gguf();
+  return numbers ? numbers->file_type : 0;
 }
 
 /// llama3's frequency bands travel as divisors of the plain frequencies.
@@ -148,17 +144,18 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   for (const StoredTensor& tensor : stored_tensors(model.blueprint(), &TensorSpec::gguf)) {
     const auto scheme_of = [&](const TensorSpec* part) {
       const auto scheme = schemes.find(part->id);
-      return scheme == schemes.end() ? Scheme::parse("f32") : scheme->second;
+      return scheme == schemes.end() ? Scheme() : scheme->second;  // f32
     };
     const Scheme scheme = scheme_of(tensor.parts[0]);
-    if (!scheme.is_gguf())
+    const auto numbers = scheme.gguf();
+    if (!numbers)
       fail(ErrorKind::kInvalidArgument, "export: {}: a GGUF file cannot hold {}; use one of {}", tensor.name,
            scheme.name(), fmt::join(gguf_scheme_names(), ", "));
     for (const TensorSpec* part : tensor.parts)
       if (scheme_of(part) != scheme)
         fail(ErrorKind::kInvalidArgument, "export: {} holds {} in {} and {} in {}; a tensor has one type", tensor.name,
              name_of(tensor.parts[0]->id), scheme.name(), name_of(part->id), scheme_of(part).name());
-    writer.add_tensor(tensor.name, static_cast<uint32_t>(scheme.ggml_type()), tensor.shape);
+    writer.add_tensor(tensor.name, numbers->type, tensor.shape);
   }
   return writer;
 }

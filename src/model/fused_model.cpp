@@ -52,7 +52,7 @@ FusedNorm norm_of(const Model& model, const TensorId& id, const NormConfig& conf
 
 ActivationRounding rounding_of(const Model& model, const TensorId& id, Activations activations) {
   const std::optional<Scheme> scheme = model.stored_scheme(id);
-  return activations == Activations::kLlamaCpp && scheme ? llama_cpp_rounding(*scheme) : ActivationRounding::kNone;
+  return activations == Activations::kLlamaCpp && scheme ? scheme->llama_cpp_rounding() : ActivationRounding::kNone;
 }
 
 /// Every value, here and once: the kernels assume numbers and would turn a broken model into a harmless one.

@@ -17,7 +17,7 @@ std::span<const std::byte> span_of(const at::Tensor& bytes) {
 at::Tensor copied(const Scheme& scheme, int64_t rows, const std::vector<std::byte>& bytes) {
   at::Tensor copy = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
   std::memcpy(copy.data_ptr(), bytes.data(), bytes.size());
-  return scheme.is_gguf() ? copy.view({rows, -1}) : copy;
+  return scheme.rows_in_sequence() ? copy.view({rows, -1}) : copy;
 }
 
 }  // namespace

@@ -53,15 +53,6 @@ void by_blocks(const Slab& x, const Slab& y, int64_t block, Fn&& round) {
 
 }  // namespace
 
-ActivationRounding llama_cpp_rounding(const Scheme& scheme) {
-  if (!scheme.is_gguf()) return ActivationRounding::kNone;
-  const std::string name = scheme.name();
-  if (name == "f32") return ActivationRounding::kNone;
-  if (name == "f16") return ActivationRounding::kHalf;
-  if (name == "bf16") return ActivationRounding::kBFloat16;
-  return name.ends_with("_k") ? ActivationRounding::kQ8_K : ActivationRounding::kQ8_0;
-}
-
 void round_activations(ActivationRounding rounding, const Slab& x, const Slab& y) {
   switch (rounding) {
     case ActivationRounding::kNone:

@@ -2,7 +2,7 @@
 
 // What an engine does to the inputs of a matrix product before it multiplies. llama.cpp's CPU kernels multiply whole
 // numbers: beside a quantized matrix the activations are rounded to 8 bits, in blocks that the matrix's type
-// prescribes.
+// prescribes (Scheme::llama_cpp_rounding).
 //
 // @source ggml's vec_dot_type of each type and quantize_row_q8_0 / quantize_row_q8_K, checked against npm's libggml.
 //         Left out: the 16-bit attention cache (median |delta log p| 0.0003 on demo-5m), and that q4_1 and q5_1 (q8_1
@@ -12,17 +12,6 @@
 #include "vernier/scheme.h"
 
 namespace vernier {
-
-enum class ActivationRounding {
-  kNone,
-  kHalf,      ///< beside f16 matrices
-  kBFloat16,  ///< beside bf16 matrices
-  kQ8_0,      ///< blocks of 32, scale absmax / 127 in half precision
-  kQ8_K,      ///< blocks of 256, float32 scale whose sign makes the largest value -127
-};
-
-/// What llama.cpp does beside a matrix of this scheme; kNone for f32 and for schemes it does not load.
-ActivationRounding llama_cpp_rounding(const Scheme& scheme);
 
 /// y = x as the kernels see it. x and y may be the same rows; a row need not be a whole number of blocks.
 void round_activations(ActivationRounding rounding, const Slab& x, const Slab& y);

@@ -194,16 +194,6 @@ TEST(ActivationRounding, BrokenBlocksStayBroken) {
     }
 }
 
-TEST(ActivationRounding, FollowsTheSchemeOfTheMatrix) {
-  const auto rounding = [](const char* scheme) { return llama_cpp_rounding(Scheme::parse(scheme)); };
-  EXPECT_EQ(rounding("f32"), ActivationRounding::kNone);
-  EXPECT_EQ(rounding("gguf:f16"), ActivationRounding::kHalf);
-  EXPECT_EQ(rounding("bf16"), ActivationRounding::kBFloat16);
-  for (const char* name : {"gguf:q4_0", "gguf:q5_1", "gguf:q8_0"}) EXPECT_EQ(rounding(name), ActivationRounding::kQ8_0);
-  for (const char* name : {"gguf:q2_k", "gguf:q6_k"}) EXPECT_EQ(rounding(name), ActivationRounding::kQ8_K);
-  EXPECT_EQ(rounding("int4:g128"), ActivationRounding::kNone);
-}
-
 TEST(StackedLinear, PartsSeeTheirOwnRoundingAndLandBesideEachOther) {
   at::manual_seed(2);
   Arena arena;

@@ -45,8 +45,7 @@ std::vector<std::byte> quantize_bytes(const Scheme& scheme, const at::Tensor& we
   const Matrix matrix(scheme, weight, what);
   std::vector<std::byte> bytes(scheme.bytes(matrix.rows, matrix.cols));
   try {
-    // Integer grids store all codes, then all scales: rows are not one behind the other.
-    for_row_ranges(scheme.is_gguf(), matrix.rows, threads, [&](int64_t first, int64_t count) {
+    for_row_ranges(scheme.rows_in_sequence(), matrix.rows, threads, [&](int64_t first, int64_t count) {
       const uint64_t before = first == 0 ? 0 : scheme.bytes(first, matrix.cols);
       encode(scheme, matrix.range(first, count), count, matrix.cols, importance,
              std::span(bytes).subspan(before, scheme.bytes(count, matrix.cols)));

@@ -44,8 +44,8 @@ std::vector<std::vector<size_t>> TargetRules::tied(std::span<const TensorFacts> 
 TargetRules target_rules(std::string_view name) {
   if (name == "llama.cpp")
     return {.name = "llama.cpp",
-            .schemes = {"gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:q4_k", "gguf:q4_1", "gguf:q5_0", "gguf:q5_k",
-                        "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"},
+            .schemes = {"gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:iq4_nl", "gguf:q4_k", "gguf:q4_1", "gguf:q5_0",
+                        "gguf:q5_k", "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"},
             .fixed_scheme = "f32"};
   if (name == "vllm") fail(ErrorKind::kUnsupported, "plan: target vllm is not supported yet; use llama.cpp");
   fail(ErrorKind::kInvalidArgument, "plan: unknown target \"{}\"; expected llama.cpp", name.substr(0, 40));

@@ -27,8 +27,8 @@ TEST(LlamaCppRules, MatricesArePlannedTheRestIsF32) {
        {TensorFacts{.tensor = "token_embd.weight", .role = "embed", .shape = {512, 256}},
         TensorFacts{.tensor = "blk.0.ffn_down_exps.weight", .role = "ffn_down", .layer = 0, .shape = {8, 256, 512}}})
     EXPECT_THAT(rules.schemes_for(facts),
-                ElementsAre("gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:q4_k", "gguf:q4_1", "gguf:q5_0", "gguf:q5_k",
-                            "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"));
+                ElementsAre("gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:iq4_nl", "gguf:q4_k", "gguf:q4_1", "gguf:q5_0",
+                            "gguf:q5_k", "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"));
 }
 
 TEST(LlamaCppRules, ExpertsOfOneStackAreTied) {

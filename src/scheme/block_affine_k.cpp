@@ -2,8 +2,9 @@
 //   fp16 d, fp16 dmin, 12 bytes of scales and minima, [Q5_K: 32 bytes of fifth bits], 128 bytes of nibbles
 // Nibbles go in runs of 64 weights: 32 bytes, low nibbles first. Bit j of fifth-bit byte i belongs to weight 32 j + i.
 
-#include "scheme/block_format.h"
+#include "scheme/gguf_format.h"
 #include "scheme/half_float.h"
+#include "scheme/little_endian.h"
 #include "scheme/super_block.h"
 
 namespace vernier {
@@ -25,59 +26,87 @@ void store_steps(const AffineSuperBlock& block, std::byte* out) {
   for (int i = 0; i < 12; ++i) out[i] = static_cast<std::byte>(bytes[i]);
 }
 
-struct Steps {
+struct Integers {
   int scale, min;
 };
 
-Steps load_steps(const std::byte* in, int j) {
+Integers load_steps(const std::byte* in, int j) {
   const auto byte = [in](int i) { return std::to_integer<int>(in[i]); };
   if (j < 4) return {byte(j) & 63, byte(j + 4) & 63};
   return {(byte(j + 4) & 15) | (byte(j - 4) >> 6) << 4, (byte(j + 4) >> 4) | (byte(j) >> 6) << 4};
 }
 
-void encode(int levels, const float* x, const float* w, std::byte* out) {
-  const AffineSuperBlock block = fit_affine({.sub_blocks = kSubBlocks, .levels = levels, .top_scale = 63}, x, w);
-  store_u16(float_to_half(block.d), out);
-  store_u16(float_to_half(block.dmin), out + 2);
-  store_steps(block, out + 4);
-  std::byte* nibbles = out + kHeader;
-  if (levels > 15) {
-    for (int i = 0; i < kSub; ++i) {
-      int fifth = 0;
-      for (int j = 0; j < kSubBlocks; ++j) fifth |= (block.code[j * kSub + i] >> 4) << j;
-      nibbles[i] = static_cast<std::byte>(fifth);
-    }
-    nibbles += kSub;
-  }
-  for (int j = 0; j < kSubBlocks; j += 2) {
-    for (int i = 0; i < kSub; ++i) {
-      const int low = block.code[j * kSub + i] & 15, high = block.code[(j + 1) * kSub + i] & 15;
-      nibbles[j / 2 * kSub + i] = static_cast<std::byte>(low | high << 4);
-    }
-  }
-}
+template <int levels>
+struct AffineKBlock : UniformLevels<0, levels> {
+  static constexpr bool kFifth = levels > 15;
+  static constexpr int kElements = kSuperBlock, kSegments = kSubBlocks, kNibbles = kHeader + (kFifth ? kSub : 0);
+  static constexpr int kBytes = kNibbles + kSuperBlock / 2;
 
-void decode(bool fifth_bits, const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in)), dmin = half_to_float(load_u16(in + 2));
-  const std::byte* fifth = in + kHeader;
-  const std::byte* nibbles = fifth_bits ? fifth + kSub : fifth;
-  for (int j = 0; j < kSubBlocks; ++j) {
-    const Steps steps = load_steps(in + 4, j);
-    const float scale = d * static_cast<float>(steps.scale), min = dmin * static_cast<float>(steps.min);
-    for (int i = 0; i < kSub; ++i) {
-      int code = std::to_integer<int>(nibbles[j / 2 * kSub + i]);
-      code = j % 2 == 0 ? code & 15 : code >> 4;
-      if (fifth_bits) code |= (std::to_integer<int>(fifth[i]) >> j & 1) << 4;
-      y[j * kSub + i] = scale * static_cast<float>(code) - min;
+  static void fit(const float* x, const float* w, std::byte* out) {
+    const AffineSuperBlock block = fit_affine({.sub_blocks = kSubBlocks, .levels = levels, .top_scale = 63}, x, w);
+    store_u16(float_to_half(block.d), out);
+    store_u16(float_to_half(block.dmin), out + 2);
+    store_steps(block, out + 4);
+  }
+
+  static void steps(const std::byte* in, Step* steps) {
+    const float d = half_to_float(load_u16(in)), dmin = half_to_float(load_u16(in + 2));
+    for (int j = 0; j < kSubBlocks; ++j) {
+      const Integers integers = load_steps(in + 4, j);
+      steps[j] = {.scale = d * static_cast<float>(integers.scale),
+                  .offset = -(dmin * static_cast<float>(integers.min))};
     }
   }
-}
+
+  static void pack(const Code* codes, std::byte* out) {
+    if (kFifth) {
+      for (int i = 0; i < kSub; ++i) {
+        Code fifth = 0;
+        for (int j = 0; j < kSubBlocks; ++j) fifth |= (codes[j * kSub + i] >> 4) << j;
+        out[kHeader + i] = static_cast<std::byte>(fifth);
+      }
+    }
+    for (int j = 0; j < kSubBlocks; j += 2) {
+      for (int i = 0; i < kSub; ++i) {
+        const Code low = codes[j * kSub + i] & 15, high = codes[(j + 1) * kSub + i] & 15;
+        out[kNibbles + j / 2 * kSub + i] = static_cast<std::byte>(low | high << 4);
+      }
+    }
+  }
+
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    for (int j = 0; j < kSubBlocks; ++j) {
+      for (int i = 0; i < kSub; ++i) {
+        int code = std::to_integer<int>(in[kNibbles + j / 2 * kSub + i]);
+        code = j % 2 == 0 ? code & 15 : code >> 4;
+        if (kFifth) code |= (std::to_integer<int>(in[kHeader + i]) >> j & 1) << 4;
+        fn(j, j * kSub + i, code);
+      }
+    }
+  }
+};
 
 }  // namespace
 
-void encode_q4_k(const float* x, const float* w, std::byte* out) { encode(15, x, w, out); }
-void decode_q4_k(const std::byte* in, float* y) { decode(false, in, y); }
-void encode_q5_k(const float* x, const float* w, std::byte* out) { encode(31, x, w, out); }
-void decode_q5_k(const std::byte* in, float* y) { decode(true, in, y); }
+const NumberFormat& q4_k_format() {
+  static const GgufFormat row({.name = "gguf:q4_k",
+                               .type = kGgmlQ4K,
+                               .file_type = 15,
+                               .llama_cpp_rounding = ActivationRounding::kQ8_K,
+                               .fallback = "gguf:q5_0"},
+                              gguf_block<AffineKBlock<15>>());
+  return row;
+}
+
+const NumberFormat& q5_k_format() {
+  static const GgufFormat row({.name = "gguf:q5_k",
+                               .type = kGgmlQ5K,
+                               .file_type = 17,
+                               .llama_cpp_rounding = ActivationRounding::kQ8_K,
+                               .fallback = "gguf:q5_1"},
+                              gguf_block<AffineKBlock<31>>());
+  return row;
+}
 
 }  // namespace vernier

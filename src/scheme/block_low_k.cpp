@@ -5,8 +5,9 @@
 // In each half of 128 weights, run r (0..3) of 32 keeps its low bits at bit 2 r of the half's 32 bytes; the third bits
 // of run r of half h are bit 4 h + r of the 32 bytes.
 
-#include "scheme/block_format.h"
+#include "scheme/gguf_format.h"
 #include "scheme/half_float.h"
+#include "scheme/little_endian.h"
 #include "scheme/super_block.h"
 
 namespace vernier {
@@ -25,12 +26,11 @@ Place place_of(int i) {
   return {.byte = half * kRun + at, .shift = 2 * run, .third_byte = at, .third_bit = half * 4 + run};
 }
 
-template <class Code>
-void store_low_bits(Code code, std::byte* out) {
+void store_low_bits(const Code* codes, std::byte* out) {
   for (int i = 0; i < kLowBytes; ++i) out[i] = std::byte{0};
   for (int i = 0; i < kSuperBlock; ++i) {
     const Place place = place_of(i);
-    out[place.byte] |= static_cast<std::byte>((code(i) & 3) << place.shift);
+    out[place.byte] |= static_cast<std::byte>((codes[i] & 3) << place.shift);
   }
 }
 
@@ -38,58 +38,101 @@ int load_low_bits(const std::byte* in, const Place& place) {
   return std::to_integer<int>(in[place.byte]) >> place.shift & 3;
 }
 
-constexpr int kQ2Low = 16, kQ2D = 80, kQ3Low = 32, kQ3Scales = 96, kQ3D = 108;  // byte offsets
+struct Q2KBlock : UniformLevels<0, 3> {
+  static constexpr int kElements = kSuperBlock, kSegments = kSubBlocks, kBytes = 84;
+  static constexpr int kLow = 16, kD = 80;  // byte offsets
+
+  static void fit(const float* x, const float* w, std::byte* out) {
+    const AffineSuperBlock block = fit_affine({.sub_blocks = kSubBlocks, .levels = 3, .top_scale = 15}, x, w);
+    for (int j = 0; j < kSubBlocks; ++j) out[j] = static_cast<std::byte>(block.scale[j] | block.min[j] << 4);
+    store_u16(float_to_half(block.d), out + kD);
+    store_u16(float_to_half(block.dmin), out + kD + 2);
+  }
+
+  static void steps(const std::byte* in, Step* steps) {
+    const float d = half_to_float(load_u16(in + kD)), dmin = half_to_float(load_u16(in + kD + 2));
+    for (int j = 0; j < kSubBlocks; ++j) {
+      const int integers = std::to_integer<int>(in[j]);
+      steps[j] = {.scale = d * static_cast<float>(integers & 15),
+                  .offset = -(dmin * static_cast<float>(integers >> 4))};
+    }
+  }
+
+  static void pack(const Code* codes, std::byte* out) { store_low_bits(codes, out + kLow); }
+
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    for (int i = 0; i < kSuperBlock; ++i) fn(i / kSub, i, load_low_bits(in + kLow, place_of(i)));
+  }
+};
+
+struct Q3KBlock : UniformLevels<-4, 3> {
+  static constexpr int kElements = kSuperBlock, kSegments = kSubBlocks, kBytes = 110;
+  static constexpr int kLow = 32, kScales = 96, kD = 108;  // byte offsets
+
+  static void fit(const float* x, const float* w, std::byte* out) {
+    const ScaledSuperBlock block = fit_scaled(
+        {.sub_blocks = kSubBlocks, .lowest = kLowest, .highest = kHighest, .lowest_scale = -32, .highest_scale = 31}, x,
+        w);
+    // Scale j: four low bits in byte j % 8 (low nibble for j < 8), two upper bits in byte 8 + j % 4 at bit 2 (j / 4).
+    std::byte* scales = out + kScales;
+    for (int i = 0; i < 12; ++i) scales[i] = std::byte{0};
+    for (int j = 0; j < kSubBlocks; ++j) {
+      const int step = block.scale[j] + 32;
+      scales[j % 8] |= static_cast<std::byte>((step & 15) << (j / 8 * 4));
+      scales[8 + j % 4] |= static_cast<std::byte>((step >> 4) << (j / 4 * 2));
+    }
+    store_u16(float_to_half(block.d), out + kD);
+  }
+
+  static void steps(const std::byte* in, Step* steps) {
+    const float d = half_to_float(load_u16(in + kD));
+    const auto scale_byte = [&](int i) { return std::to_integer<int>(in[kScales + i]); };
+    for (int j = 0; j < kSubBlocks; ++j) {
+      const int step = (scale_byte(j % 8) >> (j / 8 * 4) & 15) | (scale_byte(8 + j % 4) >> (j / 4 * 2) & 3) << 4;
+      steps[j].scale = d * static_cast<float>(step - 32);
+    }
+  }
+
+  static void pack(const Code* codes, std::byte* out) {
+    for (int i = 0; i < kRun; ++i) out[i] = std::byte{0};
+    for (int i = 0; i < kSuperBlock; ++i) {
+      const Place place = place_of(i);
+      out[place.third_byte] |= static_cast<std::byte>((codes[i] >> 2) << place.third_bit);
+    }
+    store_low_bits(codes, out + kLow);
+  }
+
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    for (int i = 0; i < kSuperBlock; ++i) {
+      const Place place = place_of(i);
+      const int third = std::to_integer<int>(in[place.third_byte]) >> place.third_bit & 1;
+      fn(i / kSub, i, load_low_bits(in + kLow, place) | third << 2);
+    }
+  }
+};
 
 }  // namespace
 
-void encode_q2_k(const float* x, const float* w, std::byte* out) {
-  const AffineSuperBlock block = fit_affine({.sub_blocks = kSubBlocks, .levels = 3, .top_scale = 15}, x, w);
-  for (int j = 0; j < kSubBlocks; ++j) out[j] = static_cast<std::byte>(block.scale[j] | block.min[j] << 4);
-  store_low_bits([&](int i) { return block.code[i]; }, out + kQ2Low);
-  store_u16(float_to_half(block.d), out + kQ2D);
-  store_u16(float_to_half(block.dmin), out + kQ2D + 2);
+const NumberFormat& q3_k_format() {
+  static const GgufFormat row({.name = "gguf:q3_k",
+                               .type = kGgmlQ3K,
+                               .file_type = 12,
+                               .llama_cpp_rounding = ActivationRounding::kQ8_K,
+                               .fallback = "gguf:q4_0"},
+                              gguf_block<Q3KBlock>());
+  return row;
 }
 
-void decode_q2_k(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in + kQ2D)), dmin = half_to_float(load_u16(in + kQ2D + 2));
-  for (int i = 0; i < kSuperBlock; ++i) {
-    const int steps = std::to_integer<int>(in[i / kSub]);
-    const float scale = d * static_cast<float>(steps & 15), min = dmin * static_cast<float>(steps >> 4);
-    y[i] = scale * static_cast<float>(load_low_bits(in + kQ2Low, place_of(i))) - min;
-  }
-}
-
-void encode_q3_k(const float* x, const float* w, std::byte* out) {
-  const ScaledSuperBlock block = fit_scaled(
-      {.sub_blocks = kSubBlocks, .lowest = -4, .highest = 3, .lowest_scale = -32, .highest_scale = 31}, x, w);
-  for (int i = 0; i < kRun; ++i) out[i] = std::byte{0};
-  for (int i = 0; i < kSuperBlock; ++i) {
-    const Place place = place_of(i);
-    if (block.code[i] >= 0) out[place.third_byte] |= static_cast<std::byte>(1 << place.third_bit);
-  }
-  store_low_bits([&](int i) { return block.code[i] + 4; }, out + kQ3Low);
-  // Scale j: four low bits in byte j % 8 (low nibble for j < 8), two upper bits in byte 8 + j % 4 at bit 2 (j / 4).
-  std::byte* scales = out + kQ3Scales;
-  for (int i = 0; i < 12; ++i) scales[i] = std::byte{0};
-  for (int j = 0; j < kSubBlocks; ++j) {
-    const int step = block.scale[j] + 32;
-    scales[j % 8] |= static_cast<std::byte>((step & 15) << (j / 8 * 4));
-    scales[8 + j % 4] |= static_cast<std::byte>((step >> 4) << (j / 4 * 2));
-  }
-  store_u16(float_to_half(block.d), out + kQ3D);
-}
-
-void decode_q3_k(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in + kQ3D));
-  const auto scale_byte = [&](int i) { return std::to_integer<int>(in[kQ3Scales + i]); };
-  for (int i = 0; i < kSuperBlock; ++i) {
-    const int j = i / kSub;
-    const int step = (scale_byte(j % 8) >> (j / 8 * 4) & 15) | (scale_byte(8 + j % 4) >> (j / 4 * 2) & 3) << 4;
-    const Place place = place_of(i);
-    const int third = std::to_integer<int>(in[place.third_byte]) >> place.third_bit & 1;
-    const int code = load_low_bits(in + kQ3Low, place) - (third != 0 ? 0 : 4);
-    y[i] = d * static_cast<float>(step - 32) * static_cast<float>(code);
-  }
+const NumberFormat& q2_k_format() {
+  static const GgufFormat row({.name = "gguf:q2_k",
+                               .type = kGgmlQ2K,
+                               .file_type = 10,
+                               .llama_cpp_rounding = ActivationRounding::kQ8_K,
+                               .fallback = "gguf:q4_0"},
+                              gguf_block<Q2KBlock>());
+  return row;
 }
 
 }  // namespace vernier

@@ -8,8 +8,9 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "scheme/block_format.h"
+#include "scheme/gguf_format.h"
 #include "scheme/half_float.h"
+#include "scheme/little_endian.h"
 #include "scheme/scale_search.h"
 
 namespace vernier {
@@ -59,101 +60,110 @@ AffineFit fit_scale_and_min(const float* x, const float* w, int levels) {
   return fit;
 }
 
-void store_nibbles(const uint8_t* codes, std::byte* out) {
-  for (int i = 0; i < kNibbleBytes; ++i) {
-    out[i] = static_cast<std::byte>((codes[i] & 15) | (codes[i + kNibbleBytes] & 15) << 4);
+/// Codes of four bits, or of five of which the fifth are stored first.
+template <bool fifth>
+struct Nibbles {
+  static constexpr int kSize = kNibbleBytes + (fifth ? kFifthBytes : 0);
+
+  static void pack(const Code* codes, std::byte* out) {
+    if (fifth) {
+      for (int byte = 0; byte < kFifthBytes; ++byte) {
+        Code bits = 0;
+        for (int i = 0; i < 8; ++i) bits |= (codes[byte * 8 + i] >> 4) << i;
+        out[byte] = static_cast<std::byte>(bits);
+      }
+      out += kFifthBytes;
+    }
+    for (int i = 0; i < kNibbleBytes; ++i)
+      out[i] = static_cast<std::byte>((codes[i] & 15) | (codes[i + kNibbleBytes] & 15) << 4);
   }
-}
 
-void store_fifth_bits(const uint8_t* codes, std::byte* out) {
-  for (int byte = 0; byte < kFifthBytes; ++byte) {
-    int bits = 0;
-    for (int i = 0; i < 8; ++i) bits |= (codes[byte * 8 + i] >> 4) << i;
-    out[byte] = static_cast<std::byte>(bits);
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    const std::byte* nibbles = fifth ? in + kFifthBytes : in;
+    const auto fifth_bit = [in](int i) { return fifth ? (std::to_integer<int>(in[i / 8]) >> (i % 8) & 1) << 4 : 0; };
+    for (int i = 0; i < kNibbleBytes; ++i) fn(0, i, (std::to_integer<int>(nibbles[i]) & 15) | fifth_bit(i));
+    for (int i = 0; i < kNibbleBytes; ++i)
+      fn(0, i + kNibbleBytes, std::to_integer<int>(nibbles[i]) >> 4 | fifth_bit(i + kNibbleBytes));
   }
-}
+};
 
-int load_code(const std::byte* nibbles, int i) {
-  const int pair = std::to_integer<int>(nibbles[i % kNibbleBytes]);
-  return i < kNibbleBytes ? pair & 15 : pair >> 4;
-}
-
-int load_fifth_bit(const std::byte* bits, int i) { return (std::to_integer<int>(bits[i / 8]) >> (i % 8) & 1) << 4; }
-
-void encode_scaled(int lowest, int highest, const float* x, const float* w, std::byte* out) {
-  const uint16_t d = fit_scale(x, w, lowest, highest);
-  int8_t codes[kBlock];
-  uint8_t shifted[kBlock];
-  scaled_codes(x, kBlock, lowest, highest, half_to_float(d), codes);
-  for (int i = 0; i < kBlock; ++i) shifted[i] = static_cast<uint8_t>(codes[i] - lowest);
-  store_u16(d, out);
-  out += 2;
-  if (highest > 7) {
-    store_fifth_bits(shifted, out);
-    out += kFifthBytes;
+template <int lowest, int highest>
+struct ScaledBlock : UniformLevels<lowest, highest> {
+  using Codes = Nibbles<(highest > 7)>;
+  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 2 + Codes::kSize;
+  static void fit(const float* x, const float* w, std::byte* out) { store_u16(fit_scale(x, w, lowest, highest), out); }
+  static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
+  static void pack(const Code* codes, std::byte* out) { Codes::pack(codes, out + 2); }
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    Codes::each_code(in + 2, fn);
   }
-  store_nibbles(shifted, out);
-}
+};
 
-void encode_affine(int levels, const float* x, const float* w, std::byte* out) {
-  const AffineFit fit = fit_scale_and_min(x, w, levels);
-  uint8_t codes[kBlock];
-  affine_codes(x, kBlock, levels, fit.scale, fit.min, codes);
-  store_u16(float_to_half(fit.scale), out);
-  store_u16(float_to_half(-fit.min), out + 2);
-  out += 4;
-  if (levels > 15) {
-    store_fifth_bits(codes, out);
-    out += kFifthBytes;
+template <int levels>
+struct AffineBlock : UniformLevels<0, levels> {
+  using Codes = Nibbles<(levels > 15)>;
+  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 4 + Codes::kSize;
+  static void fit(const float* x, const float* w, std::byte* out) {
+    const AffineFit fit = fit_scale_and_min(x, w, levels);
+    store_u16(float_to_half(fit.scale), out);
+    store_u16(float_to_half(-fit.min), out + 2);
   }
-  store_nibbles(codes, out);
-}
+  static void steps(const std::byte* in, Step* steps) {
+    *steps = {.scale = half_to_float(load_u16(in)), .offset = half_to_float(load_u16(in + 2))};
+  }
+  static void pack(const Code* codes, std::byte* out) { Codes::pack(codes, out + 4); }
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    Codes::each_code(in + 4, fn);
+  }
+};
+
+/// Bytes may also be -128, which other encoders may write; ours does not choose it.
+struct Q8Block : UniformLevels<-128, 127> {
+  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 2 + kBlock;
+  static void nearest(const Step& step, const float* x, int64_t n, Code* codes) {
+    nearest_uniform(step, -127, 127, x, n, codes, /*first=*/1);
+  }
+  static void fit(const float* x, const float* w, std::byte* out) { store_u16(fit_scale(x, w, -127, 127), out); }
+  static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
+  static void pack(const Code* codes, std::byte* out) {
+    for (int i = 0; i < kBlock; ++i) out[2 + i] = static_cast<std::byte>(codes[i] - 128);
+  }
+  template <class Fn>
+  static void each_code(const std::byte* in, Fn&& fn) {
+    for (int i = 0; i < kBlock; ++i) fn(0, i, static_cast<int8_t>(in[2 + i]) + 128);
+  }
+};
 
 }  // namespace
 
-void encode_q4_0(const float* x, const float* w, std::byte* out) { encode_scaled(-8, 7, x, w, out); }
-
-void decode_q4_0(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in));
-  for (int i = 0; i < kBlock; ++i) y[i] = static_cast<float>(load_code(in + 2, i) - 8) * d;
+const NumberFormat& q8_0_format() {
+  static const GgufFormat row({.name = "gguf:q8_0", .type = kGgmlQ8_0, .file_type = 7}, gguf_block<Q8Block>());
+  return row;
 }
 
-void encode_q4_1(const float* x, const float* w, std::byte* out) { encode_affine(15, x, w, out); }
-
-void decode_q4_1(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in)), m = half_to_float(load_u16(in + 2));
-  for (int i = 0; i < kBlock; ++i) y[i] = static_cast<float>(load_code(in + 4, i)) * d + m;
+const NumberFormat& q5_1_format() {
+  static const GgufFormat row({.name = "gguf:q5_1", .type = kGgmlQ5_1, .file_type = 9}, gguf_block<AffineBlock<31>>());
+  return row;
 }
 
-void encode_q5_0(const float* x, const float* w, std::byte* out) { encode_scaled(-16, 15, x, w, out); }
-
-void decode_q5_0(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in));
-  for (int i = 0; i < kBlock; ++i) {
-    y[i] = static_cast<float>((load_code(in + 6, i) | load_fifth_bit(in + 2, i)) - 16) * d;
-  }
+const NumberFormat& q5_0_format() {
+  static const GgufFormat row({.name = "gguf:q5_0", .type = kGgmlQ5_0, .file_type = 8},
+                              gguf_block<ScaledBlock<-16, 15>>());
+  return row;
 }
 
-void encode_q5_1(const float* x, const float* w, std::byte* out) { encode_affine(31, x, w, out); }
-
-void decode_q5_1(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in)), m = half_to_float(load_u16(in + 2));
-  for (int i = 0; i < kBlock; ++i) {
-    y[i] = static_cast<float>(load_code(in + 8, i) | load_fifth_bit(in + 4, i)) * d + m;
-  }
+const NumberFormat& q4_1_format() {
+  static const GgufFormat row({.name = "gguf:q4_1", .type = kGgmlQ4_1, .file_type = 3}, gguf_block<AffineBlock<15>>());
+  return row;
 }
 
-void encode_q8_0(const float* x, const float* w, std::byte* out) {
-  int8_t codes[kBlock];
-  const uint16_t d = fit_scale(x, w, -127, 127);
-  scaled_codes(x, kBlock, -127, 127, half_to_float(d), codes);
-  store_u16(d, out);
-  for (int i = 0; i < kBlock; ++i) out[2 + i] = static_cast<std::byte>(codes[i]);
-}
-
-void decode_q8_0(const std::byte* in, float* y) {
-  const float d = half_to_float(load_u16(in));
-  for (int i = 0; i < kBlock; ++i) y[i] = static_cast<float>(static_cast<int8_t>(in[2 + i])) * d;
+const NumberFormat& q4_0_format() {
+  static const GgufFormat row({.name = "gguf:q4_0", .type = kGgmlQ4_0, .file_type = 2},
+                              gguf_block<ScaledBlock<-8, 7>>());
+  return row;
 }
 
 }  // namespace vernier

@@ -6,30 +6,22 @@
 //   value = scale * (code - zero_point), symmetric: zero_point = 2^(b-1)
 
 #include <cstdint>
-#include <span>
-
-#include "vernier/scheme.h"
 
 namespace vernier {
 
-/// One grid: what a tensor, a row or a group of weights shares.
+enum class Symmetry : uint8_t {
+  kSym,         ///< scale = absmax / ((2^b - 1) / 2), codes -2^(b-1) .. 2^(b-1) - 1 (compressed-tensors)
+  kSymNoClip,   ///< spelled sym7: scale = absmax / (2^(b-1) - 1), codes as many below as above zero
+  kAsymmetric,  ///< scale = (max - min) / (2^b - 1) with min <= 0 <= max, and an integer zero point of b bits
+};
+
+/// What a tensor, a row or a group of weights shares.
 struct IntegerGrid {
   uint16_t scale = 0;  ///< bf16 bits
   int zero_point = 0;  ///< of unsigned codes
-  int lowest = 0;      ///< the smallest code in use: 1 for sym7, else 0
-  int highest = 0;     ///< 2^b - 1
 };
 
-/// The grid that covers values from `min` to `max`; any range that holds no value beyond rounding gets scale 1.
+/// The grid that covers values from `min` <= 0 to `max` >= 0; any range that holds no value beyond rounding gets scale 1.
 IntegerGrid fit_integer_grid(int bits, Symmetry symmetry, float min, float max);
-/// round(x / scale) + zero_point, clamped. @shape codes as values
-void choose_codes(const IntegerGrid& grid, std::span<const float> values, std::span<uint8_t> codes);
-void decode_codes(const IntegerGrid& grid, std::span<const uint8_t> codes, std::span<float> values);
-
-/// Whole weights; layout as StoredParts. Shapes have been checked.
-void encode_integers(const Scheme& scheme, std::span<const float> weight, int64_t rows, int64_t cols,
-                     std::span<std::byte> out);
-void decode_integers(const Scheme& scheme, std::span<const std::byte> stored, int64_t rows, int64_t cols,
-                     std::span<float> weight);
 
 }  // namespace vernier

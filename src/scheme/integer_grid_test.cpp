@@ -1,4 +1,4 @@
-#include "scheme/integer_grid.h"
+#include "scheme/integer_format.h"
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ std::vector<std::byte> stored(const char* scheme, const std::vector<float>& weig
 
 TEST(Packing, CodesCrossWords) {
   // Eleven 3-bit codes: the last starts at bit 30 and has its top bit in the second word.
-  const std::vector<uint8_t> codes = {1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 7};
+  const std::vector<Code> codes = {1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 7};
   std::vector<std::byte> packed(packed_bytes(3, 11));
   pack_codes(codes, 3, packed.data());
   uint64_t expected = 0;
@@ -41,12 +41,18 @@ TEST(Packing, EveryWidthComesBack) {
   std::mt19937 random(1);
   for (int bits = 1; bits <= 8; ++bits) {
     for (const size_t count : {1u, 7u, 31u, 32u, 33u, 64u, 101u}) {
-      std::vector<uint8_t> codes(count), back(count);
-      for (uint8_t& code : codes) code = static_cast<uint8_t>(random() & ((1u << bits) - 1));
+      std::vector<Code> codes(count), back(count);
+      for (Code& code : codes) code = static_cast<Code>(random() & ((1u << bits) - 1));
       std::vector<std::byte> packed(packed_bytes(bits, static_cast<int64_t>(count)));
       pack_codes(codes, bits, packed.data());
       unpack_codes(packed.data(), bits, back);
       EXPECT_EQ(codes, back) << bits << " bits, " << count;
+      // One by one: what is at an index, and that its neighbours stay when it changes.
+      const int64_t at = static_cast<int64_t>(count) / 2;
+      codes[static_cast<size_t>(at)] ^= 1u;
+      store_code(codes[static_cast<size_t>(at)], bits, at, packed.data());
+      for (size_t i = 0; i < count; ++i)
+        EXPECT_EQ(load_code(packed.data(), bits, static_cast<int64_t>(i)), codes[i]) << bits << " bits, " << i;
     }
   }
 }
@@ -117,11 +123,12 @@ TEST(IntegerGrid, ErrorIsAtMostHalfAStep) {
       for (const char* symmetry : {"sym", "sym7", "asym"}) {
         const std::string name = "int" + std::to_string(bits) + ":" + granularity + ":" + symmetry;
         const Scheme scheme = Scheme::parse(name);
-        const int64_t group = scheme.group_size(kCols);
+        const IntegerParameters parameters = integer_parameters(scheme).value();
+        const int64_t group = parameters.group_size(kCols);
         std::vector<float> values(weight.size());
         round_trip(scheme, weight, 5, kCols, {}, values);
         for (size_t at = 0; at < weight.size(); ++at) {
-          const bool whole = scheme.granularity() == Granularity::kTensor;
+          const bool whole = parameters.granularity == Granularity::kTensor;
           const size_t first = whole ? 0 : at / static_cast<size_t>(group) * static_cast<size_t>(group);
           const size_t count = whole ? weight.size() : static_cast<size_t>(group);
           float min = 0, max = 0;
@@ -129,10 +136,11 @@ TEST(IntegerGrid, ErrorIsAtMostHalfAStep) {
             min = std::min(min, weight[i]);
             max = std::max(max, weight[i]);
           }
-          const float step = bf16_to_float(fit_integer_grid(bits, scheme.symmetry(), min, max).scale);
+          const float step = bf16_to_float(fit_integer_grid(bits, parameters.symmetry, min, max).scale);
           // A scale rounded down (by 2^-9 at most) leaves the ends of the range beyond the last half step; an
           // asymmetric grid also moves by up to half a step when its zero point is rounded.
-          const float slack = (max - min) * 0x1p-8f + (scheme.symmetry() == Symmetry::kAsymmetric ? 0.5f * step : 0.0f);
+          const float slack =
+              (max - min) * 0x1p-8f + (parameters.symmetry == Symmetry::kAsymmetric ? 0.5f * step : 0.0f);
           ASSERT_LE(std::fabs(values[at] - weight[at]), 0.5f * step + slack) << name << " at " << at;
         }
       }

@@ -16,10 +16,10 @@ uint32_t load_word(const std::byte* in) {
 
 }  // namespace
 
-void pack_codes(std::span<const uint8_t> codes, int bits, std::byte* out, size_t stride) {
+void pack_codes(std::span<const Code> codes, int bits, std::byte* out, size_t stride) {
   uint64_t pending = 0;
   int filled = 0;
-  for (const uint8_t code : codes) {
+  for (const Code code : codes) {
     pending |= static_cast<uint64_t>(code) << filled;
     filled += bits;
     if (filled >= 32) {
@@ -32,20 +32,41 @@ void pack_codes(std::span<const uint8_t> codes, int bits, std::byte* out, size_t
   if (filled > 0) store_word(static_cast<uint32_t>(pending), out);
 }
 
-void unpack_codes(const std::byte* packed, int bits, std::span<uint8_t> codes, size_t stride) {
+void unpack_codes(const std::byte* packed, int bits, std::span<Code> codes, size_t stride) {
   const uint64_t mask = (1u << bits) - 1;
   uint64_t pending = 0;
   int filled = 0;
-  for (uint8_t& code : codes) {
+  for (Code& code : codes) {
     if (filled < bits) {
       pending |= static_cast<uint64_t>(load_word(packed)) << filled;
       packed += stride;
       filled += 32;
     }
-    code = static_cast<uint8_t>(pending & mask);
+    code = static_cast<Code>(pending & mask);
     pending >>= bits;
     filled -= bits;
   }
+}
+
+void store_code(Code code, int bits, int64_t i, std::byte* packed, size_t stride) {
+  const int64_t first = i * bits;
+  const int shift = static_cast<int>(first % 32);
+  std::byte* word = packed + static_cast<size_t>(first / 32) * stride;
+  const bool crosses = shift + bits > 32;
+  uint64_t pair = load_word(word) | (crosses ? static_cast<uint64_t>(load_word(word + stride)) << 32 : 0);
+  pair &= ~(((uint64_t{1} << bits) - 1) << shift);
+  pair |= static_cast<uint64_t>(code) << shift;
+  store_word(static_cast<uint32_t>(pair), word);
+  if (crosses) store_word(static_cast<uint32_t>(pair >> 32), word + stride);
+}
+
+Code load_code(const std::byte* packed, int bits, int64_t i, size_t stride) {
+  const int64_t first = i * bits;
+  const int shift = static_cast<int>(first % 32);
+  const std::byte* word = packed + static_cast<size_t>(first / 32) * stride;
+  uint64_t pair = load_word(word);
+  if (shift + bits > 32) pair |= static_cast<uint64_t>(load_word(word + stride)) << 32;
+  return static_cast<Code>(pair >> shift & ((uint64_t{1} << bits) - 1));
 }
 
 }  // namespace vernier

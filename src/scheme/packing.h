@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 
+#include "scheme/grid.h"
+
 namespace vernier {
 
 /// Bytes of `count` codes of `bits` bits: ceil(count * bits / 32) words.
@@ -17,7 +19,11 @@ inline uint64_t packed_bytes(int bits, int64_t count) {
 }
 
 /// @shape codes [n], each below 2^bits (1 <= bits <= 8); out: packed_bytes(bits, n), `stride` bytes from word to word
-void pack_codes(std::span<const uint8_t> codes, int bits, std::byte* out, size_t stride = 4);
-void unpack_codes(const std::byte* packed, int bits, std::span<uint8_t> codes, size_t stride = 4);
+void pack_codes(std::span<const Code> codes, int bits, std::byte* out, size_t stride = 4);
+void unpack_codes(const std::byte* packed, int bits, std::span<Code> codes, size_t stride = 4);
+
+/// One of the codes, at index i; its neighbours stay.
+void store_code(Code code, int bits, int64_t i, std::byte* packed, size_t stride = 4);
+Code load_code(const std::byte* packed, int bits, int64_t i, size_t stride = 4);
 
 }  // namespace vernier

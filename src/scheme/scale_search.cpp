@@ -6,26 +6,14 @@
 #include <initializer_list>
 
 #include "scheme/half_float.h"
+#include "scheme/lanes.h"
 
 namespace vernier {
 
 namespace {
 
-// Four floats that the compiler turns into one register on any machine. Written as an inner loop over lanes the same
-// code is vectorised across the outer loop at -O3, by gathers, at half the speed.
-using Lanes = float __attribute__((vector_size(16)));
-constexpr int kLanes = 4;
-
-inline Lanes load(const float* values) {
-  Lanes lanes;
-  std::memcpy(&lanes, values, sizeof lanes);
-  return lanes;
-}
-
-inline float total(const Lanes& lanes) { return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]); }
-
 /// The grid value = q / inverse - shift with q in lowest .. highest.
-struct Grid {
+struct LaneGrid {
   float shift, inverse, lowest, highest;
 
   /// Codes of x; clamped before rounding, so that rounding sees small numbers only.
@@ -38,7 +26,7 @@ struct Grid {
   }
 };
 
-CodeSums code_sums(const float* x, const float* w, int n, const Grid& grid) {
+CodeSums code_sums(const float* x, const float* w, int n, const LaneGrid& grid) {
   Lanes sum_q{}, sum_qq{}, sum_qx{};
   for (int i = 0; i < n; i += kLanes) {
     const Lanes value = load(x + i), q = grid.codes(value), wq = load(w + i) * q;
@@ -49,21 +37,13 @@ CodeSums code_sums(const float* x, const float* w, int n, const Grid& grid) {
   return {.q = total(sum_q), .qq = total(sum_qq), .qx = total(sum_qx)};
 }
 
-float grid_error(const float* x, const float* w, int n, const Grid& grid, float scale) {
+float grid_error(const float* x, const float* w, int n, const LaneGrid& grid, float scale) {
   Lanes sum{};
   for (int i = 0; i < n; i += kLanes) {
     const Lanes value = load(x + i), error = scale * grid.codes(value) - grid.shift - value;
     sum += load(w + i) * error * error;
   }
   return total(sum);
-}
-
-template <class Code>
-void store_codes(const float* x, int n, const Grid& grid, Code* codes) {
-  for (int i = 0; i < n; i += kLanes) {
-    const Lanes q = grid.codes(load(x + i));
-    for (int l = 0; l < kLanes; ++l) codes[i + l] = static_cast<Code>(q[l]);
-  }
 }
 
 constexpr int kFine = 17, kCoarse = 5;
@@ -102,11 +82,11 @@ Solution solve_affine(const DataSums& data, const CodeSums& sums) {
 
 float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
 
-Grid affine_grid(int levels, float scale, float min) {
+LaneGrid affine_grid(int levels, float scale, float min) {
   return {.shift = min, .inverse = inverse_of(scale), .lowest = 0.0f, .highest = static_cast<float>(levels)};
 }
 
-Grid scaled_grid(int lowest, int highest, float scale) {
+LaneGrid scaled_grid(int lowest, int highest, float scale) {
   return {.shift = 0.0f,
           .inverse = inverse_of(scale),
           .lowest = static_cast<float>(lowest),
@@ -161,10 +141,6 @@ CodeSums affine_sums(const float* x, const float* w, int n, int levels, float sc
   return code_sums(x, w, n, affine_grid(levels, scale, min));
 }
 
-void affine_codes(const float* x, int n, int levels, float scale, float min, uint8_t* codes) {
-  store_codes(x, n, affine_grid(levels, scale, min), codes);
-}
-
 float search_scale(const float* x, const float* w, int n, int lowest, int highest) {
   float peak = 0.0f, size = 0.0f;
   for (int i = 0; i < n; ++i) {
@@ -208,8 +184,23 @@ CodeSums scaled_sums(const float* x, const float* w, int n, int lowest, int high
   return code_sums(x, w, n, scaled_grid(lowest, highest, scale));
 }
 
-void scaled_codes(const float* x, int n, int lowest, int highest, float scale, int8_t* codes) {
-  store_codes(x, n, scaled_grid(lowest, highest, scale), codes);
+void nearest_uniform(const Step& step, int lowest, int highest, const float* x, int64_t n, Code* codes, int first) {
+  const LaneGrid grid{.shift = -step.offset,
+                      .inverse = inverse_of(step.scale),
+                      .lowest = static_cast<float>(lowest),
+                      .highest = static_cast<float>(highest)};
+  const auto nearest = [&](const float* values, Code* out) {
+    const LaneCodes q = __builtin_convertvector(grid.codes(search_values(load(values))), LaneCodes) + (first - lowest);
+    std::memcpy(out, &q, sizeof q);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) nearest(x + i, codes + i);
+  if (i == n) return;
+  float rest[kLanes] = {};
+  Code rest_codes[kLanes];
+  std::copy(x + i, x + n, rest);
+  nearest(rest, rest_codes);
+  std::copy(rest_codes, rest_codes + (n - i), codes + i);
 }
 
 }  // namespace vernier

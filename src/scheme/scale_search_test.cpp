@@ -146,7 +146,10 @@ TEST(ScaleSearch, ExactSuperBlocksComeBackExactly) {
   const AffineSuperBlock block = fit_affine({.sub_blocks = 8, .levels = 15, .top_scale = 63}, x.data(), w.data());
   for (int i = 0; i < 256; ++i) {
     const int j = i / 32;
-    EXPECT_EQ(block.d * block.scale[j] * block.code[i] - block.dmin * block.min[j], x[static_cast<size_t>(i)]) << i;
+    const Step step{.scale = block.d * block.scale[j], .offset = -(block.dmin * block.min[j])};
+    Code code = 0;
+    nearest_uniform(step, 0, 15, &x[static_cast<size_t>(i)], 1, &code);
+    EXPECT_EQ(step.scale * static_cast<float>(code) + step.offset, x[static_cast<size_t>(i)]) << i;
   }
 }
 

@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <random>
 
+#include "format/ggml_type.h"
+#include "scheme/fitting.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -48,11 +52,10 @@ TEST(Scheme, NamesAreCanonical) {
   }
   for (const std::string& name : gguf_scheme_names()) {
     EXPECT_EQ(Scheme::parse(name).name(), name);
-    EXPECT_TRUE(Scheme::parse(name).is_gguf());
+    EXPECT_TRUE(Scheme::parse(name).held_by(Container::kGguf));
   }
   EXPECT_NE(Scheme::parse("int4:g128:sym"), Scheme::parse("int4:g128:sym7"));
-  EXPECT_EQ(Scheme::parse("gguf:q4_k").ggml_type(), 12);
-  EXPECT_EQ(Scheme::parse("int4").ggml_type(), -1);
+  EXPECT_EQ(Scheme(), Scheme::parse("f32"));
 }
 
 TEST(Scheme, RefusesWhatDoesNotExistAndSaysWhatDoes) {
@@ -117,6 +120,7 @@ TEST(Scheme, BytesAreExact) {
                {"bf16", 3, 5, 30},
                {"gguf:q8_0", 3, 64, 3 * 2 * 34},
                {"gguf:q4_0", 3, 64, 3 * 2 * 18},
+               {"gguf:iq4_nl", 3, 64, 3 * 2 * 18},
                {"gguf:q6_k", 3, 512, 3 * 2 * 210},
                {"gguf:q5_k", 3, 512, 3 * 2 * 176},
                {"gguf:q4_k", 3, 512, 3 * 2 * 144},
@@ -145,11 +149,92 @@ TEST(Scheme, SaysWhichShapesItCannotTake) {
     EXPECT_THROW(Scheme::parse("int4:asym").bytes(rows, cols), Error);
     EXPECT_THROW(Scheme::parse("gguf:q8_0").bytes(rows, cols), Error);
   }
-  EXPECT_THROW(Scheme::parse("gguf:q4_k").parts(1, 256), Error);
+  EXPECT_THROW(Scheme::parse("gguf:q4_k").parts(1, 255), Error);
+}
+
+TEST(Scheme, PartsAreTheBytesPieceByPiece) {
+  const auto parts = Scheme::parse("int3:g64:asym").parts(40, 128);
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].name, "weight_packed");
+  EXPECT_EQ(parts[0].shape, (std::array<int64_t, 2>{40, 12}));  // 384 bits a row
+  EXPECT_EQ(parts[1].type, "BF16");
+  EXPECT_EQ(parts[1].shape, (std::array<int64_t, 2>{40, 2}));
+  EXPECT_EQ(parts[2].name, "weight_zero_point");
+  EXPECT_EQ(parts[2].shape, (std::array<int64_t, 2>{4, 2}));  // 120 bits along the rows
+  EXPECT_EQ(parts[0].bytes + parts[1].bytes + parts[2].bytes, 40u * 48 + 40 * 2 * 2 + 4 * 2 * 4);
+  EXPECT_EQ(Scheme::parse("int4").parts(8, 8).size(), 2u);
+  EXPECT_EQ(Scheme::parse("gguf:q4_k").parts(3, 512).size(), 1u);
+  EXPECT_EQ(Scheme::parse("gguf:q4_k").parts(3, 512)[0].shape, (std::array<int64_t, 2>{3, 288}));
+  EXPECT_EQ(Scheme::parse("f16").parts(3, 5)[0].type, "F16");
+}
+
+TEST(Scheme, ContainersHoldWhatTheyCan) {
+  const auto held = [](const char* scheme) {
+    const Scheme s = Scheme::parse(scheme);
+    return std::array<bool, 3>{s.held_by(Container::kGguf), s.held_by(Container::kCompressedTensors),
+                               s.held_by(Container::kPlainTensors)};
+  };
+  EXPECT_EQ(held("gguf:q4_k"), (std::array<bool, 3>{true, false, false}));
+  EXPECT_EQ(held("bf16"), (std::array<bool, 3>{true, false, true}));
+  EXPECT_EQ(held("int4:g128:sym"), (std::array<bool, 3>{false, true, false}));
+  EXPECT_FALSE(Scheme::parse("int4").gguf());
+}
+
+// ggml's own numbers: the enums ggml_type and llama_ftype.
+TEST(Scheme, GgufNumbersAreGgmls) {
+  const std::map<std::string, std::pair<uint32_t, uint32_t>> numbers = {
+      {"f32", {0, 0}},           {"f16", {1, 1}},         {"gguf:q4_0", {2, 2}},   {"gguf:q4_1", {3, 3}},
+      {"gguf:q5_0", {6, 8}},     {"gguf:q5_1", {7, 9}},   {"gguf:q8_0", {8, 7}},   {"gguf:q2_k", {10, 10}},
+      {"gguf:q3_k", {11, 12}},   {"gguf:q4_k", {12, 15}}, {"gguf:q5_k", {13, 17}}, {"gguf:q6_k", {14, 18}},
+      {"gguf:iq4_nl", {20, 25}}, {"bf16", {30, 32}}};
+  EXPECT_EQ(gguf_scheme_names().size(), numbers.size());
+  for (const auto& [name, pair] : numbers) {
+    const GgufNumbers got = Scheme::parse(name).gguf().value();
+    EXPECT_EQ(std::pair(got.type, got.file_type), pair) << name;
+  }
+}
+
+TEST(Scheme, BlocksAreGgmls) {
+  for (const std::string& name : gguf_scheme_names()) {
+    const Scheme scheme = Scheme::parse(name);
+    const GgmlType& type = ggml_type(scheme.gguf().value().type);
+    EXPECT_EQ(scheme.bytes(3, 2 * type.block_elements),
+              ggml_bytes(type, std::vector<int64_t>{3, 2 * type.block_elements}));
+    EXPECT_EQ(scheme.why_not(1, type.block_elements), std::nullopt) << name;
+    EXPECT_EQ(scheme.why_not(1, type.block_elements + 1).has_value(), type.block_elements > 1) << name;
+    std::string upper = name.substr(name.find(':') + 1);
+    for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    EXPECT_EQ(type.name, upper);
+  }
+}
+
+TEST(Scheme, WhatLlamaCppRoundsBesideIt) {
+  const auto rounding = [](const char* scheme) { return Scheme::parse(scheme).llama_cpp_rounding(); };
+  EXPECT_EQ(rounding("f32"), ActivationRounding::kNone);
+  EXPECT_EQ(rounding("gguf:f16"), ActivationRounding::kHalf);
+  EXPECT_EQ(rounding("bf16"), ActivationRounding::kBFloat16);
+  for (const char* name : {"gguf:q4_0", "gguf:iq4_nl", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
+    EXPECT_EQ(rounding(name), ActivationRounding::kQ8_0);
+  for (const char* name : {"gguf:q2_k", "gguf:q3_k", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k"})
+    EXPECT_EQ(rounding(name), ActivationRounding::kQ8_K);
+  EXPECT_EQ(rounding("int4:g128"), ActivationRounding::kNone);
+}
+
+TEST(Scheme, FallsBackToWhatLlamaCppDoes) {
+  const std::pair<const char*, const char*> fallbacks[] = {
+      {"gguf:q2_k", "gguf:q4_0"}, {"gguf:q3_k", "gguf:q4_0"}, {"gguf:q4_k", "gguf:q5_0"},
+      {"gguf:q5_k", "gguf:q5_1"}, {"gguf:q6_k", "gguf:q8_0"}, {"int4:g128:asym", "int4:channel:asym"},
+      {"gguf:q4_0", "gguf:q4_0"}};
+  for (const auto& [scheme, fallback] : fallbacks)
+    EXPECT_EQ(fitting_scheme(Scheme::parse(scheme), 8, 96).name(), fallback);
+  EXPECT_EQ(fitting_scheme(Scheme::parse("gguf:q4_k"), 8, 100).name(), "f16");
+  EXPECT_EQ(fitting_scheme(Scheme::parse("gguf:q4_k"), 8, 256).name(), "gguf:q4_k");
 }
 
 TEST(Scheme, OnlyPerTensorGridsTieRowsTogether) {
   EXPECT_FALSE(Scheme::parse("int4:tensor").rows_independent());
+  EXPECT_FALSE(Scheme::parse("int4:channel").rows_in_sequence());
+  EXPECT_TRUE(Scheme::parse("gguf:q4_k").rows_in_sequence());
   for (const char* name : {"int4:channel:asym", "int3:g64", "gguf:q6_k", "bf16"}) {
     const Scheme scheme = Scheme::parse(name);
     ASSERT_TRUE(scheme.rows_independent());
@@ -197,6 +282,7 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"gguf:q6_k", 0.020},
                                                      {"gguf:q5_k", 0.038},
                                                      {"gguf:q4_k", 0.075},
+                                                     {"gguf:iq4_nl", 0.082},
                                                      {"gguf:q4_0", 0.090},
                                                      {"gguf:q5_1", 0.038},
                                                      {"gguf:q5_0", 0.045},
@@ -260,7 +346,7 @@ TEST(Scheme, ValuesBeyondRangeSaturate) {
 }
 
 TEST(Scheme, ZerosStayZeroAndEncodingIsRepeatable) {
-  for (const char* name : {"gguf:q4_k", "gguf:q6_k", "gguf:q4_0", "int4:g32:asym", "int4:tensor"}) {
+  for (const char* name : {"gguf:q4_k", "gguf:q6_k", "gguf:q4_0", "gguf:iq4_nl", "int4:g32:asym", "int4:tensor"}) {
     const std::vector<float> zeros(512, 0.0f);
     EXPECT_EQ(values_of(name, zeros, 2, 256), zeros) << name;
     const std::vector<float> weight = gauss(512, 4);

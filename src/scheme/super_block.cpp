@@ -59,10 +59,6 @@ class AffineFitter {
       state = next;
       error = next_error;
     }
-    for (int j = 0; j < shape_.sub_blocks; ++j) {
-      affine_codes(x_ + j * n_, n_, shape_.levels, state.d * static_cast<float>(state.scale[j]),
-                   state.dmin * static_cast<float>(state.min[j]), state.code.data() + j * n_);
-    }
     return state;
   }
 
@@ -155,10 +151,6 @@ class ScaledFitter {
       if (!(next_error < error)) break;
       state = next;
       error = next_error;
-    }
-    for (int j = 0; j < shape_.sub_blocks; ++j) {
-      scaled_codes(x_ + j * n_, n_, shape_.lowest, shape_.highest, state.d * static_cast<float>(state.scale[j]),
-                   state.code.data() + j * n_);
     }
     return state;
   }

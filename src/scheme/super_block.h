@@ -1,11 +1,11 @@
 #pragma once
 
-// Super-blocks of llama.cpp's K-quants before packing: 256 weights in sub-blocks, whose scales (and minima) are
-// themselves small integers times one fp16 number. Fitting rounds d and dmin to fp16 first and chooses everything else
-// for those.
+// The scales of super-blocks of llama.cpp's K-quants: 256 weights in sub-blocks, whose scales (and minima) are
+// themselves small integers times one fp16 number. Fitting rounds d and dmin to fp16 first and chooses the integers for
+// those.
 //
 //   AffineSuperBlock fitted = fit_affine({.sub_blocks = 8, .levels = 15, .top_scale = 63}, x, w);
-//   // x ~ (d * scale[j]) * code - (dmin * min[j])
+//   // x ~ (d * scale[j]) * code - (dmin * min[j]) with the nearest codes
 
 #include <array>
 #include <cstdint>
@@ -24,7 +24,6 @@ struct AffineShape {
 struct AffineSuperBlock {
   float d = 0, dmin = 0;  ///< exactly representable in fp16
   std::array<uint8_t, kMaxSubBlocks> scale{}, min{};
-  std::array<uint8_t, kSuperBlock> code{};
 };
 
 struct ScaledShape {
@@ -36,10 +35,9 @@ struct ScaledShape {
 struct ScaledSuperBlock {
   float d = 0;
   std::array<int8_t, kMaxSubBlocks> scale{};
-  std::array<int8_t, kSuperBlock> code{};
 };
 
-/// @shape x, w [256], prepared by prepare_block
+/// @shape x, w [256], made of search_value
 AffineSuperBlock fit_affine(const AffineShape& shape, const float* x, const float* w);
 ScaledSuperBlock fit_scaled(const ScaledShape& shape, const float* x, const float* w);
 

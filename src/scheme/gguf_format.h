@@ -1,0 +1,99 @@
+#pragma once
+
+// Formats of ggml's blocks: a row of weights is a whole number of blocks, each a few scales and its codes. A block is a
+// struct of static functions, from which gguf_block makes the table entry:
+//
+//   struct MyBlock : UniformLevels<-8, 7> {                             // or level(), nearest() and kTopCode of its own
+//     static constexpr int kElements = 32, kSegments = 1, kBytes = 18;  // kBytes: checked against ggml's table
+//     static void fit(const float* x, const float* w, std::byte* out);  // writes the scales
+//     static void steps(const std::byte* in, Step* steps);              // reads them
+//     static void pack(const Code* codes, std::byte* out);              // writes the codes
+//     template <class Fn> static void each_code(const std::byte* in, Fn&& fn);  // fn(segment, index in block, code)
+//   };
+//   const NumberFormat& my_format() {
+//     static const GgufFormat row({.name = "gguf:my", .type = ..., .file_type = ...}, gguf_block<MyBlock>());
+//     return row;
+//   }
+
+#include "format/ggml_type.h"
+#include "scheme/number_format.h"
+#include "scheme/scale_search.h"
+
+namespace vernier {
+
+/// One block's functions. @shape x, w [elements]: finite values below kLargestWeight in size, importances > 0
+struct GgufBlock {
+  int elements = 0, bytes = 0, segments = 0;
+  Code top_code = 0;
+  void (*fit)(const float* x, const float* w, std::byte* out) = nullptr;
+  void (*steps)(const std::byte* in, Step* steps) = nullptr;
+  void (*pack)(const Code* codes, std::byte* out) = nullptr;
+  void (*unpack)(const std::byte* in, Code* codes) = nullptr;
+  void (*decode)(const std::byte* in, float* y) = nullptr;
+  void (*nearest)(const Step& step, const float* x, int64_t n, Code* codes) = nullptr;
+  float (*level)(Code code) = nullptr;
+};
+
+struct GgufRow {
+  std::string_view name;  ///< as in a Scheme's spelling
+  GgmlTypeId type;
+  uint32_t file_type;  ///< of general.file_type
+  ActivationRounding llama_cpp_rounding = ActivationRounding::kQ8_0;
+  std::string_view fallback = "f16";  ///< llama.cpp's, where the block does not divide a row
+};
+
+class GgufFormat : public NumberFormat {
+ public:
+  GgufFormat(const GgufRow& row, const GgufBlock& block);
+
+  std::optional<Parameters> parse(std::string_view text, std::string* why) const override;
+  std::string name(const Parameters&) const override { return std::string(row_.name); }
+  std::string spelling() const override { return std::string(row_.name); }
+  FormatFacts facts(const Parameters&) const override;
+  std::string fallback(const Parameters&) const override { return std::string(row_.fallback); }
+  std::optional<std::string> why_not(const Parameters&, int64_t rows, int64_t cols) const override;
+  std::vector<StoredPart> parts(const Parameters&, int64_t rows, int64_t cols) const override;
+  std::unique_ptr<Grid> grid(const Parameters&, int64_t rows, int64_t cols) const override;
+
+ private:
+  const GgufRow row_;
+  const GgufBlock block_;
+};
+
+/// Levels lowest .. highest, one apart, and codes that count from the lowest.
+template <int lowest, int highest>
+struct UniformLevels {
+  static constexpr int kLowest = lowest, kHighest = highest;
+  static constexpr Code kTopCode = highest - lowest;
+  static float level(Code code) { return static_cast<float>(static_cast<int>(code) + lowest); }
+  static void nearest(const Step& step, const float* x, int64_t n, Code* codes) {
+    nearest_uniform(step, lowest, highest, x, n, codes);
+  }
+};
+
+template <class Block>
+GgufBlock gguf_block() {
+  return {.elements = Block::kElements,
+          .bytes = Block::kBytes,
+          .segments = Block::kSegments,
+          .top_code = Block::kTopCode,
+          .fit = Block::fit,
+          .steps = Block::steps,
+          .pack = Block::pack,
+          .unpack =
+              [](const std::byte* in, Code* codes) {
+                Block::each_code(in, [&](int, int i, int code) { codes[i] = static_cast<Code>(code); });
+              },
+          .decode =
+              [](const std::byte* in, float* y) {
+                Step steps[Block::kSegments];
+                Block::steps(in, steps);
+                Block::each_code(in, [&](int s, int i, int code) {
+                  y[i] = steps[s].scale * Block::level(static_cast<Code>(code)) + steps[s].offset;
+                });
+              },
+          .nearest = Block::nearest,
+          .level = Block::level};
+}
+
+}  // namespace vernier

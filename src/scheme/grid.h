@@ -1,0 +1,95 @@
+#pragma once
+
+// How values become codes and back, with the choice of a grid, the choice of codes and the packing of both taken apart,
+// so that any search over values (error feedback, coordinate descent, output-side) works on any format.
+//
+//   value = scale * (level(code) - zero) + offset          scale, zero, offset: the Step that a segment's weights share
+//
+//   const std::unique_ptr<Grid> grid = grid_of(scheme, rows, cols);
+//   std::vector<std::byte> stored(scheme.bytes(rows, cols));
+//   grid->fit(row, block, x, stride, w, stored.data());     // chooses a block's scales and writes them as stored
+//   grid->steps(row, block, stored.data(), steps);          // what they are after rounding: one Step a segment
+//   grid->nearest(steps[0], x, n, codes);                   // the best codes one by one; a search may take others
+//   grid->pack_row(row, codes, stored.data());              // writes a row's codes, and nothing else
+//
+// encode() is those four for every block. The stored bytes, zeros at first, are the grid: a search that moves columns about fits a block
+// when it gets there, and packs at the end. Levels rise with codes (code + 1 is the next level), so that a search can
+// step to the neighbours; a Step's scale may be negative.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "vernier/scheme.h"
+
+namespace vernier {
+
+using Code = uint32_t;
+
+/// What the weights of one segment share.
+struct Step {
+  float scale = 1.0f;
+  float zero = 0.0f;     ///< in levels: the level that means `offset`
+  float offset = -0.0f;  ///< negative zero changes no value, not even the sign of a zero
+};
+
+inline float value_of(const Step& step, float level) { return step.scale * (level - step.zero) + step.offset; }
+
+/// The grid of one weight. All functions are const and keep no state but the shape. Several threads may work on one
+/// weight's bytes if its rows are stored in sequence and no two work on a row.
+class Grid {
+ public:
+  virtual ~Grid() = default;
+  Grid(const Grid&) = delete;
+  Grid& operator=(const Grid&) = delete;
+
+  const int64_t rows, cols;
+  const int64_t block_rows, block_cols;  ///< of what is fitted at once: 1 x 256 for gguf:q4_k, all for int4:tensor
+  const int64_t segment_cols;            ///< weights of a row that share a Step; divides block_cols
+  const Code top_code;                   ///< codes are 0 .. top_code
+  int64_t blocks() const { return cols / block_cols; }  ///< along a row
+  int64_t segments() const { return block_cols / segment_cols; }
+
+  /// Chooses the scales of the block whose first row is `row` and which is the `block`-th along it, and stores them.
+  /// @shape x [block_rows, block_cols] with `stride` floats from row to row, finite; w [block_cols]: importances as
+  ///        column_weights makes them (some formats ignore them)
+  virtual void fit(int64_t row, int64_t block, const float* x, int64_t stride, const float* w,
+                   std::byte* stored) const = 0;
+  /// The scales as stored, of one row of a block. @shape steps [segments()]
+  virtual void steps(int64_t row, int64_t block, const std::byte* stored, Step* steps) const = 0;
+  /// The codes whose values are nearest to x, each by itself. @shape x, codes [n], any n; x finite
+  /// Ties, and which codes are not in use (int4:sym7's lowest), are the format's.
+  virtual void nearest(const Step& step, const float* x, int64_t n, Code* codes) const = 0;
+  virtual float level(Code code) const = 0;
+  /// @shape codes [cols]
+  virtual void pack_row(int64_t row, const Code* codes, std::byte* stored) const = 0;
+  virtual void unpack_row(int64_t row, const std::byte* stored, Code* codes) const = 0;
+
+  /// All blocks fitted, all codes nearest. @shape weight [rows, cols]; w [cols]
+  virtual void encode(const float* weight, const float* w, std::byte* stored) const;
+  /// All values, in one pass: value_of each code.
+  virtual void decode(const std::byte* stored, float* weight) const = 0;
+
+ protected:
+  struct Shape {
+    int64_t rows, cols, block_rows, block_cols, segment_cols;
+  };
+  Grid(const Shape& shape, Code top)
+      : rows(shape.rows),
+        cols(shape.cols),
+        block_rows(shape.block_rows),
+        block_cols(shape.block_cols),
+        segment_cols(shape.segment_cols),
+        top_code(top) {}
+};
+
+/// @throws Error{kInvalidArgument} if scheme.why_not(rows, cols)
+std::unique_ptr<Grid> grid_of(const Scheme& scheme, int64_t rows, int64_t cols);
+
+/// Importances as every fit wants them: at most 1 and positive. Channels that calibration never saw active keep a
+/// ten-thousandth of the mean, so that their weights are still rounded to the nearest value. Empty: all 1.
+std::vector<float> column_weights(std::span<const float> importance, int64_t cols);
+
+}  // namespace vernier

@@ -1,0 +1,175 @@
+// Fit, nearest codes and pack apart, as a search over values uses them, for every scheme.
+
+#include "scheme/grid.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "vernier/error.h"
+
+namespace vernier {
+namespace {
+
+constexpr int64_t kRows = 5, kCols = 768;
+
+std::vector<std::string> scheme_names() {
+  std::vector<std::string> names = gguf_scheme_names();
+  for (const char* name : {"int2:channel:asym", "int3:g24:asym", "int4:g128:sym", "int4:g32:sym7", "int5:tensor:asym",
+                           "int8:channel:sym", "int8:tensor:sym"})
+    names.emplace_back(name);
+  return names;
+}
+
+std::vector<float> weights() {
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal(0.0f, 0.02f);
+  std::vector<float> values(static_cast<size_t>(kRows * kCols));
+  for (float& x : values) x = normal(random);
+  return values;
+}
+
+std::vector<float> importances() {
+  std::vector<float> importance(static_cast<size_t>(kCols));
+  for (size_t c = 0; c < importance.size(); ++c) importance[c] = 0.1f + static_cast<float>(c * 7 % 31);
+  return importance;
+}
+
+struct Stored {
+  explicit Stored(const std::string& name)
+      : scheme(Scheme::parse(name)), grid(grid_of(scheme, kRows, kCols)), bytes(scheme.bytes(kRows, kCols)) {}
+
+  /// Block after block over all rows, as error feedback goes.
+  void fit(const std::vector<float>& weight) {
+    const std::vector<float> w = column_weights(importances(), kCols);
+    for (int64_t block = 0; block < grid->blocks(); ++block) {
+      const int64_t col = block * grid->block_cols;
+      for (int64_t row = 0; row < kRows; row += grid->block_rows)
+        grid->fit(row, block, weight.data() + row * kCols + col, kCols, w.data() + col, bytes.data());
+    }
+  }
+
+  Step step(int64_t row, int64_t col) const {
+    std::vector<Step> steps(static_cast<size_t>(grid->segments()));
+    grid->steps(row, col / grid->block_cols, bytes.data(), steps.data());
+    return steps[static_cast<size_t>(col % grid->block_cols / grid->segment_cols)];
+  }
+
+  std::vector<float> values() const {
+    std::vector<float> out(static_cast<size_t>(kRows * kCols));
+    decode(scheme, bytes, kRows, kCols, out);
+    return out;
+  }
+
+  Scheme scheme;
+  std::unique_ptr<Grid> grid;
+  std::vector<std::byte> bytes;
+};
+
+bool same(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) || (std::isnan(a) && std::isnan(b));
+}
+
+TEST(Grid, EncodingIsFitNearestAndPack) {
+  const std::vector<float> weight = weights();
+  for (const std::string& name : scheme_names()) {
+    Stored stored(name);
+    stored.fit(weight);
+    std::vector<Code> codes(static_cast<size_t>(kCols));
+    for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t col = 0; col < kCols; ++col)
+        stored.grid->nearest(stored.step(row, col), &weight[static_cast<size_t>(row * kCols + col)], 1,
+                             &codes[static_cast<size_t>(col)]);
+      stored.grid->pack_row(row, codes.data(), stored.bytes.data());
+    }
+    std::vector<std::byte> expected(stored.bytes.size());
+    encode(stored.scheme, weight, kRows, kCols, importances(), expected);
+    EXPECT_TRUE(stored.bytes == expected) << name;
+  }
+}
+
+TEST(Grid, AnyCodesDecodeToTheGridsValues) {
+  std::mt19937 random(5);
+  for (const std::string& name : scheme_names()) {
+    Stored stored(name);
+    stored.fit(weights());
+    std::vector<Code> codes(static_cast<size_t>(kRows * kCols)), back(codes.size());
+    for (Code& code : codes) code = random() % (static_cast<uint64_t>(stored.grid->top_code) + 1);
+    for (int64_t row = 0; row < kRows; ++row)
+      stored.grid->pack_row(row, &codes[static_cast<size_t>(row * kCols)], stored.bytes.data());
+    for (int64_t row = 0; row < kRows; ++row)
+      stored.grid->unpack_row(row, stored.bytes.data(), &back[static_cast<size_t>(row * kCols)]);
+    EXPECT_EQ(codes, back) << name;
+    const std::vector<float> values = stored.values();
+    for (int64_t i = 0; i < kRows * kCols; ++i) {
+      const auto at = static_cast<size_t>(i);
+      ASSERT_TRUE(same(values[at], value_of(stored.step(i / kCols, i % kCols), stored.grid->level(codes[at]))))
+          << name << " at " << i << ": " << values[at];
+    }
+  }
+}
+
+TEST(Grid, OneCodeIsOneValue) {
+  const std::vector<float> weight = weights();
+  for (const std::string& name : scheme_names()) {
+    Stored stored(name);
+    encode(stored.scheme, weight, kRows, kCols, {}, stored.bytes);
+    const std::vector<float> before = stored.values();
+    std::vector<Code> codes(static_cast<size_t>(kCols));
+    for (const int64_t col : {0, 1, 15, 16, 31, 32, 100, 255, 256, 500, 767}) {
+      const int64_t row = col % kRows;
+      const std::vector<std::byte> kept = stored.bytes;
+      stored.grid->unpack_row(row, stored.bytes.data(), codes.data());
+      Code& code = codes[static_cast<size_t>(col)];
+      code = code > 0 ? code - 1 : code + 1;
+      stored.grid->pack_row(row, codes.data(), stored.bytes.data());
+      const std::vector<float> after = stored.values();
+      for (int64_t i = 0; i < kRows * kCols; ++i) {
+        const bool changed = !same(before[static_cast<size_t>(i)], after[static_cast<size_t>(i)]);
+        // Codes of a segment whose scale was stored as zero all mean the same.
+        const bool can_change = i == row * kCols + col && stored.step(row, col).scale != 0.0f;
+        ASSERT_EQ(changed, can_change) << name << " at " << i;
+      }
+      stored.bytes = kept;
+    }
+  }
+}
+
+TEST(Grid, LevelsRiseAndTheNearestIsNearest) {
+  const std::vector<float> weight = weights();
+  for (const std::string& name : scheme_names()) {
+    Stored stored(name);
+    stored.fit(weight);
+    const Grid& grid = *stored.grid;
+    const Code few = grid.top_code < 256 ? grid.top_code : 0;  // floats end in NaN on both sides
+    for (Code code = 0; code < few; ++code) EXPECT_LT(grid.level(code), grid.level(code + 1)) << name;
+    for (int64_t i = 0; i < kRows * kCols; ++i) {
+      const float x = weight[static_cast<size_t>(i)];
+      const Step step = stored.step(i / kCols, i % kCols);
+      Code code = 0;
+      grid.nearest(step, &x, 1, &code);
+      const auto error = [&](Code c) { return std::fabs(static_cast<double>(value_of(step, grid.level(c))) - x); };
+      // Rounding of a quotient to a float decides near ties: a few units in its last place.
+      const double slack = 1e-5 * std::fabs(step.scale) * (1.0 + std::fabs(grid.level(code)));
+      const Code below = code > 1 ? code - 1 : code;  // code 0 is not always in use
+      const Code above = code < grid.top_code ? code + 1 : code;
+      EXPECT_LE(error(code), error(below) + slack) << name << " " << x;
+      EXPECT_LE(error(code), error(above) + slack) << name << " " << x;
+    }
+  }
+}
+
+TEST(Grid, ShapesThatDoNotFitAreRefused) {
+  try {
+    grid_of(Scheme::parse("gguf:q4_k"), 2, 100);
+    ADD_FAILURE() << "accepted 100 columns";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
+  }
+}
+
+}  // namespace
+}  // namespace vernier

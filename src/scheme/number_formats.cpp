@@ -1,0 +1,38 @@
+#include <fmt/format.h>
+
+#include "scheme/number_format.h"
+
+namespace vernier {
+
+// Each is defined in the file of its family.
+const NumberFormat& f32_format();
+const NumberFormat& f16_format();
+const NumberFormat& bf16_format();
+const NumberFormat& q8_0_format();
+const NumberFormat& q6_k_format();
+const NumberFormat& q5_1_format();
+const NumberFormat& q5_k_format();
+const NumberFormat& q5_0_format();
+const NumberFormat& q4_1_format();
+const NumberFormat& q4_k_format();
+const NumberFormat& iq4_nl_format();
+const NumberFormat& q4_0_format();
+const NumberFormat& q3_k_format();
+const NumberFormat& q2_k_format();
+const NumberFormat& integer_format();
+
+std::span<const NumberFormat* const> number_formats() {
+  static const NumberFormat* const rows[] = {
+      &f32_format(),    &f16_format(),  &bf16_format(), &q8_0_format(), &q6_k_format(),
+      &q5_1_format(),   &q5_k_format(), &q5_0_format(), &q4_1_format(), &q4_k_format(),
+      &iq4_nl_format(), &q4_0_format(), &q3_k_format(), &q2_k_format(), &integer_format(),
+  };
+  return rows;
+}
+
+std::optional<std::string> needs_columns_divisible_by(int64_t unit, int64_t cols, std::string_view name) {
+  if (cols % unit == 0) return std::nullopt;
+  return fmt::format("{} needs columns divisible by {}, got {}", name, unit, cols);
+}
+
+}  // namespace vernier
