@@ -49,7 +49,7 @@ int64_t metadata_count(const SafetensorsFile& file, const std::string& key) {
 std::pair<SiteId, const Part*> place_of(const SafetensorsEntry& entry, const std::string& origin) {
   const size_t dot = entry.name.rfind('.');
   if (dot != std::string::npos && entry.dtype == DType::kF32 && entry.shape.size() == 1) {
-    const auto site = parse_site(std::string_view(entry.name).substr(0, dot));
+    const auto site = find_site(std::string_view(entry.name).substr(0, dot));
     const auto* part = std::ranges::find(kParts, std::string_view(entry.name).substr(dot + 1), &Part::name);
     if (site && part != std::end(kParts)) return {*site, part};
   }
