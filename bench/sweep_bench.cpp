@@ -15,7 +15,7 @@
 #include <optional>
 #include <vector>
 
-#include "diagnose/isolated_sweep.h"
+#include "engine/fused_sweep.h"
 #include "ops/packed_linear.h"
 #include "ops/parallel.h"
 #include "vernier/diagnose.h"
@@ -105,7 +105,7 @@ void run(const std::string& path, const std::string& text, int64_t windows, int 
   Seconds base, packing;
   double kl = 0;
   for (int repeat = 0; repeat < repeats; ++repeat) {
-    std::optional<IsolatedSweep> sweep;
+    std::optional<FusedSweep> sweep;
     base = least(base, seconds_of([&] { sweep.emplace(model, data, compute.type, threads); }));
     packing = least(packing, seconds_of([&] { FusedModel(model, compute.type, data.longest()); }));
     kl = 0;

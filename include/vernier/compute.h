@@ -3,6 +3,7 @@
 // How to compute, shared by every stage that runs the model.
 
 #include <cstdint>
+#include <string>
 
 namespace vernier {
 
@@ -21,6 +22,9 @@ enum class Activations {
 struct ComputeOptions {
   ComputeType type = ComputeType::kFloat32;
   int threads = 0;  ///< sequences in flight, at most available_processors(); 0: as many
+  /// "cpu" runs packed weights and one sequence per thread; "cuda" and "cuda:1" a GPU; "aten" the same plain operations as
+  /// those on the CPU, slowly.
+  std::string device = "cpu";
 };
 
 /// Processors that this process may use: by its affinity and, in a container, by its share of processor time (control

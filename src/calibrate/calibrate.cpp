@@ -3,35 +3,10 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "model/fused_model.h"
-#include "ops/kernels.h"
+#include "engine/engine.h"
 #include "ops/parallel.h"
 
 namespace vernier {
-
-namespace {
-
-struct Sums {
-  std::vector<double> squares, magnitudes;
-  std::vector<float> largest;
-
-  void resize(size_t channels) {
-    squares.assign(channels, 0);
-    magnitudes.assign(channels, 0);
-    largest.assign(channels, 0);
-  }
-  void add(const Sums& other) {
-    for (size_t j = 0; j < squares.size(); ++j) {
-      squares[j] += other.squares[j];
-      magnitudes[j] += other.magnitudes[j];
-      largest[j] = std::max(largest[j], other.largest[j]);
-    }
-  }
-};
-
-using SiteSums = std::map<SiteId, Sums>;
-
-}  // namespace
 
 std::vector<float> Calibration::importance(const Model& model, const TensorId& id) const {
   const std::optional<SiteId> site = model.blueprint().at(id).input;
@@ -42,36 +17,23 @@ std::vector<float> Calibration::importance(const Model& model, const TensorId& i
 
 Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute,
                       ProgressSink* progress) {
-  const int threads = resolve_threads(compute);
-  const FusedModel fast(model, compute.type, data.longest());
-  std::vector<Arena> arenas(static_cast<size_t>(threads));
+  const std::unique_ptr<Engine> engine = make_engine(compute);
+  const auto fast = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("calibrate", count, "windows");
 
   // Windows are summed on their own and then in their order, a batch at a time: the same bits with any number of
   // threads.
-  SiteSums total;
+  SumsOfSites total;
   Calibration calibration;
-  const int64_t batch = 4 * threads;
+  const int64_t batch = 4 * engine->workers();
   for (int64_t first = 0; first < count; first += batch) {
-    std::vector<SiteSums> partial(static_cast<size_t>(std::min(batch, count - first)));
-    parallel_for(static_cast<int64_t>(partial.size()), threads, [&](int64_t i, int worker) {
-      Arena& arena = arenas[static_cast<size_t>(worker)];
-      const Arena::Scope scope(arena);
-      SiteSums& sums = partial[static_cast<size_t>(i)];
-      const SiteObserver observer = [&](const SiteId& site, const Slab& x) {
-        Sums& s = sums[site];
-        if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
-        accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
-      };
-      fast.hidden(arena, data.windows[static_cast<size_t>(first + i)].tokens, 0, &observer);
+    std::vector<SumsOfSites> partial(static_cast<size_t>(std::min(batch, count - first)));
+    parallel_for(static_cast<int64_t>(partial.size()), engine->workers(), [&](int64_t i, int worker) {
+      partial[static_cast<size_t>(i)] = fast->site_sums(worker, data.windows[static_cast<size_t>(first + i)].tokens);
     });
     for (size_t i = 0; i < partial.size(); ++i) {
-      for (const auto& [site, sums] : partial[i]) {
-        Sums& s = total[site];
-        if (s.squares.empty()) s.resize(sums.squares.size());
-        s.add(sums);
-      }
+      for (const auto& [site, sums] : partial[i]) total[site].add(sums);
       calibration.tokens += static_cast<int64_t>(data.windows[static_cast<size_t>(first) + i].tokens.size());
     }
     if (progress != nullptr) progress->update(std::min(count, first + batch));

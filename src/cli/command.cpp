@@ -12,6 +12,8 @@ void ComputeArguments::add(CLI::App& app) {
   app.add_option("--dtype", dtype, "Type of the multiplied values; bf16 is faster, its noise hides mild damage")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--device", device, "Where to compute: cpu, or cuda (cuda:1 ...) with a libtorch that has it")
+      ->capture_default_str();
   ThreadsArgument::add(app);
 }
 
@@ -23,7 +25,7 @@ void ThreadsArgument::add(CLI::App& app) {
 
 ComputeOptions ComputeArguments::options(Console& console) const {
   configure(console);
-  return {dtype == "bf16" ? ComputeType::kBFloat16 : ComputeType::kFloat32, threads};
+  return {dtype == "bf16" ? ComputeType::kBFloat16 : ComputeType::kFloat32, threads, device};
 }
 
 int ThreadsArgument::configure(Console& console) const {

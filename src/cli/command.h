@@ -25,7 +25,7 @@ struct ThreadsArgument {
 
 /// --dtype and --threads.
 struct ComputeArguments : ThreadsArgument {
-  std::string dtype = "f32";
+  std::string dtype = "f32", device = "cpu";
   void add(CLI::App& app);
   ComputeOptions options(Console& console) const;
 };

@@ -8,9 +8,9 @@
 #include "base/fail.h"
 #include "cli/command.h"
 #include "cli/subcommands.h"
+#include "engine/aten_model.h"
 #include "format/safetensors_file.h"
 #include "format/safetensors_writer.h"
-#include "model/aten_model.h"
 
 namespace vernier {
 
@@ -42,10 +42,8 @@ void add_logits(CLI::App& app, Console& console) {
     std::memcpy(ids.data_ptr(), entry.data.data(), entry.data.size());
 
     const c10::NoGradGuard no_grad;
-    Model computed = to_float32(model);
-    if (bf16)
-      for (const TensorId& id : computed.tensors()) computed.set_weight(id, computed.weight(id).to(at::kBFloat16));
-    const at::Tensor logits = forward_logits(computed, ids.to(at::kLong)).to(at::kFloat).contiguous();
+    const AtenModel::Place place{at::kCPU, bf16 ? at::kBFloat16 : at::kFloat, /*layer_by_layer=*/true};
+    const at::Tensor logits = forward_logits(model, ids.to(at::kLong), 0, place).to(at::kFloat).contiguous();
     SafetensorsWriter writer;
     writer.add("logits", DType::kF32, logits.sizes().vec());
     writer.write(a->output, [&](size_t, const ByteSink& append) {

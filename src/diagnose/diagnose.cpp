@@ -11,9 +11,9 @@
 #include "base/shared_progress.h"
 #include "base/statistics.h"
 #include "diagnose/checkpoint.h"
-#include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
-#include "model/aten_model.h"
+#include "engine/aten_model.h"
+#include "engine/engine.h"
 #include "model/requantize.h"
 #include "ops/parallel.h"
 #include "scheme/fitting.h"
@@ -135,7 +135,7 @@ class QuantizedWeights {
 };
 
 /// KL between the sweep's base and the same model in plain, differently ordered float32 arithmetic, on one window.
-double noise_floor(const Model& model, IsolatedSweep& sweep, const EvaluationData& data) {
+double noise_floor(const Model& model, Sweep& sweep, const EvaluationData& data) {
   constexpr int64_t kRows = 64;  // of logits in float64 at once
   const c10::NoGradGuard no_grad;
   const TokenWindow& window = data.windows.front();
@@ -145,7 +145,8 @@ double noise_floor(const Model& model, IsolatedSweep& sweep, const EvaluationDat
   int64_t rows = 0;
   // By one thread: with more, a library may split a sum by how busy the machine is, and a resumed run would differ.
   parallel_for(1, 1, [&](int64_t, int) {
-    const at::Tensor plain = forward_logits(to_float32(model), input, window.first_row)[0], base = sweep.base_logits(0);
+    const at::Tensor plain = forward_logits(model, input, window.first_row, {.layer_by_layer = true})[0];
+    const at::Tensor base = sweep.base_logits(0);
     rows = plain.size(0);
     for (int64_t first = 0; first < rows; first += kRows) {
       const auto log_p = [&](const at::Tensor& logits) {
@@ -221,8 +222,9 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   }
   const SweepCheckpoint checkpoint(options.checkpoint, key.hex(), progress);
 
-  IsolatedSweep sweep(model, data, options.compute.type, threads);
-  d.noise_floor_kl = noise_floor(model, sweep, data);
+  const std::unique_ptr<Engine> engine = make_engine(options.compute);
+  const std::unique_ptr<Sweep> sweep = engine->sweep(model, data, options.compute.type);
+  d.noise_floor_kl = noise_floor(model, *sweep, data);
   const int64_t total = static_cast<int64_t>(components.size()) * d.windows;
   SharedProgress shared(progress);
   if (progress != nullptr) progress->begin("diagnose", total, "component windows");
@@ -237,7 +239,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     auto part = checkpoint.load(name_of(component), {component}, {id});
     if (!part) {
       const at::Tensor values = quantized.make(id);
-      const auto damage = sweep.embedding({component, [&](const TensorId&) { return values; }});
+      const auto damage = sweep->embedding({component, [&](const TensorId&) { return values; }});
       part = SweepPart{{component_damage(model, component, data, damage)}, {quantized.facts(id, values)}};
       checkpoint.save(name_of(component), *part);
     }
@@ -255,7 +257,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     const std::vector<TensorId> tensors = matrices_of_layer(model, layer);
     auto part = checkpoint.load(name, own, tensors);
     if (part) {
-      sweep.layer(layer, {}, nullptr);  // the next layer needs this one's stream
+      sweep->layer(layer, {}, nullptr);  // the next layer needs this one's stream
       shared.add(static_cast<int64_t>(own.size()) * d.windows);
     } else {
       std::map<TensorId, at::Tensor> values;
@@ -272,7 +274,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
         for (const Component& control : {Component{ComponentKind::kFfn, 0}, component_of(tensors.front()),
                                          component_of(tensors.back()), Component{ComponentKind::kLayer, 0}})
           perturbations.push_back({control, unchanged});
-      const auto damage = sweep.layer(layer, perturbations, [&] { shared.add(static_cast<int64_t>(own.size())); });
+      const auto damage = sweep->layer(layer, perturbations, [&] { shared.add(static_cast<int64_t>(own.size())); });
       part.emplace();
       for (size_t i = 0; i < own.size(); ++i)
         part->components.push_back(component_damage(model, own[i], data, damage[i]));
@@ -295,7 +297,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
     Model all(model.config(), model.source());
     for (const TensorId& id : model.tensors())
       all.set_weight(id, is_matrix(id.role) ? quantized.make(id) : model.weight(id));
-    d.joint_kl = summarize(data, sweep.whole_model(all)).kl;
+    d.joint_kl = summarize(data, sweep->whole_model(all)).kl;
     for (const ComponentDamage& c : d.components) {
       const bool whole_tensor = c.component.kind == ComponentKind::kTensor ||
                                 c.component.kind == ComponentKind::kEmbed || c.component.kind == ComponentKind::kLmHead;

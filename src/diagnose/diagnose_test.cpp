@@ -8,8 +8,8 @@
 
 #include "base/json.h"
 #include "base/output_file.h"
-#include "diagnose/isolated_sweep.h"
 #include "diagnose/weight_facts.h"
+#include "engine/fused_sweep.h"
 #include "model/requantize.h"
 #include "support/cancelling_sink.h"
 #include "support/expect_error.h"

@@ -12,8 +12,6 @@ namespace {
 
 constexpr int64_t kMaxCount = int64_t{1} << 50;
 
-}
-
 Component component_at(const Json& json, const std::string& origin) {
   try {
     return parse_component(json_string(json, "name", origin));

@@ -5,8 +5,8 @@
 
 #include "base/fail.h"
 #include "base/shared_progress.h"
+#include "engine/engine.h"
 #include "evaluate/scores.h"
-#include "model/fused_model.h"
 #include "ops/parallel.h"
 #include "ops/scored_tokens.h"
 
@@ -15,29 +15,26 @@ namespace vernier {
 namespace {
 
 /// Runs one window through the reference and the models and hands over each scored token.
-void score_window(Arena& arena, const FusedModel* reference, const std::vector<FusedModel>& models,
-                  const TokenWindow& window, const std::function<void(const ScoredToken&)>& visit) {
+void score_window(Arena& arena, const PreparedModel* reference,
+                  const std::vector<std::unique_ptr<PreparedModel>>& models, const TokenWindow& window,
+                  const std::function<void(const ScoredToken&)>& visit) {
   const Arena::Scope scope(arena);
   const std::span<const int32_t> tokens(window.tokens);
   // The last token predicts nothing that is scored.
   const auto inputs = tokens.first(tokens.size() - 1);
-  const auto logits_of = [&](const FusedModel& model) -> TileLogits {
-    return [&arena, &model, hidden = model.hidden(arena, inputs, window.first_row)](int64_t first, int64_t count) {
-      return model.logits(arena, hidden.row_range(first, count));
-    };
-  };
+  const auto logits_of = [&](const PreparedModel& model) { return model.logits(arena, inputs, window.first_row); };
   std::vector<TileLogits> logits;
-  for (const FusedModel& model : models) logits.push_back(logits_of(model));
-  for_each_scored_token(arena, tokens.subspan(static_cast<size_t>(window.first_row) + 1),
-                        models.front().config().vocabulary, reference != nullptr ? logits_of(*reference) : TileLogits(),
-                        logits, [&](const ScoredToken& token) {
-                          if (!std::isfinite(token.damage.nll) || !std::isfinite(token.damage.kl))
-                            fail(ErrorKind::kBadFile,
-                                 "evaluate: {}: the logits of a token are not finite: products of its weights "
-                                 "overflow; the file is damaged, or its configuration is of another model",
-                                 models[token.model].name());
-                          visit(token);
-                        });
+  for (const auto& model : models) logits.push_back(logits_of(*model));
+  for_each_scored_token(
+      arena, tokens.subspan(static_cast<size_t>(window.first_row) + 1), models.front()->config().vocabulary,
+      reference != nullptr ? logits_of(*reference) : TileLogits(), logits, [&](const ScoredToken& token) {
+        if (!std::isfinite(token.damage.nll) || !std::isfinite(token.damage.kl))
+          fail(ErrorKind::kBadFile,
+               "evaluate: {}: the logits of a token are not finite: products of its weights "
+               "overflow; the file is damaged, or its configuration is of another model",
+               models[token.model]->name());
+        visit(token);
+      });
 }
 
 void check_models(const std::vector<const Model*>& models, const Model* reference) {
@@ -72,30 +69,29 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
                                  const EvaluationData& data, const EvaluateOptions& options, ProgressSink* progress) {
   check_models(models, reference);
   check_activations(models, options);
-  const int threads = resolve_threads(options.compute);
-  std::vector<FusedModel> fast;
+  const std::unique_ptr<Engine> engine = make_engine(options.compute);
+  std::vector<std::unique_ptr<PreparedModel>> fast;
   for (const Model* model : models)
-    fast.emplace_back(*model, options.compute.type, data.longest(), options.activations);
+    fast.push_back(engine->prepare(*model, {options.compute.type, data.longest(), options.activations}));
   // The reference is measured in float32 whatever the models use: it is what "no damage" means.
-  std::optional<FusedModel> base;
-  if (reference != nullptr) base.emplace(*reference, ComputeType::kFloat32, data.longest());
+  std::unique_ptr<PreparedModel> base;
+  if (reference != nullptr) base = engine->prepare(*reference, {ComputeType::kFloat32, data.longest()});
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("evaluate", count, "windows");
   const std::vector<const Measure*> measures = token_measures(reference != nullptr);
   // One entry per model and window, filled by whoever scores the window and read in order afterwards.
   std::vector<std::vector<WindowSums>> sums(models.size(), std::vector<WindowSums>(data.windows.size()));
-  std::vector<Arena> arenas(static_cast<size_t>(threads));
+  std::vector<Arena> arenas(static_cast<size_t>(engine->workers()));
   SharedProgress shared(progress);
-  parallel_for(count, threads, [&](int64_t w, int worker) {
+  parallel_for(count, engine->workers(), [&](int64_t w, int worker) {
     const TokenWindow& window = data.windows[static_cast<size_t>(w)];
     TokenOutcomes outcomes(measures, window.scored());
-    score_window(arenas[static_cast<size_t>(worker)], base ? &*base : nullptr, fast, window,
-                 [&](const ScoredToken& token) {
-                   WindowSums& s = sums[token.model][static_cast<size_t>(w)];
-                   s.add(outcomes.of(token));
-                   if (reference != nullptr) s.add_tails(token.damage);
-                   if (options.keep_tokens) s.scores.push_back({token.label, -token.damage.nll});
-                 });
+    score_window(arenas[static_cast<size_t>(worker)], base.get(), fast, window, [&](const ScoredToken& token) {
+      WindowSums& s = sums[token.model][static_cast<size_t>(w)];
+      s.add(outcomes.of(token));
+      if (reference != nullptr) s.add_tails(token.damage);
+      if (options.keep_tokens) s.scores.push_back({token.label, -token.damage.nll});
+    });
     shared.add(1);
   });
   if (progress != nullptr) progress->end();

@@ -12,8 +12,8 @@
 #include <map>
 
 #include "format/safetensors_file.h"
-#include "model/aten_model.h"
-#include "model/fused_model.h"
+#include "engine/aten_model.h"
+#include "engine/fused_model.h"
 #include "support/models.h"
 #include "vernier/error.h"
 #include "vernier/model.h"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "model/aten_model.h"
+#include "engine/aten_model.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
 

@@ -15,13 +15,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine.h"
 #include "ops/fused_ops.h"
 #include "vernier/model.h"
 
 namespace vernier {
-
-/// Values of a matrix, from the model or from elsewhere: a quantized version.
-using WeightSource = std::function<at::Tensor(const TensorId&)>;
 
 /// `base` with the matrices in `changed` replaced: only the products that they are part of are packed anew, the others
 /// share the base's memory.

@@ -1,4 +1,4 @@
-#include "diagnose/isolated_sweep.h"
+#include "engine/fused_sweep.h"
 
 #include <ATen/ATen.h>
 
@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "engine/slices.h"
 #include "ops/kernels.h"
 #include "ops/parallel.h"
 #include "ops/scored_tokens.h"
@@ -42,7 +43,7 @@ at::Tensor stacked(const at::Tensor& a, const at::Tensor& b) {
 
 /// Packed weights of one perturbation. Heads and KV heads carry their unperturbed twin in the same shapes, so that the
 /// difference of the two is exactly zero when nothing changed.
-struct IsolatedSweep::Variant {
+struct FusedSweep::Variant {
   Component component;
   bool by_difference = false;  // a head's own contribution is recomputed; otherwise `block` runs from its restart on
   FusedBlock block;            // the base's with products replaced
@@ -51,7 +52,7 @@ struct IsolatedSweep::Variant {
 };
 
 /// What the base computes in a layer, kept while the layer's variants run.
-struct IsolatedSweep::LayerBase {
+struct FusedSweep::LayerBase {
   Slab x;                // stream entering the layer [T, hidden]
   Slab normed;           // what attention reads
   Slab q, k, v;          // rotated
@@ -59,7 +60,7 @@ struct IsolatedSweep::LayerBase {
   Slab after_attention;  // [T - first_row, hidden]
 };
 
-IsolatedSweep::IsolatedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads)
+FusedSweep::FusedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads)
     : model_(model),
       data_(data),
       threads_(threads),
@@ -76,7 +77,7 @@ IsolatedSweep::IsolatedSweep(const Model& model, const EvaluationData& data, Com
   });
 }
 
-Slab IsolatedSweep::stored(Arena& arena, const std::vector<float>& rows) const {
+Slab FusedSweep::stored(Arena& arena, const std::vector<float>& rows) const {
   const int64_t width = base_.config().hidden;
   const Slab x = arena.slab(static_cast<int64_t>(rows.size()) / width, width);
   std::memcpy(x.data, rows.data(), rows.size() * sizeof(float));
@@ -91,26 +92,9 @@ bool heads_are_apart(const LayerConfig& config) {
   return !config.parallel && !config.post_norm && config.attention.qk_norm != AttentionConfig::QkNorm::kAllHeads;
 }
 
-/// The model's matrices with the slices of a component taken from `changed`.
-at::Tensor with_slices(const Model& model, const std::vector<WeightSlice>& slices, const TensorId& id,
-                       const WeightSource& changed) {
-  const at::Tensor replacement = changed(id);
-  at::Tensor result;
-  for (const WeightSlice& slice : slices) {
-    if (slice.tensor != id) continue;
-    if (slice.rows == replacement.size(0) && slice.cols == replacement.size(1)) return replacement;
-    if (!result.defined()) result = model.weight(id).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-    const auto part = [&](const at::Tensor& t) {
-      return t.narrow(0, slice.first_row, slice.rows).narrow(1, slice.first_col, slice.cols);
-    };
-    part(result).copy_(part(replacement));
-  }
-  return result;
-}
-
 }  // namespace
 
-IsolatedSweep::Variant IsolatedSweep::prepare(const Perturbation& p) const {
+FusedSweep::Variant FusedSweep::prepare(const Perturbation& p) const {
   using Role = TensorRole;
   const int layer = p.component.layer;
   const LayerConfig& config = base_.config().layer(layer);
@@ -153,16 +137,15 @@ IsolatedSweep::Variant IsolatedSweep::prepare(const Perturbation& p) const {
   return variant;
 }
 
-Slab IsolatedSweep::finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const {
+Slab FusedSweep::finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const {
   return base_.output_norm(ops, base_.run_layers(ops, stream, next_layer, first_row));
 }
 
-Slab IsolatedSweep::finish(FusedOps& ops, const FusedBlock& block, const Slab& after_attention,
-                           int64_t first_row) const {
+Slab FusedSweep::finish(FusedOps& ops, const FusedBlock& block, const Slab& after_attention, int64_t first_row) const {
   return finish_layers(ops, run_ffn(ops, block, after_attention), block.layer + 1, first_row);
 }
 
-Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
+Slab FusedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
   if (variant.by_difference)
     return variant.component.kind == ComponentKind::kHead ? run_head(ops, variant, base, first_row)
                                                           : run_kv_head(ops, variant, base, first_row);
@@ -180,7 +163,7 @@ Slab IsolatedSweep::run_variant(FusedOps& ops, const Variant& variant, const Lay
   }
 }
 
-Slab IsolatedSweep::run_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
+Slab FusedSweep::run_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
   const FusedBlock& own = base_.block(variant.component.layer);
   const AttentionConfig& config = own.config.attention;
   const int64_t width = config.head_dim, index = variant.component.index, kv = index / config.queries_per_kv();
@@ -200,7 +183,7 @@ Slab IsolatedSweep::run_head(FusedOps& ops, const Variant& variant, const LayerB
   return finish(ops, own, y, first_row);
 }
 
-Slab IsolatedSweep::run_kv_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
+Slab FusedSweep::run_kv_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const {
   const FusedBlock& own = base_.block(variant.component.layer);
   const AttentionConfig& config = own.config.attention;
   const int64_t width = config.head_dim, group = config.queries_per_kv(), first_head = variant.component.index * group;
@@ -226,8 +209,8 @@ Slab IsolatedSweep::run_kv_head(FusedOps& ops, const Variant& variant, const Lay
   return finish(ops, own, y, first_row);
 }
 
-std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std::vector<Slab>& hidden,
-                                               const std::vector<const StackedLinear*>& heads) const {
+std::vector<DamageSums> FusedSweep::compare(Arena& arena, size_t w, const std::vector<Slab>& hidden,
+                                            const std::vector<const StackedLinear*>& heads) const {
   const TokenWindow& window = data_.windows[w];
   std::vector<DamageSums> sums(hidden.size());
   const Arena::Scope scope(arena);
@@ -253,8 +236,8 @@ std::vector<DamageSums> IsolatedSweep::compare(Arena& arena, size_t w, const std
   return sums;
 }
 
-std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::vector<Perturbation>& perturbations,
-                                                          const std::function<void()>& on_window) {
+std::vector<std::vector<DamageSums>> FusedSweep::layer(int layer, const std::vector<Perturbation>& perturbations,
+                                                       const std::function<void()>& on_window) {
   if (layer != layer_) fail(ErrorKind::kInternal, "sweep: layer {} asked for at layer {}", layer, layer_);
   std::vector<Variant> variants;
   for (const Perturbation& p : perturbations) variants.push_back(prepare(p));
@@ -304,7 +287,7 @@ std::vector<std::vector<DamageSums>> IsolatedSweep::layer(int layer, const std::
 }
 
 template <class Fn>
-std::vector<DamageSums> IsolatedSweep::for_windows(const StackedLinear& head, Fn&& hidden_of) {
+std::vector<DamageSums> FusedSweep::for_windows(const StackedLinear& head, Fn&& hidden_of) {
   std::vector<DamageSums> damage(data_.windows.size());
   parallel_for(static_cast<int64_t>(damage.size()), threads_, [&](int64_t w, int worker) {
     Arena& arena = arenas_[static_cast<size_t>(worker)];
@@ -315,7 +298,7 @@ std::vector<DamageSums> IsolatedSweep::for_windows(const StackedLinear& head, Fn
   return damage;
 }
 
-std::vector<DamageSums> IsolatedSweep::embedding(const Perturbation& p) {
+std::vector<DamageSums> FusedSweep::embedding(const Perturbation& p) {
   const TensorId id = p.component.kind == ComponentKind::kEmbed ? TensorId{TensorRole::kTokenEmbedding, -1}
                                                                 : TensorId{TensorRole::kOutput, -1};
   const at::Tensor weight = p.weight(id).to(at::kFloat).contiguous();
@@ -329,14 +312,14 @@ std::vector<DamageSums> IsolatedSweep::embedding(const Perturbation& p) {
   });
 }
 
-std::vector<DamageSums> IsolatedSweep::whole_model(const Model& other) {
+std::vector<DamageSums> FusedSweep::whole_model(const Model& other) {
   const FusedModel fast(other, base_.type(), data_.longest());
   return for_windows(fast.head(), [&](Arena& arena, size_t w) {
     return fast.hidden(arena, inputs_of(data_.windows[w]), data_.windows[w].first_row);
   });
 }
 
-at::Tensor IsolatedSweep::base_logits(size_t window) {
+at::Tensor FusedSweep::base_logits(size_t window) {
   Arena& arena = arenas_.front();
   const Arena::Scope scope(arena);
   const Slab logits = base_.logits(arena, stored(arena, finals_[window]));

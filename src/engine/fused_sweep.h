@@ -1,6 +1,6 @@
 #pragma once
 
-// Exact isolated perturbation by suffix. Layer by layer: the base stream entering the layer is kept for every window; a
+// The isolated sweep on the CPU. Layer by layer: the base stream entering the layer is kept for every window; a
 // component's own contribution is recomputed with its perturbed weights, added to the base stream as a difference, and
 // only what comes after runs again. No full forward per component and no stored logits.
 //
@@ -9,7 +9,8 @@
 #include <functional>
 #include <vector>
 
-#include "model/fused_model.h"
+#include "engine/engine.h"
+#include "engine/fused_model.h"
 #include "vernier/component.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
@@ -17,38 +18,16 @@
 
 namespace vernier {
 
-/// Sums over the scored tokens of one window.
-struct DamageSums {
-  double tokens = 0, kl = 0, delta_nll = 0, same_top = 0;
-};
-
-/// One component under one set of replacement weights.
-struct Perturbation {
-  Component component;
-  /// Replacement for the whole tensor, float32; only the component's slice of it is used. Asked for while the sweep is
-  /// at the component's layer.
-  WeightSource weight;
-};
-
-class IsolatedSweep {
+class FusedSweep : public Sweep {
  public:
   /// `data` and `model` must outlive the sweep. @cost one forward pass, and a stream per window in memory
-  IsolatedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads);
+  FusedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads);
 
-  /// Damage of each perturbation of one layer, [perturbation][window]; the layers must be asked for in order, and a
-  /// layer may be asked with no perturbations. `on_window` is called after each window, from any thread
-  /// and several at once; what it throws ends the sweep.
   std::vector<std::vector<DamageSums>> layer(int layer, const std::vector<Perturbation>& perturbations,
-                                             const std::function<void()>& on_window);
-
-  /// The same for the embedding and the output matrix, at any time.
-  std::vector<DamageSums> embedding(const Perturbation& perturbation);
-  /// All replaced at once by another model of the same shape.
-  std::vector<DamageSums> whole_model(const Model& other);
-
-  const FusedModel& base() const { return base_; }
-  /// Logits of the scored rows of a window in the base's arithmetic, [scored, vocabulary].
-  at::Tensor base_logits(size_t window);
+                                             const std::function<void()>& on_window) override;
+  std::vector<DamageSums> embedding(const Perturbation& perturbation) override;
+  std::vector<DamageSums> whole_model(const Model& other) override;
+  at::Tensor base_logits(size_t window) override;
 
  private:
   struct Variant;

@@ -1,4 +1,4 @@
-#include "model/fused_model.h"
+#include "engine/fused_model.h"
 
 #include <ATen/ATen.h>
 
@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "engine/require_finite.h"
 #include "model/block_layout.h"
 #include "ops/kernels.h"
 
@@ -53,22 +54,6 @@ FusedNorm norm_of(const Model& model, const TensorId& id, const NormConfig& conf
 ActivationRounding rounding_of(const Model& model, const TensorId& id, Activations activations) {
   const std::optional<Scheme> scheme = model.stored_scheme(id);
   return activations == Activations::kLlamaCpp && scheme ? scheme->llama_cpp_rounding() : ActivationRounding::kNone;
-}
-
-/// Every value, here and once: the kernels assume numbers and would turn a broken model into a harmless one.
-void require_finite(const Model& model) {
-  for (const TensorId& id : model.tensors()) {
-    at::Tensor weight = model.weight(id).detach();
-    if (weight.numel() == 0) continue;
-    if (weight.scalar_type() == at::kHalf) weight = weight.to(at::kFloat);  // libtorch 1.13 has no aminmax of halves
-    const auto [least, most] = at::aminmax(weight);                         // NaN wins in both
-    if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) continue;
-    const int64_t at = at::isfinite(weight).flatten().to(at::kByte).argmin().item<int64_t>(), cols = weight.size(-1);
-    fail(ErrorKind::kBadFile,
-         "model {}: {}: row {}, column {} is {}; expected finite weights; the file is damaged or its conversion "
-         "overflowed: fetch or convert it again",
-         model.source().name, name_of(id), at / cols, at % cols, weight.flatten()[at].item<float>());
-  }
 }
 
 /// Embeddings of the tokens [T, width]; read_row(token, out) fills one.

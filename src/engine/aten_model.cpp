@@ -1,0 +1,128 @@
+#include "engine/aten_model.h"
+
+#include <ATen/ATen.h>
+
+#include "base/fail.h"
+#include "model/block_layout.h"
+#include "ops/rope.h"
+
+namespace vernier {
+
+AtenModel::AtenModel(const Model& model, int64_t positions)
+    : model_(&model), name_(model.source().name), config_(model.config()) {
+  fill(positions);
+}
+
+AtenModel::AtenModel(const Model& model, int64_t positions, const Place& place)
+    : model_(&model), place_(place), name_(model.source().name), config_(model.config()) {
+  fill(positions);
+}
+
+at::Tensor AtenModel::moved(const at::Tensor& t) const {
+  return place_ && t.defined() ? t.detach().to(place_->device, place_->type).contiguous() : t;
+}
+
+at::Tensor AtenModel::bias(const TensorId& id) const {
+  const auto role = bias_of(id.role);
+  return role ? weight({*role, id.layer, id.expert}) : at::Tensor();
+}
+
+AtenNorm AtenModel::norm(const TensorId& id, const NormConfig& config) const { return {config, weight(id), bias(id)}; }
+
+AtenBlock AtenModel::make_block(int layer) const {
+  AtenBlock block;
+  block.layer = layer;
+  block.config = config_.layer(layer);
+  for_each_product(block, [&](AtenStack& part, const std::vector<TensorId>& ids) {
+    for (const TensorId& id : ids) part.push_back({weight(id), bias(id)});
+  });
+  for_each_norm(block, [&](AtenNorm& own, const TensorId& id) { own = norm(id, block.config.norm); });
+  block.q_norm = weight({TensorRole::kAttnQNorm, layer});
+  block.k_norm = weight({TensorRole::kAttnKNorm, layer});
+  block.sinks = weight({TensorRole::kAttnSinks, layer});
+  return block;
+}
+
+void AtenModel::fill(int64_t positions) {
+  embedding_ = weight({TensorRole::kTokenEmbedding, -1});
+  positions_ = weight({TensorRole::kPositionEmbedding, -1});
+  const RopeTable table(config_.rope, config_.layer(0).attention.head_dim, positions);
+  const auto angles = [&](const std::vector<float>& values) {
+    const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
+    return at::cat({half, half}, -1).to(embedding_.options());
+  };
+  cos_ = angles(table.cos);
+  sin_ = angles(table.sin);
+  if (!place_ || !place_->layer_by_layer)
+    for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(make_block(layer));
+  output_norm_ = norm({TensorRole::kOutputNorm, -1}, config_.output_norm);
+  head_ = {{config_.tied_embedding ? embedding_ : weight(model_->output_matrix()), {}}};
+}
+
+AtenBlock AtenModel::block(int layer) const {
+  return blocks_.empty() ? make_block(layer) : blocks_[static_cast<size_t>(layer)];
+}
+
+at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& ids) const {
+  at::Tensor x = at::embedding(embedding, ids);
+  if (config_.embedding_scale != 1) x = x * config_.embedding_scale;
+  if (config_.positions == 0) return x;
+  if (ids.size(1) > config_.positions)
+    fail(ErrorKind::kInvalidArgument, "forward: {}: {} tokens in a sequence; the model has {} positions", name_,
+         ids.size(1), config_.positions);
+  return x + positions_.narrow(0, 0, ids.size(1));
+}
+
+AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer) const {
+  return AtenOps(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer);
+}
+
+at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const {
+  AtenOps own = ops;
+  for (int layer = begin; layer < config_.depth(); ++layer)
+    x = run_block(own, block(layer), x, layer + 1 == config_.depth() ? first_row : 0);
+  return own.norm(output_norm_, x);
+}
+
+at::Tensor AtenModel::logits_by(const AtenStack& head, const at::Tensor& hidden) const {
+  const at::Tensor logits = at::matmul(hidden, head[0].weight.t());
+  return config_.logit_soft_cap > 0 ? (logits / config_.logit_soft_cap).tanh() * config_.logit_soft_cap : logits;
+}
+
+namespace {
+
+at::Tensor all_logits(const AtenModel& model, const at::Tensor& ids, int64_t first_row) {
+  const AtenOps ops = model.ops(ids.size(1));
+  return model.logits_by(model.head(), model.finish(ops, model.embed(ids), 0, first_row));
+}
+
+void check_ids(const Model& model, const at::Tensor& ids, int64_t first_row) {
+  if (ids.dim() != 2 || ids.size(1) <= first_row)
+    fail(ErrorKind::kInvalidArgument, "forward: expected ids [batch, time > {}], got {} dimensions", first_row,
+         ids.dim());
+  const int64_t vocabulary = model.config().vocabulary;
+  if (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= vocabulary)
+    fail(ErrorKind::kInvalidArgument, "forward: ids from {} to {}: expected 0 to {}; wrong tokenizer?",
+         ids.min().item<int64_t>(), ids.max().item<int64_t>(), vocabulary - 1);
+}
+
+}  // namespace
+
+at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row) {
+  check_ids(model, ids, first_row);
+  return all_logits(AtenModel(model, ids.size(1)), ids, first_row);
+}
+
+at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row, const AtenModel::Place& place) {
+  check_ids(model, ids, first_row);
+  return all_logits(AtenModel(model, ids.size(1), place), ids.to(place.device), first_row);
+}
+
+at::Tensor language_model_loss(const Model& model, const at::Tensor& ids) {
+  const at::Tensor logits = forward_logits(model, ids);
+  const int64_t scored = ids.size(1) - 1;
+  const at::Tensor log_p = logits.narrow(1, 0, scored).log_softmax(-1);
+  return -log_p.gather(-1, ids.narrow(1, 1, scored).unsqueeze(-1)).mean();
+}
+
+}  // namespace vernier

@@ -1,0 +1,74 @@
+#pragma once
+
+// A model in plain ATen on any device: the differentiable forward, from which gradients and Hessian-vector products come,
+// and the reference that the fused forward is tested against.
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ops/aten_ops.h"
+#include "vernier/model.h"
+
+namespace vernier {
+
+class AtenModel {
+ public:
+  /// Where and in what type it is computed.
+  struct Place {
+    at::Device device = at::kCPU;
+    at::ScalarType type = at::kFloat;
+    bool layer_by_layer = false;  ///< each layer is copied when it is run, so that never more than one is there
+  };
+  /// The model's own tensors: differentiable with respect to every weight that requires a gradient, in their type, on
+  /// their device. `positions`: of the longest sequence.
+  AtenModel(const Model& model, int64_t positions);
+  /// Copies. The model must outlive this where they are made layer by layer. @cost all weights, otherwise
+  AtenModel(const Model& model, int64_t positions, const Place& place);
+
+  const ModelConfig& config() const { return config_; }
+  const std::string& name() const { return name_; }
+  AtenBlock block(int layer) const;
+  const AtenStack& head() const { return head_; }
+
+  /// ids [batch, time] int64 on the model's device -> residual stream [batch, time, hidden]
+  at::Tensor embed(const at::Tensor& ids) const { return embed_from(embedding_, ids); }
+  /// The same from another embedding matrix. @throws Error{kInvalidArgument} for more tokens than the model has positions
+  at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids) const;
+  AtenOps ops(int64_t time, const AtenObserver* observer = nullptr) const;
+  /// Layers `begin` ... on the stream x, whose last one keeps rows first_row ... only; then the output norm.
+  at::Tensor finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const;
+  /// Logits of normed hidden states by an output matrix, in the type of the weights.
+  at::Tensor logits_by(const AtenStack& head, const at::Tensor& hidden) const;
+
+ private:
+  at::Tensor moved(const at::Tensor& t) const;
+  at::Tensor weight(const TensorId& id) const { return moved(model_->weight(id)); }
+  at::Tensor bias(const TensorId& id) const;
+  AtenNorm norm(const TensorId& id, const NormConfig& config) const;
+  AtenBlock make_block(int layer) const;
+  void fill(int64_t positions);
+
+  const Model* model_;  // read again only layer by layer
+  std::optional<Place> place_;
+  std::string name_;
+  ModelConfig config_;
+  at::Tensor embedding_, positions_, cos_, sin_;
+  std::vector<AtenBlock> blocks_;
+  AtenNorm output_norm_;
+  AtenStack head_;
+};
+
+/// ids [batch, time] int64 -> logits [batch, time - first_row, vocabulary], in the type of the model's weights.
+/// Differentiable with respect to every weight that requires a gradient; on the device of the weights.
+/// @throws Error{kInvalidArgument} for ids outside the vocabulary
+at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row = 0);
+/// The same in another type or place.
+at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row, const AtenModel::Place& place);
+
+/// Mean negative log-likelihood of ids[:, 1:] in nats per token.
+at::Tensor language_model_loss(const Model& model, const at::Tensor& ids);
+
+}  // namespace vernier

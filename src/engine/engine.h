@@ -1,0 +1,106 @@
+#pragma once
+
+// How a model is run: what calibrating, diagnosing and evaluating ask of whoever multiplies. Two engines exist: FusedEngine
+// (packed weights, one sequence per thread, no gradients) and AtenEngine (plain ATen on any device).
+//
+//   const std::unique_ptr<Engine> engine = make_engine(options.compute);
+//   const std::unique_ptr<PreparedModel> fast = engine->prepare(model, {.positions = data.longest()});
+//   parallel_for(windows, engine->workers(), [&](int64_t w, int worker) { fast->site_sums(worker, tokens(w)); });
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ops/scored_tokens.h"
+#include "vernier/component.h"
+#include "vernier/compute.h"
+#include "vernier/data.h"
+#include "vernier/model.h"
+#include "vernier/site.h"
+
+namespace vernier {
+
+/// Sums over the rows that entered one site. @shape one entry per channel
+struct SiteSums {
+  std::vector<double> squares, magnitudes;
+  std::vector<float> largest;
+
+  void resize(size_t channels);
+  void add(const SiteSums& other);
+};
+using SumsOfSites = std::map<SiteId, SiteSums>;
+
+struct PrepareOptions {
+  ComputeType type = ComputeType::kFloat32;
+  int64_t positions = 0;  ///< of the longest sequence that it will see
+  Activations activations = Activations::kExact;
+};
+
+/// A model made ready to be run. Its functions may be called from several workers at once.
+class PreparedModel {
+ public:
+  virtual ~PreparedModel() = default;
+  virtual const std::string& name() const = 0;
+  virtual const ModelConfig& config() const = 0;
+  /// What entered every site, over all tokens of a sequence. @throws Error{kInvalidArgument} for ids outside the vocabulary
+  virtual SumsOfSites site_sums(int worker, std::span<const int32_t> tokens) const = 0;
+  /// Runs the sequence and then gives the logits of its rows from `first_row` on, a tile at a time, in `arena`.
+  virtual TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const = 0;
+};
+
+/// Values of a matrix, from the model or from elsewhere: a quantized version.
+using WeightSource = std::function<at::Tensor(const TensorId&)>;
+
+/// One component under one set of replacement weights.
+struct Perturbation {
+  Component component;
+  /// Replacement for the whole tensor, float32; only the component's slice of it is used. Asked for while the sweep is
+  /// at the component's layer.
+  WeightSource weight;
+};
+
+/// Sums over the scored tokens of one window.
+struct DamageSums {
+  double tokens = 0, kl = 0, delta_nll = 0, same_top = 0;
+};
+
+/// Exact isolated perturbation by suffix: layer by layer, with the base's stream kept, and only what comes after a
+/// component run again. A perturbation by nothing takes the same path, so its damage is exactly 0.
+class Sweep {
+ public:
+  virtual ~Sweep() = default;
+  /// Damage of each perturbation of one layer, [perturbation][window]; the layers must be asked for in order, and a
+  /// layer may be asked with no perturbations. `on_window` is called after each window, from any thread and several at
+  /// once; what it throws ends the sweep.
+  virtual std::vector<std::vector<DamageSums>> layer(int layer, const std::vector<Perturbation>& perturbations,
+                                                     const std::function<void()>& on_window) = 0;
+  /// The same for the embedding and the output matrix, at any time.
+  virtual std::vector<DamageSums> embedding(const Perturbation& perturbation) = 0;
+  /// All replaced at once by another model of the same shape.
+  virtual std::vector<DamageSums> whole_model(const Model& other) = 0;
+  /// Logits of the scored rows of a window in the base's arithmetic, float32 [scored, vocabulary] on the CPU.
+  virtual at::Tensor base_logits(size_t window) = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// "fused (oneDNN 2.6.3)", "ATen on cuda:0": for doctor and provenance.
+  virtual std::string name() const = 0;
+  /// How many sequences are in flight.
+  virtual int workers() const = 0;
+  /// @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
+  virtual std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const = 0;
+  /// `data` and `model` must outlive it. @cost one forward pass, and a stream per window in memory
+  virtual std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const = 0;
+};
+
+/// By options.device: "cpu" is the fused engine, "aten" plain ATen on the CPU, any other word a device of libtorch.
+/// @throws Error{kInvalidArgument} for a device that libtorch does not have here
+std::unique_ptr<Engine> make_engine(const ComputeOptions& options);
+
+}  // namespace vernier
