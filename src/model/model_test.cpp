@@ -11,7 +11,7 @@
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
-#include "vernier/export.h"
+#include "vernier/target.h"
 
 namespace vernier {
 namespace {
@@ -69,7 +69,8 @@ TEST(Config, SlidingWindowsPerLayer) {
   EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0, 0, 64}));
   json["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention", "full_attention"};
   EXPECT_EQ(windows(), (std::vector<int64_t>{64, 0, 64, 0}));
-  EXPECT_EQ(gguf_context_length(parse_config(json, "config.json")), 64) << "llama.cpp ignores every one of them";
+  EXPECT_EQ(find_target("llama.cpp").context_length(parse_config(json, "config.json")), 64)
+      << "llama.cpp ignores every one of them";
   json["layer_types"][1] = "chunked_attention";
   EXPECT_THROW(windows(), Error);
   json["layer_types"] = {"full_attention"};

@@ -1,3 +1,6 @@
+// A GGUF file that llama.cpp loads as it is: tensors in their schemes, tokenizer, chat template, and the recipe with a
+// reason per tensor in `vernier.*` metadata, which names tensors as the file does.
+
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
@@ -6,6 +9,7 @@
 #include <numbers>
 
 #include "base/fail.h"
+#include "export/target_table.h"
 #include "format/carried_metadata.h"
 #include "format/gguf_tokenizer.h"
 #include "format/gguf_value.h"
@@ -13,12 +17,20 @@
 #include "model/loaders.h"
 #include "model/rope_order.h"
 #include "ops/rope.h"
-#include "vernier/export.h"
+#include "vernier/quantize.h"
 #include "vernier/version.h"
 
 namespace vernier {
 
 namespace {
+
+/// The context length, cut to the shortest sliding window, which llama.cpp ignores for these models.
+int64_t context_length(const ModelConfig& config) {
+  int64_t context = config.context_length;
+  for (const int64_t window : config.sliding_window)
+    if (window > 0) context = std::min(context, window);
+  return context;
+}
 
 bool interleaved_rope(const ModelConfig& config) { return config.family == "llama" || config.family == "mistral"; }
 
@@ -58,7 +70,7 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   const auto f32 = [&](const std::string& key, double value) {
     writer.set(arch + "." + key, static_cast<float>(value));
   };
-  u32("context_length", gguf_context_length(c));
+  u32("context_length", context_length(c));
   u32("embedding_length", c.hidden);
   u32("block_count", c.layers);
   u32("feed_forward_length", c.intermediate);
@@ -89,17 +101,17 @@ void check_exportable(const ModelConfig& c) {
     fail(
         ErrorKind::kUnsupported,
         "export: YaRN with beta_fast {}, beta_slow {}, truncate {}: llama.cpp always takes {}, {} and true for {}, and "
-        "would give other answers; `vernier quantize` writes a Hugging Face directory",
+        "would give other answers; --target huggingface writes a directory",
         c.rope.beta_fast, c.rope.beta_slow, c.rope.truncate, standard.beta_fast, standard.beta_slow, architecture(c));
   if (c.family == "qwen3" && c.attn_output_bias)
     fail(ErrorKind::kUnsupported,
-         "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; `vernier quantize` writes a Hugging "
-         "Face directory",
+         "export: {}: llama.cpp's qwen3 has no bias there and refuses the file; --target huggingface writes a "
+         "directory",
          gguf_name({TensorRole::kAttnOutputBias, 0}));
   if (!rope_divisors(c).empty() && architecture(c) != "llama")
     fail(ErrorKind::kUnsupported,
          "export: rotary frequencies bent as Llama 3's: llama.cpp's code for {} has no place for them and refuses the "
-         "file; `vernier quantize` writes a Hugging Face directory",
+         "file; --target huggingface writes a directory",
          architecture(c));
 }
 
@@ -116,6 +128,12 @@ void add_origin(GgufWriter& writer, const ModelSource& source) {
       named |= entry.key == "general.name";
     }
   if (!named) writer.set("general.name", source.name);
+}
+
+/// What a reader of the file looks tensors up by is the names in it.
+Plan with_file_names(Plan plan, const std::vector<TensorId>& ids) {
+  for (size_t i = 0; i < ids.size(); ++i) plan.entries[i].tensor = gguf_name(ids[i]);
+  return plan;
 }
 
 /// Everything but the data: the same for the size and for the file.
@@ -136,7 +154,8 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   writer.set("vernier.version", std::string(VERNIER_VERSION));
   writer.set("vernier.plan", plan.label);
   writer.set("vernier.model_hash", source_hash);
-  writer.set("vernier.recipe", recipe_text(plan));
+  if (plan.method != Plan().method) writer.set("vernier.method", plan.method);
+  writer.set("vernier.recipe", recipe_text(with_file_names(plan, tensors_of(plan, model))));
   if (const auto divisors = rope_divisors(model.config()); !divisors.empty())
     writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
   for (const TensorId& id : model.tensors()) {
@@ -157,49 +176,81 @@ int64_t rotated_heads(const ModelConfig& config, TensorRole role) {
   return 0;
 }
 
-}  // namespace
-
-int64_t gguf_context_length(const ModelConfig& config) {
-  int64_t context = config.context_length;
-  for (const int64_t window : config.sliding_window)
-    if (window > 0) context = std::min(context, window);
-  return context;
-}
-
-uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
-                         const ExportOptions& options) {
+uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                    const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).file_bytes();
 }
 
-std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
-                             const ExportOptions& options) {
+std::string header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                        const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).header_hash();
 }
 
-void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
-                 const ExportOptions& options, ProgressSink* progress) {
-  const Model& model = quantized.model;
+std::vector<std::string> losses(const Model& model, const TokenizerModel& tokenizer) {
+  std::vector<std::string> all = gguf_tokenizer_losses(tokenizer);
   const ModelConfig& config = model.config();
-  const GgufWriter writer = declare(model, quantized.plan, tokenizer, options, quantized.source_hash);
-  if (gguf_context_length(config) < config.context_length && progress != nullptr)
-    progress->warn(
-        fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
-                    "longest text for which both agree",
-                    config.context_length, gguf_context_length(config)));
-  if (progress != nullptr)
-    for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) progress->warn(loss);
+  if (const int64_t context = context_length(config); context < config.context_length)
+    all.insert(all.begin(),
+               fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
+                           "longest text for which both agree",
+                           config.context_length, context));
+  return all;
+}
+
+/// Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout, norms and biases stay
+/// float32. What a GGUF source says about its origin (name, licence, authors) is carried over.
+void write(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
+           const ExportOptions& options, ProgressSink* progress) {
+  const Model& model = quantized.source();
+  const ModelConfig& config = model.config();
+  const GgufWriter writer = declare(model, quantized.plan(), tokenizer, options, quantized.source_hash());
   const std::vector<float> divisors = rope_divisors(config);
   const std::vector<TensorId> ids = model.tensors();
+  if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(ids.size()), "tensors");
+  int64_t done = 0;
   writer.write(path, [&](size_t index, const ByteSink& append) {
     if (!divisors.empty() && index == 0) return append(std::as_bytes(std::span(divisors)));
     const TensorId& id = ids[index - (divisors.empty() ? 0 : 1)];
     // Rows are stored one after the other, so the rotary reordering works on stored bytes as on values.
-    const StoredMatrix* stored = model.stored(id);
-    at::Tensor rows =
-        stored != nullptr ? stored->bytes().view({stored->rows(), -1}) : model.weight(id).to(at::kFloat).contiguous();
+    at::Tensor rows;
+    if (quantized.schemes().contains(id)) {
+      const StoredMatrix stored = quantized.stored(id);
+      rows = stored.bytes().view({stored.rows(), -1});
+    } else {
+      rows = quantized.values(id);
+    }
     if (const int64_t heads = rotated_heads(config, id.role); heads > 0) rows = to_interleaved_rope(rows, heads);
     append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
+    model.release_pages();
+    if (progress != nullptr) progress->update(++done);
   });
+  if (progress != nullptr) progress->end();
+}
+
+/// A single file: of one in parts, none is the model.
+bool takes_source(const ModelSource& source) { return source.gguf && files_of_model(source.path.string()).size() == 1; }
+
+}  // namespace
+
+Target llama_cpp_target() {
+  return {.name = "llama.cpp",
+          .about = "a GGUF file",
+          .rules = {.target = "llama.cpp",
+                    .schemes = {"gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:q4_k", "gguf:q4_1", "gguf:q5_0",
+                                "gguf:q5_k", "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"},
+                    .fixed_scheme = "f32",  // its kernels expect norms and biases so
+                    .stacks_experts = true,
+                    .alignment_bytes = kGgufAlignment},
+          .four_bit_schemes = {"gguf:q4_k", "gguf:q4_0"},
+          .output = "model.gguf",
+          .tensor_name = gguf_name,
+          .context_length = context_length,
+          .losses = losses,
+          .takes_source = takes_source,
+          .file_bytes = file_bytes,
+          .counted_bytes = file_bytes,
+          .header_hash = header_hash,
+          .write = write};
 }
 
 }  // namespace vernier
