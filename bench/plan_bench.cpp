@@ -39,7 +39,7 @@ struct Arguments {
 };
 
 struct Contender {
-  QuantizedModel model;
+  Model model;
   uint64_t file_bytes = 0;
   bool random = false;
 };
@@ -117,7 +117,7 @@ void run(const Arguments& a) {
 
   say("quantize");
   const Plan planned = plan_within(model, words, diagnosis, a.budget);
-  const auto file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, words); };
+  const auto file_bytes = [&](const Plan& plan) { return find_target("llama.cpp").file_bytes(model, plan, words, {}); };
   std::vector<Plan> plans = uniform_plans_within(model, words, diagnosis, planned.budget_bytes);
   // The label may go on with the matrices that could not take the scheme.
   const auto uniform =
@@ -137,8 +137,9 @@ void run(const Arguments& a) {
   std::deque<Contender> contenders;
   std::vector<const Model*> models;
   for (const Plan& plan : plans) {
-    contenders.push_back({quantize(model, calibration, plan, threads), file_bytes(plan), contenders.size() >= fixed});
-    models.push_back(&contenders.back().model.model);
+    contenders.push_back(
+        {quantize(model, calibration, plan, threads).in_memory(), file_bytes(plan), contenders.size() >= fixed});
+    models.push_back(&contenders.back().model);
   }
 
   ComputeOptions evaluation = compute;

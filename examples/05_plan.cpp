@@ -17,7 +17,7 @@ void plan(char** argv) {
   for (const vernier::PlanEntry& entry : plan.entries)
     std::printf("%-26s %-9s %s\n", entry.tensor.c_str(), entry.scheme.c_str(), entry.reason.c_str());
   std::printf("%llu of %llu bytes; predicted KL %.5f nats, no plan below %.5f\n",
-              static_cast<unsigned long long>(vernier::gguf_file_bytes(model, plan, tokenizer)),
+              static_cast<unsigned long long>(vernier::find_target(plan.target).file_bytes(model, plan, tokenizer, {})),
               static_cast<unsigned long long>(plan.budget_bytes), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
   example::write_text(out + "/plan.json", vernier::plan_to_json(plan).dump(2));
   example::write_text(out + "/recipe.txt", vernier::recipe_text(plan));

@@ -17,10 +17,11 @@ void export_model(char** argv) {
       vernier::plan_from_json(nlohmann::ordered_json::parse(example::read_text(out + "/plan.json")), "plan.json");
 
   // The size of the whole file is known before anything is quantized.
-  const uint64_t predicted = vernier::gguf_file_bytes(model, plan, tokenizer);
+  const vernier::Target& target = vernier::find_target("llama.cpp");
+  const uint64_t predicted = target.file_bytes(model, plan, tokenizer, {});
   const vernier::QuantizedModel quantized = vernier::quantize(model, calibration, plan, vernier::resolve_threads({}));
   const std::filesystem::path file = out + "/model.gguf";
-  vernier::export_gguf(quantized, tokenizer, file);
+  vernier::export_model(target, quantized, tokenizer, file);
 
   const uint64_t written = std::filesystem::file_size(file);
   std::printf("%s: %llu bytes, as predicted; %.3f bits per weight\n", file.c_str(),

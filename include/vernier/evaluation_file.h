@@ -4,8 +4,8 @@
 // of `vernier evaluate --json` and of a run.
 //
 //   EvaluationFile file = evaluation_file(on_text);
-//   file.rows.push_back(evaluation_row(on_text, {.label = "mine", .kind = "plan", .bytes = bytes}));
-//   write(evaluation_file_to_json(file));
+//   file.rows.push_back(evaluation_row(on_text, {.label = "mine", .kind = "plan", .bytes = 16950144}));
+//   const nlohmann::ordered_json json = evaluation_file_to_json(file);
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

@@ -93,7 +93,7 @@ std::string explain_choice(const PlanItem& item, size_t choice, double price_per
 std::vector<std::string> explain_solution(const KnapsackProblem& problem, const KnapsackSolution& solution);
 
 struct PlanEntry {
-  std::string tensor{};
+  std::string tensor{};  ///< name_of(TensorId): "L3.ffn_down", "embed"; the target's own names are the target's
   std::string role{};
   int64_t layer = -1;  ///< -1: belongs to no layer
   int64_t rows = 0;    ///< of all stacked matrices together
@@ -107,9 +107,10 @@ struct PlanEntry {
 
 /// The artefact: every tensor of the file with its scheme, and where that came from.
 struct Plan {
-  int schema_version = 1;
-  std::string target{};  ///< "llama.cpp"
-  std::string label{};   ///< "planned", "uniform gguf:q4_k" ...
+  int schema_version = 2;
+  std::string target{};               ///< "llama.cpp"
+  std::string method = "importance";  ///< how the stored values are searched (find_value_search)
+  std::string label{};                ///< "planned", "uniform gguf:q4_k" ...
   std::string budget_text{};
   uint64_t budget_bytes = 0;
   uint64_t tensor_bytes = 0;  ///< sum over entries
@@ -130,7 +131,7 @@ nlohmann::ordered_json plan_to_json(const Plan& plan);
 /// and the key
 Plan plan_from_json(const nlohmann::ordered_json& json, const std::string& origin);
 
-/// Editable text, one anchored line per tensor: `^blk\.0\.attn_q\.weight$ = gguf:q4_k  # reason`.
+/// Editable text, one anchored line per tensor: `^L0\.attn_q$ = gguf:q4_k  # reason`.
 std::string recipe_text(const Plan& plan);
 
 struct RecipeRule {
@@ -146,10 +147,17 @@ class Recipe {
   const std::vector<RecipeRule>& rules() const { return rules_; }
   /// Index of the first matching rule. @throws Error{kBadFile} when a pattern backtracks without end
   std::optional<size_t> find(std::string_view tensor) const;
+  /// The same for tensors that go by several names, in one order of namings for all: names[tensor][naming]. A rule may
+  /// be written in any. One with a negation (`(?!`, `(?<!`, `[^`) would match by a second name what it leaves out by
+  /// the first, so a tensor must match it by every naming in which it matches anything.
+  std::vector<std::optional<size_t>> find_all(const std::vector<std::vector<std::string>>& names) const;
 
  private:
   friend Recipe parse_recipe(std::string_view text, const std::string& origin);
   struct Patterns;
+  struct Matcher;
+  bool matches(const Matcher& matcher, size_t rule, std::string_view name) const;
+
   std::string origin_;
   std::vector<RecipeRule> rules_;
   std::shared_ptr<const Patterns> patterns_;

@@ -1,7 +1,8 @@
 #pragma once
 
 // Plans for a model: the one its diagnosis asks for within a budget, and those that need no diagnosis, to compare with.
-// In: a Model, its tokenizer (part of the file's size), a Diagnosis. Out: a Plan for quantize.h and export.h.
+// In: a Model, its tokenizer (part of the file's size), a Diagnosis. Out: a Plan for quantize.h and
+// export.h.
 //
 //   const Diagnosis diagnosis = diagnose(model, calibration, windows, planning_diagnosis("llama.cpp"));
 //   const Plan plan = plan_within(model, tokenizer_model, diagnosis, "+10%");
@@ -11,14 +12,14 @@
 #include <vector>
 
 #include "vernier/diagnose.h"
-#include "vernier/export.h"
 #include "vernier/plan.h"
+#include "vernier/target.h"
 
 namespace vernier {
 
 struct PlanningOptions {
-  std::string target = "llama.cpp";  ///< who loads the file; the only one so far
-  ExportOptions file;                ///< what else decides the size of the file
+  std::string target = "llama.cpp";  ///< who loads what is written, a row of targets()
+  ExportOptions file{};              ///< what else decides the size of the file
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
@@ -26,9 +27,9 @@ struct PlanningOptions {
 /// @throws Error{kUnsupported} for a target that is planned but not built, {kInvalidArgument} for an unknown one
 DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", const std::string& scheme = "gguf:q4_k");
 
-/// The plan of least predicted damage, where a matrix may stay as it is stored, whose whole file stays within `budget`: "+10%" over our own uniform 4-bit file
-/// (q4_k, or q4_0 where that is smaller) with the same metadata, "4.5bpw" in bits per weight of the whole file, or a
-/// size such as "3.8GiB".
+/// The plan of least predicted damage, where a matrix may stay as it is stored, whose Target::counted_bytes (for most
+/// targets the whole file) stay within `budget`: "+10%" over our own uniform 4-bit file (Target::four_bit_schemes) with
+/// the same metadata, "4.5bpw" in bits per weight of the whole file, or a size such as "3.8GiB".
 /// @throws Error{kInvalidArgument} when the budget cannot be read, or the diagnosis is of another model or left a
 ///         matrix out; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
 ///         reachable size
@@ -40,7 +41,7 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                           const PlanningOptions& options = {});
 
-/// What a budget means for this model: bytes of the whole file.
+/// What a budget means for this model, in Target::counted_bytes.
 /// @throws Error{kInvalidArgument} when it cannot be read; {kUnsupported} for the target or the tokenizer
 uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                       const PlanningOptions& options = {});
@@ -51,15 +52,18 @@ uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                                        uint64_t budget_bytes, const PlanningOptions& options = {});
 
-/// The recipe's lines applied to the model's matrices, for llama.cpp, with its fallback where a row is too short.
-/// @throws Error{kInvalidArgument} for a matrix that no line matches and for a line that matches none
-Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label);
+/// The recipe's lines applied to the model's matrices, with llama.cpp's fallback where a row is too short. A line may name
+/// a matrix as name_of(TensorId) does or as any target does: "L3.ffn_down", "blk.3.ffn_down.weight".
+/// @throws Error{kInvalidArgument} for a matrix that no line matches, for a line that matches none and for an unknown
+///         target
+Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label,
+                      const std::string& target = "llama.cpp");
 
 /// Every matrix in the scheme that it is stored in.
-Plan plan_as_stored(const Model& model, const std::string& label);
+Plan plan_as_stored(const Model& model, const std::string& label, const std::string& target = "llama.cpp");
 
-/// Every matrix in one scheme, for llama.cpp, with its fallback where a row is too short.
-/// @throws Error{kInvalidArgument} when there is no such scheme
-Plan plan_uniform(const Model& model, const std::string& scheme);
+/// Every matrix in one scheme, with llama.cpp's fallback where a row is too short.
+/// @throws Error{kInvalidArgument} when there is no such scheme or target
+Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target = "llama.cpp");
 
 }  // namespace vernier

@@ -1,14 +1,14 @@
 #pragma once
 
-// From a plan to stored bytes: every matrix in its scheme, encoded with the importance of its input channels.
-// In: a Model, its Calibration, a Plan. Out: a QuantizedModel, whose bytes the exporters write and whose values can be
-// evaluated.
+// From a plan to stored bytes: every matrix in its scheme, its values searched by the plan's method.
+// In: a Model, its Calibration, a Plan. Out: a QuantizedModel: a description that encodes a matrix when it is asked for,
+// so that what writes a file holds one matrix at a time.
 //
 //   const QuantizedModel q = quantize(model, calibration, plan, /*threads=*/4);
-//   evaluate({&q.model}, &model, data);
+//   export_model(find_target("llama.cpp"), q, tokenizer_model, "model.gguf");
+//   const Model made = q.in_memory();               // to evaluate without a file
+//   evaluate({&made}, &model, data);
 
-#include <cstddef>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,33 +17,53 @@
 #include "vernier/model.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
-#include "vernier/quantize_tensor.h"
 #include "vernier/scheme.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
-struct QuantizedModel {
-  Plan plan;
-  std::string source_hash;  ///< model_hash() of the model it was made from
-  /// Its matrices are stored in their schemes; their values are what an engine computes with.
-  Model model;
+class QuantizedModel {
+ public:
+  const Plan& plan() const { return plan_; }
+  /// The model it is made from; shares its tensors and mapped files.
+  const Model& source() const { return source_; }
+  /// model_hash() of the source.
+  const std::string& source_hash() const { return source_hash_; }
+  /// Of every matrix; other tensors stay in float32.
+  const std::map<TensorId, Scheme>& schemes() const { return schemes_; }
+
+  /// A matrix in its scheme. One that the source already stores so is kept byte for byte.
+  /// @cost searches its values, each time
+  /// @throws Error{kInvalidArgument} naming the matrix when a weight is not finite
+  StoredMatrix stored(const TensorId& id) const;
+  /// What an engine computes with, float32 contiguous, of any tensor. @cost as stored()
+  at::Tensor values(const TensorId& id) const;
+  /// All of it at once: matrices stored in their schemes. @throws as stored()
+  Model in_memory(ProgressSink* progress = nullptr) const;
+
+ private:
+  friend QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads);
+  QuantizedModel(const Model& model, const Calibration& calibration, const Plan& plan, int threads);
+
+  Plan plan_;
+  Model source_;
+  Calibration calibration_;
+  const ValueSearch* search_;
+  int threads_;
+  std::string source_hash_;
+  std::map<TensorId, Scheme> schemes_;
 };
 
-/// The scheme of every matrix that the plan names; the plan must name each exactly once.
-/// @throws Error{kInvalidArgument}
+/// The tensors that the plan's entries name, in their order: every matrix of the model once.
+/// @throws Error{kInvalidArgument} when plan and model do not belong together
+std::vector<TensorId> tensors_of(const Plan& plan, const Model& model);
+/// The scheme of every matrix. @throws as tensors_of
 std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model);
 
+/// `calibration`: of this model; one made by nobody, Calibration(), where the plan's method needs none.
 /// `threads`: how many encode one matrix's rows. The result does not depend on it.
-/// A matrix that the model already stores in its planned scheme is kept byte for byte.
-/// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together or a weight is not finite
-QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads,
-                        ProgressSink* progress = nullptr);
-
-/// A Hugging Face directory with the values an engine would compute with, in float32, and the plan beside them: for
-/// schemes that no exporter stores yet, and for other tools to measure. The model must come from such a directory.
-/// @throws Error{kIo, kBadFile}
-void save_dequantized(const QuantizedModel& quantized, const std::filesystem::path& folder);
-/// The files that save_dequantized may write into its folder.
-std::vector<std::string> dequantized_file_names();
+/// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together or the plan's method is
+///         unknown
+QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads);
 
 }  // namespace vernier

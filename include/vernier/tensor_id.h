@@ -71,7 +71,5 @@ std::string name_of(const TensorId& id);
 TensorId parse_tensor(std::string_view name);
 /// "blk.3.ffn_down.weight", "token_embd.weight"; of an expert the stack it lies in, "blk.3.ffn_up_exps.weight".
 std::string gguf_name(const TensorId& id);
-/// The inverse of gguf_name outside of experts. @throws Error{kInvalidArgument} for a name no role has
-TensorId parse_gguf_name(std::string_view name);
 
 }  // namespace vernier

@@ -12,6 +12,7 @@
 #include "vernier/progress.h"
 #include "vernier/report.h"
 #include "vernier/scheme.h"
+#include "vernier/target_rules.h"
 #include "vernier/tokenizer.h"
 #include "vernier/version.h"
 
@@ -26,3 +27,5 @@
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"
+#include "vernier/target.h"
+#include "vernier/value_search.h"

@@ -30,9 +30,9 @@ Json parse_json(std::string_view text, const std::string& origin) {
 
 Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
 
-void write_json(const std::filesystem::path& path, const Json& value) {
-  write_file(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-}
+std::string json_text(const Json& value) { return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+void write_json(const std::filesystem::path& path, const Json& value) { write_file(path, json_text(value)); }
 
 const Json* json_find(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;

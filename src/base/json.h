@@ -24,7 +24,9 @@ namespace vernier {
 Json parse_json(std::string_view text, const std::string& origin);
 /// @throws Error{kIo, kBadFile}
 Json read_json(const std::filesystem::path& path);
-/// Two-space indent and a final newline, whole or not at all. @throws Error{kIo}
+/// Two-space indent and a final newline.
+std::string json_text(const Json& value);
+/// The same as a file, whole or not at all. @throws Error{kIo}
 void write_json(const std::filesystem::path& path, const Json& value);
 
 /// Typed look-ups that name `origin` and the key when it is missing, of the wrong type or out of range.

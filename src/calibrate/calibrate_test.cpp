@@ -49,7 +49,7 @@ TEST(Calibrate, EveryMatrixThatMultipliesHasItsImportance) {
     const Model model = fixture_model(name);
     const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
     check_calibration(calibration, model);
-    ASSERT_GT(model.matrices().size(), 7u * static_cast<size_t>(model.config().layers));
+    ASSERT_GT(model.matrices().size(), 7u * model.config().layers.size());
     for (const TensorId& id : model.matrices()) {
       const bool untied = id.role == TensorRole::kTokenEmbedding && !model.config().tied_embedding;
       EXPECT_EQ(calibration.importance(model, id).size(), untied ? 0u : static_cast<size_t>(model.weight(id).size(1)))

@@ -197,6 +197,46 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
 }
 
+// Another target by its name alone; a method that needs no calibration; what a plan file says of both.
+TEST_F(Cli, TargetsAndMethodsAreTakenFromTheirTables) {
+  const std::string folder = at("values"), file = at("m.gguf");
+  ASSERT_EQ(run({"--quiet", "export", llama_, "--scheme", "int4:g32:asym", "--method", "nearest", "--target",
+                 "huggingface", "-o", folder, "--json", at("e.json")}),
+            0);
+  uint64_t written = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) written += entry.file_size();
+  EXPECT_EQ(read_json(at("e.json"))["bytes"].get<uint64_t>(), written);
+  const Json plan = read_json(fs::path(folder) / "vernier_plan.json");
+  EXPECT_EQ(plan["method"], "nearest");
+  EXPECT_EQ(plan["target"], "huggingface");
+  EXPECT_EQ(plan["tensors"][0]["tensor"], "embed");
+  ASSERT_EQ(run({"--quiet", "quantize", llama_, "--scheme", "int4:g32:asym", "--method", "nearest", "-o", at("q")}), 0);
+  for (const char* name : {"model.safetensors", "vernier_plan.json", "config.json"})
+    EXPECT_EQ(read_file(work_ / "q" / name), read_file(fs::path(folder) / name)) << name;
+  ASSERT_EQ(run({"--quiet", "export", demo_, "--scheme", "gguf:q4_0", "--method", "nearest", "-o", file}), 0);
+  EXPECT_EQ(run({"--quiet", "export", demo_, "--scheme", "gguf:q4_0", "-o", file}), 2)
+      << "importance needs calibration";
+  EXPECT_EQ(run({"--quiet", "export", demo_, "--scheme", "gguf:q4_0", "--method", "magic", "-o", file}), 2);
+  EXPECT_EQ(run({"--quiet", "export", demo_, "--scheme", "f16", "--target", "abacus", "-o", file}), 2);
+  EXPECT_EQ(run({"--quiet", "quantize", file, "--scheme", "f16", "--method", "nearest", "-o", at("no")}), 2);
+  EXPECT_FALSE(fs::exists(work_ / "no"));
+}
+
+TEST_F(Cli, ARunForADirectoryEndsInADirectory) {
+  const std::string text = (source_dir() / "data/builtin/evaluation.txt").string(), out = at("out");
+  ASSERT_EQ(run({"--quiet", "run", demo_, "--target", "huggingface", "--budget", "4.5bpw", "--context", "64",
+                 "--windows", "1", "--calibration-windows", "2", "--diagnose-windows", "1", "--data", text, "-o", out}),
+            0);
+  const Json plan = read_json(fs::path(out) / "plan.json"), rows = read_json(fs::path(out) / "evaluation.json")["rows"];
+  EXPECT_EQ(plan["target"], "huggingface");
+  ASSERT_GT(rows.size(), 2u);
+  for (size_t i = 1; i < rows.size(); ++i) EXPECT_EQ(rows[i]["budget_fits"], true) << rows[i]["label"];
+  EXPECT_TRUE(read_json(fs::path(out) / "manifest.json")["artefacts"].contains("model/model.safetensors"));
+  EXPECT_EQ(run({"report", out, "-o", at("again.html")}), 0);
+  EXPECT_EQ(run({"--quiet", "evaluate", out + "/model", "--windows", "1", "--context", "64"}), 0);
+}
+
 // The same weights and the same number of tokens, two of which have changed places.
 TEST_F(Cli, AReferenceThatReadsTheTextAsOtherTokensIsRefused) {
   const fs::path other = work_ / "other";

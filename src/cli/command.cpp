@@ -56,6 +56,16 @@ TokenizerModel open_tokenizer(const Model& model, Console& console) {
   return tokenizer;
 }
 
+TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Console& console) {
+  return target.needs_tokenizer ? open_tokenizer(model, console) : TokenizerModel();
+}
+
+void add_target(CLI::App& command, std::string& target) {
+  std::string rows;
+  for (const Target& row : targets()) rows += (rows.empty() ? "" : "; ") + row.name + ": " + row.about;
+  command.add_option("--target", target, "Who must load the result. " + rows)->capture_default_str();
+}
+
 void DataArguments::add(CLI::App& app, CommandFiles& files, bool with_groups) {
   add_input(app, files, "--data", data, "Text to evaluate on (files are joined); a built-in text when none is named");
   if (with_groups) {

@@ -9,8 +9,8 @@
 #include "cli/console.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
-#include "vernier/export.h"
 #include "vernier/model.h"
+#include "vernier/target.h"
 #include "vernier/tokenizer.h"
 
 namespace vernier {
@@ -36,6 +36,11 @@ void add_export_options(CLI::App& command, ExportOptions& options);
 /// The model, with what its loader has to say passed on.
 Model open_model(const std::string& name, Console& console);
 TokenizerModel open_tokenizer(const Model& model, Console& console);
+/// An empty one where the target needs none.
+TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Console& console);
+
+/// --target.
+void add_target(CLI::App& command, std::string& target);
 
 /// --data, --groups, --filter, --context, --windows, --score.
 struct DataArguments {

@@ -7,13 +7,12 @@
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
-#include "plan/target.h"
 
 namespace vernier {
 
 void add_export(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, calibration, output = "model.gguf", target = "llama.cpp";
+    std::string model, calibration, output, target = "llama.cpp";
     PlanArgument plan;
     ExportOptions options;
     ThreadsArgument threads;
@@ -21,25 +20,33 @@ void add_export(CLI::App& app, Console& console) {
     CommandFiles io;
     bool dry_run = false;
   };
-  auto* command = app.add_subcommand("export", "Write a file that an engine loads");
+  auto* command = app.add_subcommand("export", "Write what an engine loads");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   a->plan.add(*command, a->io);
   add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
-  command->add_option("--target", a->target, "Engine")->capture_default_str();
+  add_target(*command, a->target);
   add_export_options(*command, a->options);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
-  add_output(*command, a->io, "-o,--output", a->output, "File to write")->capture_default_str();
+  std::string defaults;
+  for (const Target& row : targets())
+    defaults += fmt::format("{}{} for {}", defaults.empty() ? "" : ", ", row.output, row.name);
+  command->add_option("-o,--output", a->output, "File or folder to write; by default " + defaults);
   a->threads.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
+    const Target& target = find_target(a->target);
+    if (a->output.empty()) a->output = target.output;
+    if (target.is_folder())
+      a->io.writes_folder("--output", a->output, target.files);
+    else
+      a->io.writes("--output", a->output);
     a->io.check();
-    target_rules(a->target);  // says what is not supported yet
     const int threads = a->threads.configure(console);
     const Model model = open_model(a->model, console);
-    const TokenizerModel tokenizer = open_tokenizer(model, console);
-    const Plan plan = a->plan.load(model);
-    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
+    const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
+    const Plan plan = a->plan.load(model, target.name);
+    const uint64_t bytes = target.file_bytes(model, plan, tokenizer, a->options);
     const double bits = bits_per_weight(bytes, model);
     Json json = {{"output", a->output},
                  {"plan", plan.label},
@@ -53,10 +60,8 @@ void add_export(CLI::App& app, Console& console) {
       fmt::print(console.out, "\n{} bytes, {:.3f} bits per weight\n", bytes, bits);
       return;
     }
-    if (a->calibration.empty())
-      fail(ErrorKind::kInvalidArgument, "export: give --calibration, the artefact of `vernier calibrate`");
-    export_gguf(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), tokenizer,
-                a->output, a->options, &console.progress);
+    export_model(target, quantize(model, calibration_for(plan, a->calibration), plan, threads), tokenizer, a->output,
+                 a->options, &console.progress);
     if (a->json.write(json, console)) return;
     print_fallbacks(plan, console);
     fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits);

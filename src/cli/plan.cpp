@@ -25,7 +25,7 @@ void add_plan(CLI::App& app, Console& console) {
   a->io.reads(a->diagnosis);
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
-  command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
+  add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
@@ -33,8 +33,9 @@ void add_plan(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
+    const Target& target = find_target(a->target);
     const Model model = open_model(a->model, console);
-    const TokenizerModel tokenizer = open_tokenizer(model, console);
+    const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
     const Diagnosis diagnosis = diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis);
     const Plan plan = plan_within(model, tokenizer, diagnosis, a->budget, {a->target, a->options});
     if (!a->dry_run) {
@@ -43,7 +44,7 @@ void add_plan(CLI::App& app, Console& console) {
     }
     if (a->json.write(plan_to_json(plan), console)) return;
     print_plan(plan, console);
-    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a->options);
+    const uint64_t bytes = target.counted_bytes(model, plan, tokenizer, a->options);
     fmt::print(console.out,
                "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
                plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);

@@ -4,6 +4,7 @@
 #include "base/output_file.h"
 #include "cli/command.h"
 #include "vernier/planning.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
@@ -12,16 +13,37 @@ void PlanArgument::add(CLI::App& app, CommandFiles& files) {
   files.reads(plan);
   add_input(app, files, "--recipe", recipe, "Text of lines `regex = scheme  # reason`; the first that matches decides");
   app.add_option("--scheme", scheme, "One scheme for every matrix");
+  std::string methods;
+  for (const ValueSearch& search : value_searches())
+    methods += (methods.empty() ? "" : "; ") + search.name + ": " + search.about;
+  app.add_option("--method", method, "How stored values are searched, by default as the plan says. " + methods);
 }
 
-Plan PlanArgument::load(const Model& model) const {
+Plan PlanArgument::load(const Model& model, const std::string& target) const {
+  Plan loaded = load_schemes(model, target);
+  if (!method.empty()) loaded.method = method;
+  find_value_search(loaded.method);  // says what exists before anything is computed
+  return loaded;
+}
+
+Plan PlanArgument::load_schemes(const Model& model, const std::string& target) const {
   if (plan.empty() + recipe.empty() + scheme.empty() != 2)
     fail(ErrorKind::kInvalidArgument, "give exactly one of --plan, --recipe and --scheme");
   if (!plan.empty()) return plan_from_json(read_artefact(plan, "plan"), plan);
   if (!recipe.empty())
     return plan_from_recipe(model, parse_recipe(read_file(recipe), recipe),
-                            std::filesystem::path(recipe).filename().string());
-  return plan_uniform(model, scheme);
+                            std::filesystem::path(recipe).filename().string(), target);
+  return plan_uniform(model, scheme, target);
+}
+
+Calibration calibration_for(const Plan& plan, const std::string& path) {
+  if (find_value_search(plan.method).needs == ValueSearch::Needs::kNothing) return {};
+  if (path.empty())
+    fail(
+        ErrorKind::kInvalidArgument,
+        "--method {} searches values by what calibration says: give --calibration, the artefact of `vernier calibrate`",
+        plan.method);
+  return load_calibration(path);
 }
 
 }  // namespace vernier

@@ -1,21 +1,31 @@
 #pragma once
 
-// --plan, --recipe or --scheme: the three ways to say which tensor gets which scheme.
+// --plan, --recipe or --scheme: the three ways to say which tensor gets which scheme; and --method, how its values are
+// searched.
 
 #include <CLI/CLI.hpp>
 #include <string>
 
 #include "cli/command_files.h"
+#include "vernier/calibrate.h"
 #include "vernier/model.h"
 #include "vernier/plan.h"
 
 namespace vernier {
 
 struct PlanArgument {
-  std::string plan, recipe, scheme;
+  std::string plan, recipe, scheme, method;
   void add(CLI::App& app, CommandFiles& files);
-  /// @throws Error{kInvalidArgument, kBadFile} unless exactly one was given
-  Plan load(const Model& model) const;
+  /// The plan with its method. `target`: whom a plan that is made here is for.
+  /// @throws Error{kInvalidArgument, kBadFile} unless exactly one of the three was given
+  Plan load(const Model& model, const std::string& target) const;
+
+ private:
+  Plan load_schemes(const Model& model, const std::string& target) const;
 };
+
+/// --calibration, an artefact, as far as the plan's method needs one.
+/// @throws Error{kInvalidArgument} when it is needed and was not given
+Calibration calibration_for(const Plan& plan, const std::string& path);
 
 }  // namespace vernier

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
-#include "base/fail.h"
 #include "cli/command.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
+#include "vernier/export.h"
 
 namespace vernier {
 
@@ -21,31 +19,33 @@ void add_quantize(CLI::App& app, Console& console) {
     CommandFiles io;
     bool dry_run = false;
   };
-  auto* command =
-      app.add_subcommand("quantize", "Quantize by a plan and write the resulting values as a model directory");
+  auto* command = app.add_subcommand(
+      "quantize",
+      "Quantize by a plan and write the resulting values as a model directory: export --target huggingface");
   auto a = std::make_shared<Arguments>();
+  const Target& target = find_target("huggingface");
   command->add_option("MODEL", a->model, "Hugging Face directory")->required();
   a->io.reads_model(a->model);
   a->plan.add(*command, a->io);
-  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`")->required();
+  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   command->add_option("-o,--output", a->output, "Folder to write")->required();
-  a->io.writes_folder("--output", a->output, dequantized_file_names());
+  a->io.writes_folder("--output", a->output, target.files);
   a->threads.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] {
+  command->callback([a, &target, &console] {
     a->io.check();
     const int threads = a->threads.configure(console);
     const Model model = open_model(a->model, console);
-    if (model.source().gguf)
-      fail(ErrorKind::kInvalidArgument, "quantize: {} is a GGUF file; start from the Hugging Face directory", a->model);
-    const Plan plan = a->plan.load(model);
+    const Plan plan = a->plan.load(model, target.name);
+    target.file_bytes(model, plan, {}, {});  // says what cannot be written before anything is computed
     if (a->dry_run) {
       if (!a->json.write(plan_to_json(plan), console)) print_plan(plan, console);
       return;
     }
     print_fallbacks(plan, console);
-    save_dequantized(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), a->output);
+    export_model(target, quantize(model, calibration_for(plan, a->calibration), plan, threads), {}, a->output, {},
+                 &console.progress);
     if (a->json.write({{"output", a->output},
                        {"plan", plan.label},
                        {"bytes", plan.tensor_bytes},

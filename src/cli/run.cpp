@@ -18,9 +18,9 @@
 #include "cli/subcommands.h"
 #include "cli/torch_version.h"
 #include "data/builtin_texts.h"
-#include "plan/target.h"
 #include "report/report_data.h"
 #include "vernier/evaluation_file.h"
+#include "vernier/export.h"
 #include "vernier/planning.h"
 #include "vernier/report.h"
 #include "vernier/version.h"
@@ -93,25 +93,24 @@ uint64_t source_bytes(const Model& model) {
   return bytes;
 }
 
-/// Where the model is a file of the target's kind that fits as it is, nothing made from it can be better.
-bool source_fits(const Model& model, uint64_t budget) {
-  return model.source().gguf && files_of_model(model.source().path.string()).size() == 1 &&
-         source_bytes(model) <= budget;
+/// Where the model is what the target loads and fits as it is, nothing made from it can be better.
+bool source_fits(const Model& model, const Target& target, uint64_t budget) {
+  return target.takes_source(model.source()) && source_bytes(model) <= budget;
 }
 
 /// What a source that is quantized already means for the figures, and for the choice.
-void warn_of_source(const Model& model, uint64_t budget, Console& console) {
+void warn_of_source(const Model& model, const Target& target, uint64_t budget, Console& console) {
   const std::string label = source_label(model);
   if (label != "full precision")
     console.progress.warn(fmt::format(
         "{} is quantized already: damage is measured against this {}, not against the model that it was made from, and "
         "what was lost then cannot come back; start from the original in full precision where you have it",
         model.source().name, label));
-  if (source_fits(model, budget))
+  if (source_fits(model, target, budget))
     console.progress.warn(fmt::format(
         "the source itself has {} bytes and fits the budget of {}: no file made from it can be better, so it is what "
-        "model.gguf will hold",
-        source_bytes(model), budget));
+        "{} will hold",
+        source_bytes(model), budget, target.output));
 }
 
 class Run {
@@ -121,7 +120,8 @@ class Run {
         console_(console),
         compute_(arguments.compute.options(console)),
         model_(open_model(arguments.model, console)),
-        tokenizer_model_(open_tokenizer(model_, console)),
+        tokenizer_model_(open_tokenizer(model_, console)),  // evaluation needs it, whatever the target
+        target_(find_target(arguments.target)),
         budget_bytes_(
             reachable_budget(model_, tokenizer_model_, arguments.budget, {arguments.target, arguments.options})),
         model_hash_(model_hash(model_)),
@@ -129,8 +129,8 @@ class Run {
         directory_(arguments.output, model_hash_, arguments.force) {}
 
   void execute() {
-    warn_of_source(model_, budget_bytes_, console_);
-    for (const std::string& loss : gguf_tokenizer_losses(tokenizer_model_)) console_.progress.warn(loss);
+    warn_of_source(model_, target_, budget_bytes_, console_);
+    for (const std::string& loss : target_.losses(model_, tokenizer_model_)) console_.progress.warn(loss);
     prepare_data();
     calibrate_model();
     diagnose_model();
@@ -148,7 +148,7 @@ class Run {
 
   void prepare_data() {
     // What cannot be exported should say so now, not after the measurements.
-    exported_as_ = gguf_header_hash(model_, plan_uniform(model_, "gguf:q8_0"), tokenizer_model_, a_.options);
+    exported_as_ = target_.header_hash(model_, plan_uniform(model_, "f16", a_.target), tokenizer_model_, a_.options);
     calibration_data_ =
         calibration_windows(tokenizer_, a_.calibration, a_.data.context, a_.calibration_windows, console_);
     diagnosis_data_ = diagnosis_windows(tokenizer_, a_.calibration, a_.data.context, a_.diagnose_windows, console_);
@@ -169,7 +169,7 @@ class Run {
       console_.progress.warn(message);
     }
     warn_beyond_context(model_, text_, console_);
-    if (const int64_t same = gguf_context_length(model_.config());
+    if (const int64_t same = target_.context_length(model_.config());
         text_.longest() > same && same < model_.config().context_length)
       fail(ErrorKind::kInvalidArgument,
            "run: windows of {} tokens: {} ignores this model's sliding window, so that beyond {} tokens its answers "
@@ -245,7 +245,8 @@ class Run {
   }
 
   void make_plans() {
-    const std::string inputs = key_of({directory_.hash("diagnosis.json"), a_.budget, a_.target, exported_as_});
+    const std::string inputs = key_of(
+        {directory_.hash("diagnosis.json"), a_.budget, a_.target, exported_as_, std::to_string(Plan().schema_version)});
     directory_.stage("plan", inputs, "work/planned.json", [&](const fs::path& path) {
       write_json(path,
                  plan_to_json(plan_within(model_, tokenizer_model_, diagnosis_, a_.budget, {a_.target, a_.options})));
@@ -259,10 +260,16 @@ class Run {
       const std::string file = "work/" + name + ".json";
       directory_.stage("plan " + plan.label, inputs, file,
                        [&](const fs::path& path) { write_json(path, plan_to_json(plan)); });
-      candidates_.push_back({plan.label, "uniform", file, "work/" + name + ".gguf"});
+      candidates_.push_back({plan.label, "uniform", file, written_as("work/" + name)});
     }
-    candidates_.push_back({planned.label, "plan", "work/planned.json", "work/planned.gguf"});
+    candidates_.push_back({planned.label, "plan", "work/planned.json", written_as("work/planned")});
   }
+
+  /// The artefact that stands for what the target writes: its file, or the one with the weights in its folder.
+  std::string written_as(const std::string& name) const {
+    return target_.weights_file(name + fs::path(target_.output).extension().string()).string();
+  }
+  fs::path output_of(const fs::path& artefact) const { return target_.is_folder() ? artefact.parent_path() : artefact; }
 
   Plan load_plan(const std::string& name) { return plan_from_json(read_json(directory_.path(name)), name); }
 
@@ -273,8 +280,8 @@ class Run {
           "export " + c.label,
           key_of({directory_.hash(c.plan), directory_.hash("calibration.safetensors"), model_hash_, exported_as_}),
           c.file, [&](const fs::path& path) {
-            export_gguf(quantize(model_, calibration_, load_plan(c.plan), threads, &console_.progress),
-                        tokenizer_model_, path, a_.options, &console_.progress);
+            export_model(target_, quantize(model_, calibration_, load_plan(c.plan), threads), tokenizer_model_,
+                         output_of(path), a_.options, &console_.progress);
           });
   }
 
@@ -292,7 +299,8 @@ class Run {
       file.rows.back().text = scores_of_reference(text.front().all);
       for (size_t i = 0; i < candidates_.size(); ++i)
         file.rows.push_back(evaluation_row(
-            row(candidates_[i].label, candidates_[i].kind, fs::file_size(directory_.path(candidates_[i].file))),
+            row(candidates_[i].label, candidates_[i].kind,
+                target_.counted_bytes(model_, load_plan(candidates_[i].plan), tokenizer_model_, a_.options)),
             text[i], groups_ ? &groups[i] : nullptr));
       write_json(path, evaluation_file_to_json(file));
     });
@@ -330,7 +338,7 @@ class Run {
   /// The plan, unless a uniform file that fits as well turned out better: measured, not predicted. And the source where
   /// it fits as it is, since damage is the distance to it.
   void choose() {
-    if (source_fits(model_, budget_bytes_)) return keep_source();
+    if (source_fits(model_, target_, budget_bytes_)) return keep_source();
     size_t best = candidates_.size() - 1;
     const auto kl = [&](size_t i) {
       return json_number(evaluation_["rows"][i + 1]["text"], "kl_nats", "evaluation.json");
@@ -339,28 +347,41 @@ class Run {
       if (kl(i) < kl(best)) best = i;
     const Candidate& c = candidates_[best];
     if (c.kind != "plan")
-      console_.progress.warn(fmt::format("{} measured better than the plan and is what model.gguf holds", c.label));
+      console_.progress.warn(
+          fmt::format("{} measured better than the plan and is what {} holds", c.label, target_.output));
     const std::string key = key_of({directory_.hash(c.file), directory_.hash(c.plan)});
     directory_.stage("choose plan", key, "plan.json",
                      [&](const fs::path& path) { put_in_place(directory_.path(c.plan), path, true); });
-    directory_.stage("choose model", key, "model.gguf",
-                     [&](const fs::path& path) { put_in_place(directory_.path(c.file), path, true); });
+    directory_.stage("choose model", key, chosen_file(), [&](const fs::path& path) {
+      if (!target_.is_folder()) return put_in_place(directory_.path(c.file), path, true);
+      const fs::path from = output_of(directory_.path(c.file));
+      for (const auto& entry : fs::recursive_directory_iterator(from))
+        if (entry.is_regular_file() && entry.path() != directory_.path(c.file)) {
+          const fs::path to = output_of(path) / fs::relative(entry.path(), from);
+          fs::create_directories(to.parent_path());
+          put_in_place(entry.path(), to, true);
+        }
+      put_in_place(directory_.path(c.file), path, true);
+    });
   }
+
+  std::string chosen_file() const { return target_.weights_file(target_.output).string(); }
 
   void keep_source() {
     const std::string key = key_of({"source", model_hash_, a_.budget});
-    Plan plan = plan_as_stored(model_, source_label(model_));
+    Plan plan = plan_as_stored(model_, source_label(model_), a_.target);
     plan.budget_text = a_.budget;
     plan.budget_bytes = budget_bytes_;
     plan.provenance = {{"model_hash", model_hash_}};
     directory_.stage("choose plan", key, "plan.json",
                      [&](const fs::path& path) { write_json(path, plan_to_json(plan)); });
-    directory_.stage("choose model", key, "model.gguf",
+    directory_.stage("choose model", key, chosen_file(),
                      [&](const fs::path& path) { put_in_place(model_.source().path, path, false); });
   }
 
   void report() {
-    for (const char* name : {"calibration.safetensors", "diagnosis.json", "plan.json", "model.gguf", "evaluation.json"})
+    for (const std::string& name : {std::string("calibration.safetensors"), std::string("diagnosis.json"),
+                                    std::string("plan.json"), chosen_file(), std::string("evaluation.json")})
       directory_.facts()["artefacts"][name] = directory_.hash(name);
     const Json data = report_data(directory_.manifest(), evaluation_, read_json(directory_.path("diagnosis.json")),
                                   read_json(directory_.path("plan.json")));
@@ -377,7 +398,7 @@ class Run {
                  number("kl_nats_stderr", 6), number("same_top_share", 3, 100)});
     }
     fmt::print(console_.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console_.width()),
-               a_.budget, budget_bytes_, directory_.path("model.gguf").string(),
+               a_.budget, budget_bytes_, directory_.path(target_.output).string(),
                directory_.path("report.html").string());
   }
 
@@ -386,6 +407,7 @@ class Run {
   ComputeOptions compute_;
   Model model_;
   TokenizerModel tokenizer_model_;
+  const Target& target_;
   uint64_t budget_bytes_;
   std::string model_hash_;  ///< once, since it reads every byte
   Tokenizer tokenizer_;
@@ -404,14 +426,15 @@ void dry_run(const Arguments& a, Console& console) {
   const Model model = open_model(a.model, console);
   const TokenizerModel tokenizer = open_tokenizer(model, console);
   const uint64_t budget = reachable_budget(model, tokenizer, a.budget, {a.target, a.options});
-  warn_of_source(model, budget, console);
-  for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) console.progress.warn(loss);
+  const Target& target = find_target(a.target);
+  warn_of_source(model, target, budget, console);
+  for (const std::string& loss : target.losses(model, tokenizer)) console.progress.warn(loss);
   const auto components = components_of(model.config(), DiagnoseOptions{}.kinds).size();
   TextTable table({"uniform plan", "bytes", "bits/weight"});
   Json json = {{"budget", {{"text", a.budget}, {"bytes", budget}}}, {"components", components}};
-  for (const std::string& scheme : target_rules(a.target).schemes) {
-    const Plan plan = plan_uniform(model, scheme);
-    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, a.options);
+  for (const std::string& scheme : target.rules.schemes) {
+    const Plan plan = plan_uniform(model, scheme, a.target);
+    const uint64_t bytes = target.counted_bytes(model, plan, tokenizer, a.options);
     table.add({plan.label, fmt::format("{}", bytes), fmt::format("{:.3f}", bits_per_weight(bytes, model))});
     json["uniform_plans"].push_back({{"label", plan.label},
                                      {"bytes", bytes},
@@ -432,12 +455,12 @@ void add_run(CLI::App& app, Console& console) {
   add_model(*command, a->io, a->model);
   command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
-  command->add_option("--target", a->target, "Engine that must load the result")->capture_default_str();
+  add_target(*command, a->target);
   command->add_option("-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
       ->capture_default_str();
   a->io.writes_folder("--output", a->output,
                       {"manifest.json", "calibration.safetensors", "diagnosis.json", "plan.json", "model.gguf",
-                       "evaluation.json", "report.html", "work/", "work/sweep/"});
+                       "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
   command->add_flag("--force", a->force, "Replace the run of another model in the run directory");
   add_input(*command, a->io, "--calibration", a->calibration,
             "Text to calibrate and diagnose on; a built-in text by default");
@@ -462,7 +485,7 @@ void add_run(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    target_rules(a->target);  // says what is not supported yet
+    find_target(a->target);  // says what is not supported yet
     Budget::parse(a->budget);
     if (a->dry_run) return dry_run(*a, console);
     Run(*a, console).execute();

@@ -28,7 +28,7 @@ const Scheme kScheme = Scheme::parse("int3:channel:sym");  // coarse: damage far
 Calibration calibration_of(const Model& model) { return calibrate(model, made_up_windows(2, 32, 320)); }
 
 /// What a sweep of the kind tensor measures: neither the embedding nor the output matrix.
-size_t layer_matrices(const Model& model) { return 7 * static_cast<size_t>(model.config().layers); }
+size_t layer_matrices(const Model& model) { return 7 * model.config().layers.size(); }
 
 /// The definition of isolated quantization, slice by slice on whole tensors: W' = W + M (Q(W) - W).
 Model isolated(const Model& model, const Component& c) {
@@ -225,7 +225,7 @@ TEST(Diagnose, CopiesOfAWindowTellNothing) {
     data.clusters.push_back({"", 0, 0});
   }
   const Diagnosis four = diagnose(model, calibration, data, options);
-  ASSERT_EQ(one.components.size(), static_cast<size_t>(model.config().layers));
+  ASSERT_EQ(one.components.size(), model.config().layers.size());
   ASSERT_EQ(four.components.size(), one.components.size());
   for (size_t i = 0; i < one.components.size(); ++i) {
     EXPECT_NEAR(four.components[i].kl.mean, one.components[i].kl.mean, 1e-12);
@@ -268,7 +268,7 @@ TEST(Diagnose, AnotherChoiceOfComponentsIsNotResumed) {
   for (const ComponentKind kind : {ComponentKind::kFfn, ComponentKind::kLayer}) {
     options.kinds = {kind};
     const Diagnosis d = diagnose(model, calibration_of(model), made_up_windows(2, 16, 320), options);
-    EXPECT_EQ(d.components.size(), static_cast<size_t>(model.config().layers));
+    EXPECT_EQ(d.components.size(), model.config().layers.size());
     for (const ComponentDamage& c : d.components) EXPECT_EQ(c.component.kind, kind);
     EXPECT_FALSE(d.joint_kl) << "all matrices against the sum of a few";
     EXPECT_EQ(d.control_kl, 0);

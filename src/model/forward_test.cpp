@@ -11,9 +11,9 @@
 #include <filesystem>
 #include <map>
 
-#include "format/safetensors_file.h"
 #include "engine/aten_model.h"
 #include "engine/fused_model.h"
+#include "format/safetensors_file.h"
 #include "support/models.h"
 #include "vernier/error.h"
 #include "vernier/model.h"

@@ -14,7 +14,7 @@
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
-#include "vernier/export.h"
+#include "vernier/target.h"
 
 namespace vernier {
 namespace {
@@ -120,7 +120,8 @@ TEST(Config, SlidingWindowsPerLayer) {
   EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0, 0, 64}));
   json["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention", "full_attention"};
   EXPECT_EQ(windows(), (std::vector<int64_t>{64, 0, 64, 0}));
-  EXPECT_EQ(gguf_context_length(parse_config(json, "config.json")), 64) << "llama.cpp ignores every one of them";
+  EXPECT_EQ(find_target("llama.cpp").context_length(parse_config(json, "config.json")), 64)
+      << "llama.cpp ignores every one of them";
   json["layer_types"][1] = "chunked_attention";
   expect_error(ErrorKind::kUnsupported, {"config.json: layer_types[1] is chunked_attention"}, windows);
   json["layer_types"] = {"full_attention"};

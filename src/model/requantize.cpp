@@ -11,13 +11,6 @@ bool keeps_stored(const Model& model, const TensorId& id, const Scheme& scheme) 
   return stored != nullptr && stored->scheme() == scheme;
 }
 
-StoredMatrix requantize(const Model& model, const TensorId& id, const Scheme& scheme,
-                        const std::vector<float>& importance, int threads) {
-  if (keeps_stored(model, id, scheme)) return *model.stored(id);
-  const at::Tensor weight = model.weight(id);
-  return {scheme, {weight.size(0), weight.size(1)}, quantize_bytes(scheme, weight, importance, threads, name_of(id))};
-}
-
 at::Tensor requantized_values(const Model& model, const TensorId& id, const Scheme& scheme,
                               const std::vector<float>& importance, int threads) {
   if (keeps_stored(model, id, scheme)) return model.weight(id);

@@ -12,10 +12,7 @@ namespace vernier {
 /// Whether `scheme` changes nothing about the matrix because it is stored so already.
 bool keeps_stored(const Model& model, const TensorId& id, const Scheme& scheme);
 
-/// @throws Error{kInvalidArgument} as quantize_bytes
-StoredMatrix requantize(const Model& model, const TensorId& id, const Scheme& scheme,
-                        const std::vector<float>& importance, int threads);
-/// The values of the same, float32 [rows, cols].
+/// The values that it stores then, float32 [rows, cols]. @throws Error{kInvalidArgument} as quantize_values
 at::Tensor requantized_values(const Model& model, const TensorId& id, const Scheme& scheme,
                               const std::vector<float>& importance, int threads);
 

@@ -3,7 +3,6 @@
 
 #include "base/fail.h"
 #include "model/architecture.h"
-#include "model/indexed_name.h"
 
 namespace vernier {
 
@@ -106,23 +105,6 @@ std::string tensor_name(const std::vector<TensorName>& own, const std::vector<Te
 }
 
 std::string gguf_name(const TensorId& id) { return tensor_name({}, shared_gguf_names(), id); }
-
-TensorId parse_gguf_name(std::string_view name) {
-  constexpr std::string_view kField = "{layer}";
-  for (const TensorName& row : shared_gguf_names()) {
-    const size_t at = row.pattern.find(kField);
-    if (row.of_expert) continue;
-    if (at == std::string_view::npos) {
-      if (row.pattern == name) return {row.role};
-      continue;
-    }
-    const std::string_view before = row.pattern.substr(0, at), after = row.pattern.substr(at + kField.size());
-    if (name.size() <= before.size() + after.size() || !name.starts_with(before) || !name.ends_with(after)) continue;
-    const auto layer = parse_index(name.substr(at, name.size() - before.size() - after.size()));
-    if (layer) return {row.role, *layer};
-  }
-  fail(ErrorKind::kInvalidArgument, "tensor name \"{}\": no tensor of a supported architecture has it", name);
-}
 
 const std::vector<TensorName>& shared_hugging_face_names() {
   static const std::vector<TensorName> names = {

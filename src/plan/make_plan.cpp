@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "format/gguf_writer.h"
 #include "scheme/fitting.h"
 #include "vernier/scheme.h"
 
@@ -14,7 +13,7 @@ namespace {
 PlanEntry entry_of(const TensorDamage& tensor, const std::string& scheme) {
   PlanEntry entry;
   entry.tensor = tensor.tensor;
-  entry.role = tensor.role;
+  entry.role = role_name(tensor.role);
   entry.layer = tensor.layer;
   entry.rows = tensor.rows;
   entry.cols = tensor.cols;
@@ -23,12 +22,18 @@ PlanEntry entry_of(const TensorDamage& tensor, const std::string& scheme) {
   return entry;
 }
 
-/// What may become of a matrix: the target's schemes as its shape can take them, and what it is stored in.
+TensorFacts facts_of(const TensorDamage& tensor) {
+  return {tensor.role, tensor.layer, tensor.expert, {tensor.rows, tensor.cols}, tensor.stored_in};
+}
+
+/// What may become of a matrix: the target's schemes as its shape can take them, and what it is stored in; where the
+/// target fixes it, that alone.
 std::vector<std::string> open_schemes(const TensorDamage& tensor, const TargetRules& rules) {
+  const TensorFacts facts = facts_of(tensor);
+  if (!rules.why_fixed(facts).empty()) return {rules.fixed_scheme};
   std::vector<std::string> open;
   if (!tensor.stored_scheme.empty()) open.push_back(tensor.stored_scheme);
-  for (const std::string& name :
-       rules.schemes_for({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}})) {
+  for (const std::string& name : rules.schemes_for(facts)) {
     const std::string scheme = fitting_scheme(Scheme::parse(name), tensor.rows, tensor.cols).name();
     if (std::find(open.begin(), open.end(), scheme) == open.end()) open.push_back(scheme);
   }
@@ -37,11 +42,12 @@ std::vector<std::string> open_schemes(const TensorDamage& tensor, const TargetRu
 
 PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
   PlanItem item{tensor.tensor, {}};
+  const bool fixed = !rules.why_fixed(facts_of(tensor)).empty();
   for (const std::string& scheme : open_schemes(tensor, rules)) {
-    const std::optional<double> damage = predicted_damage(tensor, scheme);
+    const std::optional<double> damage = fixed ? 0 : predicted_damage(tensor, scheme);
     if (!damage) continue;
     // Padded as in the file, so that the sum of the choices is the file's.
-    const uint64_t bytes = gguf_padded_bytes(Scheme::parse(scheme).bytes(tensor.rows, tensor.cols));
+    const uint64_t bytes = rules.padded_bytes(Scheme::parse(scheme).bytes(tensor.rows, tensor.cols));
     item.candidates.push_back({scheme, bytes, *damage});
   }
   if (item.candidates.empty())
@@ -49,7 +55,7 @@ PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
         ErrorKind::kInvalidArgument,
         "plan: {}: the diagnosis foretells the damage of no scheme that {} loads; diagnose again, with a --scheme that "
         "does not store the matrix exactly",
-        tensor.tensor, rules.name);
+        tensor.tensor, rules.target);
   return item;
 }
 
@@ -74,12 +80,17 @@ std::optional<double> predicted_damage(const TensorDamage& tensor, const std::st
   return tensor.measured_kl * wanted->second / measured;
 }
 
-Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme) {
+Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const std::string& scheme) {
   Plan plan;
-  plan.target = target;
+  plan.target = rules.target;
   plan.label = "uniform " + Scheme::parse(scheme).name();
   std::map<std::string, int> fallbacks;
   for (const TensorDamage& tensor : tensors) {
+    if (const std::string why = rules.why_fixed(facts_of(tensor)); !why.empty()) {
+      plan.entries.push_back(entry_of(tensor, rules.fixed_scheme));
+      plan.entries.back().reason = why;
+      continue;
+    }
     const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
     PlanEntry entry = entry_of(tensor, fitting);
     entry.reason = "uniform";
@@ -98,28 +109,27 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& t
 }
 
 void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& request) {
-  const TargetRules rules = target_rules(request.target);
   for (TensorDamage& tensor : tensors) {
     tensor.error_power.clear();
-    for (const std::string& scheme : open_schemes(tensor, rules)) tensor.error_power[scheme] = 0;
+    for (const std::string& scheme : open_schemes(tensor, request.rules)) tensor.error_power[scheme] = 0;
   }
   make_plan(tensors, request);
 }
 
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
-  const TargetRules rules = target_rules(request.target);
+  const TargetRules& rules = request.rules;
   KnapsackProblem problem;
   std::vector<TensorFacts> facts;
   bool all_foretold = true;
   for (const TensorDamage& tensor : tensors) {
     problem.items.push_back(item_of(tensor, rules));
     all_foretold &= problem.items.back().candidates.size() == open_schemes(tensor, rules).size();
-    facts.push_back({tensor.tensor, tensor.role, tensor.layer, -1, {tensor.rows, tensor.cols}});
+    facts.push_back(facts_of(tensor));
   }
   problem.tied = rules.tied(facts);
 
   Plan plan;
-  plan.target = request.target;
+  plan.target = rules.target;
   plan.label = "planned";
   plan.budget_text = request.budget_text;
   plan.budget_bytes = request.budget_bytes;
@@ -169,7 +179,7 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
       }
       fail(ErrorKind::kInfeasible,
            "plan: budget {} = {} bytes cannot be met: the smallest file for {}{} is {} bytes; raise --budget{}",
-           request.budget_text, request.budget_bytes, request.target,
+           request.budget_text, request.budget_bytes, rules.target,
            all_foretold ? "" : " whose damage the diagnosis foretells", smallest,
            all_foretold ? "" : " or diagnose with a coarser --scheme");
     }

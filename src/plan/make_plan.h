@@ -9,15 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "plan/target.h"
 #include "vernier/plan.h"
+#include "vernier/target_rules.h"
 
 namespace vernier {
 
 /// What a diagnosis says about one matrix.
 struct TensorDamage {
-  std::string tensor;  ///< the target's name
-  std::string role;
+  std::string tensor;  ///< name_of(TensorId)
+  TensorRole role = TensorRole::kTokenEmbedding;
   int64_t layer = -1;
   int64_t rows = 0, cols = 0;
   std::string measured_scheme;
@@ -25,26 +25,30 @@ struct TensorDamage {
   std::map<std::string, double> error_power;  ///< scheme -> importance-weighted error power; has measured_scheme
   /// What the source stores it in: kept byte for byte, so its damage is 0 whatever was measured. "" when unknown.
   std::string stored_scheme = {};
+  int64_t expert = -1;         ///< -1: of no expert
+  std::string stored_in = {};  ///< tensor of the target's file that holds it
 };
 
 struct PlanRequest {
-  std::string target = "llama.cpp";
-  std::string budget_text;
+  TargetRules rules{};
+  std::string budget_text{};
   uint64_t budget_bytes = 0;  ///< of the whole file
   /// Size of the file a plan would make, exact; header and recipe included.
-  std::function<uint64_t(const Plan&)> file_bytes;
+  std::function<uint64_t(const Plan&)> file_bytes{};
 };
 
 /// Damage of a scheme that was not measured: second-order damage is proportional to the error power that enters, so the
 /// measured KL is scaled by the ratio of importance-weighted error powers.
 std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme);
 
-/// The schemes to choose from are the target's and, per matrix, the one that it is stored in.
+/// The schemes to choose from are the target's and, per matrix, the one that it is stored in. Experts that the target
+/// stacks get one scheme.
 /// @throws Error{kInfeasible} with the smallest reachable size when no plan meets the budget
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request);
 
-/// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit.
-Plan uniform_plan(const std::vector<TensorDamage>& tensors, const std::string& target, const std::string& scheme);
+/// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit, and those that the
+/// target fixes as it wants them.
+Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const std::string& scheme);
 
 /// Refuses a budget that no choice of schemes can meet, by shapes alone: before anything is measured.
 /// @throws Error{kInfeasible} with the smallest reachable size

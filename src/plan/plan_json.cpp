@@ -91,6 +91,7 @@ Json plan_to_json(const Plan& plan) {
   return {{"kind", "plan"},
           {"schema_version", plan.schema_version},
           {"target", plan.target},
+          {"method", plan.method},
           {"label", plan.label},
           {"budget", {{"text", plan.budget_text}, {"bytes", plan.budget_bytes}}},
           {"tensor_bytes", plan.tensor_bytes},
@@ -108,10 +109,11 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
          kind.substr(0, 40));
   Plan plan;
   plan.schema_version = static_cast<int>(json_int(json, "schema_version", origin, 1, 1000));
-  if (plan.schema_version != 1)
-    fail(ErrorKind::kBadFile, "{}: schema_version {} is newer than this program's 1; make the plan again", origin,
-         plan.schema_version);
+  if (const int known = Plan().schema_version; plan.schema_version != known)
+    fail(ErrorKind::kBadFile, "{}: schema_version {} is {} than this program's {}; make the plan again", origin,
+         plan.schema_version, plan.schema_version > known ? "newer" : "older", known);
   plan.target = nonempty_text(json, "target", origin);
+  plan.method = nonempty_text(json, "method", origin);
   plan.label = plain_text(json, "label", origin);
   const Json& budget = member(json, "budget", origin);
   plan.budget_text = plain_text(budget, "text", origin + ": budget");

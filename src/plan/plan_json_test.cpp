@@ -33,9 +33,11 @@ TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
   const std::vector<Defect> defects = {
       {"array", [](Json& j) { j = Json::array(); }, "expected an object"},
       {"another artefact", [](Json& j) { j["kind"] = "diagnosis"; }, "another stage"},
-      {"newer", [](Json& j) { j["schema_version"] = 2; }, "newer"},
+      {"newer", [](Json& j) { j["schema_version"] = 3; }, "newer"},
+      {"older", [](Json& j) { j["schema_version"] = 1; }, "older"},
       {"version text", [](Json& j) { j["schema_version"] = "1"; }, "schema_version"},
       {"no target", [](Json& j) { j.erase("target"); }, "target"},
+      {"no method", [](Json& j) { j.erase("method"); }, "method"},
       {"budget number", [](Json& j) { j["budget"] = 5; }, "budget"},
       {"negative budget", [](Json& j) { j["budget"]["bytes"] = -1; }, "bytes"},
       {"fraction of a byte", [](Json& j) { j["budget"]["bytes"] = 1.5; }, "bytes"},

@@ -59,6 +59,11 @@ struct FreeMatchContext {
 };
 using Code = std::unique_ptr<pcre2_code, FreeCode>;
 
+bool has_negation(const std::string& pattern) {
+  return pattern.find("(?!") != std::string::npos || pattern.find("(?<!") != std::string::npos ||
+         pattern.find("[^") != std::string::npos;
+}
+
 std::string pcre2_message(int error) {
   PCRE2_UCHAR text[160] = {};
   pcre2_get_error_message(error, text, sizeof text);
@@ -122,6 +127,27 @@ struct Recipe::Patterns {
   std::vector<Code> codes;
 };
 
+/// What matching needs beside the patterns: one per call, since a recipe may be asked by several threads.
+struct Recipe::Matcher {
+  std::unique_ptr<pcre2_match_context, FreeMatchContext> context{pcre2_match_context_create(nullptr)};
+  std::unique_ptr<pcre2_match_data, FreeMatchData> data{pcre2_match_data_create(1, nullptr)};
+
+  Matcher() {
+    if (context == nullptr || data == nullptr) throw std::bad_alloc();
+    pcre2_set_match_limit(context.get(), kMatchLimit);
+    pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
+  }
+};
+
+bool Recipe::matches(const Matcher& matcher, size_t rule, std::string_view name) const {
+  const int result = pcre2_match(patterns_->codes[rule].get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(),
+                                 0, 0, matcher.data.get(), matcher.context.get());
+  if (result < 0 && result != PCRE2_ERROR_NOMATCH)
+    fail(ErrorKind::kBadFile, "{}:{}: pattern \"{}\" on {}: {}", origin_, rules_[rule].line, rules_[rule].pattern, name,
+         pcre2_message(result));
+  return result >= 0;
+}
+
 Recipe parse_recipe(std::string_view text, const std::string& origin) {
   Recipe recipe;
   recipe.origin_ = origin;
@@ -155,21 +181,40 @@ Recipe parse_recipe(std::string_view text, const std::string& origin) {
 }
 
 std::optional<size_t> Recipe::find(std::string_view tensor) const {
-  if (rules_.empty()) return std::nullopt;
-  const std::unique_ptr<pcre2_match_context, FreeMatchContext> context(pcre2_match_context_create(nullptr));
-  const std::unique_ptr<pcre2_match_data, FreeMatchData> data(pcre2_match_data_create(1, nullptr));
-  if (context == nullptr || data == nullptr) throw std::bad_alloc();
-  pcre2_set_match_limit(context.get(), kMatchLimit);
-  pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
-  for (size_t i = 0; i < rules_.size(); ++i) {
-    const int result = pcre2_match(patterns_->codes[i].get(), reinterpret_cast<PCRE2_SPTR>(tensor.data()),
-                                   tensor.size(), 0, 0, data.get(), context.get());
-    if (result >= 0) return i;
-    if (result != PCRE2_ERROR_NOMATCH)
-      fail(ErrorKind::kBadFile, "{}:{}: pattern \"{}\" on {}: {}", origin_, rules_[i].line, rules_[i].pattern, tensor,
-           pcre2_message(result));
-  }
+  const Matcher matcher;
+  for (size_t i = 0; i < rules_.size(); ++i)
+    if (matches(matcher, i, tensor)) return i;
   return std::nullopt;
+}
+
+std::vector<std::optional<size_t>> Recipe::find_all(const std::vector<std::vector<std::string>>& names) const {
+  const Matcher matcher;
+  // Per rule with a negation and per naming, whether it matches anything: looked for where the rule is first reached.
+  std::vector<std::optional<std::vector<bool>>> finds(rules_.size());
+  const auto namings = [&](size_t rule) -> const std::vector<bool>& {
+    if (!finds[rule]) {
+      finds[rule].emplace(names.front().size());
+      for (const auto& tensor : names)
+        for (size_t n = 0; n < tensor.size(); ++n)
+          if (!(*finds[rule])[n] && matches(matcher, rule, tensor[n])) (*finds[rule])[n] = true;
+    }
+    return *finds[rule];
+  };
+  const auto decides = [&](size_t rule, const std::vector<std::string>& tensor) {
+    const auto by_name = [&](const std::string& name) { return matches(matcher, rule, name); };
+    if (!has_negation(rules_[rule].pattern)) return std::any_of(tensor.begin(), tensor.end(), by_name);
+    const std::vector<bool>& found = namings(rule);
+    for (size_t n = 0; n < tensor.size(); ++n)
+      if (found[n] && !by_name(tensor[n])) return false;
+    return std::find(found.begin(), found.end(), true) != found.end();
+  };
+  std::vector<std::optional<size_t>> rules;
+  for (const auto& tensor : names) {
+    rules.emplace_back();
+    for (size_t i = 0; i < rules_.size() && !rules.back(); ++i)
+      if (decides(i, tensor)) rules.back() = i;
+  }
+  return rules;
 }
 
 }  // namespace vernier

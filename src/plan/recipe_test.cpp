@@ -54,6 +54,37 @@ TEST(Recipe, FirstMatchWinsAndPatternsAreSearched) {
   EXPECT_EQ(parse_recipe("", "empty").find("x"), std::nullopt);
 }
 
+// By its own name and by a target's: a pattern may be written in either, and one that leaves something out by one name
+// must not catch it by the other.
+TEST(Recipe, TensorsGoByTheirNamesInEveryNaming) {
+  const std::vector<std::vector<std::string>> names = {{"embed", "token_embd.weight"},
+                                                       {"L0.attn_q", "blk.0.attn_q.weight"},
+                                                       {"L1.attn_q", "blk.1.attn_q.weight"},
+                                                       {"lm_head", "output.weight"}};
+  const auto matched = [&](const std::string& pattern) {
+    std::string found;
+    for (const auto& rule : parse_recipe(pattern + " = f16", "r").find_all(names)) found += rule ? '1' : '0';
+    return found;
+  };
+  for (const auto& [pattern, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"^embed$", "1000"},
+                                                        {"^token_embd\\.weight$", "1000"},
+                                                        {"attn_q$", "0110"},
+                                                        {"attn_q.weight", "0110"},
+                                                        {"^(lm_head|blk.0.*)$", "0101"},
+                                                        {".*", "1111"},
+                                                        {"^(?!blk\\.0\\.)", "1011"},
+                                                        {"^(?!L0\\.)", "1011"},
+                                                        {"^blk\\.(?!0\\.)", "0010"},
+                                                        {"^(?!output\\.)", "1110"},
+                                                        {"^blk\\.[^0]\\.", "0010"},
+                                                        {"^L[^0]", "0010"},
+                                                        {"(?!x)nothing", "0000"}})
+    EXPECT_EQ(matched(pattern), expected) << pattern;
+  EXPECT_THAT(parse_recipe("^L0 = f16\n^blk = f16", "r").find_all(names),
+              ::testing::ElementsAre(std::nullopt, 0u, 1u, std::nullopt));
+}
+
 TEST(Recipe, FilesOfWindowsAreRead) {
   const Recipe recipe = parse_recipe("\xEF\xBB\xBF^blk = f16\r\n. = gguf:q4_k # all else\r\n", "mine.txt");
   ASSERT_EQ(recipe.rules().size(), 2u);

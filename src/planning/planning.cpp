@@ -7,7 +7,6 @@
 
 #include "base/fail.h"
 #include "plan/make_plan.h"
-#include "plan/target.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -15,26 +14,28 @@ namespace vernier {
 namespace {
 
 /// Shapes alone: enough for uniform plans and recipes, which predict nothing.
-std::vector<TensorDamage> shapes_of(const Model& model) {
+std::vector<TensorDamage> shapes_of(const Model& model, const Target& target) {
   std::vector<TensorDamage> tensors;
   for (const TensorId& id : model.matrices()) {
     const std::vector<int64_t> shape = model.shape(id);
-    tensors.push_back({gguf_name(id),
-                       std::string(role_name(id.role)),
+    tensors.push_back({name_of(id),
+                       id.role,
                        id.layer,
                        shape[0],
                        shape[1],
                        "",
                        0,
                        {},
-                       model.scheme_in_file(id).name()});
+                       model.scheme_in_file(id).name(),
+                       id.expert,
+                       (model.blueprint().at(id).*target.file).name});
   }
   return tensors;
 }
 
 /// Of every matrix of the model: a diagnosis of some kinds of components has facts about some matrices only.
-std::vector<TensorDamage> tensor_damages(const Model& model, const Diagnosis& diagnosis) {
-  std::vector<TensorDamage> tensors = shapes_of(model);
+std::vector<TensorDamage> tensor_damages(const Model& model, const Diagnosis& diagnosis, const Target& target) {
+  std::vector<TensorDamage> tensors = shapes_of(model, target);
   const std::vector<TensorId> matrices = model.matrices();
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorId& id = matrices[i];
@@ -57,25 +58,34 @@ void check_diagnosis(const Diagnosis& diagnosis, const Model& model) {
          diagnosis.model_hash, hash, model.source().name);
 }
 
-/// What "+0%" allows: the file of a uniform plan whose header names its own size as the budget.
-uint64_t uniform_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& scheme,
-                       const PlanningOptions& options) {
-  Plan plan = uniform_plan(shapes_of(model), options.target, scheme);
-  plan.budget_bytes = gguf_file_bytes(model, plan, tokenizer, options.file);
-  return gguf_file_bytes(model, plan, tokenizer, options.file);
+using SizeOf = std::function<uint64_t(const Plan&)>;
+
+SizeOf size_for(const Target& target, const Model& model, const TokenizerModel& tokenizer,
+                const PlanningOptions& options) {
+  return [&](const Plan& plan) { return target.counted_bytes(model, plan, tokenizer, options.file); };
 }
 
-/// Rows that q4_k's blocks of 256 do not divide fall back to 5 bits; q4_0's blocks of 32 may still fit.
-uint64_t uniform_int4_bytes(const Model& model, const TokenizerModel& tokenizer, const PlanningOptions& options) {
-  return std::min(uniform_bytes(model, tokenizer, "gguf:q4_k", options),
-                  uniform_bytes(model, tokenizer, "gguf:q4_0", options));
+/// What "+0%" allows: the file of a uniform plan whose header names its own size as the budget.
+uint64_t uniform_bytes(const std::vector<TensorDamage>& shapes, const TargetRules& rules, const std::string& scheme,
+                       const SizeOf& size) {
+  Plan plan = uniform_plan(shapes, rules, scheme);
+  plan.budget_bytes = size(plan);
+  return size(plan);
+}
+
+/// Where the blocks of one scheme do not divide the rows and it falls back to more bits, another may still fit.
+uint64_t uniform_int4_bytes(const std::vector<TensorDamage>& shapes, const Target& target, const SizeOf& size) {
+  uint64_t smallest = UINT64_MAX;
+  for (const std::string& scheme : target.four_bit_schemes)
+    smallest = std::min(smallest, uniform_bytes(shapes, target.rules, scheme, size));
+  return smallest;
 }
 
 /// The budget where the uniform 4-bit file, which "+10%" is a share of, is known.
-uint64_t budget_over(uint64_t int4, const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
-                     const PlanningOptions& options) {
+uint64_t budget_over(uint64_t int4, const Model& model, const std::string& budget, const Target& target,
+                     const SizeOf& size) {
   return Budget::parse(budget).bytes(int4, static_cast<uint64_t>(model.parameters()),
-                                     uniform_bytes(model, tokenizer, "f16", options));
+                                     uniform_bytes(shapes_of(model, target), target.rules, "f16", size));
 }
 
 bool same_schemes(const Plan& a, const Plan& b) {
@@ -89,20 +99,21 @@ bool same_schemes(const Plan& a, const Plan& b) {
 DiagnoseOptions planning_diagnosis(const std::string& target, const std::string& scheme) {
   DiagnoseOptions options;
   options.scheme = scheme;
-  options.candidates = target_rules(target).schemes;
+  options.candidates = find_target(target).rules.schemes;
   return options;
 }
 
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                  const std::string& budget, const PlanningOptions& options) {
   check_diagnosis(diagnosis, model);
-  const uint64_t int4 = uniform_int4_bytes(model, tokenizer, options);
-  PlanRequest request;
-  request.target = options.target;
-  request.budget_text = budget;
-  request.budget_bytes = budget_over(int4, model, tokenizer, budget, options);
-  request.file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
-  Plan plan = make_plan(tensor_damages(model, diagnosis), request);
+  const Target& target = find_target(options.target);
+  const SizeOf size = size_for(target, model, tokenizer, options);
+  const uint64_t int4 = uniform_int4_bytes(shapes_of(model, target), target, size);
+  const PlanRequest request{.rules = target.rules,
+                            .budget_text = budget,
+                            .budget_bytes = budget_over(int4, model, budget, target, size),
+                            .file_bytes = size};
+  Plan plan = make_plan(tensor_damages(model, diagnosis, target), request);
   plan.provenance = {{"model_hash", diagnosis.model_hash},
                      {"diagnosis_data_hash", diagnosis.data_hash},
                      {"calibration_hash", diagnosis.calibration_hash},
@@ -112,29 +123,33 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
 
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                           const PlanningOptions& options) {
-  PlanRequest request;
-  request.target = options.target;
-  request.budget_text = budget;
-  request.budget_bytes = budget_bytes(model, tokenizer, budget, options);
-  request.file_bytes = [&](const Plan& plan) { return gguf_file_bytes(model, plan, tokenizer, options.file); };
-  require_reachable(shapes_of(model), request);
+  const Target& target = find_target(options.target);
+  const PlanRequest request{.rules = target.rules,
+                            .budget_text = budget,
+                            .budget_bytes = budget_bytes(model, tokenizer, budget, options),
+                            .file_bytes = size_for(target, model, tokenizer, options)};
+  require_reachable(shapes_of(model, target), request);
   return request.budget_bytes;
 }
 
 uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                       const PlanningOptions& options) {
-  return budget_over(uniform_int4_bytes(model, tokenizer, options), model, tokenizer, budget, options);
+  const Target& target = find_target(options.target);
+  const SizeOf size = size_for(target, model, tokenizer, options);
+  return budget_over(uniform_int4_bytes(shapes_of(model, target), target, size), model, budget, target, size);
 }
 
 std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
                                        uint64_t budget_bytes, const PlanningOptions& options) {
   check_diagnosis(diagnosis, model);
-  const std::vector<TensorDamage> tensors = tensor_damages(model, diagnosis);
+  const Target& target = find_target(options.target);
+  const std::vector<TensorDamage> tensors = tensor_damages(model, diagnosis, target);
+  const SizeOf size = size_for(target, model, tokenizer, options);
   std::vector<std::pair<uint64_t, Plan>> plans;
-  for (const std::string& scheme : target_rules(options.target).schemes) {
-    Plan plan = uniform_plan(tensors, options.target, scheme);
+  for (const std::string& scheme : target.rules.schemes) {
+    Plan plan = uniform_plan(tensors, target.rules, scheme);
     plan.budget_bytes = budget_bytes;
-    const uint64_t bytes = gguf_file_bytes(model, plan, tokenizer, options.file);
+    const uint64_t bytes = size(plan);
     if (bytes > budget_bytes) continue;
     // Where fallbacks make two the same, the one that is what its name says stays.
     const auto same =
@@ -150,17 +165,26 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
   return result;
 }
 
-Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label) {
+Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label, const std::string& target) {
+  const TargetRules& rules = find_target(target).rules;
   Plan plan;
-  plan.target = "llama.cpp";
+  plan.target = target;
   plan.label = label;
+  std::vector<std::vector<std::string>> names;
+  for (const TensorId& id : model.matrices()) {
+    names.push_back({name_of(id)});
+    for (const Target& other : targets()) names.back().push_back((model.blueprint().at(id).*other.file).name);
+  }
+  const std::vector<std::optional<size_t>> deciding = recipe.find_all(names);
   std::vector<bool> used(recipe.rules().size());
-  for (const TensorDamage& tensor : shapes_of(model)) {
-    const auto rule = recipe.find(tensor.tensor);
+  const std::vector<TensorDamage> tensors = shapes_of(model, find_target(target));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorDamage& tensor = tensors[i];
+    const std::optional<size_t> rule = deciding[i];
     if (!rule)
       fail(ErrorKind::kInvalidArgument, "recipe: no line matches {}; end it with `.* = gguf:q4_k`", tensor.tensor);
     used[*rule] = true;
-    Plan one = uniform_plan({tensor}, plan.target, recipe.rules()[*rule].scheme);
+    Plan one = uniform_plan({tensor}, rules, recipe.rules()[*rule].scheme);
     const std::string& reason = recipe.rules()[*rule].reason;
     if (one.entries[0].wanted.empty())
       one.entries[0].reason = reason;
@@ -176,16 +200,18 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
   return plan;
 }
 
-Plan plan_uniform(const Model& model, const std::string& scheme) {
-  return uniform_plan(shapes_of(model), "llama.cpp", scheme);
+Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target) {
+  const Target& row = find_target(target);
+  return uniform_plan(shapes_of(model, row), row.rules, scheme);
 }
 
-Plan plan_as_stored(const Model& model, const std::string& label) {
+Plan plan_as_stored(const Model& model, const std::string& label, const std::string& target) {
   Plan plan;
-  plan.target = "llama.cpp";
+  plan.target = target;
   plan.label = label;
-  for (const TensorDamage& tensor : shapes_of(model)) {
-    plan.entries.push_back(uniform_plan({tensor}, plan.target, tensor.stored_scheme).entries[0]);
+  const Target& row = find_target(target);
+  for (const TensorDamage& tensor : shapes_of(model, row)) {
+    plan.entries.push_back(uniform_plan({tensor}, row.rules, tensor.stored_scheme).entries[0]);
     plan.entries.back().reason = "as it is stored";
     plan.tensor_bytes += plan.entries.back().bytes;
   }

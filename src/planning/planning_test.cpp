@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "support/expect_error.h"
 #include "support/models.h"
@@ -21,7 +22,11 @@ class Planning : public ::testing::Test {
   const TokenizerModel tokenizer_ = load_tokenizer_of(path_);
   Diagnosis diagnosis_ = made_up_diagnosis();
 
-  Diagnosis made_up_diagnosis() const {
+  static uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer) {
+    return find_target("llama.cpp").file_bytes(model, plan, tokenizer, {});
+  }
+
+  Diagnosis made_up_diagnosis(const std::string& target = "llama.cpp") const {
     Diagnosis d;
     d.model_hash = model_hash(model_);
     d.scheme = "gguf:q4_k";
@@ -32,7 +37,8 @@ class Planning : public ::testing::Test {
       facts.cols = model_.weight(id).size(1);
       facts.scheme = "gguf:q4_k";
       double power = 1;
-      for (const std::string& scheme : planning_diagnosis().candidates) facts.error_power[scheme] = power /= 3;
+      facts.error_power["gguf:q4_k"] = 0.01;
+      for (const std::string& scheme : planning_diagnosis(target).candidates) facts.error_power[scheme] = power /= 3;
       d.weight_facts.push_back(facts);
       ComponentDamage damage;
       damage.component = component_of(id);
@@ -47,11 +53,11 @@ TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
   const Plan plan = plan_within(model_, tokenizer_, diagnosis_, "+10%");
   const uint64_t int4 = budget_bytes(model_, tokenizer_, "+0%");
   EXPECT_NEAR(static_cast<double>(int4),
-              static_cast<double>(gguf_file_bytes(model_, plan_uniform(model_, "gguf:q4_k"), tokenizer_)), 32)
+              static_cast<double>(file_bytes(model_, plan_uniform(model_, "gguf:q4_k"), tokenizer_)), 32)
       << "but for the length of the budget in the header";
   EXPECT_EQ(plan.budget_bytes, int4 * 11 / 10);
-  EXPECT_LE(gguf_file_bytes(model_, plan, tokenizer_), plan.budget_bytes);
-  EXPECT_GT(gguf_file_bytes(model_, plan, tokenizer_), plan.budget_bytes * 99 / 100) << "bytes left lying";
+  EXPECT_LE(file_bytes(model_, plan, tokenizer_), plan.budget_bytes);
+  EXPECT_GT(file_bytes(model_, plan, tokenizer_), plan.budget_bytes * 99 / 100) << "bytes left lying";
   EXPECT_EQ(plan.entries.size(), model_.matrices().size());
 }
 
@@ -60,7 +66,7 @@ TEST_F(Planning, UniformPlansFitAndRise) {
   uint64_t before = 0;
   std::vector<std::string> labels;
   for (const Plan& plan : uniform_plans_within(model_, tokenizer_, diagnosis_, budget)) {
-    const uint64_t bytes = gguf_file_bytes(model_, plan, tokenizer_);
+    const uint64_t bytes = file_bytes(model_, plan, tokenizer_);
     EXPECT_LE(bytes, budget);
     EXPECT_GE(bytes, before);
     before = bytes;
@@ -105,16 +111,48 @@ TEST_F(Planning, BudgetsAndTargetsThatCannotBe) {
   expect_error(ErrorKind::kInvalidArgument, {"llama.cpp"}, [&] { planning_diagnosis("abacus"); });
 }
 
+// A second target plans with schemes of its own, and its budget bounds what they would take.
+TEST_F(Planning, AnotherTargetHasItsOwnSchemesAndSizes) {
+  diagnosis_ = made_up_diagnosis("huggingface");
+  const PlanningOptions options{.target = "huggingface"};
+  const Target& target = find_target("huggingface");
+  const Plan plan = plan_within(model_, {}, diagnosis_, "4.5bpw", options);
+  EXPECT_EQ(plan.target, "huggingface");
+  EXPECT_LE(target.counted_bytes(model_, plan, {}, {}), plan.budget_bytes);
+  EXPECT_GT(target.counted_bytes(model_, plan, {}, {}), plan.budget_bytes * 95 / 100) << "bytes left lying";
+  for (const PlanEntry& entry : plan.entries) EXPECT_EQ(entry.scheme.find("gguf:"), std::string::npos) << entry.tensor;
+  EXPECT_FALSE(uniform_plans_within(model_, {}, diagnosis_, plan.budget_bytes, options).empty());
+  EXPECT_EQ(target.counted_bytes(model_, plan_uniform(model_, "int4:g128:sym", "huggingface"), {}, {}),
+            budget_bytes(model_, {}, "+0%", options));
+}
+
+TEST_F(Planning, RecipesNameTensorsAsTheModelOrAsATargetDoes) {
+  std::map<std::string, std::string> schemes;
+  for (const PlanEntry& entry :
+       plan_from_recipe(
+           model_,
+           parse_recipe("^embed$ = gguf:q8_0\nself_attn\\.v_proj = gguf:q6_k\n^blk\\.(?!0\\.).*ffn_down = f16\n"
+                        "^(?!.*ffn_down) = gguf:q5_0\n.* = gguf:q4_0\n",
+                        "r"),
+           "")
+           .entries)
+    schemes[entry.tensor] = entry.scheme;
+  EXPECT_EQ(schemes.at("embed"), "gguf:q8_0");
+  EXPECT_EQ(schemes.at("L3.attn_v"), "gguf:q6_k");
+  EXPECT_EQ(schemes.at("L1.ffn_down"), "f16");
+  EXPECT_EQ(schemes.at("L0.ffn_down"), "gguf:q4_0");
+  EXPECT_EQ(schemes.at("L0.ffn_up"), "gguf:q5_0");
+}
+
 TEST_F(Planning, RecipesMatchEveryMatrixByItsFirstLine) {
   const Plan plan = plan_from_recipe(
       model_, parse_recipe("blk\\.0\\..* = gguf:q8_0\n.*ffn_down.* = gguf:q6_k\n.* = gguf:q4_k\n", "r"), "mine");
   EXPECT_EQ(plan.label, "mine");
   EXPECT_EQ(plan.entries.size(), model_.matrices().size());
   for (const PlanEntry& entry : plan.entries) {
-    const TensorId id = parse_gguf_name(entry.tensor);
-    EXPECT_EQ(entry.scheme, id.layer == 0                     ? "gguf:q8_0"
-                            : id.role == TensorRole::kFfnDown ? "gguf:q6_k"
-                                                              : "gguf:q4_k")
+    EXPECT_EQ(entry.scheme, entry.layer == 0           ? "gguf:q8_0"
+                            : entry.role == "ffn_down" ? "gguf:q6_k"
+                                                       : "gguf:q4_k")
         << entry.tensor;
   }
   expect_error(ErrorKind::kInvalidArgument, {"no line matches"},

@@ -7,46 +7,88 @@
 
 namespace vernier {
 
-std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model) {
-  std::map<TensorId, Scheme> schemes;
+std::vector<TensorId> tensors_of(const Plan& plan, const Model& model) {
+  std::map<std::string, TensorId> left;
+  for (const TensorId& id : model.matrices()) left.emplace(name_of(id), id);
+  const std::map<std::string, TensorId> all = left;
+  std::vector<TensorId> ids;
   for (const PlanEntry& entry : plan.entries) {
-    const TensorId id = parse_gguf_name(entry.tensor);
-    if (!model.has(id) || !is_matrix(id.role))
-      fail(ErrorKind::kInvalidArgument, "quantize: the plan names {}, which {} does not have", entry.tensor,
-           model.source().name);
-    const std::vector<int64_t> shape = model.shape(id);
-    const Scheme scheme = Scheme::parse(entry.scheme);
+    const auto found = all.find(entry.tensor);
+    if (found == all.end())
+      fail(ErrorKind::kInvalidArgument, "quantize: the plan names {}, which is no matrix of {}; make a plan for it",
+           entry.tensor, model.source().name);
+    const std::vector<int64_t> shape = model.shape(found->second);
     if (entry.rows != shape[0] || entry.cols != shape[1])
       fail(ErrorKind::kInvalidArgument,
            "quantize: {}: planned for [{}, {}], got [{}, {}]; the plan is of another model", entry.tensor, entry.rows,
            entry.cols, shape[0], shape[1]);
-    if (!schemes.emplace(id, scheme).second)
+    if (left.erase(entry.tensor) == 0)
       fail(ErrorKind::kInvalidArgument, "quantize: the plan names {} twice", entry.tensor);
+    ids.push_back(found->second);
   }
-  for (const TensorId& id : model.matrices())
-    if (!schemes.contains(id))
-      fail(ErrorKind::kInvalidArgument, "quantize: the plan leaves out {}; every matrix needs a scheme", gguf_name(id));
+  if (!left.empty())
+    fail(ErrorKind::kInvalidArgument, "quantize: the plan leaves out {}; every matrix needs a scheme",
+         left.begin()->first);
+  return ids;
+}
+
+std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model) {
+  const std::vector<TensorId> ids = tensors_of(plan, model);
+  std::map<TensorId, Scheme> schemes;
+  for (size_t i = 0; i < ids.size(); ++i) schemes.emplace(ids[i], Scheme::parse(plan.entries[i].scheme));
   return schemes;
 }
 
-QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads,
-                        ProgressSink* progress) {
-  const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
-  check_calibration(calibration, model);
-  QuantizedModel result{plan, calibration.model_hash, Model(model.config(), model.source())};
-  if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(schemes.size()), "tensors");
+QuantizedModel::QuantizedModel(const Model& model, const Calibration& calibration, const Plan& plan, int threads)
+    : plan_(plan),
+      source_(model),
+      calibration_(calibration),
+      search_(&find_value_search(plan.method)),
+      threads_(threads),
+      schemes_(schemes_of(plan, model)) {
+  if (search_->needs == ValueSearch::Needs::kNothing) {
+    calibration_ = {};
+    source_hash_ = model_hash(model);
+  } else {
+    check_calibration(calibration, model);
+    source_hash_ = calibration.model_hash;
+  }
+  source_.release_pages();  // the hash has read all of them
+}
+
+StoredMatrix QuantizedModel::stored(const TensorId& id) const {
+  const Scheme& scheme = schemes_.at(id);
+  if (keeps_stored(source_, id, scheme)) return *source_.stored(id);
+  const std::vector<float> importance = calibration_.importance(source_, id);
+  // The decoded weight goes before the bytes are copied into their tensor.
+  const std::vector<std::byte> bytes = search_->run({scheme, source_.weight(id), importance, threads_, name_of(id)});
+  const std::vector<int64_t> shape = source_.shape(id);
+  return {scheme, {shape[0], shape[1]}, bytes};
+}
+
+at::Tensor QuantizedModel::values(const TensorId& id) const {
+  if (schemes_.contains(id)) return stored(id).values();
+  return source_.weight(id).detach().to(at::kFloat).contiguous();
+}
+
+Model QuantizedModel::in_memory(ProgressSink* progress) const {
+  Model model(source_.config(), source_.source());
+  if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(schemes_.size()), "tensors");
   int64_t done = 0;
-  for (const TensorId& id : model.tensors()) {
-    const auto scheme = schemes.find(id);
-    if (scheme == schemes.end()) {  // norms and biases stay as they are
-      result.model.set_weight(id, model.weight(id).detach().to(at::kFloat));
+  for (const TensorId& id : source_.tensors()) {
+    if (!schemes_.contains(id)) {  // norms and biases stay as they are
+      model.set_weight(id, values(id));
       continue;
     }
-    result.model.set_stored(id, requantize(model, id, scheme->second, calibration.importance(model, id), threads));
+    model.set_stored(id, stored(id));
     if (progress != nullptr) progress->update(++done);
   }
   if (progress != nullptr) progress->end();
-  return result;
+  return model;
+}
+
+QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads) {
+  return {model, calibration, plan, threads};
 }
 
 }  // namespace vernier

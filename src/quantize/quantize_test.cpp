@@ -3,14 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
-#include "base/json.h"
-#include "model/requantize.h"
 #include "support/expect_error.h"
 #include "support/models.h"
-#include "support/scratch.h"
 #include "vernier/planning.h"
+#include "vernier/quantize_tensor.h"
 
 namespace vernier {
 namespace {
@@ -23,13 +19,25 @@ TEST(Quantize, StoredBytesDecodeToTheValuesAndHaveThePlannedSize) {
     const QuantizedModel q = quantize(model, calibration, plan, 2);
     uint64_t bytes = 0;
     for (const TensorId& id : model.matrices()) {
-      const StoredMatrix& stored = *q.model.stored(id);
+      const StoredMatrix stored = q.stored(id);
       bytes += stored.bytes().nbytes();
       const at::Tensor direct =
           quantize_values(stored.scheme(), model.weight(id), calibration.importance(model, id), 1, "");
-      EXPECT_TRUE(at::equal(direct, q.model.weight(id))) << scheme << " " << name_of(id);
+      EXPECT_TRUE(at::equal(direct, q.values(id))) << scheme << " " << name_of(id);
     }
     EXPECT_EQ(bytes, plan.tensor_bytes) << scheme;
+  }
+}
+
+TEST(Quantize, InMemoryIsWhatItStores) {
+  const Model model = fixture_model("qwen2");
+  const QuantizedModel q =
+      quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, "gguf:q5_0"), 2);
+  const Model made = q.in_memory();
+  EXPECT_EQ(made.tensors(), model.tensors());
+  for (const TensorId& id : model.tensors()) {
+    EXPECT_TRUE(at::equal(made.weight(id), q.values(id))) << name_of(id);
+    EXPECT_EQ(made.stored(id) != nullptr, is_matrix(id.role)) << name_of(id);
   }
 }
 
@@ -42,8 +50,8 @@ TEST(Quantize, WhatIsStoredInItsSchemeAlreadyIsKeptByteForByte) {
   const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
   const QuantizedModel q = quantize(model, calibration, plan_as_stored(model, "source"), 2);
   for (const TensorId& id : model.matrices())
-    EXPECT_TRUE(at::equal(q.model.stored(id)->bytes(), model.stored(id)->bytes())) << name_of(id);
-  EXPECT_EQ(q.model.stored_bytes(), model.stored_bytes());
+    EXPECT_TRUE(at::equal(q.stored(id).bytes(), model.stored(id)->bytes())) << name_of(id);
+  EXPECT_EQ(q.in_memory().stored_bytes(), model.stored_bytes());
 }
 
 TEST(Quantize, PlansThatDoNotFitTheModelAreRefused) {
@@ -64,36 +72,6 @@ TEST(Quantize, PlansThatDoNotFitTheModelAreRefused) {
   broken[3][5] = NAN;
   expect_error(ErrorKind::kInvalidArgument, {"L1.ffn_up", "row 3, column 5"},
                [&] { quantize_values(Scheme::parse("gguf:q8_0"), broken, {}, 1, "L1.ffn_up"); });
-}
-
-TEST(Quantize, TheDirectoryOfValuesLoadsAgain) {
-  const Model model = fixture_model("llama3_rope_tied");
-  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
-  const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
-  const auto folder = scratch_path("vernier_dequantized_test");
-  save_dequantized(q, folder);
-  const Model loaded = load_model(folder.string());
-  EXPECT_EQ(loaded.tensors(), model.tensors());
-  for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.model.weight(id)));
-  std::filesystem::remove_all(folder);
-}
-
-// Read as tied because there is no output matrix; what is written says so, since other readers would make one up.
-TEST(Quantize, TheDirectoryOfValuesSaysThatTheOutputMatrixIsTied) {
-  namespace fs = std::filesystem;
-  const fs::path source = scratch_path("vernier_untold_tie"), folder = scratch_path("vernier_told_tie");
-  fs::copy(source_dir() / "tests/fixtures/models/llama3_rope_tied", source, fs::copy_options::recursive);
-  Json config = read_json(source / "config.json");
-  config.erase("tie_word_embeddings");
-  write_json(source / "config.json", config);
-  const Model model = load_model(source.string());
-  EXPECT_FALSE(model.source().warnings.empty());
-  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
-  save_dequantized(quantize(model, calibration, plan_uniform(model, "f16"), 1), folder);
-  EXPECT_EQ(read_json(folder / "config.json")["tie_word_embeddings"], true);
-  EXPECT_TRUE(load_model(folder.string()).source().warnings.empty());
-  fs::remove_all(source);
-  fs::remove_all(folder);
 }
 
 }  // namespace

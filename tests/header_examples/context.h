@@ -27,6 +27,13 @@ extern const Model model, quantized;
 extern const EvaluationData data, windows;
 extern const Calibration calibration;
 extern const Plan plan;
+extern const ModelConfig config;
+extern const Scheme scheme;
+extern const Evaluation on_text, evaluation;
+extern const Scores scores;
+extern const TargetRules rules;
+extern const TensorFacts facts;
+extern const std::vector<TensorFacts> all_facts;
 extern const int threads;
 
 // One matrix, its input channels, its stored bytes.

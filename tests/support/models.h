@@ -13,6 +13,7 @@
 #include "engine/aten_model.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
+#include "vernier/quantize_tensor.h"
 
 namespace vernier {
 
@@ -50,6 +51,13 @@ inline EvaluationData made_up_windows(int64_t count, int64_t length, int64_t voc
   }
   data.hash = "made up";
   return data;
+}
+
+/// A matrix of a model in another scheme.
+inline StoredMatrix requantize(const Model& model, const TensorId& id, const Scheme& scheme,
+                               const std::vector<float>& importance, int threads) {
+  const at::Tensor weight = model.weight(id);
+  return {scheme, {weight.size(0), weight.size(1)}, quantize_bytes(scheme, weight, importance, threads, name_of(id))};
 }
 
 /// log-probabilities [scored, vocabulary] in float64 by the differentiable forward: the reference of every shortcut.

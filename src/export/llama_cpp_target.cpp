@@ -1,3 +1,6 @@
+// A GGUF file that llama.cpp loads as it is: tensors in their schemes, tokenizer, chat template, and the recipe with a
+// reason per tensor in `vernier.*` metadata, which names tensors as the file does.
+
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
@@ -6,6 +9,7 @@
 #include <numbers>
 
 #include "base/fail.h"
+#include "export/target_table.h"
 #include "format/carried_metadata.h"
 #include "format/gguf_tokenizer.h"
 #include "format/gguf_value.h"
@@ -14,12 +18,20 @@
 #include "model/architectures/decoder.h"
 #include "model/rope_order.h"
 #include "ops/rope.h"
-#include "vernier/export.h"
+#include "vernier/quantize.h"
 #include "vernier/version.h"
 
 namespace vernier {
 
 namespace {
+
+/// The context length, cut to the shortest sliding window, which llama.cpp ignores for these models.
+int64_t context_length(const ModelConfig& config) {
+  int64_t context = config.context_length;
+  for (const LayerConfig& layer : config.layers)
+    if (layer.attention.window > 0) context = std::min(context, layer.attention.window);
+  return context;
+}
 
 std::string architecture(const ModelConfig& config) { return std::string(architecture_of(config).gguf); }
 
@@ -55,7 +67,7 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
     writer.set(arch + "." + key, static_cast<float>(value));
   };
   const AttentionConfig& attention = c.layer(0).attention;
-  u32("context_length", gguf_context_length(c));
+  u32("context_length", context_length(c));
   u32("embedding_length", c.hidden);
   u32("block_count", c.depth());
   u32("feed_forward_length", c.layer(0).feed_forward.intermediate);
@@ -93,15 +105,15 @@ void check_exportable(const ModelConfig& c) {
     fail(
         ErrorKind::kUnsupported,
         "export: YaRN with beta_fast {}, beta_slow {}, truncate {}: llama.cpp always takes {}, {} and true for {}, and "
-        "would give other answers; `vernier quantize` writes a Hugging Face directory",
+        "would give other answers; --target huggingface writes a directory",
         c.rope.beta_fast, c.rope.beta_slow, c.rope.truncate, standard.beta_fast, standard.beta_slow, architecture(c));
   const Architecture& row = architecture_of(c);
   if (const auto reason = row.why_not_gguf == nullptr ? std::nullopt : row.why_not_gguf(c))
-    fail(ErrorKind::kUnsupported, "export: {}; `vernier quantize` writes a Hugging Face directory", *reason);
+    fail(ErrorKind::kUnsupported, "export: {}; --target huggingface writes a directory", *reason);
   if (!rope_divisors(c).empty() && !row.rope_factors)
     fail(ErrorKind::kUnsupported,
          "export: rotary frequencies bent as Llama 3's: llama.cpp's code for {} has no place for them and refuses the "
-         "file; `vernier quantize` writes a Hugging Face directory",
+         "file; --target huggingface writes a directory",
          architecture(c));
 }
 
@@ -118,6 +130,13 @@ void add_origin(GgufWriter& writer, const ModelSource& source) {
       named |= entry.key == "general.name";
     }
   if (!named) writer.set("general.name", source.name);
+}
+
+/// What a reader of the file looks tensors up by is the names in it.
+Plan with_file_names(Plan plan, const Model& model) {
+  const std::vector<TensorId> ids = tensors_of(plan, model);
+  for (size_t i = 0; i < ids.size(); ++i) plan.entries[i].tensor = model.blueprint().at(ids[i]).gguf.name;
+  return plan;
 }
 
 /// Everything but the data: the same for the size and for the file.
@@ -138,7 +157,8 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   writer.set("vernier.version", std::string(VERNIER_VERSION));
   writer.set("vernier.plan", plan.label);
   writer.set("vernier.model_hash", source_hash);
-  writer.set("vernier.recipe", recipe_text(plan));
+  if (plan.method != Plan().method) writer.set("vernier.method", plan.method);
+  writer.set("vernier.recipe", recipe_text(with_file_names(plan, model)));
   if (const auto divisors = rope_divisors(model.config()); !divisors.empty())
     writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
   for (const StoredTensor& tensor : stored_tensors(model.blueprint(), &TensorSpec::gguf)) {
@@ -160,50 +180,82 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   return writer;
 }
 
-}  // namespace
-
-int64_t gguf_context_length(const ModelConfig& config) {
-  int64_t context = config.context_length;
-  for (const LayerConfig& layer : config.layers)
-    if (layer.attention.window > 0) context = std::min(context, layer.attention.window);
-  return context;
-}
-
-uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
-                         const ExportOptions& options) {
+uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                    const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).file_bytes();
 }
 
-std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
-                             const ExportOptions& options) {
+std::string header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                        const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).header_hash();
 }
 
-void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
-                 const ExportOptions& options, ProgressSink* progress) {
-  const Model& model = quantized.model;
+std::vector<std::string> losses(const Model& model, const TokenizerModel& tokenizer) {
+  std::vector<std::string> all = gguf_tokenizer_losses(tokenizer);
   const ModelConfig& config = model.config();
-  const GgufWriter writer = declare(model, quantized.plan, tokenizer, options, quantized.source_hash);
-  if (gguf_context_length(config) < config.context_length && progress != nullptr)
-    progress->warn(
-        fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
-                    "longest text for which both agree",
-                    config.context_length, gguf_context_length(config)));
-  if (progress != nullptr)
-    for (const std::string& loss : gguf_tokenizer_losses(tokenizer)) progress->warn(loss);
-  const std::vector<float> divisors = rope_divisors(config);
+  if (const int64_t context = context_length(config); context < config.context_length)
+    all.insert(all.begin(),
+               fmt::format("llama.cpp ignores this model's sliding window: context_length is cut from {} to {}, the "
+                           "longest text for which both agree",
+                           config.context_length, context));
+  return all;
+}
+
+/// Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout, norms and biases stay
+/// float32. What a GGUF source says about its origin (name, licence, authors) is carried over.
+void write(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
+           const ExportOptions& options, ProgressSink* progress) {
+  const Model& model = quantized.source();
+  const GgufWriter writer = declare(model, quantized.plan(), tokenizer, options, quantized.source_hash());
+  const std::vector<float> divisors = rope_divisors(model.config());
   const std::vector<StoredTensor> tensors = stored_tensors(model.blueprint(), &TensorSpec::gguf);
+  if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(model.tensors().size()), "tensors");
+  int64_t done = 0;
   writer.write(path, [&](size_t index, const ByteSink& append) {
     if (!divisors.empty() && index == 0) return append(std::as_bytes(std::span(divisors)));
     for (const TensorSpec* part : tensors[index - (divisors.empty() ? 0 : 1)].parts) {
       // Rows are stored one after the other, so the rotary reordering works on stored bytes as on values.
-      const StoredMatrix* stored = model.stored(part->id);
-      at::Tensor rows = stored != nullptr ? stored->bytes().view({stored->rows(), -1})
-                                          : model.weight(part->id).to(at::kFloat).contiguous();
+      at::Tensor rows;
+      if (quantized.schemes().contains(part->id)) {
+        const StoredMatrix stored = quantized.stored(part->id);
+        rows = stored.bytes().view({stored.rows(), -1});
+      } else {
+        rows = quantized.values(part->id);
+      }
       if (const int64_t heads = part->gguf.interleaved_heads; heads > 0) rows = to_interleaved_rope(rows, heads);
       append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});
+      model.release_pages();
+      if (progress != nullptr) progress->update(++done);
     }
   });
+  if (progress != nullptr) progress->end();
+}
+
+/// A single file: of one in parts, none is the model.
+bool takes_source(const ModelSource& source) { return source.gguf && files_of_model(source.path.string()).size() == 1; }
+
+}  // namespace
+
+Target llama_cpp_target() {
+  return {.name = "llama.cpp",
+          .about = "a GGUF file",
+          .rules = {.target = "llama.cpp",
+                    .schemes = {"gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:iq4_nl", "gguf:q4_k", "gguf:q4_1",
+                                "gguf:q5_0", "gguf:q5_k", "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"},
+                    .fixed_scheme = "f32",  // its kernels expect norms and biases so
+                    .fixed_roles = {TensorRole::kRouter, TensorRole::kSharedSwitch},
+                    .one_scheme_per_tensor = true,
+                    .alignment_bytes = kGgufAlignment},
+          .four_bit_schemes = {"gguf:q4_k", "gguf:q4_0"},
+          .output = "model.gguf",
+          .file = &TensorSpec::gguf,
+          .context_length = context_length,
+          .losses = losses,
+          .takes_source = takes_source,
+          .file_bytes = file_bytes,
+          .counted_bytes = file_bytes,
+          .header_hash = header_hash,
+          .write = write};
 }
 
 }  // namespace vernier

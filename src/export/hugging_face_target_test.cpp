@@ -1,0 +1,95 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/output_file.h"
+#include "support/models.h"
+#include "support/scratch.h"
+#include "vernier/error.h"
+#include "vernier/export.h"
+#include "vernier/planning.h"
+
+namespace vernier {
+namespace {
+
+const Target& target() { return find_target("huggingface"); }
+
+TEST(HuggingFaceTarget, TheDirectoryOfValuesLoadsAgain) {
+  const Model model = fixture_model("llama3_rope_tied");
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
+  const auto folder = scratch_path("vernier_dequantized_test");
+  export_model(target(), q, {}, folder);
+  const Model loaded = load_model(folder.string());
+  for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.values(id)));
+  std::filesystem::remove_all(folder);
+}
+
+// Read as tied because there is no output matrix; what is written says so, since other readers would make one up.
+TEST(HuggingFaceTarget, TheDirectoryOfValuesSaysThatTheOutputMatrixIsTied) {
+  namespace fs = std::filesystem;
+  const fs::path source = scratch_path("vernier_untold_tie"), folder = scratch_path("vernier_told_tie");
+  fs::copy(source_dir() / "tests/fixtures/models/llama3_rope_tied", source, fs::copy_options::recursive);
+  Json config = read_json(source / "config.json");
+  config.erase("tie_word_embeddings");
+  write_json(source / "config.json", config);
+  const Model model = load_model(source.string());
+  EXPECT_FALSE(model.source().warnings.empty());
+  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+  export_model(target(), quantize(model, calibration, plan_uniform(model, "f16"), 1), {}, folder);
+  EXPECT_EQ(read_json(folder / "config.json")["tie_word_embeddings"], true);
+  EXPECT_TRUE(load_model(folder.string()).source().warnings.empty());
+  fs::remove_all(source);
+  fs::remove_all(folder);
+}
+
+TEST(HuggingFaceTarget, EveryByteInTheFolderIsForetold) {
+  namespace fs = std::filesystem;
+  const fs::path source = scratch_path("vernier_sized_source"), folder = scratch_path("vernier_sized");
+  fs::copy(source_dir() / "tests/fixtures/models/llama", source, fs::copy_options::recursive);
+  write_file(source / "tokenizer_config.json", "{}");
+  write_file(source / "additional_chat_templates/rag.jinja", "{{ documents }}");
+  write_file(source / "additional_chat_templates/notes.txt", "not a template");
+  const Model model = load_model(source.string());
+  Plan plan = plan_uniform(model, "int4:g32:asym", "huggingface");
+  plan.method = "nearest";
+  const uint64_t bytes = target().file_bytes(model, plan, {}, {});
+  export_model(target(), quantize(model, {}, plan, 1), {}, folder);
+  uint64_t written = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) written += entry.file_size();
+  EXPECT_EQ(written, bytes);
+  EXPECT_EQ(read_file(folder / "additional_chat_templates/rag.jinja"), "{{ documents }}");
+  EXPECT_FALSE(fs::exists(folder / "additional_chat_templates/notes.txt"));
+  const Plan beside = plan_from_json(read_json(folder / "vernier_plan.json"), "vernier_plan.json");
+  EXPECT_EQ(beside.method, "nearest");
+  EXPECT_EQ(beside.target, "huggingface");
+  uint64_t norms = 0;
+  for (const TensorId& id : model.tensors())
+    if (!is_matrix(id.role)) norms += 4 * static_cast<uint64_t>(model.weight(id).numel());
+  EXPECT_EQ(target().counted_bytes(model, plan, {}, {}), plan.tensor_bytes + norms)
+      << "a budget bounds the schemes, not the values";
+  fs::remove_all(source);
+  fs::remove_all(folder);
+}
+
+TEST(HuggingFaceTarget, AGgufFileIsNoDirectoryToStartFrom) {
+  const Model model = fixture_model("llama");
+  ModelSource source = model.source();
+  source.gguf = true;
+  Model changed(model.config(), source);
+  for (const TensorId& id : model.tensors()) changed.set_weight(id, model.weight(id));
+  try {
+    target().file_bytes(changed, plan_uniform(changed, "int4", "huggingface"), {}, {});
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("start from the Hugging Face directory"));
+  }
+}
+
+}  // namespace
+}  // namespace vernier
