@@ -19,7 +19,7 @@ namespace vernier {
 
 struct PlanningOptions {
   std::string target = "llama.cpp";  ///< who loads what is written, a row of targets()
-  ExportOptions file{};                ///< what else decides the size of the file
+  ExportOptions file{};              ///< what else decides the size of the file
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
