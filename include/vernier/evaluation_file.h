@@ -4,7 +4,7 @@
 // of `vernier evaluate --json` and of a run.
 //
 //   EvaluationFile file = evaluation_file(on_text);
-//   file.rows.push_back(evaluation_row(on_text, {.label = "mine", .kind = "plan", .bytes = 16950144}));
+//   file.rows.push_back(evaluation_row({.label = "mine", .kind = "plan", .bytes = 16950144}, on_text));
 //   const nlohmann::ordered_json json = evaluation_file_to_json(file);
 
 #include <cstdint>

@@ -100,7 +100,7 @@ TEST_F(Checkpoint, BrokenContentIsMeasuredAgainWithAWarning) {
       [](Json& j) { j["components"].push_back(j["components"][0]); },
       [](Json& j) { j["weight_facts"] = "none"; },
       [](Json& j) { j["weight_facts"] = Json::array(); },
-      [](Json& j) { j["weight_facts"][0]["name"] = "blk.1.ffn_up.weight"; },
+      [](Json& j) { j["weight_facts"][0]["tensor"] = "L1.ffn_up"; },
       [](Json& j) { j["weight_facts"][0]["rows"] = 1e300; },
       [](Json& j) { j["weight_facts"][0]["error_power"] = 5; },
       [](Json& j) { j["weight_facts"][0]["error_power"]["int4"] = Json::object(); },

@@ -42,7 +42,7 @@ TEST_P(BothEngines, Calibrate) {
 
 TEST_P(BothEngines, Evaluate) {
   Model other = to_float32(model_);
-  const TensorId id{TensorRole::kAttnQ, 1};
+  const TensorId id{TensorRole::kAttnOutput, 1};
   other.set_weight(id, other.weight(id) * 1.05);
   const Evaluation fused = evaluate({&other}, &model_, data_)[0];
   const Evaluation plain = evaluate({&other}, &model_, data_, {aten()})[0];

@@ -22,12 +22,14 @@ std::string listed(std::string_view Architecture::*word, bool only_gguf) {
 }  // namespace
 
 const std::vector<const Architecture*>& architectures() {
+  // clang-format off
   static const std::vector<const Architecture*> rows = {
       &llama_architecture(),
       &mistral_architecture(),
       &qwen2_architecture(),
       &qwen3_architecture(),
   };
+  // clang-format on
   return rows;
 }
 
