@@ -10,5 +10,6 @@ const Architecture& llama_architecture();
 const Architecture& mistral_architecture();
 const Architecture& qwen2_architecture();
 const Architecture& qwen3_architecture();
+const Architecture& gpt2_architecture();
 
 }  // namespace vernier
