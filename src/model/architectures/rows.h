@@ -11,5 +11,6 @@ const Architecture& mistral_architecture();
 const Architecture& qwen2_architecture();
 const Architecture& qwen3_architecture();
 const Architecture& gpt2_architecture();
+const Architecture& phi3_architecture();
 
 }  // namespace vernier

@@ -28,6 +28,7 @@ const std::vector<const Architecture*>& architectures() {
       &mistral_architecture(),
       &qwen2_architecture(),
       &qwen3_architecture(),
+      &phi3_architecture(),
       &gpt2_architecture(),
   };
   // clang-format on
