@@ -89,7 +89,7 @@ TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
       {"attention.clamp_kqv", 8.0f, 0.0f},
       {"attention.causal", false, true},
       {"attention.value_length", uint32_t{8}, uint32_t{16}},
-      {"expert_count", uint32_t{8}, uint32_t{0}},
+      {"expert_shared_count", uint32_t{1}, uint32_t{0}},
       {"rope.dimension_sections", std::vector<int32_t>{2, 3, 3, 0}, std::vector<int32_t>{0, 0, 0, 0}},
       {"rope.freq_base_swa", 1e6f, 10000.0f},
       {"rope.scaling.alpha", 1000.0f, 1.0f},

@@ -12,5 +12,6 @@ const Architecture& qwen2_architecture();
 const Architecture& qwen3_architecture();
 const Architecture& gpt2_architecture();
 const Architecture& phi3_architecture();
+const Architecture& mixtral_architecture();
 
 }  // namespace vernier

@@ -24,6 +24,7 @@ std::string listed(std::string_view Architecture::*word, bool only_gguf) {
 const std::vector<const Architecture*>& architectures() {
   // clang-format off
   static const std::vector<const Architecture*> rows = {
+      &mixtral_architecture(),
       &llama_architecture(),
       &mistral_architecture(),
       &qwen2_architecture(),
