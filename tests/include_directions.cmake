@@ -2,7 +2,7 @@
 # so that nothing depends on what is built on it. Public headers count as the folder that they speak for.
 #   cmake -DROOT=<source dir> -P include_directions.cmake
 cmake_policy(SET CMP0057 NEW)
-set(order base scheme format data ops model engine calibrate evaluate diagnose plan quantize export planning report run cli)
+set(order base format scheme data ops model engine calibrate evaluate diagnose plan quantize export planning report run cli)
 # Public headers that do not carry their folder's name.
 set(base_headers error version progress measured)
 set(scheme_headers scheme)
@@ -11,6 +11,9 @@ set(data_headers data)
 set(ops_headers compute layer_config quantize_tensor site)
 set(model_headers blueprint component model model_config model_outline stored_matrix tensor_id)
 set(evaluate_headers evaluation_file metric)
+set(plan_headers target_rules)
+set(quantize_headers value_search)
+set(export_headers target)
 set(cli_headers vernier)
 
 function(folder_of include result)
