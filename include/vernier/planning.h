@@ -62,4 +62,7 @@ Plan plan_as_stored(const Model& model, const std::string& label);
 /// @throws Error{kInvalidArgument} when there is no such scheme
 Plan plan_uniform(const Model& model, const std::string& scheme);
 
+/// 8 bits per byte of the whole file over its weights.
+double bits_per_weight(uint64_t file_bytes, const Model& model);
+
 }  // namespace vernier

@@ -24,3 +24,4 @@
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"
+#include "vernier/run.h"

@@ -113,7 +113,7 @@ void add_evaluate(CLI::App& app, Console& console) {
   a->io.reads_model(a->reference);
   command->add_flag("--different-tokenizers", a->different_tokenizers,
                     "Compare although the reference reads the text as other tokens");
-  a->data.add(*command, a->io, true);
+  a->data.add(*command, a->io);
   command
       ->add_option("--activations", a->activations,
                    "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
@@ -133,20 +133,21 @@ void add_evaluate(CLI::App& app, Console& console) {
     const Tokenizer tokenizer(open_tokenizer(model, console));
     if (reference) require_same_ids(model, tokenizer, *reference, a->data, a->different_tokenizers, console);
     // Documents alone when only they are named: the built-in text is for those who name nothing.
-    std::optional<EvaluationData> data = a->data.documents(tokenizer, console);
-    if (!data || !a->data.data.empty()) data = a->data.text(tokenizer, console);
+    const std::optional<EvaluationData> documents = a->data.documents(tokenizer, console);
+    const bool both = documents && !a->data.data.empty();
+    const EvaluationData data = documents && !both ? *documents : a->data.text(tokenizer, console);
     const auto evaluate_on = [&](const EvaluationData& d) {
       warn_beyond_context(model, d, console);
       return evaluate({&model}, reference ? &*reference : nullptr, d, options, &console.progress)[0];
     };
-    const Evaluation evaluation = evaluate_on(*data);
+    const Evaluation evaluation = evaluate_on(data);
     Json json = evaluation_to_json(evaluation);
     std::optional<Evaluation> groups;
-    if (!a->data.data.empty() && !a->data.groups.empty()) {
-      groups = evaluate_on(*a->data.documents(tokenizer, console));
+    if (both) {
+      groups = evaluate_on(*documents);
       json["groups"] = evaluation_to_json(*groups)["groups"];
     }
-    if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, *data));
+    if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, data));
     if (a->json.write(json, console)) return;
     print_evaluation(evaluation, console.out);
     if (groups) print_evaluation(*groups, console.out);

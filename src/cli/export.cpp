@@ -3,17 +3,20 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "plan/target.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 
 void add_export(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, calibration, output = "model.gguf", target = "llama.cpp";
+    std::string model, output = "model.gguf", target = "llama.cpp";
+    CalibrationArgument calibration;
     PlanArgument plan;
     ExportOptions options;
     ThreadsArgument threads;
@@ -25,7 +28,7 @@ void add_export(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   a->plan.add(*command, a->io);
-  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
+  a->calibration.add(*command, a->io);
   command->add_option("--target", a->target, "Engine")->capture_default_str();
   add_export_options(*command, a->options);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
@@ -53,10 +56,10 @@ void add_export(CLI::App& app, Console& console) {
       fmt::print(console.out, "\n{} bytes, {:.3f} bits per weight\n", bytes, bits);
       return;
     }
-    if (a->calibration.empty())
+    if (a->calibration.path.empty())
       fail(ErrorKind::kInvalidArgument, "export: give --calibration, the artefact of `vernier calibrate`");
-    export_gguf(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), tokenizer,
-                a->output, a->options, &console.progress);
+    export_gguf(quantize(model, a->calibration.load(), plan, threads, &console.progress), tokenizer, a->output,
+                a->options, &console.progress);
     if (a->json.write(json, console)) return;
     print_fallbacks(plan, console);
     fmt::print(console.out, "{}: {} bytes, {:.3f} bits per weight\n", a->output, bytes, bits);

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/fail.h"
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
@@ -14,7 +15,8 @@ namespace vernier {
 
 void add_quantize(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, calibration, output;
+    std::string model, output;
+    CalibrationArgument calibration;
     PlanArgument plan;
     ThreadsArgument threads;
     JsonArgument json;
@@ -27,7 +29,7 @@ void add_quantize(CLI::App& app, Console& console) {
   command->add_option("MODEL", a->model, "Hugging Face directory")->required();
   a->io.reads_model(a->model);
   a->plan.add(*command, a->io);
-  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`")->required();
+  a->calibration.add(*command, a->io)->required();
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   command->add_option("-o,--output", a->output, "Folder to write")->required();
   a->io.writes_folder("--output", a->output, dequantized_file_names());
@@ -45,7 +47,7 @@ void add_quantize(CLI::App& app, Console& console) {
       return;
     }
     print_fallbacks(plan, console);
-    save_dequantized(quantize(model, load_calibration(a->calibration), plan, threads, &console.progress), a->output);
+    save_dequantized(quantize(model, a->calibration.load(), plan, threads, &console.progress), a->output);
     if (a->json.write({{"output", a->output},
                        {"plan", plan.label},
                        {"bytes", plan.tensor_bytes},

@@ -83,7 +83,9 @@ uint64_t Model::stored_bytes() const {
   return bytes;
 }
 
-std::string model_hash(const Model& model) {
+namespace {
+
+std::string hash_content(const Model& model) {
   Hasher hasher;
   const ModelConfig& c = model.config();
   hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.family, c.vocabulary, c.hidden, c.layers, c.heads,
@@ -101,6 +103,13 @@ std::string model_hash(const Model& model) {
     hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
   }
   return hasher.hex();
+}
+
+}  // namespace
+
+std::string model_hash(const Model& model) {
+  std::call_once(model.hash_->once, [&] { model.hash_->hex = hash_content(model); });
+  return model.hash_->hex;
 }
 
 Model to_float32(const Model& model, bool requires_grad) {

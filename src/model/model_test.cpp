@@ -5,9 +5,11 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "model/config.h"
+#include "model/requantize.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -53,6 +55,28 @@ TEST(Model, TheHashCoversEverythingThatChangesAnAnswer) {
   copy[2][3] += 1;
   weight.set_weight({TensorRole::kFfnUp, 1}, copy);
   EXPECT_NE(model_hash(weight), hash);
+}
+
+TEST(Model, TheHashIsComputedOnceUntilAWeightIsSet) {
+  Model model = fixture_model("llama");
+  const auto read_by = [](const Model& m) {
+    const uint64_t before = hashed_bytes();
+    model_hash(m);
+    return hashed_bytes() - before;
+  };
+  EXPECT_GE(read_by(model), model.stored_bytes());
+  EXPECT_EQ(read_by(model), 0u);
+  Model copy = model;
+  EXPECT_EQ(read_by(copy), 0u) << "a copy has the same content";
+  const TensorId id{TensorRole::kFfnUp, 1};
+  copy.set_weight(id, model.weight(id) * 2);
+  EXPECT_GE(read_by(copy), model.stored_bytes());
+  EXPECT_NE(model_hash(copy), model_hash(model));
+  EXPECT_EQ(read_by(model), 0u) << "what a copy does is its own affair";
+  copy.set_weight(id, model.weight(id));
+  EXPECT_EQ(model_hash(copy), model_hash(model));
+  copy.set_stored(id, requantize(model, id, Scheme::parse("gguf:q8_0"), {}, 1));
+  EXPECT_NE(model_hash(copy), model_hash(model));
 }
 
 // As transformers reads them: layer_types decide; without them Qwen's layers from max_window_layers on have the window.
