@@ -47,6 +47,8 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
 void save_calibration(const Calibration& calibration, const std::filesystem::path& path);
 /// @throws Error{kBadFile, kIo}
 Calibration load_calibration(const std::filesystem::path& path);
+/// Content hash of what was measured, of which model and on which tokens; not of the file that holds it.
+std::string calibration_hash(const Calibration& calibration);
 /// @throws Error{kInvalidArgument} when the calibration belongs to a model of other shape or content
 void check_calibration(const Calibration& calibration, const Model& model);
 

@@ -75,7 +75,8 @@ struct RankCorrelation {
 
 struct Diagnosis {
   int schema_version = 1;
-  std::string model_hash, calibration_hash, data_name, data_hash;
+  std::string model_hash, data_name, data_hash;
+  std::string calibration_hash;  ///< calibration_hash(): of what was measured, not of the text
   std::string scheme;
   int64_t windows = 0;
   int64_t tokens = 0;  ///< scored

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,11 +52,17 @@ class Model {
   /// Of all tensors as their file holds them: a GGUF file's matrices in their schemes, though their values are decoded.
   uint64_t stored_bytes() const;
   /// Forgets the scheme of what was there before.
-  void set_weight(const TensorId& id, at::Tensor weight) { weights_[id] = {std::move(weight), {}, {}}; }
+  void set_weight(const TensorId& id, at::Tensor weight) {
+    weights_[id] = {std::move(weight), {}, {}};
+    hash_ = std::make_shared<Hash>();
+  }
 
   /// A quantized matrix in its bytes; nullptr for plain values.
   const StoredMatrix* stored(const TensorId& id) const;
-  void set_stored(const TensorId& id, StoredMatrix matrix) { weights_[id] = {{}, matrix, matrix.scheme()}; }
+  void set_stored(const TensorId& id, StoredMatrix matrix) {
+    weights_[id] = {{}, matrix, matrix.scheme()};
+    hash_ = std::make_shared<Hash>();
+  }
 
   /// The scheme whose decoded values a matrix holds: what a GGUF file stores or quantize() chose. Nothing for weights
   /// that were never quantized.
@@ -76,19 +83,27 @@ class Model {
     std::optional<StoredMatrix> stored;
     std::optional<Scheme> scheme;
   };
+  /// model_hash(), once somebody has asked; copies share it until their weights differ.
+  struct Hash {
+    std::once_flag once;
+    std::string hex;
+  };
+  friend std::string model_hash(const Model& model);
   const Entry* find(const TensorId& id) const;
 
   ModelConfig config_;
   std::shared_ptr<const Blueprint> blueprint_;
   ModelSource source_;
   std::map<TensorId, Entry> weights_;
+  std::shared_ptr<Hash> hash_ = std::make_shared<Hash>();
   std::function<void()> release_pages_;
 };
 
 /// What outline_model finds, with its values. @throws Error as outline_model
 Model load_model(const std::string& path);
 
-/// Content hash of the configuration and all tensors, in hexadecimal. @cost reads every byte once
+/// Content hash of the configuration and all tensors, in hexadecimal. @cost reads every byte the first time; afterwards
+/// nothing until set_weight or set_stored (a tensor that is changed in place goes unseen)
 std::string model_hash(const Model& model);
 
 /// A copy whose tensors are contiguous float32, optionally leaves of the autograd graph.

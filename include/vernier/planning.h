@@ -66,4 +66,7 @@ Plan plan_as_stored(const Model& model, const std::string& label, const std::str
 /// @throws Error{kInvalidArgument} when there is no such scheme or target
 Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target = "llama.cpp");
 
+/// 8 bits per byte of the whole file over its weights.
+double bits_per_weight(uint64_t file_bytes, const Model& model);
+
 }  // namespace vernier

@@ -27,5 +27,6 @@
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"
+#include "vernier/run.h"
 #include "vernier/target.h"
 #include "vernier/value_search.h"

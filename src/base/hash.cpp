@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <atomic>
+
 #include "base/mapped_file.h"
 
 namespace vernier {
@@ -12,10 +14,19 @@ struct Hasher::State {
   XXH3_state_t xxh;
 };
 
+namespace {
+std::atomic<uint64_t> hashed{0};
+}  // namespace
+
+uint64_t hashed_bytes() { return hashed.load(std::memory_order_relaxed); }
+
 Hasher::Hasher() : state_(new State) { XXH3_128bits_reset(&state_->xxh); }
 Hasher::~Hasher() = default;
 
-void Hasher::add(std::span<const std::byte> bytes) { XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size()); }
+void Hasher::add(std::span<const std::byte> bytes) {
+  XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size());
+  hashed.fetch_add(bytes.size(), std::memory_order_relaxed);
+}
 
 void Hasher::add(std::string_view text) {
   const uint64_t length = text.size();

@@ -3,6 +3,7 @@
 // Content hashes that tie an artefact to its inputs: XXH3, 128 bits, as 32 hexadecimal digits.
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -25,6 +26,8 @@ class Hasher {
 };
 
 std::string hash_text(std::string_view text);
+/// Bytes that this process has hashed so far: tests count with it how often something is read.
+uint64_t hashed_bytes();
 /// @throws Error{kIo}
 std::string hash_file(const std::filesystem::path& path);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "engine/engine.h"
 #include "ops/parallel.h"
 
@@ -59,10 +60,22 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   return calibration;
 }
 
+std::string calibration_hash(const Calibration& calibration) {
+  Hasher hasher;
+  hasher.add(fmt::format("{} {} {} {}", calibration.model_hash, calibration.data_hash, calibration.windows,
+                         calibration.tokens));
+  for (const auto& [site, channel] : calibration.sites) {
+    hasher.add(name_of(site));
+    for (const auto* values : {&channel.mean_square, &channel.mean_abs, &channel.abs_max})
+      hasher.add(std::as_bytes(std::span(*values)));
+  }
+  return hasher.hex();
+}
+
 void check_calibration(const Calibration& calibration, const Model& model) {
-  if (calibration.model_hash != model_hash(model))
+  if (const std::string hash = model_hash(model); calibration.model_hash != hash)
     fail(ErrorKind::kInvalidArgument, "calibration of another model (hash {}, expected {}); calibrate this one first",
-         calibration.model_hash, model_hash(model));
+         calibration.model_hash, hash);
   for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
     const auto columns = static_cast<size_t>(model.shape(id)[1]);

@@ -58,6 +58,24 @@ TEST(Calibrate, EveryMatrixThatMultipliesHasItsImportance) {
   }
 }
 
+// What is measured decides, which the text alone does not: the same tokens in bfloat16 are another calibration.
+TEST(Calibrate, TheHashIsOfWhatWasMeasured) {
+  const Model model = fixture_model("qwen2");
+  const EvaluationData data = made_up_windows(2, 24, 320);
+  const Calibration calibration = calibrate(model, data);
+  const std::string hash = calibration_hash(calibration);
+  EXPECT_NE(hash, calibration.data_hash);
+  EXPECT_NE(calibration_hash(calibrate(model, data, {ComputeType::kBFloat16})), hash);
+  Calibration other = calibration;
+  other.data_name = "the same under another name";
+  EXPECT_EQ(calibration_hash(other), hash);
+  other.sites.begin()->second.abs_max[0] += 1;
+  EXPECT_NE(calibration_hash(other), hash);
+  other = calibration;
+  other.model_hash = "another";
+  EXPECT_NE(calibration_hash(other), hash);
+}
+
 TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   const Model model = fixture_model("qwen2");
   const EvaluationData data = made_up_windows(9, 24, 320);
@@ -71,6 +89,7 @@ TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   const Calibration loaded = load_calibration(folder / "c.safetensors");
   save_calibration(loaded, folder / "again.safetensors");
   EXPECT_EQ(read_file(folder / "again.safetensors"), one);
+  EXPECT_EQ(calibration_hash(loaded), calibration_hash(calibrate(model, data)));
   expect_error(ErrorKind::kInvalidArgument, {"calibration of another model", loaded.model_hash},
                [&] { check_calibration(loaded, fixture_model("qwen3")); });
   std::filesystem::remove_all(folder);

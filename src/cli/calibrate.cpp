@@ -2,15 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/subcommands.h"
+#include "data/named_texts.h"
 
 namespace vernier {
 
 void add_calibrate(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, output = "calibration.safetensors";
-    std::vector<std::string> files;
+    CalibrationTextArgument text;
     int64_t context = 512, windows = 0;
     ComputeArguments compute;
     JsonArgument json;
@@ -19,7 +21,7 @@ void add_calibrate(CLI::App& app, Console& console) {
   auto* command = app.add_subcommand("calibrate", "Measure what the linear layers are fed");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
-  add_input(*command, a->io, "--calibration", a->files, "Text files; a built-in text when none is named");
+  a->text.add(*command, a->io, "Text files, joined; a built-in text when none is named");
   command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
@@ -29,11 +31,13 @@ void add_calibrate(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
+    a->text.check();
     const ComputeOptions compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
     const Tokenizer tokenizer(open_tokenizer(model, console));
-    const Calibration calibration = calibrate(
-        model, calibration_windows(tokenizer, a->files, a->context, a->windows, console), compute, &console.progress);
+    const EvaluationData data = calibration_windows(calibration_text(tokenizer, a->text.files, &console.progress),
+                                                    a->context, a->windows, &console.progress);
+    const Calibration calibration = calibrate(model, data, compute, &console.progress);
     save_calibration(calibration, a->output);
     const Json json = {{"tokens", calibration.tokens},
                        {"windows", calibration.windows},

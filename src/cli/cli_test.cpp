@@ -10,7 +10,6 @@
 
 #include "base/json.h"
 #include "base/output_file.h"
-#include "cli/run_directory.h"
 #include "format/safetensors_file.h"
 #include "support/models.h"
 #include "support/scratch.h"
@@ -263,61 +262,6 @@ TEST_F(Cli, AReferenceThatReadsTheTextAsOtherTokensIsRefused) {
   fs::remove(other / "tokenizer.json");
   EXPECT_EQ(run({"--quiet", "evaluate", demo_, "--reference", other.string(), "--windows", "2"}), 0);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("other has no tokenizer.json"));
-}
-
-TEST_F(Cli, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
-  int runs = 0;
-  const auto stage = [&](const std::string& key) {
-    RunDirectory directory(work_, "model", false);
-    return directory.stage("s", key, "a.txt", [&](const fs::path& path) {
-      ++runs;
-      write_file(path, "x");
-    });
-  };
-  EXPECT_TRUE(stage("k1"));
-  EXPECT_FALSE(stage("k1"));
-  EXPECT_TRUE(stage("k2"));
-  write_file(work_ / "a.txt", "tampered");
-  EXPECT_TRUE(stage("k2"));
-  write_file(work_ / "manifest.json", "{ broken");
-  EXPECT_TRUE(stage("k2"));
-  EXPECT_EQ(runs, 4);
-}
-
-TEST_F(Cli, ARunDirectoryBelongsToOneModelAndOneProcess) {
-  const auto refused = [&](ErrorKind kind, const char* part, const char* model) {
-    try {
-      RunDirectory(work_, model, false);
-      ADD_FAILURE() << "took the folder over";
-    } catch (const Error& e) {
-      EXPECT_EQ(e.kind(), kind);
-      EXPECT_THAT(e.what(), ::testing::HasSubstr(part));
-    }
-  };
-  {
-    RunDirectory directory(work_, "first", false);
-    directory.facts()["model"] = {{"name", "tiny"}, {"hash", "first"}};
-    directory.save();
-    refused(ErrorKind::kIo, "another run is writing", "first");
-  }
-  refused(ErrorKind::kInvalidArgument, "another model, tiny", "second");
-  RunDirectory replaced(work_, "second", true);
-}
-
-TEST_F(Cli, OnlyWhatAKilledRunWasWritingIsClearedAway) {
-  const auto touch = [&](const char* name) {
-    write_file(work_ / name, "x");
-    return work_ / name;
-  };
-  const fs::path download = touch("movie.partial"), deep = touch("films/b.4711.partial"), early = touch("a.12.partial");
-  RunDirectory(work_, "model", false).save();
-  EXPECT_TRUE(fs::exists(early)) << "no run was here yet";
-  const fs::path left = touch("work/model.gguf.4711.partial");
-  RunDirectory again(work_, "model", false);
-  EXPECT_FALSE(fs::exists(left));
-  EXPECT_FALSE(fs::exists(early));
-  EXPECT_TRUE(fs::exists(download));
-  EXPECT_TRUE(fs::exists(deep));
 }
 
 TEST_F(Cli, AFolderWithAnotherProgramsManifestIsLeftAlone) {

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/fail.h"
-#include "base/output_file.h"
 #include "data/builtin_texts.h"
+#include "data/named_texts.h"
 
 namespace vernier {
 
@@ -66,12 +65,10 @@ void add_target(CLI::App& command, std::string& target) {
   command.add_option("--target", target, "Who must load the result. " + rows)->capture_default_str();
 }
 
-void DataArguments::add(CLI::App& app, CommandFiles& files, bool with_groups) {
+void DataArguments::add(CLI::App& app, CommandFiles& files) {
   add_input(app, files, "--data", data, "Text to evaluate on (files are joined); a built-in text when none is named");
-  if (with_groups) {
-    add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
-    app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
-  }
+  add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
+  app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   app.add_option("--context", context, "Tokens per window")->check(context_range())->capture_default_str();
   app.add_option("--windows", windows, "Use the first N windows of the text, not of documents; 0: all")
       ->check(count_range())
@@ -84,54 +81,14 @@ void DataArguments::add(CLI::App& app, CommandFiles& files, bool with_groups) {
 
 WindowOptions DataArguments::options() const { return {context, windows, score == "all"}; }
 
-namespace {
-
-std::pair<std::string, std::string> joined(const std::vector<std::string>& files, Console& console) {
-  std::string names, text;
-  for (const std::string& file : files) {
-    names += (names.empty() ? "" : " + ") + std::filesystem::path(file).filename().string();
-    const TextFile part = read_text_file(file);
-    if (part.carriage_returns > 0)
-      console.progress.warn(
-          fmt::format("{}: {} lines end as on Windows (CR LF); they are read as LF, since the model would be scored on "
-                      "every CR",
-                      file, part.carriage_returns));
-    text += part.text;
-  }
-  return {names, text};
-}
-
-/// Copies flatter intervals: they are counted out and told.
-EvaluationData told(EvaluationData data, const char* unit, Console& console) {
-  if (const int64_t copies = data.duplicates(); copies > 0)
-    console.progress.warn(
-        fmt::format("{}: {} of {} {} repeat an earlier one; they count in every mean, but standard errors are over the "
-                    "distinct ones",
-                    data.name, copies, data.clusters.size(), unit));
-  return data;
-}
-
-EvaluationData calibration_text(const Tokenizer& tokenizer, const std::vector<std::string>& files,
-                                const WindowOptions& options, Console& console) {
-  if (files.empty())
-    return text_windows(tokenizer, "built-in calibration text", std::string(builtin_calibration_text()), options);
-  const auto [names, text] = joined(files, console);
-  return told(text_windows(tokenizer, names, text, options), "windows", console);
-}
-
-}  // namespace
-
 EvaluationData DataArguments::text(const Tokenizer& tokenizer, Console& console) const {
-  if (data.empty())
-    return text_windows(tokenizer, "built-in evaluation text", std::string(builtin_evaluation_text()), options());
-  const auto [names, text] = joined(data, console);
-  return told(text_windows(tokenizer, names, text, options()), "windows", console);
+  return evaluation_windows(tokenizer, data, options(), &console.progress);
 }
 
 std::vector<std::string> DataArguments::texts(Console& console) const {
   std::vector<std::string> all;
   if (!data.empty())
-    all.push_back(joined(data, console).second);
+    all.push_back(joined_text(data, &console.progress).text);
   else if (groups.empty())
     all.emplace_back(builtin_evaluation_text());
   if (!groups.empty())
@@ -140,32 +97,11 @@ std::vector<std::string> DataArguments::texts(Console& console) const {
 }
 
 std::optional<EvaluationData> DataArguments::documents(const Tokenizer& tokenizer, Console& console) const {
-  if (groups.empty() && !filter.empty())
-    fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl",
-         filter);
-  if (groups.empty()) return std::nullopt;
-  return told(document_windows(tokenizer, std::filesystem::path(groups).filename().string(),
-                               read_documents(groups, filter), {context, 0, true}),
-              "documents", console);
-}
-
-EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                   int64_t windows, Console& console) {
-  return calibration_text(tokenizer, files, {context, windows, true, true}, console);
-}
-
-EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                 int64_t windows, Console& console) {
-  return calibration_text(tokenizer, files, {context, windows, false, true}, console);
+  return group_windows(tokenizer, groups, filter, context, &console.progress);
 }
 
 void warn_beyond_context(const Model& model, const EvaluationData& data, Console& console) {
-  const int64_t limit = model.config().context_length;
-  if (data.longest() <= limit) return;
-  console.progress.warn(fmt::format(
-      "windows of {} tokens, but {} is made for {}: what lies beyond counts as damage whatever its weights; "
-      "--context {} leaves it out",
-      data.longest(), model.source().name, limit, limit));
+  warn_beyond_context(data, model.config().context_length, model.source().name, &console.progress);
 }
 
 }  // namespace vernier

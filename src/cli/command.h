@@ -50,7 +50,7 @@ struct DataArguments {
   int64_t context = 512;
   int64_t windows = 0;
   std::string score = "half";
-  void add(CLI::App& app, CommandFiles& files, bool with_groups);
+  void add(CLI::App& app, CommandFiles& files);
 
   WindowOptions options() const;
   /// The running text: the files joined, or the built-in evaluation text.
@@ -60,14 +60,6 @@ struct DataArguments {
   /// The documents with groups, when any were named.
   std::optional<EvaluationData> documents(const Tokenizer& tokenizer, Console& console) const;
 };
-
-/// Text for calibration: the files joined, or the built-in text; every token counts.
-EvaluationData calibration_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                   int64_t windows, Console& console);
-
-/// The same text for diagnosis: the second half of each window counts.
-EvaluationData diagnosis_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files, int64_t context,
-                                 int64_t windows, Console& console);
 
 /// Warns of windows that are longer than what the model was made for.
 void warn_beyond_context(const Model& model, const EvaluationData& data, Console& console);

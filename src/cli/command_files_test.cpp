@@ -56,7 +56,7 @@ TEST_F(CommandOutputs, AreNeverInputs) {
       {"inspect", m, "--json", m},
       {"calibrate", m, "-o", m},
       {"calibrate", m, "-o", at("link")},
-      {"calibrate", m, "--calibration", t, "-o", t},
+      {"calibrate", m, "--calibration-text", t, "-o", t},
       {"calibrate", m, "-o", new_file, "--json", at("link")},
       {"calibrate", at("folder"), "-o", at("other/model.safetensors")},
       {"diagnose", m, "--calibration", c, "-o", c},

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include "base/text_table.h"
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/subcommands.h"
+#include "data/named_texts.h"
 #include "vernier/planning.h"
 
 namespace vernier {
@@ -58,8 +60,9 @@ void list_components(const std::vector<Component>& components, const JsonArgumen
 
 void add_diagnose(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, calibration, output = "diagnosis.json", scheme = "gguf:q4_k", target = "llama.cpp", checkpoint;
+    std::string model, output = "diagnosis.json", scheme = "gguf:q4_k", target = "llama.cpp", checkpoint;
     std::vector<std::string> files, kinds;
+    CalibrationArgument calibration;
     int64_t context = 512, windows = 16, top = 20;
     bool no_joint = false, dry_run = false;
     ComputeArguments compute;
@@ -69,7 +72,7 @@ void add_diagnose(CLI::App& app, Console& console) {
   auto* command = app.add_subcommand("diagnose", "Quantize each component alone and measure the damage");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
-  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`")->required();
+  a->calibration.add(*command, a->io)->required();
   command->add_option("--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")
       ->capture_default_str();
   command->add_option("--target", a->target, "Engine whose schemes are compared for the planner")
@@ -100,9 +103,11 @@ void add_diagnose(CLI::App& app, Console& console) {
     options.compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
     if (a->dry_run) return list_components(components_of(model.config(), options.kinds), a->json, console);
+    const Calibration calibration = a->calibration.load();
     const Tokenizer tokenizer(open_tokenizer(model, console));
-    const EvaluationData data = diagnosis_windows(tokenizer, a->files, a->context, a->windows, console);
-    const Diagnosis d = diagnose(model, load_calibration(a->calibration), data, options, &console.progress);
+    const EvaluationData data = diagnosis_windows(calibration_text(tokenizer, a->files, &console.progress), a->context,
+                                                  a->windows, &console.progress);
+    const Diagnosis d = diagnose(model, calibration, data, options, &console.progress);
     const Json json = diagnosis_to_json(d);
     write_json(a->output, json);
     if (a->json.write(json, console)) return;

@@ -10,8 +10,8 @@
 #include "base/text_table.h"
 #include "cli/command.h"
 #include "cli/subcommands.h"
-#include "cli/torch_version.h"
 #include "ops/packed_linear.h"
+#include "ops/torch_version.h"
 #include "vernier/report.h"
 #include "vernier/version.h"
 

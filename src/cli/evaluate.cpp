@@ -11,8 +11,10 @@
 #include "cli/subcommands.h"
 #include "evaluate/tails.h"
 #include "format/tokenizer_difference.h"
+#include "run/source.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/metric.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 
@@ -62,17 +64,8 @@ void print_evaluation(const Evaluation& e, std::FILE* out) {
   if (!e.groups.empty()) print_groups(e.groups, out);
 }
 
-/// As its files hold it.
-uint64_t bytes_of(const Model& model) {
-  if (!model.source().gguf) return model.stored_bytes();
-  uint64_t bytes = 0;
-  for (const std::filesystem::path& file : files_of_model(model.source().path.string()))
-    bytes += std::filesystem::file_size(file);
-  return bytes;
-}
-
 EvaluationRow row_of(const Model& model, const std::string& kind) {
-  const uint64_t bytes = bytes_of(model);
+  const uint64_t bytes = source_bytes(model);
   return {.label = model.source().name, .kind = kind, .bytes = bytes, .bits_per_weight = bits_per_weight(bytes, model)};
 }
 
@@ -132,7 +125,7 @@ void add_evaluate(CLI::App& app, Console& console) {
   a->io.reads_model(a->reference);
   command->add_flag("--different-tokenizers", a->different_tokenizers,
                     "Compare although the reference reads the text as other tokens");
-  a->data.add(*command, a->io, true);
+  a->data.add(*command, a->io);
   command
       ->add_option("--activations", a->activations,
                    "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
@@ -152,15 +145,16 @@ void add_evaluate(CLI::App& app, Console& console) {
     const Tokenizer tokenizer(open_tokenizer(model, console));
     if (reference) require_same_ids(model, tokenizer, *reference, a->data, a->different_tokenizers, console);
     // Documents alone when only they are named: the built-in text is for those who name nothing.
-    std::optional<EvaluationData> data = a->data.documents(tokenizer, console);
-    if (!data || !a->data.data.empty()) data = a->data.text(tokenizer, console);
+    const std::optional<EvaluationData> documents = a->data.documents(tokenizer, console);
+    const bool both = documents && !a->data.data.empty();
+    const EvaluationData data = documents && !both ? *documents : a->data.text(tokenizer, console);
     const auto evaluate_on = [&](const EvaluationData& d) {
       warn_beyond_context(model, d, console);
       return evaluate({&model}, reference ? &*reference : nullptr, d, options, &console.progress)[0];
     };
-    const Evaluation evaluation = evaluate_on(*data);
+    const Evaluation evaluation = evaluate_on(data);
     std::optional<Evaluation> groups;
-    if (!a->data.data.empty() && !a->data.groups.empty()) groups = evaluate_on(*a->data.documents(tokenizer, console));
+    if (both) groups = evaluate_on(*documents);
     const Evaluation* separate = groups ? &*groups : nullptr;
     EvaluationFile file = evaluation_file(evaluation, separate);
     if (reference) {
@@ -168,7 +162,7 @@ void add_evaluate(CLI::App& app, Console& console) {
       file.rows.back().text = scores_of_reference(evaluation.all);
     }
     file.rows.push_back(evaluation_row(row_of(model, "model"), evaluation, separate));
-    if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, *data));
+    if (!a->token_log.empty()) write_json(a->token_log, token_log(evaluation, data));
     if (a->json.write(evaluation_file_to_json(file), console)) return;
     print_evaluation(evaluation, console.out);
     if (groups) print_evaluation(*groups, console.out);

@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 
 void add_export(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, calibration, output, target = "llama.cpp";
+    std::string model, output, target = "llama.cpp";
+    CalibrationArgument calibration;
     PlanArgument plan;
     ExportOptions options;
     ThreadsArgument threads;
@@ -24,7 +27,7 @@ void add_export(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   a->plan.add(*command, a->io);
-  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
+  a->calibration.add(*command, a->io);
   add_target(*command, a->target);
   add_export_options(*command, a->options);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");

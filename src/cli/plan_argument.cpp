@@ -36,14 +36,14 @@ Plan PlanArgument::load_schemes(const Model& model, const std::string& target) c
   return plan_uniform(model, scheme, target);
 }
 
-Calibration calibration_for(const Plan& plan, const std::string& path) {
+Calibration calibration_for(const Plan& plan, const CalibrationArgument& calibration) {
   if (find_value_search(plan.method).needs == ValueSearch::Needs::kNothing) return {};
-  if (path.empty())
+  if (calibration.path.empty())
     fail(
         ErrorKind::kInvalidArgument,
         "--method {} searches values by what calibration says: give --calibration, the artefact of `vernier calibrate`",
         plan.method);
-  return load_calibration(path);
+  return calibration.load();
 }
 
 }  // namespace vernier

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/calibration_argument.h"
 #include "cli/command_files.h"
 #include "vernier/calibrate.h"
 #include "vernier/model.h"
@@ -26,6 +27,6 @@ struct PlanArgument {
 
 /// --calibration, an artefact, as far as the plan's method needs one.
 /// @throws Error{kInvalidArgument} when it is needed and was not given
-Calibration calibration_for(const Plan& plan, const std::string& path);
+Calibration calibration_for(const Plan& plan, const CalibrationArgument& calibration);
 
 }  // namespace vernier

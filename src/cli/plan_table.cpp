@@ -28,8 +28,4 @@ void print_plan(const Plan& plan, Console& console) {
   print_fallbacks(plan, console);
 }
 
-double bits_per_weight(uint64_t file_bytes, const Model& model) {
-  return 8.0 * static_cast<double>(file_bytes) / static_cast<double>(model.parameters());
-}
-
 }  // namespace vernier

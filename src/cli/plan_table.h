@@ -2,11 +2,7 @@
 
 // How subcommands print a plan.
 
-#include <cstdint>
-#include <string>
-
-#include "cli/command.h"
-#include "vernier/model.h"
+#include "cli/console.h"
 #include "vernier/plan.h"
 
 namespace vernier {
@@ -15,8 +11,5 @@ namespace vernier {
 void print_plan(const Plan& plan, Console& console);
 /// The latter alone.
 void print_fallbacks(const Plan& plan, Console& console);
-
-/// 8 bits per byte of the whole file over its weights.
-double bits_per_weight(uint64_t file_bytes, const Model& model);
 
 }  // namespace vernier

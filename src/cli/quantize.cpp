@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
@@ -12,7 +13,8 @@ namespace vernier {
 
 void add_quantize(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, calibration, output;
+    std::string model, output;
+    CalibrationArgument calibration;
     PlanArgument plan;
     ThreadsArgument threads;
     JsonArgument json;
@@ -27,7 +29,7 @@ void add_quantize(CLI::App& app, Console& console) {
   command->add_option("MODEL", a->model, "Hugging Face directory")->required();
   a->io.reads_model(a->model);
   a->plan.add(*command, a->io);
-  add_input(*command, a->io, "--calibration", a->calibration, "Artefact of `vernier calibrate`");
+  a->calibration.add(*command, a->io);
   command->add_flag("--dry-run", a->dry_run, "Only print the plan");
   command->add_option("-o,--output", a->output, "Folder to write")->required();
   a->io.writes_folder("--output", a->output, target.files);

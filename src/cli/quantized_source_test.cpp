@@ -47,7 +47,7 @@ class QuantizedSource : public ::testing::Test {
   }
   int run_with(uint64_t budget, const fs::path& out) {
     return run({"run", source_, "--budget", std::to_string(budget), "--context", "64", "--windows", "2", "--data",
-                text_, "--calibration", text_, "--calibration-windows", "2", "--diagnose-windows", "1", "-o",
+                text_, "--calibration-text", text_, "--calibration-windows", "2", "--diagnose-windows", "1", "-o",
                 out.string()});
   }
   std::string said_;

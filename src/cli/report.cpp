@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/run_directory.h"
 #include "cli/subcommands.h"
 #include "report/report_data.h"
+#include "run/run_directory.h"
 
 namespace vernier {
 

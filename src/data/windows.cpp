@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/tokenized_text.h"
 #include "vernier/data.h"
 
 namespace vernier {
@@ -73,19 +74,29 @@ std::map<std::string, int64_t> EvaluationData::duplicates_by_group() const {
   return counts;
 }
 
+TokenizedText tokenize_text(const Tokenizer& tokenizer, const std::string& name, const std::string& text) {
+  TokenizedText result{name, tokenizer.adds_bos(),
+                       tokenizer.encode(text, {.add_special = false, .parse_special = false})};
+  if (result.bos) result.ids.insert(result.ids.begin(), *tokenizer.bos_id());
+  return result;
+}
+
 EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name, const std::string& text,
                             const WindowOptions& options) {
   check_context(options.context);
-  const bool bos = tokenizer.adds_bos();
-  std::vector<int32_t> ids = tokenizer.encode(text, {.add_special = false, .parse_special = false});
-  if (bos) ids.insert(ids.begin(), *tokenizer.bos_id());
+  return windows_of(tokenize_text(tokenizer, name, text), options);
+}
+
+EvaluationData windows_of(const TokenizedText& text, const WindowOptions& options) {
+  check_context(options.context);
+  const std::vector<int32_t>& ids = text.ids;
   EvaluationData data;
-  data.name = name;
+  data.name = text.name;
   data.context = options.context;
   int64_t count = static_cast<int64_t>(ids.size()) / options.context;
   if (count < 2)
     fail(ErrorKind::kInvalidArgument,
-         "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text or a smaller --context", name,
+         "data: {}: {} tokens, expected at least {} (2 windows of {}); use more text or a smaller --context", text.name,
          ids.size(), 2 * options.context, options.context);
   const int64_t available = count;
   std::unordered_map<std::string_view, int64_t> first_of;
@@ -97,7 +108,7 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
     const auto bytes = std::as_bytes(std::span(first + 1, first + options.context));
     const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     TokenWindow window{{first, first + options.context}, options.score_all ? 0 : options.context / 2, w};
-    if (bos) window.tokens[0] = *tokenizer.bos_id();
+    if (text.bos) window.tokens[0] = ids[0];
     data.windows.push_back(std::move(window));
     data.clusters.push_back({"", 0, earlier(first_of, content, w)});
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "data/builtin_texts.h"
+#include "data/tokenized_text.h"
 #include "support/expect_error.h"
 #include "vernier/data.h"
 
@@ -41,6 +42,19 @@ TEST(TextWindows, BosReplacesTheFirstToken) {
     for (size_t t = 1; t < 32; ++t) EXPECT_EQ(window.tokens[t], ids[w * 32 + t - 1]);
     EXPECT_EQ(window.first_row, 16);  // logits at 16 .. 30 predict 17 .. 31
     EXPECT_EQ(window.scored(), 15);
+  }
+}
+
+TEST(TextWindows, OneTokenizationServesAllChoices) {
+  const Tokenizer bpe = tokenizer("llama3");
+  const TokenizedText tokens = tokenize_text(bpe, "t", text_of(40));
+  for (const WindowOptions& options :
+       {WindowOptions{.context = 32}, {.context = 16, .max_windows = 5, .score_all = true, .spread = true}}) {
+    const EvaluationData once = windows_of(tokens, options), again = text_windows(bpe, "t", text_of(40), options);
+    EXPECT_EQ(once.hash, again.hash);
+    EXPECT_EQ(once.name, again.name);
+    EXPECT_EQ(once.windows.size(), again.windows.size());
+    EXPECT_EQ(once.scored_tokens(), again.scored_tokens());
   }
 }
 

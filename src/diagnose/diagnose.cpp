@@ -203,7 +203,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   const QuantizedWeights quantized(model, calibration, options, threads);
   Diagnosis d;
   d.model_hash = model_hash(model);
-  d.calibration_hash = calibration.data_hash;
+  d.calibration_hash = calibration_hash(calibration);
   d.data_name = data.name;
   d.data_hash = data.hash;
   d.scheme = Scheme::parse(options.scheme).name();

@@ -141,6 +141,7 @@ TEST(Diagnose, JointDamageAndAdditivity) {
   DiagnoseOptions options;
   options.scheme = "int8:channel";  // mild, so that damages add
   const Diagnosis d = diagnose(model, calibration_of(model), data, options);
+  EXPECT_EQ(d.calibration_hash, calibration_hash(calibration_of(model)));
   ASSERT_TRUE(d.joint_kl);
   EXPECT_GT(d.sum_isolated_kl, 0);
   EXPECT_NEAR(d.additivity_ratio, d.joint_kl->mean / d.sum_isolated_kl, 1e-12);

@@ -82,7 +82,9 @@ uint64_t Model::stored_bytes() const {
   return bytes;
 }
 
-std::string model_hash(const Model& model) {
+namespace {
+
+std::string hash_content(const Model& model) {
   Hasher hasher;
   const auto add = [&](const std::vector<ConfigField>& fields) {
     for (const ConfigField& field : fields) hasher.add(fmt::format("{} {}", field.name, text_of(field)));
@@ -98,6 +100,13 @@ std::string model_hash(const Model& model) {
     hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
   }
   return hasher.hex();
+}
+
+}  // namespace
+
+std::string model_hash(const Model& model) {
+  std::call_once(model.hash_->once, [&] { model.hash_->hex = hash_content(model); });
+  return model.hash_->hex;
 }
 
 Model to_float32(const Model& model, bool requires_grad) {

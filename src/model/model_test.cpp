@@ -8,6 +8,7 @@
 #include <string>
 #include <type_traits>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "model/config.h"
@@ -100,6 +101,28 @@ TEST(Model, TheHashCoversEveryTensor) {
     EXPECT_TRUE(seen.insert(model_hash(changed)).second) << name_of(id);
   }
   EXPECT_GT(seen.size(), 20u);
+}
+
+TEST(Model, TheHashIsComputedOnceUntilAWeightIsSet) {
+  Model model = fixture_model("llama");
+  const auto read_by = [](const Model& m) {
+    const uint64_t before = hashed_bytes();
+    model_hash(m);
+    return hashed_bytes() - before;
+  };
+  EXPECT_GE(read_by(model), model.stored_bytes());
+  EXPECT_EQ(read_by(model), 0u);
+  Model copy = model;
+  EXPECT_EQ(read_by(copy), 0u) << "a copy has the same content";
+  const TensorId id{TensorRole::kFfnUp, 1};
+  copy.set_weight(id, model.weight(id) * 2);
+  EXPECT_GE(read_by(copy), model.stored_bytes());
+  EXPECT_NE(model_hash(copy), model_hash(model));
+  EXPECT_EQ(read_by(model), 0u) << "what a copy does is its own affair";
+  copy.set_weight(id, model.weight(id));
+  EXPECT_EQ(model_hash(copy), model_hash(model));
+  copy.set_stored(id, requantize(model, id, Scheme::parse("gguf:q8_0"), {}, 1));
+  EXPECT_NE(model_hash(copy), model_hash(model));
 }
 
 // As transformers reads them: layer_types decide; without them Qwen's layers from max_window_layers on have the window.

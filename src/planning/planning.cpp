@@ -205,6 +205,10 @@ Plan plan_uniform(const Model& model, const std::string& scheme, const std::stri
   return uniform_plan(shapes_of(model, row), row.rules, scheme);
 }
 
+double bits_per_weight(uint64_t file_bytes, const Model& model) {
+  return 8.0 * static_cast<double>(file_bytes) / static_cast<double>(model.parameters());
+}
+
 Plan plan_as_stored(const Model& model, const std::string& label, const std::string& target) {
   Plan plan;
   plan.target = target;

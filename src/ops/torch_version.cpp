@@ -1,4 +1,4 @@
-#include "cli/torch_version.h"
+#include "ops/torch_version.h"
 
 #if __has_include(<torch/version.h>)
 #include <torch/version.h>

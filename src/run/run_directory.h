@@ -7,8 +7,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <initializer_list>
 #include <string>
 
+#include "base/file_hashes.h"
 #include "base/json.h"
 
 namespace vernier {
@@ -17,6 +19,9 @@ namespace vernier {
 /// of both: they make no report.
 /// @throws Error{kBadFile} unless the artefacts in the folder are those of its last run; {kIo} when it holds no run
 Json finished_manifest(const std::filesystem::path& folder);
+
+/// Key of a stage from what decides its artefact; another version of the program is one more such thing.
+std::string stage_key(std::initializer_list<std::string> parts);
 
 class RunDirectory {
  public:
@@ -36,7 +41,7 @@ class RunDirectory {
   bool stage(const std::string& stage, const std::string& key, const std::string& name,
              const std::function<void(const std::filesystem::path&)>& make);
 
-  /// Content hash of a finished artefact: what the keys of later stages are made of.
+  /// Content hash of a finished artefact, which is read once: what the keys of later stages are made of.
   std::string hash(const std::string& name) const;
 
   /// Facts beside the stages (model, options, data); written with the next stage and by save().
@@ -50,6 +55,7 @@ class RunDirectory {
   void take_over(const std::string& model_hash, bool replace);
 
   std::filesystem::path folder_;
+  mutable FileHashes hashes_;
   int lock_ = -1;
   Json facts_ = Json::object();
   Json stages_ = Json::object();

@@ -1,4 +1,4 @@
-#include "cli/run_directory.h"
+#include "run/run_directory.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "vernier/error.h"
+#include "vernier/version.h"
 
 namespace vernier {
 
@@ -41,6 +42,13 @@ Json finished_manifest(const fs::path& folder) {
     if (!fs::exists(folder / name) || hash != hash_file(folder / name))
       fail(ErrorKind::kBadFile, "report: {} is not what the last run wrote; start it again", (folder / name).string());
   return manifest;
+}
+
+std::string stage_key(std::initializer_list<std::string> parts) {
+  Hasher hasher;
+  hasher.add(VERNIER_VERSION);
+  for (const std::string& part : parts) hasher.add(part);
+  return hasher.hex();
 }
 
 RunDirectory::RunDirectory(const fs::path& folder, const std::string& model_hash, bool replace) : folder_(folder) {
@@ -99,15 +107,15 @@ bool RunDirectory::stage(const std::string& stage, const std::string& key, const
                          const std::function<void(const fs::path&)>& make) {
   const Json* done = json_find(stages_, stage.c_str());
   if (done != nullptr && fs::exists(path(name)) && done->value("key", "") == key &&
-      done->value("artefact", "") == name && done->value("hash", "") == hash_file(path(name)))
+      done->value("artefact", "") == name && done->value("hash", "") == hash(name))
     return false;
   make(path(name));
-  stages_[stage] = {{"key", key}, {"artefact", name}, {"hash", hash_file(path(name))}};
+  stages_[stage] = {{"key", key}, {"artefact", name}, {"hash", hash(name)}};
   save();
   return true;
 }
 
-std::string RunDirectory::hash(const std::string& name) const { return hash_file(path(name)); }
+std::string RunDirectory::hash(const std::string& name) const { return hashes_.of(path(name)); }
 
 Json RunDirectory::manifest() const {
   Json json;

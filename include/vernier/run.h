@@ -1,0 +1,95 @@
+#pragma once
+
+// The whole chain in one call: calibrate, diagnose, plan, quantize, export, evaluate, report. Every stage leaves its
+// artefact in the run directory, and one that is there already is not made again.
+// In: a model and RunOptions. Out: a run directory (manifest.json, model.gguf, report.html ...) and a RunResult.
+//
+//   const RunResult result = run("models/demo-5m", {.budget = "+10%", .output = "out"});
+//   print(result.rows[result.chosen].label, result.files.model);
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "vernier/compute.h"
+#include "vernier/evaluation_file.h"
+#include "vernier/model.h"
+#include "vernier/progress.h"
+#include "vernier/target.h"
+
+namespace vernier {
+
+struct RunOptions {
+  std::string budget = "+10%";                  ///< of the whole file, as plan_within reads it
+  std::string target = "llama.cpp";             ///< who loads the file
+  std::string scheme = "gguf:q4_k";             ///< of the isolated measurements
+  std::filesystem::path output = "out";         ///< the run directory; the same one again goes on where it stopped
+  bool replace = false;                         ///< also where the directory holds another model's run
+  std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in
+  int64_t calibration_windows = 0;              ///< evenly spaced over the text; 0: all
+  int64_t diagnose_windows = 16;                ///< of the same text, evenly spaced; 0: all
+  std::vector<std::string> evaluation_text{};   ///< files to evaluate on, joined; none: built-in
+  int64_t evaluation_windows = 0;               ///< the first ones of the text, not of documents; 0: all
+  bool score_all = false;                       ///< every token of the text instead of the second half of each window
+  std::string groups{};      ///< JSON lines of documents with groups; none: built-in, unless evaluation_text is named
+  std::string filter{};      ///< KEY=VALUE of the documents to keep
+  int64_t context = 512;     ///< tokens per window
+  ComputeOptions compute{};  ///< the reference is in float32 whatever this says
+  ExportOptions file{};      ///< what else is written into the file
+  bool strict = false;       ///< text that calibration and evaluation share is an error, not a warning
+  uint64_t seed = 0;         ///< recorded; today's stages draw no random numbers
+};
+
+/// Paths of the artefacts.
+struct RunFiles {
+  std::filesystem::path manifest, calibration, diagnosis, plan, model, evaluation, report;
+};
+
+struct RunResult {
+  std::string model_name, model_hash;
+  std::string budget_text;
+  uint64_t budget_bytes = 0;
+  std::vector<EvaluationRow> rows;  ///< the reference, uniform files that fit by rising size, the plan
+  size_t chosen = 0;                ///< the row that files.model holds; 0: the source itself, which fits as it is
+  RunFiles files;
+  std::vector<std::string> warnings;  ///< each once, as `progress` heard them
+};
+
+/// A killed run that is started again ends in the same bytes.
+/// @cost one sweep (diagnose.h), and for every uniform scheme that fits one quantization and one forward pass per window
+/// @throws Error{kInvalidArgument} for options that cannot be meant, too short a text, or a directory of something else;
+///         {kInfeasible} with the smallest reachable size, before anything is measured; {kIo} when another process runs
+///         in the directory; {kUnsupported, kBadFile} as the stages
+RunResult run(const Model& model, const RunOptions& options, ProgressSink* progress = nullptr);
+/// The same of what load_model(path) finds.
+RunResult run(const std::string& path, const RunOptions& options, ProgressSink* progress = nullptr);
+
+/// budget_bytes and rows: label, kind, bytes, bits_per_weight, budget_fits, and every metric of the text with its standard
+/// error, null where nothing was measured.
+nlohmann::ordered_json run_result_to_json(const RunResult& result);
+
+/// What a run would do, from shapes and from timing a few products.
+struct RunForecast {
+  struct UniformFile {
+    std::string label;
+    uint64_t bytes = 0;
+    double bits_per_weight = 0;
+    std::vector<std::string> fallbacks;  ///< as fallback_lines
+  };
+  uint64_t budget_bytes = 0;
+  std::vector<UniformFile> uniform_files;  ///< one per scheme of the target, whether it fits or not
+  size_t components = 0;                   ///< what diagnosing would measure
+  int64_t diagnose_windows = 0;
+  int threads = 0;
+  double diagnose_seconds = 0;  ///< of the diagnosis alone, on a machine as busy as it is now
+  std::vector<std::string> warnings;
+};
+
+/// @cost at most a few seconds, whatever the model's size; memory: one layer, packed
+/// @throws Error{kInfeasible} with the smallest reachable size; otherwise as run
+RunForecast forecast_run(const Model& model, const RunOptions& options, ProgressSink* progress = nullptr);
+
+}  // namespace vernier

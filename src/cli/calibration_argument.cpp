@@ -1,0 +1,60 @@
+#include "cli/calibration_argument.h"
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "base/fail.h"
+
+namespace vernier {
+
+namespace {
+
+/// By its name or its first bytes, the length of a JSON header that fits into the file.
+bool is_safetensors(const std::filesystem::path& path) {
+  if (path.extension() == ".safetensors") return true;
+  std::array<char, 9> start{};
+  if (!std::ifstream(path, std::ios::binary).read(start.data(), start.size())) return false;
+  uint64_t header = 0;
+  std::memcpy(&header, start.data(), sizeof header);
+  std::error_code code;
+  const auto size = std::filesystem::file_size(path, code);
+  return !code && start[8] == '{' && header < size;
+}
+
+}  // namespace
+
+CLI::Option* CalibrationArgument::add(CLI::App& app, CommandFiles& files) {
+  return add_input(app, files, "--calibration", path, "Artefact of `vernier calibrate`");
+}
+
+Calibration CalibrationArgument::load() const {
+  if (!is_safetensors(path))
+    fail(ErrorKind::kInvalidArgument,
+         "--calibration {}: expected the artefact of `vernier calibrate`; make it from a text with "
+         "`vernier calibrate MODEL --calibration-text {} -o calibration.safetensors`",
+         path, path);
+  return load_calibration(path);
+}
+
+void CalibrationTextArgument::add(CLI::App& app, CommandFiles& io, const std::string& help) {
+  add_input(app, io, "--calibration-text", files, help);
+  app.add_option("--calibration", artefact_)->group("");  // not in the help
+}
+
+void CalibrationTextArgument::check() const {
+  if (!artefact_.empty())
+    fail(ErrorKind::kInvalidArgument,
+         "--calibration {}: this subcommand makes the calibration; --calibration-text names the text to make it from",
+         artefact_.front());
+  for (const std::string& file : files)
+    if (is_safetensors(file))
+      fail(
+          ErrorKind::kInvalidArgument,
+          "--calibration-text {}: expected text, got safetensors; --calibration of diagnose, quantize and export takes "
+          "the artefact of `vernier calibrate`",
+          file);
+}
+
+}  // namespace vernier

@@ -1,0 +1,87 @@
+#include "data/named_texts.h"
+
+#include "base/fail.h"
+#include "data/builtin_texts.h"
+
+namespace vernier {
+
+namespace {
+
+/// Copies flatter intervals: they are counted out and told.
+EvaluationData told(EvaluationData data, const char* unit, ProgressSink* progress) {
+  if (const int64_t copies = data.duplicates(); copies > 0 && progress != nullptr)
+    progress->warn(
+        fmt::format("{}: {} of {} {} repeat an earlier one; they count in every mean, but standard errors are over the "
+                    "distinct ones",
+                    data.name, copies, data.clusters.size(), unit));
+  return data;
+}
+
+}  // namespace
+
+NamedText joined_text(const std::vector<std::string>& files, ProgressSink* progress) {
+  NamedText joined;
+  for (const std::string& file : files) {
+    joined.names += (joined.names.empty() ? "" : " + ") + std::filesystem::path(file).filename().string();
+    const TextFile part = read_text_file(file);
+    if (part.carriage_returns > 0 && progress != nullptr)
+      progress->warn(
+          fmt::format("{}: {} lines end as on Windows (CR LF); they are read as LF, since the model would be scored on "
+                      "every CR",
+                      file, part.carriage_returns));
+    joined.text += part.text;
+  }
+  return joined;
+}
+
+TokenizedText calibration_text(const Tokenizer& tokenizer, const std::vector<std::string>& files,
+                               ProgressSink* progress) {
+  if (files.empty())
+    return tokenize_text(tokenizer, "built-in calibration text", std::string(builtin_calibration_text()));
+  const NamedText joined = joined_text(files, progress);
+  return tokenize_text(tokenizer, joined.names, joined.text);
+}
+
+EvaluationData calibration_windows(const TokenizedText& text, int64_t context, int64_t windows,
+                                   ProgressSink* progress) {
+  return told(windows_of(text, {context, windows, true, true}), "windows", progress);
+}
+
+EvaluationData diagnosis_windows(const TokenizedText& text, int64_t context, int64_t windows, ProgressSink* progress) {
+  return told(windows_of(text, {context, windows, false, true}), "windows", progress);
+}
+
+EvaluationData evaluation_windows(const Tokenizer& tokenizer, const std::vector<std::string>& files,
+                                  const WindowOptions& options, ProgressSink* progress) {
+  if (files.empty())
+    return text_windows(tokenizer, "built-in evaluation text", std::string(builtin_evaluation_text()), options);
+  const NamedText joined = joined_text(files, progress);
+  return told(text_windows(tokenizer, joined.names, joined.text, options), "windows", progress);
+}
+
+std::optional<EvaluationData> group_windows(const Tokenizer& tokenizer, const std::string& file,
+                                            const std::string& filter, int64_t context, ProgressSink* progress) {
+  if (file.empty() && !filter.empty())
+    fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl",
+         filter);
+  if (file.empty()) return std::nullopt;
+  return told(document_windows(tokenizer, std::filesystem::path(file).filename().string(), read_documents(file, filter),
+                               {context, 0, true}),
+              "documents", progress);
+}
+
+EvaluationData builtin_group_windows(const Tokenizer& tokenizer, int64_t context) {
+  return document_windows(tokenizer, "built-in groups", parse_documents(builtin_groups_text(), "built-in groups"),
+                          {context, 0, true});
+}
+
+void warn_beyond_context(const EvaluationData& data, int64_t positions, const std::string& model_name,
+                         ProgressSink* progress) {
+  if (data.longest() <= positions || progress == nullptr) return;
+  progress->warn(fmt::format(
+      "windows of {} tokens, but {} is made for {}: what lies beyond counts as damage whatever its weights; "
+      "--context {} leaves it out",
+      data.longest(), model_name, positions, positions));
+}
+
+}  // namespace vernier

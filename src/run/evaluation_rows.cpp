@@ -1,0 +1,88 @@
+// evaluation.json of a run: a row per file, and back.
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "run/run_stages.h"
+#include "run/source.h"
+#include "vernier/evaluation_file.h"
+#include "vernier/metric.h"
+#include "vernier/planning.h"
+
+namespace vernier {
+
+namespace {
+
+/// Several files share a pass with the reference as far as they fit into kModelBytes.
+void evaluate_all(const RunContext& run, const std::vector<RunCandidate>& candidates, std::vector<Evaluation>& text,
+                  std::vector<Evaluation>& groups) {
+  constexpr int64_t kModelBytes = int64_t{4} << 30;
+  const int64_t each = 2 * 4 * run.model.parameters();  // decoded and packed, float32
+  const auto together = static_cast<size_t>(std::max<int64_t>(1, kModelBytes / each - 1));
+  for (size_t first = 0; first < candidates.size(); first += together) {
+    std::vector<Model> files;
+    std::vector<const Model*> batch;
+    for (size_t i = first; i < std::min(candidates.size(), first + together); ++i)
+      files.push_back(load_model(run.directory.path(candidates[i].file).string()));
+    for (const Model& file : files) batch.push_back(&file);
+    const auto add = [&](const EvaluationData& data, std::vector<Evaluation>& results) {
+      for (Evaluation& e : evaluate(batch, &run.model, data, {run.options.compute}, &run.progress))
+        results.push_back(std::move(e));
+    };
+    add(run.inputs.text, text);
+    if (run.inputs.groups) add(*run.inputs.groups, groups);
+  }
+}
+
+EvaluationRow row_of(const RunContext& run, const std::string& label, const std::string& kind, uint64_t bytes) {
+  return {.label = label,
+          .kind = kind,
+          .bytes = bytes,
+          .bits_per_weight = bits_per_weight(bytes, run.model),
+          .budget_fits = bytes <= run.inputs.budget_bytes};
+}
+
+}  // namespace
+
+std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates) {
+  const RunInputs& inputs = run.inputs;
+  const std::string name = "evaluation.json";
+  std::string key = stage_key({model_hash(run.model), inputs.text.hash, inputs.groups ? inputs.groups->hash : "",
+                               dtype_name(run.options.compute.type), std::to_string(kEvaluationSchema)});
+  for (const RunCandidate& c : candidates) key = stage_key({key, c.label, run.directory.hash(c.file)});
+  run.directory.stage("evaluate", key, name, [&](const std::filesystem::path& path) {
+    std::vector<Evaluation> text, groups;
+    evaluate_all(run, candidates, text, groups);
+    EvaluationFile file = evaluation_file(text.front(), inputs.groups ? &groups.front() : nullptr);
+    file.budget_bytes = inputs.budget_bytes;
+    file.rows.push_back(row_of(run, source_label(run.model), "reference", source_bytes(run.model)));
+    file.rows.back().text = scores_of_reference(text.front().all);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const uint64_t bytes = run.target.counted_bytes(run.model, load_plan(run.directory, candidates[i].plan),
+                                                      inputs.tokenizer, run.options.file);
+      file.rows.push_back(evaluation_row(row_of(run, candidates[i].label, candidates[i].kind, bytes), text[i],
+                                         inputs.groups ? &groups[i] : nullptr));
+    }
+    write_json(path, evaluation_file_to_json(file));
+  });
+  return evaluation_file_from_json(read_json(run.directory.path(name)), name).rows;
+}
+
+Json run_result_to_json(const RunResult& result) {
+  Json rows = Json::array();
+  for (const EvaluationRow& r : result.rows) {
+    Json row = {{"label", r.label}, {"kind", r.kind}, {"bytes", r.bytes}, {"bits_per_weight", r.bits_per_weight}};
+    row["budget_fits"] = r.budget_fits ? Json(*r.budget_fits) : Json();
+    for (const Metric& metric : metrics()) {
+      if (metric.needs_documents()) continue;
+      const Measured* value = r.text.find(metric.key);
+      const std::string key(metric.key);
+      row[key] = value == nullptr ? Json() : finite_or_null(value->mean);
+      row[key + "_stderr"] = value == nullptr ? Json() : finite_or_null(value->standard_error);
+    }
+    rows.push_back(row);
+  }
+  return {{"rows", rows}, {"budget_bytes", result.budget_bytes}};
+}
+
+}  // namespace vernier

@@ -1,0 +1,52 @@
+// What manifest.json says beside the stages.
+
+#include "ops/torch_version.h"
+#include "run/run_stages.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+void describe_run(const RunContext& run) {
+  const ModelConfig& c = run.model.config();
+  const RunOptions& o = run.options;
+  const RunInputs& inputs = run.inputs;
+  const auto data_facts = [](const EvaluationData& d) {
+    return Json{{"name", d.name},
+                {"tokens", d.scored_tokens()},
+                {"windows", d.windows.size()},
+                {"context", d.context},
+                {"hash", d.hash}};
+  };
+  Json& facts = run.directory.facts();
+  facts["tool_version"] = VERNIER_VERSION;
+  facts["libtorch"] = torch_version();
+  facts["model"] = {{"name", run.model.source().name},
+                    {"hash", model_hash(run.model)},
+                    {"family", c.family},
+                    {"parameters", run.model.parameters()},
+                    {"layers", c.depth()},
+                    {"heads", c.layer(0).attention.heads},
+                    {"kv_heads", c.layer(0).attention.kv_heads},
+                    {"hidden", c.hidden},
+                    {"vocabulary", c.vocabulary}};
+  facts["calibration"] = data_facts(inputs.calibration);
+  facts["evaluation"] = data_facts(inputs.text);
+  facts["groups"] = inputs.groups ? data_facts(*inputs.groups) : Json();
+  facts["shared_token_runs"] = inputs.shared_runs;
+  facts["options"] = {{"budget", o.budget},
+                      {"target", o.target},
+                      {"scheme", o.scheme},
+                      {"dtype", dtype_name(o.compute.type)},
+                      {"context", o.context},
+                      {"score", o.score_all ? "all" : "half"},
+                      {"windows", o.evaluation_windows},
+                      {"calibration_windows", inputs.calibration.windows.size()},
+                      {"diagnose_windows", inputs.diagnosis.windows.size()},
+                      {"filter", o.filter},
+                      {"tokenizer_pre", o.file.tokenizer_pre},
+                      {"tokenizer_pre_unchecked", o.file.tokenizer_pre_unchecked},
+                      {"strict", o.strict}};
+  facts["seed"] = o.seed;
+}
+
+}  // namespace vernier

@@ -1,0 +1,18 @@
+#include "report/report_data.h"
+#include "run/run_stages.h"
+#include "vernier/report.h"
+
+namespace vernier {
+
+void report_stage(const RunContext& run) {
+  RunDirectory& directory = run.directory;
+  for (const std::string& name : {std::string("calibration.safetensors"), std::string("diagnosis.json"),
+                                  std::string("plan.json"), chosen_file(run.target), std::string("evaluation.json")})
+    directory.facts()["artefacts"][name] = directory.hash(name);
+  const auto artefact = [&](const char* name) { return read_json(directory.path(name)); };
+  write_report(directory.path("report.html"), report_data(directory.manifest(), artefact("evaluation.json"),
+                                                          artefact("diagnosis.json"), artefact("plan.json")));
+  directory.save();
+}
+
+}  // namespace vernier

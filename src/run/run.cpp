@@ -1,0 +1,46 @@
+#include "vernier/run.h"
+
+#include "run/run_stages.h"
+#include "run/warning_log.h"
+#include "vernier/plan.h"
+#include "vernier/target.h"
+
+namespace vernier {
+
+RunResult run(const Model& model, const RunOptions& options, ProgressSink* progress) {
+  const Target& target = find_target(options.target);  // says what is not supported yet
+  Budget::parse(options.budget);
+  WarningLog log(progress);
+  RunInputs inputs = begin_inputs(model, options, log);
+  RunDirectory directory(options.output, model_hash(model), options.replace);
+  read_texts(model, options, inputs, log);
+  const RunContext context{model, target, options, inputs, directory, log};
+  describe_run(context);
+  directory.save();  // from here on the folder is a run's
+
+  const Calibration calibration = calibrate_stage(context);
+  const Diagnosis diagnosis = diagnose_stage(context, calibration);
+  const std::vector<RunCandidate> candidates = plan_stage(context, diagnosis);
+  export_stage(context, calibration, candidates);
+
+  RunResult result;
+  result.rows = evaluate_stage(context, candidates);
+  result.chosen = choose_stage(context, candidates, result.rows);
+  report_stage(context);
+  result.model_name = model.source().name;
+  result.model_hash = model_hash(model);
+  result.budget_text = options.budget;
+  result.budget_bytes = inputs.budget_bytes;
+  result.files = {directory.path("manifest.json"),  directory.path("calibration.safetensors"),
+                  directory.path("diagnosis.json"), directory.path("plan.json"),
+                  directory.path(target.output),    directory.path("evaluation.json"),
+                  directory.path("report.html")};
+  result.warnings = log.warnings();
+  return result;
+}
+
+RunResult run(const std::string& path, const RunOptions& options, ProgressSink* progress) {
+  return run(load_model(path), options, progress);
+}
+
+}  // namespace vernier

@@ -1,0 +1,69 @@
+#include "run/run_inputs.h"
+
+#include "base/fail.h"
+#include "data/named_texts.h"
+#include "run/source.h"
+#include "vernier/planning.h"
+
+namespace vernier {
+
+namespace {
+
+/// The figures flatter a plan where its calibration has seen the text.
+void find_shared_text(const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
+  EvaluationData seen = inputs.calibration;  // what the plan is made from
+  seen.windows.insert(seen.windows.end(), inputs.diagnosis.windows.begin(), inputs.diagnosis.windows.end());
+  inputs.shared_runs =
+      shared_token_runs(inputs.text, seen) + (inputs.groups ? shared_token_runs(*inputs.groups, seen) : 0);
+  if (inputs.shared_runs == 0) return;
+  const std::string message = fmt::format(
+      "{} runs of 50 tokens (or whole documents) are in both the calibration and the evaluation text; the result "
+      "flatters itself",
+      inputs.shared_runs);
+  if (options.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
+  progress.warn(message);
+}
+
+void check_context(const Model& model, const RunOptions& options, const EvaluationData& text, ProgressSink& progress) {
+  warn_beyond_context(text, model.config().context_length, model.source().name, &progress);
+  if (const int64_t same = find_target(options.target).context_length(model.config());
+      text.longest() > same && same < model.config().context_length)
+    fail(ErrorKind::kInvalidArgument,
+         "run: windows of {} tokens: {} ignores this model's sliding window, so that beyond {} tokens its answers "
+         "differ without any quantization; give --context {}",
+         text.longest(), options.target, same, same);
+}
+
+}  // namespace
+
+RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
+  for (const std::string& warning : model.source().warnings) progress.warn(warning);
+  RunInputs inputs;
+  inputs.tokenizer = load_tokenizer_of(model.source().path);
+  for (const std::string& warning : inputs.tokenizer.warnings) progress.warn(warning);
+  inputs.budget_bytes = reachable_budget(model, inputs.tokenizer, options.budget, {options.target, options.file});
+  const Target& target = find_target(options.target);
+  warn_of_source(model, target, inputs.budget_bytes, progress);
+  for (const std::string& loss : target.losses(model, inputs.tokenizer)) progress.warn(loss);
+  return inputs;
+}
+
+void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
+  // What cannot be exported should say so now, not after the measurements.
+  inputs.exported_as =
+      find_target(options.target)
+          .header_hash(model, plan_uniform(model, "f16", options.target), inputs.tokenizer, options.file);
+  const Tokenizer tokenizer(inputs.tokenizer);
+  const TokenizedText calibration = calibration_text(tokenizer, options.calibration_text, &progress);
+  inputs.calibration = calibration_windows(calibration, options.context, options.calibration_windows, &progress);
+  inputs.diagnosis = diagnosis_windows(calibration, options.context, options.diagnose_windows, &progress);
+  inputs.text = evaluation_windows(tokenizer, options.evaluation_text,
+                                   {options.context, options.evaluation_windows, options.score_all}, &progress);
+  inputs.groups = group_windows(tokenizer, options.groups, options.filter, options.context, &progress);
+  if (!inputs.groups && options.evaluation_text.empty())
+    inputs.groups = builtin_group_windows(tokenizer, options.context);
+  find_shared_text(options, inputs, progress);
+  check_context(model, options, inputs.text, progress);
+}
+
+}  // namespace vernier

@@ -1,0 +1,60 @@
+#pragma once
+
+// The stages of a run, each from the artefacts of those before it to its own in the run directory. One file each.
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "run/run_directory.h"
+#include "run/run_inputs.h"
+#include "vernier/calibrate.h"
+#include "vernier/diagnose.h"
+#include "vernier/plan.h"
+
+namespace vernier {
+
+/// What all stages share.
+struct RunContext {
+  const Model& model;
+  const Target& target;
+  const RunOptions& options;
+  const RunInputs& inputs;
+  RunDirectory& directory;
+  ProgressSink& progress;
+};
+
+/// A file that may become the result; names are inside the run directory.
+struct RunCandidate {
+  std::string label, kind, plan, file;
+};
+
+/// manifest.json's facts: model, texts, options and versions.
+void describe_run(const RunContext& run);
+
+Calibration calibrate_stage(const RunContext& run);
+Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
+/// The uniform plans that fit, by rising size, then the solved one.
+std::vector<RunCandidate> plan_stage(const RunContext& run, const Diagnosis& diagnosis);
+void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);
+/// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after
+/// that of the source.
+std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates);
+/// plan.json and what the target loads; returns their row.
+size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
+                    const std::vector<EvaluationRow>& rows);
+/// The hashes of all artefacts into the manifest, and report.html.
+void report_stage(const RunContext& run);
+
+/// The artefact that stands for what the target writes as `name`: its file, or the one with the weights in its folder.
+std::string written_as(const Target& target, const std::string& name);
+/// What the target writes, of that artefact.
+std::filesystem::path output_of(const Target& target, const std::filesystem::path& artefact);
+/// The artefact of the result.
+std::string chosen_file(const Target& target);
+
+Plan load_plan(const RunDirectory& directory, const std::string& name);
+/// "f32" or "bf16", as --dtype says.
+std::string dtype_name(ComputeType type);
+
+}  // namespace vernier

@@ -1,0 +1,163 @@
+// The chain as a library, without the command line, on a tiny model.
+
+#include "vernier/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/output_file.h"
+#include "run/run_directory.h"
+#include "support/models.h"
+#include "support/scratch.h"
+#include "support/small_tokenizer.h"
+#include "vernier/error.h"
+#include "vernier/export.h"
+#include "vernier/planning.h"
+
+namespace vernier {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Contains, ::testing::ElementsAre, ::testing::HasSubstr, ::testing::IsEmpty, ::testing::Not;
+
+struct Stages : ProgressSink {
+  std::set<std::string> begun;
+  std::vector<std::string> warnings;
+  void begin(std::string_view stage, int64_t, std::string_view) override { begun.emplace(stage); }
+  void warn(std::string_view message) override { warnings.emplace_back(message); }
+};
+
+class RunLibrary : public ::testing::Test {
+ protected:
+  fs::path work_ = scratch_path("vernier_run_library");
+  fs::path out_ = work_ / "out";
+  std::string text_ = (work_ / "text.txt").string(), other_text_ = (work_ / "other.txt").string();
+
+  void SetUp() override {
+    fs::remove_all(work_);
+    const std::string text = read_file(source_dir() / "data/builtin/evaluation.txt");
+    const size_t cut = text.rfind('\n', 2000) + 1;
+    write_file(text_, text.substr(0, cut));
+    write_file(other_text_, text.substr(cut, text.rfind('\n', 5000) + 1 - cut));
+  }
+  void TearDown() override { fs::remove_all(work_); }
+
+  std::string source(const char* scheme) {
+    const Model model = fixture_model("llama");
+    const std::string path = (work_ / "source.gguf").string();
+    export_model(find_target("llama.cpp"),
+                 quantize(model, calibrate(model, made_up_windows(2, 16, 300)), plan_uniform(model, scheme), 1),
+                 small_tokenizer(), path);
+    return path;
+  }
+  RunOptions options() const {
+    RunOptions o;
+    o.output = out_;
+    o.context = 64;
+    o.calibration_text = {other_text_};
+    o.calibration_windows = 2;
+    o.diagnose_windows = 1;
+    o.evaluation_text = {text_};
+    o.evaluation_windows = 2;
+    o.compute.threads = 1;
+    return o;
+  }
+};
+
+TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
+  const std::string path = source("f16");
+  Stages stages;
+  const RunResult result = run(path, options(), &stages);
+  EXPECT_THAT(stages.begun, ElementsAre("calibrate", "diagnose", "evaluate", "quantize"));
+  EXPECT_EQ(result.warnings, stages.warnings);
+  EXPECT_EQ(result.model_hash, model_hash(load_model(path)));
+  ASSERT_GE(result.rows.size(), 3u);
+  EXPECT_EQ(result.rows[0].label, "full precision");
+  EXPECT_EQ(result.rows[0].text.find("kl_nats"), nullptr);
+  EXPECT_EQ(result.rows.back().kind, "plan");
+  for (size_t i = 1; i < result.rows.size(); ++i) {
+    const EvaluationRow& row = result.rows[i];
+    EXPECT_TRUE(row.budget_fits.value()) << row.label;
+    EXPECT_LE(row.bytes, result.budget_bytes) << row.label;
+    EXPECT_GE(row.text.kl().mean, result.rows[result.chosen].text.kl().mean) << row.label;
+    EXPECT_GT(row.text.same_top().mean, 0) << row.label;
+  }
+  ASSERT_GT(result.chosen, 0u);
+  EXPECT_EQ(fs::file_size(result.files.model), result.rows[result.chosen].bytes);
+  EXPECT_EQ(read_json(result.files.plan)["label"], result.rows[result.chosen].label);
+  EXPECT_EQ(finished_manifest(out_), read_json(result.files.manifest));
+  EXPECT_TRUE(fs::exists(result.files.report));
+  // What is printed is what evaluation.json says.
+  const Json json = run_result_to_json(result), rows = read_json(result.files.evaluation)["rows"];
+  ASSERT_EQ(json["rows"].size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits"})
+      EXPECT_EQ(json["rows"][i][key], rows[i][key]) << key;
+    for (const char* key : {"perplexity", "perplexity_stderr", "kl_nats", "kl_nats_stderr", "same_top_share"})
+      EXPECT_EQ(json["rows"][i][key], rows[i]["text"].value(key, Json())) << key;
+  }
+
+  const std::string manifest = read_file(result.files.manifest);
+  Stages again;
+  const RunResult same = run(path, options(), &again);
+  EXPECT_THAT(again.begun, IsEmpty());
+  EXPECT_EQ(read_file(result.files.manifest), manifest);
+  EXPECT_EQ(run_result_to_json(same), json);
+}
+
+// Artefacts are read once too, however many keys are made of their hashes.
+TEST_F(RunLibrary, AFreshRunHashesTheModelAndEveryArtefactOnce) {
+  const Model model = load_model(source("f16"));
+  const uint64_t before = hashed_bytes();
+  const RunResult result = run(model, options());
+  const uint64_t hashed = hashed_bytes() - before;
+  std::map<std::string, uint64_t> artefacts;  // by content: the plan and its copy under another name are one file
+  for (const auto& [stage, entry] : read_json(result.files.manifest)["stages"].items())
+    artefacts[entry["hash"].get<std::string>()] = fs::file_size(out_ / entry["artefact"].get<std::string>());
+  uint64_t expected = model.stored_bytes();
+  for (const auto& [hash, bytes] : artefacts) expected += bytes;
+  EXPECT_GE(hashed, expected);
+  // Beside them keys, token ids and statistics: less than another reading of the model would be.
+  EXPECT_LT(hashed, expected + model.stored_bytes() * 3 / 4);
+}
+
+TEST_F(RunLibrary, WarningsAreKeptAndHeardOnce) {
+  const std::string path = source("gguf:q4_1");
+  RunOptions o = options();
+  o.budget = std::to_string(fs::file_size(path));
+  o.evaluation_text = o.calibration_text;
+  Stages stages;
+  const RunResult result = run(path, o, &stages);
+  EXPECT_EQ(result.chosen, 0u) << "the source fits as it is";
+  EXPECT_EQ(result.rows[0].label, "source (Q4_1)");
+  EXPECT_EQ(result.warnings, stages.warnings);
+  EXPECT_EQ(std::set<std::string>(result.warnings.begin(), result.warnings.end()).size(), result.warnings.size());
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("source.gguf is quantized already")));
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("the result flatters itself")));
+  o.strict = true;
+  EXPECT_THROW(run(path, o), Error);
+}
+
+TEST_F(RunLibrary, AForecastWritesNothing) {
+  const Model model = load_model(source("f16"));
+  const RunForecast forecast = forecast_run(model, options());
+  EXPECT_EQ(forecast.components, components_of(model.config(), DiagnoseOptions().kinds).size());
+  EXPECT_EQ(forecast.uniform_files.size(), planning_diagnosis().candidates.size());
+  EXPECT_EQ(forecast.diagnose_windows, 1);
+  EXPECT_EQ(forecast.threads, 1);
+  EXPECT_GT(forecast.diagnose_seconds, 0);
+  EXPECT_FALSE(fs::exists(out_));
+  RunOptions all = options();
+  all.diagnose_windows = 0;
+  EXPECT_GT(forecast_run(model, all).diagnose_windows, 1) << "as many as the text has";
+  all.budget = "1bpw";
+  EXPECT_THROW(forecast_run(model, all), Error);
+}
+
+}  // namespace
+}  // namespace vernier

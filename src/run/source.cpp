@@ -1,0 +1,56 @@
+#include "run/source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <map>
+
+namespace vernier {
+
+std::string source_label(const Model& model) {
+  std::map<std::string, uint64_t> bytes;
+  bool quantized = false;
+  for (const TensorId& id : model.matrices()) {
+    const std::vector<int64_t> shape = model.shape(id);
+    const Scheme scheme = model.scheme_in_file(id);
+    bytes[scheme.name()] += scheme.bytes(shape[0], shape[1]);
+    quantized |= model.stored(id) != nullptr;
+  }
+  if (!quantized) return "full precision";
+  std::string name = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) {
+                       return a.second < b.second;
+                     })->first;
+  name.erase(0, name.rfind(':') + 1);
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return fmt::format("source ({})", name);
+}
+
+uint64_t source_bytes(const Model& model) {
+  if (!model.source().gguf) return model.stored_bytes();
+  uint64_t bytes = 0;
+  for (const std::filesystem::path& file : files_of_model(model.source().path.string()))
+    bytes += std::filesystem::file_size(file);
+  return bytes;
+}
+
+bool source_fits(const Model& model, const Target& target, uint64_t budget_bytes) {
+  return target.takes_source(model.source()) && source_bytes(model) <= budget_bytes;
+}
+
+void warn_of_source(const Model& model, const Target& target, uint64_t budget_bytes, ProgressSink& progress) {
+  const std::string label = source_label(model);
+  if (label != "full precision")
+    progress.warn(fmt::format(
+        "{} is quantized already: damage is measured against this {}, not against the model that it was made from, and "
+        "what was lost then cannot come back; start from the original in full precision where you have it",
+        model.source().name, label));
+  if (source_fits(model, target, budget_bytes))
+    progress.warn(fmt::format(
+        "the source itself has {} bytes and fits the budget of {}: no file made from it can be better, so it is what "
+        "{} will hold",
+        source_bytes(model), budget_bytes, target.output));
+}
+
+}  // namespace vernier
