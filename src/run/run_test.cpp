@@ -117,7 +117,8 @@ TEST_F(RunLibrary, AFreshRunHashesTheModelAndEveryArtefactOnce) {
   const RunResult result = run(model, options());
   const uint64_t hashed = hashed_bytes() - before;
   std::map<std::string, uint64_t> artefacts;  // by content: the plan and its copy under another name are one file
-  for (const auto& [stage, entry] : read_json(result.files.manifest)["stages"].items())
+  const Json manifest = read_json(result.files.manifest);  // outlives the loop
+  for (const auto& [stage, entry] : manifest["stages"].items())
     artefacts[entry["hash"].get<std::string>()] = fs::file_size(out_ / entry["artefact"].get<std::string>());
   uint64_t expected = model.stored_bytes();
   for (const auto& [hash, bytes] : artefacts) expected += bytes;
