@@ -16,6 +16,10 @@ function(vernier_settings target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-unknown-pragmas -ffp-contract=off
                                            $<$<BOOL:${VERNIER_DEV}>:-Werror>)
+  # Newer compilers suspect references into tables whose key is a temporary, and fmt's own buffers.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+    target_compile_options(${target} PRIVATE -Wno-dangling-reference -Wno-array-bounds)
+  endif()
   if(VERNIER_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${VERNIER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${VERNIER_SANITIZE})

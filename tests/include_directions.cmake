@@ -1,5 +1,7 @@
 # Whether includes run in the direction of the house: a folder may include itself and those that stand before it in the list,
-# so that nothing depends on what is built on it. Public headers count as the folder that they speak for.
+# so that nothing depends on what is built on it. Public headers count as the folder that they speak for. And whether the
+# picture in docs/architecture.md is what the includes draw: an arrow for every folder that another one includes, without
+# those that a longer way of arrows shows already.
 #   cmake -DROOT=<source dir> -P include_directions.cmake
 cmake_policy(SET CMP0057 NEW)
 set(order base format scheme data ops model engine calibrate evaluate diagnose plan quantize export planning report run cli)
@@ -58,9 +60,39 @@ foreach(file IN LISTS files)
     if(place GREATER own_place)
       message(SEND_ERROR "${file} includes ${include}: ${own} stands before ${folder}")
     endif()
+    if(folder AND NOT folder STREQUAL own AND NOT folder IN_LIST included_by_${own})
+      list(APPEND included_by_${own} ${folder})
+    endif()
     math(EXPR checked "${checked} + 1")
   endforeach()
 endforeach()
+
+set(arrows "")
+foreach(own IN LISTS order)
+  set(reached_from_${own} "")
+  foreach(folder IN LISTS included_by_${own})
+    list(APPEND reached_from_${own} ${folder} ${reached_from_${folder}})
+  endforeach()
+  foreach(folder IN LISTS order)  # in their order, so that the picture does not depend on that of files
+    if(NOT folder IN_LIST included_by_${own})
+      continue()
+    endif()
+    set(longer_way FALSE)
+    foreach(other IN LISTS included_by_${own})
+      if(folder IN_LIST reached_from_${other})
+        set(longer_way TRUE)
+      endif()
+    endforeach()
+    if(NOT longer_way)
+      string(APPEND arrows "  ${own} --> ${folder}\n")
+    endif()
+  endforeach()
+endforeach()
+file(READ ${ROOT}/docs/architecture.md page)
+string(FIND "${page}" "```mermaid\ngraph BT\n${arrows}```" drawn)
+if(drawn EQUAL -1)
+  message(SEND_ERROR "docs/architecture.md: its picture of the includes is not this one:\n```mermaid\ngraph BT\n${arrows}```")
+endif()
 if(checked LESS 500)
   message(SEND_ERROR "only ${checked} includes were looked at: is ${ROOT} the source folder?")
 endif()

@@ -45,7 +45,7 @@ class CommandOutputs : public ::testing::Test {
 TEST_F(CommandOutputs, AreNeverInputs) {
   for (const char* name :
        {"m.gguf", "c", "d", "p", "t.txt", "i", "r.recipe", "folder/config.json", "folder/model.safetensors",
-        "run/manifest.json", "run/plan.json", "run/model.gguf", "run/work/text.txt"})
+        "run/manifest.json", "run/plan.json", "run/model.gguf", "run/text.txt"})
     write_file(at(name), "precious");
   fs::create_symlink("m.gguf", at("link"));
   fs::create_hard_link(at("c"), at("hard"));
@@ -78,7 +78,7 @@ TEST_F(CommandOutputs, AreNeverInputs) {
       {"logits", m, "--input", i, "-o", m},
       {"report", at("run"), "-o", at("run/plan.json")},
       {"run", at("run/model.gguf"), "-o", at("run")},
-      {"run", m, "--data", at("run/work/text.txt"), "-o", at("run")},
+      {"run", m, "--data", at("run/text.txt"), "-o", at("run")},
       {"run", at("folder"), "-o", at("other")},
   };
   for (const auto& command : commands) {

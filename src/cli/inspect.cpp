@@ -43,6 +43,30 @@ Json config_json(const ModelOutline& model) {
   return json;
 }
 
+/// A line of the table: an object as "key value, key value".
+std::string told(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_object()) return value.dump();
+  std::string line;
+  for (const auto& [key, inner] : value.items()) line += (line.empty() ? "" : ", ") + key + " " + told(inner);
+  return line;
+}
+
+/// Facts of the model, a row each; layers that are alike share theirs.
+TextTable facts_table(const Json& json) {
+  TextTable table({"what", "value"});
+  for (const auto& [key, value] : json.items()) {
+    if (key == "tensors" || key == "layer_kinds") continue;
+    table.add({key, told(value)});
+  }
+  for (const Json& kind : json["layer_kinds"]) {
+    table.add({fmt::format("layers {} to {}", kind["first"].dump(), kind["last"].dump()), ""});
+    for (const auto& [key, value] : kind.items())
+      if (key != "first" && key != "last") table.add({"  " + key, told(value)});
+  }
+  return table;
+}
+
 }  // namespace
 
 void add_inspect(CLI::App& app, Console& console) {
@@ -63,12 +87,7 @@ void add_inspect(CLI::App& app, Console& console) {
     for (const std::string& warning : model.source.warnings) console.progress.warn(warning);
     const Json json = config_json(model);
     if (a->json.write(json, console)) return;
-    TextTable facts({"what", "value"});
-    for (const auto& [key, value] : json.items()) {
-      if (key == "tensors") continue;
-      facts.add({key, value.is_string() ? value.get<std::string>() : value.dump()});
-    }
-    fmt::print(console.out, "{}", facts.str(console.width()));
+    fmt::print(console.out, "{}", facts_table(json).str(console.width()));
     if (!a->tensors) return;
     TextTable tensors({"tensor", "shape", "dtype"});
     for (const Json& t : json["tensors"])

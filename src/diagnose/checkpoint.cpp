@@ -13,8 +13,8 @@ namespace {
 
 constexpr int64_t kSchemaVersion = 1;
 
-SweepPart part_from_json(const Json& json, const std::string& origin) {
-  SweepPart part;
+DiagnosisPart part_from_json(const Json& json, const std::string& origin) {
+  DiagnosisPart part;
   for (const Json& row : array_at(json, "components", origin)) part.components.push_back(damage_from_json(row, origin));
   for (const Json& row : array_at(json, "weight_facts", origin))
     part.weight_facts.push_back(facts_from_json(row, origin));
@@ -22,9 +22,9 @@ SweepPart part_from_json(const Json& json, const std::string& origin) {
   return part;
 }
 
-bool is_about(const SweepPart& part, const std::vector<Component>& components, const std::vector<TensorId>& tensors) {
-  return std::ranges::equal(part.components, components, {}, &ComponentDamage::component) &&
-         std::ranges::equal(part.weight_facts, tensors, {}, &WeightFacts::tensor);
+bool is_about(const DiagnosisPart& part, const DiagnosisTask& task) {
+  return std::ranges::equal(part.components, task.components, {}, &ComponentDamage::component) &&
+         std::ranges::equal(part.weight_facts, task.matrices, {}, &WeightFacts::tensor);
 }
 
 }  // namespace
@@ -33,10 +33,9 @@ void SweepCheckpoint::warn(const std::string& message) const {
   if (progress_ != nullptr) progress_->warn(message);
 }
 
-std::optional<SweepPart> SweepCheckpoint::load(const std::string& name, const std::vector<Component>& components,
-                                               const std::vector<TensorId>& tensors) const {
-  if (folder_.empty() || !std::filesystem::exists(file(name))) return std::nullopt;
-  const std::string origin = file(name).string();
+std::optional<DiagnosisPart> SweepCheckpoint::load(const DiagnosisTask& task) const {
+  if (folder_.empty() || !std::filesystem::exists(file(task.name))) return std::nullopt;
+  const std::string origin = file(task.name).string();
   try {
     const Json json = read_json(origin);
     // Named by its folder, so that the parts of one sweep give one warning.
@@ -50,25 +49,25 @@ std::optional<SweepPart> SweepCheckpoint::load(const std::string& name, const st
       return std::nullopt;
     }
     if (json_string(json, "key", origin) != key_) return std::nullopt;
-    SweepPart part = part_from_json(json, origin);
-    if (!is_about(part, components, tensors))
+    DiagnosisPart part = part_from_json(json, origin);
+    if (!is_about(part, task))
       fail(ErrorKind::kBadFile, "{}: expected {} components and {} matrices of this part, got {} and {} or others",
-           origin, components.size(), tensors.size(), part.components.size(), part.weight_facts.size());
+           origin, task.components.size(), task.matrices.size(), part.components.size(), part.weight_facts.size());
     return part;
   } catch (const Error& e) {
-    warn(fmt::format("diagnose: broken checkpoint: {}; measuring {} again", e.what(), name));
+    warn(fmt::format("diagnose: broken checkpoint: {}; measuring {} again", e.what(), task.name));
     return std::nullopt;
   }
 }
 
-void SweepCheckpoint::save(const std::string& name, const SweepPart& part) const {
+void SweepCheckpoint::save(const DiagnosisTask& task, const DiagnosisPart& part) const {
   if (folder_.empty()) return;
   Json json = {
       {"schema_version", kSchemaVersion}, {"tool_version", VERNIER_VERSION}, {"key", key_},
       {"components", Json::array()},      {"weight_facts", Json::array()},   {"control_kl_nats", part.control_kl}};
   for (const ComponentDamage& damage : part.components) json["components"].push_back(damage_to_json(damage));
   for (const WeightFacts& facts : part.weight_facts) json["weight_facts"].push_back(facts_to_json(facts));
-  write_json(file(name), json);
+  write_json(file(task.name), json);
 }
 
 }  // namespace vernier

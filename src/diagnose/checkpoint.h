@@ -4,23 +4,16 @@
 // its numbers depend on by a key; a file of another key is ignored.
 //
 //   const SweepCheckpoint checkpoint(folder, key, progress);
-//   if (auto part = checkpoint.load("L3", components, tensors)) return *part;
+//   if (auto part = checkpoint.load(task)) return *part;
 
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "vernier/diagnose.h"
+#include "diagnose/task.h"
 
 namespace vernier {
-
-/// What was found in one layer, or in one matrix outside the layers.
-struct SweepPart {
-  std::vector<ComponentDamage> components;
-  std::vector<WeightFacts> weight_facts;
-  double control_kl = 0;  ///< nats; the largest KL of a perturbation by nothing
-};
 
 class SweepCheckpoint {
  public:
@@ -28,13 +21,11 @@ class SweepCheckpoint {
   SweepCheckpoint(std::filesystem::path folder, std::string key, ProgressSink* progress = nullptr)
       : folder_(std::move(folder)), key_(std::move(key)), progress_(progress) {}
 
-  /// What was saved as `name` under the same key, if it is about these components and tensors in this order. Whatever
-  /// else the file holds counts as absent, so that it is measured again: in silence under another key, with a warning
-  /// when another version wrote it or when it is broken.
-  std::optional<SweepPart> load(const std::string& name, const std::vector<Component>& components,
-                                const std::vector<TensorId>& tensors) const;
+  /// What was saved of this task under the same key. Whatever else the file holds counts as absent, so that it is measured
+  /// again: in silence under another key, with a warning when another version wrote it or when it is broken.
+  std::optional<DiagnosisPart> load(const DiagnosisTask& task) const;
   /// @throws Error{kIo}
-  void save(const std::string& name, const SweepPart& part) const;
+  void save(const DiagnosisTask& task, const DiagnosisPart& part) const;
 
  private:
   std::filesystem::path file(const std::string& name) const { return folder_ / (name + ".json"); }

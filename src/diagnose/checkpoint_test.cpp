@@ -23,16 +23,16 @@ using ::testing::IsEmpty;
 
 class Checkpoint : public ::testing::Test {
  protected:
-  void SetUp() override { checkpoint("key").save("L1", part()); }
+  void SetUp() override { checkpoint("key").save(task_, part()); }
   void TearDown() override { fs::remove_all(folder_); }
 
-  SweepPart part() const {
-    SweepPart part;
+  DiagnosisPart part() const {
+    DiagnosisPart part;
     part.control_kl = 0.25;
-    for (const Component& c : components_)
+    for (const Component& c : task_.components)
       part.components.push_back({c, 64, {0.5, 0.125}, {-0.5, NAN}, {0.75, 0.0625}});
     WeightFacts& facts = part.weight_facts.emplace_back();
-    facts.tensor = tensors_[0];
+    facts.tensor = task_.matrices[0];
     facts.rows = 8;
     facts.cols = 4;
     facts.scheme = "int4";
@@ -41,12 +41,12 @@ class Checkpoint : public ::testing::Test {
     return part;
   }
   SweepCheckpoint checkpoint(const std::string& key) { return {folder_, key, &warnings_}; }
-  std::optional<SweepPart> load() { return checkpoint("key").load("L1", components_, tensors_); }
+  std::optional<DiagnosisPart> load() { return checkpoint("key").load(task_); }
 
   const fs::path folder_ = scratch_path("vernier_checkpoint");
   const fs::path file_ = folder_ / "L1.json";
-  const std::vector<Component> components_{parse_component("L1.head0"), parse_component("L1.ffn_down")};
-  const std::vector<TensorId> tensors_{{TensorRole::kFfnDown, 1}};
+  const DiagnosisTask task_{
+      "L1", 1, {parse_component("L1.head0"), parse_component("L1.ffn_down")}, {{TensorRole::kFfnDown, 1}}};
   Warnings warnings_;
 };
 
@@ -58,9 +58,9 @@ TEST_F(Checkpoint, GivesBackWhatWasSaved) {
   ASSERT_EQ(back->weight_facts.size(), 1u);
   EXPECT_EQ(facts_to_json(back->weight_facts[0]), facts_to_json(part().weight_facts[0]));
   EXPECT_EQ(back->control_kl, 0.25);
-  EXPECT_FALSE(checkpoint("key").load("L2", components_, tensors_));
-  EXPECT_FALSE(checkpoint("other settings").load("L1", components_, tensors_));
-  EXPECT_FALSE(SweepCheckpoint("", "key").load("L1", components_, tensors_));
+  EXPECT_FALSE(checkpoint("key").load({"L2", 2, task_.components, task_.matrices}));
+  EXPECT_FALSE(checkpoint("other settings").load(task_));
+  EXPECT_FALSE(SweepCheckpoint("", "key").load(task_));
   EXPECT_THAT(warnings_.all, IsEmpty());
 }
 

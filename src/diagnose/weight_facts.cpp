@@ -8,13 +8,9 @@ namespace vernier {
 
 namespace {
 
-at::Tensor column_weights(const std::vector<float>& importance) {
-  return at::from_blob(const_cast<float*>(importance.data()), {static_cast<int64_t>(importance.size())}, at::kFloat);
-}
-
 double power(const at::Tensor& values, const std::vector<float>& importance) {
   const at::Tensor columns = values.square().sum(0, /*keepdim=*/false, at::kDouble);
-  return (importance.empty() ? columns : columns * column_weights(importance)).sum().item<double>();
+  return (importance.empty() ? columns : columns * at::tensor(importance)).sum().item<double>();
 }
 
 double decibel(double signal, double noise) { return noise > 0 ? 10 * std::log10(signal / noise) : INFINITY; }

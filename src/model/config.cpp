@@ -12,7 +12,8 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
   if (file.find("model_type") == nullptr)
     fail(ErrorKind::kBadFile,
          "{}: key \"model_type\" is missing; is this the config.json that transformers wrote with the model?", origin);
-  const Architecture& row = architecture_of_model_type(file.text("model_type"), origin);
+  const std::string model_type = file.text("model_type");
+  const Architecture& row = architecture_of_model_type(model_type, origin);
   ModelConfig config = row.read_config(file);
   config.family = row.name;
   check_config(config, origin);

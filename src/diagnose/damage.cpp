@@ -1,0 +1,31 @@
+#include "diagnose/damage.h"
+
+#include "base/statistics.h"
+
+namespace vernier {
+
+Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows) {
+  std::vector<double> tokens, kl, delta_nll, same_top;  // per distinct cluster
+  std::map<int64_t, size_t> row_of;
+  for (size_t w = 0; w < windows.size(); ++w) {
+    const auto [it, is_new] = row_of.try_emplace(data.distinct_cluster(data.windows[w]), tokens.size());
+    if (is_new)
+      for (auto* column : {&tokens, &kl, &delta_nll, &same_top}) column->push_back(0);
+    tokens[it->second] += windows[w].tokens;
+    kl[it->second] += windows[w].kl;
+    delta_nll[it->second] += windows[w].delta_nll;
+    same_top[it->second] += windows[w].same_top;
+  }
+  const auto measured = [&](const std::vector<double>& sums) { return ratio_estimate(sums, tokens); };
+  return {measured(kl), measured(delta_nll), measured(same_top)};
+}
+
+ComponentDamage component_damage(const Model& model, const Component& component, const EvaluationData& data,
+                                 const std::vector<DamageSums>& windows) {
+  int64_t parameters = 0;
+  for (const WeightSlice& slice : slices_of(model.config(), component)) parameters += slice.size();
+  const Damage damage = summarize(data, windows);
+  return {component, parameters, damage.kl, damage.delta_nll, damage.same_top};
+}
+
+}  // namespace vernier
