@@ -116,9 +116,10 @@ void run(const Arguments& a) {
                options);
 
   say("quantize");
-  const Plan planned = plan_within(model, words, diagnosis, a.budget);
+  const DamageTable damage = damage_table(model, diagnosis);
+  const Plan planned = plan_within(model, words, damage, a.budget);
   const auto file_bytes = [&](const Plan& plan) { return find_target("llama.cpp").file_bytes(model, plan, words, {}); };
-  std::vector<Plan> plans = uniform_plans_within(model, words, diagnosis, planned.budget_bytes);
+  std::vector<Plan> plans = uniform_plans_within(model, words, damage, planned.budget_bytes);
   // The label may go on with the matrices that could not take the scheme.
   const auto uniform =
       std::find_if(plans.begin(), plans.end(), [](const Plan& p) { return p.label.starts_with("uniform gguf:q4_k"); });

@@ -13,7 +13,7 @@ void plan(char** argv) {
       vernier::diagnosis_from_json(nlohmann::ordered_json::parse(example::read_text(file)), file);
   const vernier::TokenizerModel tokenizer = vernier::load_tokenizer_of(model.source().path);  // part of the file
 
-  const vernier::Plan plan = vernier::plan_within(model, tokenizer, diagnosis, "4.7bpw");
+  const vernier::Plan plan = vernier::plan_within(model, tokenizer, vernier::damage_table(model, diagnosis), "4.7bpw");
   for (const vernier::PlanEntry& entry : plan.entries)
     std::printf("%-26s %-9s %s\n", entry.tensor.c_str(), entry.scheme.c_str(), entry.reason.c_str());
   std::printf("%llu of %llu bytes; predicted KL %.5f nats, no plan below %.5f\n",

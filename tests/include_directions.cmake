@@ -16,6 +16,7 @@ set(evaluate_headers evaluation_file metric)
 set(plan_headers target_rules)
 set(quantize_headers value_search)
 set(export_headers target)
+set(planning_headers confirm damage_table plan_front)
 set(cli_headers vernier)
 
 function(folder_of include result)

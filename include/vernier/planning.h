@@ -1,16 +1,16 @@
 #pragma once
 
-// Plans for a model: the one its diagnosis asks for within a budget, and those that need no diagnosis, to compare with.
-// In: a Model, its tokenizer (part of the file's size), a Diagnosis. Out: a Plan for quantize.h and
-// export.h.
+// Plans for a model: the one of least damage within a budget, and those that need no damage, to compare with.
+// In: a Model, its tokenizer (part of the file's size), a DamageTable. Out: a Plan for quantize.h and export.h.
 //
 //   const Diagnosis diagnosis = diagnose(model, calibration, windows, planning_diagnosis("llama.cpp"));
-//   const Plan plan = plan_within(model, tokenizer_model, diagnosis, "+10%");
+//   const Plan plan = plan_within(model, tokenizer_model, damage_table(model, diagnosis), "+10%");
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "vernier/damage_table.h"
 #include "vernier/diagnose.h"
 #include "vernier/plan.h"
 #include "vernier/target.h"
@@ -30,10 +30,10 @@ DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", cons
 /// The plan of least predicted damage, where a matrix may stay as it is stored, whose Target::counted_bytes (for most
 /// targets the whole file) stay within `budget`: "+10%" over our own uniform 4-bit file (Target::four_bit_schemes) with
 /// the same metadata, "4.5bpw" in bits per weight of the whole file, or a size such as "3.8GiB".
-/// @throws Error{kInvalidArgument} when the budget cannot be read, or the diagnosis is of another model or left a
-///         matrix out; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
+/// @throws Error{kInvalidArgument} when the budget cannot be read, or the damage is of another model or of too few
+///         matrices; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
 ///         reachable size
-Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
+Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& damage,
                  const std::string& budget, const PlanningOptions& options = {});
 
 /// What a budget means for this model, once it is known that some plan meets it. Needs shapes only.
@@ -49,7 +49,7 @@ uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const
 /// Uniform plans of the target whose file fits into `budget_bytes`, by rising size, each set of schemes once; none is
 /// not an error.
 /// @throws Error{kInvalidArgument, kUnsupported} as plan_within
-std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
+std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& damage,
                                        uint64_t budget_bytes, const PlanningOptions& options = {});
 
 /// The recipe's lines applied to the model's matrices, with llama.cpp's fallback where a row is too short. A line may name

@@ -22,8 +22,8 @@ void add_calibrate(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   a->text.add(*command, a->io, "Text files, joined; a built-in text when none is named");
-  command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
-  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+  add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_option(*command, "--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();

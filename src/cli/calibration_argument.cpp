@@ -40,7 +40,7 @@ Calibration CalibrationArgument::load() const {
 
 void CalibrationTextArgument::add(CLI::App& app, CommandFiles& io, const std::string& help) {
   add_input(app, io, "--calibration-text", files, help);
-  app.add_option("--calibration", artefact_)->group("");  // not in the help
+  add_option(app, "--calibration", artefact_)->group("");  // not in the help
 }
 
 void CalibrationTextArgument::check() const {

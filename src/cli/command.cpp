@@ -8,16 +8,16 @@
 namespace vernier {
 
 void ComputeArguments::add(CLI::App& app) {
-  app.add_option("--dtype", dtype, "Type of the multiplied values; bf16 is faster, its noise hides mild damage")
+  add_option(app, "--dtype", dtype, "Type of the multiplied values; bf16 is faster, its noise hides mild damage")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  app.add_option("--device", device, "Where to compute: cpu, or cuda (cuda:1 ...) with a libtorch that has it")
+  add_option(app, "--device", device, "Where to compute: cpu, or cuda (cuda:1 ...) with a libtorch that has it")
       ->capture_default_str();
   ThreadsArgument::add(app);
 }
 
 void ThreadsArgument::add(CLI::App& app) {
-  app.add_option("--threads", threads, "Sequences in flight; 0: one per core")
+  add_option(app, "--threads", threads, "Sequences in flight; 0: one per core")
       ->check(within(0, 1024))
       ->capture_default_str();
 }
@@ -37,10 +37,10 @@ int ThreadsArgument::configure(Console& console) const {
 }
 
 void add_export_options(CLI::App& command, ExportOptions& options) {
-  command.add_option("--tokenizer-pre", options.tokenizer_pre,
-                     "llama.cpp's name of the pre-tokenizer, where it is not found or not the one that is wanted");
-  command.add_flag("--tokenizer-pre-unchecked", options.tokenizer_pre_unchecked,
-                   "Take that name although it cuts texts unlike the tokenizer");
+  add_option(command, "--tokenizer-pre", options.tokenizer_pre,
+             "llama.cpp's name of the pre-tokenizer, where it is not found or not the one that is wanted");
+  add_flag(command, "--tokenizer-pre-unchecked", options.tokenizer_pre_unchecked,
+           "Take that name although it cuts texts unlike the tokenizer");
 }
 
 Model open_model(const std::string& name, Console& console) {
@@ -62,19 +62,19 @@ TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Cons
 void add_target(CLI::App& command, std::string& target) {
   std::string rows;
   for (const Target& row : targets()) rows += (rows.empty() ? "" : "; ") + row.name + ": " + row.about;
-  command.add_option("--target", target, "Who must load the result. " + rows)->capture_default_str();
+  add_option(command, "--target", target, "Who must load the result. " + rows)->capture_default_str();
 }
 
 void DataArguments::add(CLI::App& app, CommandFiles& files) {
   add_input(app, files, "--data", data, "Text to evaluate on (files are joined); a built-in text when none is named");
   add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
-  app.add_option("--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
-  app.add_option("--context", context, "Tokens per window")->check(context_range())->capture_default_str();
-  app.add_option("--windows", windows, "Use the first N windows of the text, not of documents; 0: all")
+  add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
+  add_option(app, "--context", context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_option(app, "--windows", windows, "Use the first N windows of the text, not of documents; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  app.add_option("--score", score,
-                 "Score the second half of each window of the text, as llama-perplexity does, or all of it")
+  add_option(app, "--score", score,
+             "Score the second half of each window of the text, as llama-perplexity does, or all of it")
       ->check(CLI::IsMember({"half", "all"}))
       ->capture_default_str();
 }

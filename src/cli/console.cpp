@@ -26,8 +26,34 @@ bool JsonArgument::write(const Json& json, Console& console) const {
   return false;
 }
 
+CLI::Option* add_option(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
+  return command.add_option(name, value, help);
+}
+CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<std::string>& value,
+                        const std::string& help) {
+  return command.add_option(name, value, help);
+}
+CLI::Option* add_option(CLI::App& command, const std::string& name, int& value, const std::string& help) {
+  return command.add_option(name, value, help);
+}
+CLI::Option* add_option(CLI::App& command, const std::string& name, int64_t& value, const std::string& help) {
+  return command.add_option(name, value, help);
+}
+CLI::Option* add_option(CLI::App& command, const std::string& name, uint64_t& value, const std::string& help) {
+  return command.add_option(name, value, help);
+}
+CLI::Option* add_option(CLI::App& command, const std::string& name, double& value, const std::string& help) {
+  return command.add_option(name, value, help);
+}
+
+CLI::Option* add_flag(CLI::App& command, const std::string& name, bool& value, const std::string& help) {
+  return command.add_flag(name, value, help);
+}
+
+CLI::Validator within(int64_t least, int64_t most) { return CLI::Range(least, most).description(""); }
+
 void add_model(CLI::App& command, CommandFiles& files, std::string& model) {
-  command.add_option("MODEL", model, "Hugging Face directory, GGUF file, or name in the local Hugging Face cache")
+  add_option(command, "MODEL", model, "Hugging Face directory, GGUF file, or name in the local Hugging Face cache")
       ->required();
   files.reads_model(model);
 }
@@ -35,19 +61,19 @@ void add_model(CLI::App& command, CommandFiles& files, std::string& model) {
 CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
                        const std::string& help) {
   files.reads(path);
-  return command.add_option(name, path, help)->check(CLI::ExistingFile);
+  return add_option(command, name, path, help)->check(CLI::ExistingFile);
 }
 
 CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string& name, std::vector<std::string>& paths,
                        const std::string& help) {
   files.reads(paths);
-  return command.add_option(name, paths, help)->check(CLI::ExistingFile);
+  return add_option(command, name, paths, help)->check(CLI::ExistingFile);
 }
 
 CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
                         const std::string& help) {
   files.writes(name.substr(name.rfind(',') + 1), path);
-  return command.add_option(name, path, help);
+  return add_option(command, name, path, help);
 }
 
 Json read_artefact(const std::string& path, const char* stage) {

@@ -31,6 +31,16 @@ struct JsonArgument {
   bool write(const Json& json, Console& console) const;
 };
 
+/// Options by the type of their value, so that CLI11's templates are compiled here and not by every subcommand.
+CLI::Option* add_option(CLI::App& command, const std::string& name, std::string& value, const std::string& help = "");
+CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<std::string>& value,
+                        const std::string& help = "");
+CLI::Option* add_option(CLI::App& command, const std::string& name, int& value, const std::string& help = "");
+CLI::Option* add_option(CLI::App& command, const std::string& name, int64_t& value, const std::string& help = "");
+CLI::Option* add_option(CLI::App& command, const std::string& name, uint64_t& value, const std::string& help = "");
+CLI::Option* add_option(CLI::App& command, const std::string& name, double& value, const std::string& help = "");
+CLI::Option* add_flag(CLI::App& command, const std::string& name, bool& value, const std::string& help);
+
 /// MODEL.
 void add_model(CLI::App& command, CommandFiles& files, std::string& model);
 /// An option that names a file, or several, to read; they must be there.
@@ -43,7 +53,7 @@ CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::strin
                         const std::string& help);
 
 /// Bounds that an error names, but not the help, where they would hide what an option is for.
-inline CLI::Validator within(int64_t least, int64_t most) { return CLI::Range(least, most).description(""); }
+CLI::Validator within(int64_t least, int64_t most);
 /// For counts of windows and rows; 0 means all.
 inline CLI::Validator count_range() { return within(0, int64_t{1} << 40); }
 inline CLI::Validator context_range() { return within(8, int64_t{1} << 24); }

@@ -73,23 +73,23 @@ void add_diagnose(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   a->calibration.add(*command, a->io)->required();
-  command->add_option("--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")
+  add_option(*command, "--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")
       ->capture_default_str();
-  command->add_option("--target", a->target, "Engine whose schemes are compared for the planner")
+  add_option(*command, "--target", a->target, "Engine whose schemes are compared for the planner")
       ->capture_default_str();
-  command->add_option("--kinds", a->kinds, "Kinds of components; all by default")
+  add_option(*command, "--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
       ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
   add_input(*command, a->io, "--data", a->files,
             "Text to measure on; the built-in calibration text when none is named");
-  command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
-  command->add_option("--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+  add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_option(*command, "--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
-  command->add_option("--checkpoint", a->checkpoint, "Folder that keeps finished layers, to go on after a kill");
-  command->add_flag("--no-joint", a->no_joint, "Leave out the pass with everything quantized at once");
-  command->add_flag("--dry-run", a->dry_run, "Only list the components");
+  add_option(*command, "--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
+  add_option(*command, "--checkpoint", a->checkpoint, "Folder that keeps finished layers, to go on after a kill");
+  add_flag(*command, "--no-joint", a->no_joint, "Leave out the pass with everything quantized at once");
+  add_flag(*command, "--dry-run", a->dry_run, "Only list the components");
   a->io.writes_folder("--checkpoint", a->checkpoint, {});
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);

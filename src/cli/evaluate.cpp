@@ -121,14 +121,13 @@ void add_evaluate(CLI::App& app, Console& console) {
   auto* command = app.add_subcommand("evaluate", "Perplexity, KL to a reference and damage per group");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
-  command->add_option("--reference", a->reference, "Model to compare with, such as the one in full precision");
+  add_option(*command, "--reference", a->reference, "Model to compare with, such as the one in full precision");
   a->io.reads_model(a->reference);
-  command->add_flag("--different-tokenizers", a->different_tokenizers,
-                    "Compare although the reference reads the text as other tokens");
+  add_flag(*command, "--different-tokenizers", a->different_tokenizers,
+           "Compare although the reference reads the text as other tokens");
   a->data.add(*command, a->io);
-  command
-      ->add_option("--activations", a->activations,
-                   "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
+  add_option(*command, "--activations", a->activations,
+             "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
       ->check(CLI::IsMember({"exact", "llama.cpp"}))
       ->capture_default_str();
   add_output(*command, a->io, "--token-log", a->token_log,

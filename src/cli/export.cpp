@@ -30,11 +30,11 @@ void add_export(CLI::App& app, Console& console) {
   a->calibration.add(*command, a->io);
   add_target(*command, a->target);
   add_export_options(*command, a->options);
-  command->add_flag("--dry-run", a->dry_run, "Only print the plan and the size");
+  add_flag(*command, "--dry-run", a->dry_run, "Only print the plan and the size");
   std::string defaults;
   for (const Target& row : targets())
     defaults += fmt::format("{}{} for {}", defaults.empty() ? "" : ", ", row.output, row.name);
-  command->add_option("-o,--output", a->output, "File or folder to write; by default " + defaults);
+  add_option(*command, "-o,--output", a->output, "File or folder to write; by default " + defaults);
   a->threads.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {

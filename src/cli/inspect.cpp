@@ -79,7 +79,7 @@ void add_inspect(CLI::App& app, Console& console) {
   auto* command = app.add_subcommand("inspect", "What is in a model");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
-  command->add_flag("--tensors", a->tensors, "List every tensor");
+  add_flag(*command, "--tensors", a->tensors, "List every tensor");
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();

@@ -6,29 +6,34 @@
 #include "cli/command.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
+#include "vernier/plan_front.h"
 #include "vernier/planning.h"
 
 namespace vernier {
 
 void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, diagnosis, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe;
+    std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe;
     ExportOptions options;
     JsonArgument json;
     CommandFiles io;
-    bool dry_run = false;
+    bool dry_run = false, front = false;
   };
   auto* command = app.add_subcommand("plan", "Choose a scheme per tensor within a byte budget");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
-  command->add_option("--diagnosis", a->diagnosis, "Artefact of `vernier diagnose`")->required();
+  auto* source = command->add_option_group("damage")->require_option(1);
+  add_option(*source, "--diagnosis", a->diagnosis, "Artefact of `vernier diagnose`");
   a->io.reads(a->diagnosis);
-  command->add_option("--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
+  add_option(*source, "--damage", a->damage, "damage.json of a run: plans anew within any budget");
+  a->io.reads(a->damage);
+  add_option(*command, "--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
-  command->add_flag("--dry-run", a->dry_run, "Only print the plan");
+  add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
+  add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->json.add(*command, a->io);
   command->callback([a, &console] {
@@ -36,8 +41,17 @@ void add_plan(CLI::App& app, Console& console) {
     const Target& target = find_target(a->target);
     const Model model = open_model(a->model, console);
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const Diagnosis diagnosis = diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis);
-    const Plan plan = plan_within(model, tokenizer, diagnosis, a->budget, {a->target, a->options});
+    const DamageTable damage =
+        a->damage.empty()
+            ? damage_table(model, diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis))
+            : damage_table_from_json(read_artefact(a->damage, "run"), a->damage);
+    const PlanningOptions options{a->target, a->options};
+    if (a->front) {
+      const PlanFront front = plan_front(model, tokenizer, damage, options);
+      if (!a->json.write(front_to_json(front), console)) print_front(front, console);
+      return;
+    }
+    const Plan plan = plan_within(model, tokenizer, damage, a->budget, options);
     if (!a->dry_run) {
       write_json(a->output, plan_to_json(plan));
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));

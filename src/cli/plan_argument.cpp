@@ -9,14 +9,14 @@
 namespace vernier {
 
 void PlanArgument::add(CLI::App& app, CommandFiles& files) {
-  app.add_option("--plan", plan, "Artefact of `vernier plan`");
+  add_option(app, "--plan", plan, "Artefact of `vernier plan`");
   files.reads(plan);
   add_input(app, files, "--recipe", recipe, "Text of lines `regex = scheme  # reason`; the first that matches decides");
-  app.add_option("--scheme", scheme, "One scheme for every matrix");
+  add_option(app, "--scheme", scheme, "One scheme for every matrix");
   std::string methods;
   for (const ValueSearch& search : value_searches())
     methods += (methods.empty() ? "" : "; ") + search.name + ": " + search.about;
-  app.add_option("--method", method, "How stored values are searched, by default as the plan says. " + methods);
+  add_option(app, "--method", method, "How stored values are searched, by default as the plan says. " + methods);
 }
 
 Plan PlanArgument::load(const Model& model, const std::string& target) const {

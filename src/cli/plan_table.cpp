@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "base/text_table.h"
 
 namespace vernier {
@@ -17,7 +20,35 @@ std::string plan_table(const Plan& plan, size_t width) {
   return table.str(width);
 }
 
+/// The schemes that hold most weights, with their shares: "q4_k 61%, q6_k 30%".
+std::string mostly(const Plan& plan) {
+  std::map<std::string, int64_t> weights;
+  int64_t all = 0;
+  for (const PlanEntry& e : plan.entries) {
+    weights[e.scheme] += e.rows * e.cols;
+    all += e.rows * e.cols;
+  }
+  std::vector<std::pair<int64_t, std::string>> order;
+  for (const auto& [scheme, count] : weights) order.emplace_back(-count, scheme);
+  std::sort(order.begin(), order.end());
+  constexpr size_t kShown = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(kShown, order.size()); ++i)
+    text += fmt::format("{}{} {:.0f}%", i == 0 ? "" : ", ", order[i].second,
+                        -100.0 * static_cast<double>(order[i].first) / static_cast<double>(all));
+  return text;
+}
+
 }  // namespace
+
+void print_front(const PlanFront& front, Console& console) {
+  TextTable table({"bytes", "bits/weight", "predicted KL", "nats per byte more", "mostly"});
+  for (const FrontPoint& point : front.points)
+    table.add({fmt::format("{}", point.bytes), fmt::format("{:.3f}", point.bits_per_weight),
+               fmt::format("{:.3g}", point.plan.predicted_kl_nats), fmt::format("{:.2g}", point.plan.price_per_byte),
+               mostly(point.plan)});
+  fmt::print(console.out, "{}", table.str(console.width()));
+}
 
 void print_fallbacks(const Plan& plan, Console& console) {
   for (const std::string& line : fallback_lines(plan)) fmt::print(console.out, "note: {}\n", line);

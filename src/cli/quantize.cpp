@@ -26,12 +26,12 @@ void add_quantize(CLI::App& app, Console& console) {
       "Quantize by a plan and write the resulting values as a model directory: export --target huggingface");
   auto a = std::make_shared<Arguments>();
   const Target& target = find_target("huggingface");
-  command->add_option("MODEL", a->model, "Hugging Face directory")->required();
+  add_option(*command, "MODEL", a->model, "Hugging Face directory")->required();
   a->io.reads_model(a->model);
   a->plan.add(*command, a->io);
   a->calibration.add(*command, a->io);
-  command->add_flag("--dry-run", a->dry_run, "Only print the plan");
-  command->add_option("-o,--output", a->output, "Folder to write")->required();
+  add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
+  add_option(*command, "-o,--output", a->output, "Folder to write")->required();
   a->io.writes_folder("--output", a->output, target.files);
   a->threads.add(*command);
   a->json.add(*command, a->io);

@@ -16,7 +16,7 @@ void add_report(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("report", "Make the report page of a run directory again");
   auto a = std::make_shared<Arguments>();
-  command->add_option("DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
+  add_option(*command, "DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
   add_output(*command, a->io, "-o,--output", a->output, "Page to write; DIR/report.html by default");
   a->io.reads_in(a->folder, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json"});
   a->json.add(*command, a->io);

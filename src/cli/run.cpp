@@ -99,33 +99,31 @@ void add_run(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   RunOptions& o = a->options;
   add_model(*command, a->io, a->model);
-  command->add_option("--budget", o.budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
+  add_option(*command, "--budget", o.budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   add_target(*command, o.target);
-  command->add_option("-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
+  add_option(*command, "-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
       ->capture_default_str();
   a->io.writes_folder("--output", a->output,
                       {"manifest.json", "calibration.safetensors", "diagnosis.json", "plan.json", "model.gguf",
                        "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
-  command->add_flag("--force", o.replace, "Replace the run of another model in the run directory");
+  add_flag(*command, "--force", o.replace, "Replace the run of another model in the run directory");
   a->calibration.add(*command, a->io, "Text to calibrate and diagnose on; a built-in text by default");
-  command
-      ->add_option("--calibration-windows", o.calibration_windows,
-                   "Calibrate on N windows, evenly spaced over the text; 0: all")
+  add_option(*command, "--calibration-windows", o.calibration_windows,
+             "Calibrate on N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command
-      ->add_option("--diagnose-windows", o.diagnose_windows,
-                   "Diagnose on N windows of the same text, evenly spaced; 0: all")
+  add_option(*command, "--diagnose-windows", o.diagnose_windows,
+             "Diagnose on N windows of the same text, evenly spaced; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("--scheme", o.scheme, "Scheme of the isolated measurements")->capture_default_str();
+  add_option(*command, "--scheme", o.scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, a->io);
   add_export_options(*command, o.file);
-  command->add_flag("--strict", o.strict, "Text shared between calibration and evaluation is an error");
-  command->add_option("--seed", o.seed, "Recorded with the run; today's stages draw no random numbers")
+  add_flag(*command, "--strict", o.strict, "Text shared between calibration and evaluation is an error");
+  add_option(*command, "--seed", o.seed, "Recorded with the run; today's stages draw no random numbers")
       ->capture_default_str();
-  command->add_flag("--dry-run", a->dry_run, "Only print sizes, what would be measured and how long that takes");
+  add_flag(*command, "--dry-run", a->dry_run, "Only print sizes, what would be measured and how long that takes");
   a->compute.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {

@@ -14,11 +14,11 @@ void add_tokenize(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("tokenize", "Token ids of a text, as JSON");
   auto a = std::make_shared<Arguments>();
-  command->add_option("MODEL", a->model, "Model whose tokenizer to use")->required();
-  auto* text = command->add_option("--text", a->text, "Text");
-  command->add_option("--file", a->file, "Text file")->check(CLI::ExistingFile)->excludes(text);
-  command->add_flag("--no-special", a->no_special, "Leave out BOS and what else the tokenizer adds");
-  command->add_flag("--plain", a->plain, "Text that looks like a special token is ordinary text");
+  add_option(*command, "MODEL", a->model, "Model whose tokenizer to use")->required();
+  auto* text = add_option(*command, "--text", a->text, "Text");
+  add_option(*command, "--file", a->file, "Text file")->check(CLI::ExistingFile)->excludes(text);
+  add_flag(*command, "--no-special", a->no_special, "Leave out BOS and what else the tokenizer adds");
+  add_flag(*command, "--plain", a->plain, "Text that looks like a special token is ordinary text");
   command->callback([a, text, &console] {
     if (a->file.empty() && text->count() == 0) fail(ErrorKind::kInvalidArgument, "tokenize: give --text or --file");
     TokenizerModel model = load_tokenizer_of(resolve_model_path(a->model));

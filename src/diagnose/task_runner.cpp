@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <set>
 
 #include "diagnose/damage.h"
 
@@ -24,37 +25,47 @@ std::vector<Component> controls_of(const DiagnosisTask& task) {
 
 }  // namespace
 
-DiagnosisPart TaskRunner::run_outside(const DiagnosisTask& task) {
-  DiagnosisPart part;
-  for (size_t i = 0; i < task.components.size(); ++i) {
-    const at::Tensor values = quantized_.make(task.matrices[i]);
-    const auto damage = sweep_.embedding({task.components[i], [&](const TensorId&) { return values; }});
-    part.components.push_back(component_damage(model_, task.components[i], data_, damage));
-    part.weight_facts.push_back(quantized_.facts(task.matrices[i], values));
-  }
-  return part;
+TaskRunner::Values TaskRunner::quantized_values(const std::vector<TensorId>& matrices) const {
+  Values values;
+  for (const TensorId& id : matrices) values[id] = quantized_.make(id);
+  return values;
 }
 
-DiagnosisPart TaskRunner::run(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window) {
-  if (task.layer < 0) {
-    DiagnosisPart part = run_outside(task);
-    on_window(static_cast<int64_t>(task.components.size() * data_.windows.size()));
-    return part;
-  }
-  std::map<TensorId, at::Tensor> values;
-  for (const TensorId& id : task.matrices) values[id] = quantized_.make(id);
+TaskSums TaskRunner::measure(const DiagnosisTask& task, const Values& values,
+                             const std::function<void(int64_t)>& on_window) {
   const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
   const WeightSource unchanged = [&](const TensorId& id) { return model_.weight(id); };
+  TaskSums sums;
+  if (task.layer < 0) {
+    for (const Component& c : task.components) sums.components.push_back(sweep_.embedding({c, changed}));
+    on_window(static_cast<int64_t>(task.components.size() * data_.windows.size()));
+    return sums;
+  }
   std::vector<Perturbation> perturbations;
   for (const Component& c : task.components) perturbations.push_back({c, changed});
   for (const Component& c : controls_of(task)) perturbations.push_back({c, unchanged});
   const size_t own = task.components.size();
-  const auto damage = sweep_.layer(task.layer, perturbations, [&] { on_window(static_cast<int64_t>(own)); });
+  sums.components = sweep_.layer(task.layer, perturbations, [&] { on_window(static_cast<int64_t>(own)); });
+  for (size_t i = own; i < sums.components.size(); ++i)
+    for (const DamageSums& window : sums.components[i]) sums.control_kl = std::max(sums.control_kl, window.kl);
+  sums.components.resize(own);
+  return sums;
+}
+
+TaskSums TaskRunner::measure(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window) {
+  std::set<TensorId> touched;
+  for (const Component& c : task.components)
+    for (const WeightSlice& slice : slices_of(model_.config(), c)) touched.insert(slice.tensor);
+  return measure(task, quantized_values({touched.begin(), touched.end()}), on_window);
+}
+
+DiagnosisPart TaskRunner::run(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window) {
+  const Values values = quantized_values(task.matrices);
+  const TaskSums sums = measure(task, values, on_window);
   DiagnosisPart part;
-  for (size_t i = 0; i < own; ++i)
-    part.components.push_back(component_damage(model_, task.components[i], data_, damage[i]));
-  for (size_t i = own; i < damage.size(); ++i)
-    for (const DamageSums& window : damage[i]) part.control_kl = std::max(part.control_kl, window.kl);
+  part.control_kl = sums.control_kl;
+  for (size_t i = 0; i < task.components.size(); ++i)
+    part.components.push_back(component_damage(model_, task.components[i], data_, sums.components[i]));
   for (const TensorId& id : task.matrices) part.weight_facts.push_back(quantized_.facts(id, values.at(id)));
   return part;
 }

@@ -11,6 +11,12 @@
 
 namespace vernier {
 
+/// What a task found in every window.
+struct TaskSums {
+  std::vector<std::vector<DamageSums>> components;  ///< [component][window]
+  double control_kl = 0;                            ///< nats; the largest of a perturbation by nothing
+};
+
 class TaskRunner {
  public:
   /// All must outlive it.
@@ -20,11 +26,15 @@ class TaskRunner {
   /// Tasks of layers must come in order, each run or skipped. `on_window` is called after each window, with the number of
   /// components measured in it; from any thread, as Sweep says.
   DiagnosisPart run(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window);
+  /// The damage alone, in sums. @cost memory: the matrices of the task's layer, twice in float32
+  TaskSums measure(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window);
   /// Leaves the sweep where running it would.
   void skip(const DiagnosisTask& task);
 
  private:
-  DiagnosisPart run_outside(const DiagnosisTask& task);
+  using Values = std::map<TensorId, at::Tensor>;
+  Values quantized_values(const std::vector<TensorId>& matrices) const;
+  TaskSums measure(const DiagnosisTask& task, const Values& values, const std::function<void(int64_t)>& on_window);
 
   const Model& model_;
   const QuantizedWeights& quantized_;

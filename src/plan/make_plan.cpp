@@ -68,55 +68,14 @@ void finish(Plan& plan) {
   }
 }
 
-}  // namespace
-
-std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
-  if (scheme == tensor.stored_scheme) return 0;
-  const auto wanted = tensor.error_power.find(scheme);
-  if (wanted == tensor.error_power.end()) return std::nullopt;
-  if (wanted->second == 0) return 0;
-  const double measured = tensor.error_power.at(tensor.measured_scheme);
-  if (measured == 0) return std::nullopt;
-  return tensor.measured_kl * wanted->second / measured;
-}
-
-Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const std::string& scheme) {
+/// The plan within the budget, or, where none is, the smallest there is.
+struct Outcome {
   Plan plan;
-  plan.target = rules.target;
-  plan.label = "uniform " + Scheme::parse(scheme).name();
-  std::map<std::string, int> fallbacks;
-  for (const TensorDamage& tensor : tensors) {
-    if (const std::string why = rules.why_fixed(facts_of(tensor)); !why.empty()) {
-      plan.entries.push_back(entry_of(tensor, rules.fixed_scheme));
-      plan.entries.back().reason = why;
-      continue;
-    }
-    const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
-    PlanEntry entry = entry_of(tensor, fitting);
-    entry.reason = "uniform";
-    if (const std::string wanted = Scheme::parse(scheme).name(); fitting != wanted) {
-      entry.wanted = wanted;
-      entry.reason = fmt::format("{} does not fit rows of {}", wanted, tensor.cols);
-      ++fallbacks[fitting];
-    }
-    entry.damage = predicted_damage(tensor, fitting).value_or(0);
-    plan.entries.push_back(std::move(entry));
-  }
-  for (const auto& [fallback, count] : fallbacks)
-    plan.label += fmt::format(", {} of {} as {}", count, tensors.size(), fallback);
-  finish(plan);
-  return plan;
-}
+  uint64_t smallest_bytes = 0;  ///< of any file; 0 when the budget is met
+  bool all_foretold = true;     ///< whether the damage of every scheme that the target takes is known
+};
 
-void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& request) {
-  for (TensorDamage& tensor : tensors) {
-    tensor.error_power.clear();
-    for (const std::string& scheme : open_schemes(tensor, request.rules)) tensor.error_power[scheme] = 0;
-  }
-  make_plan(tensors, request);
-}
-
-Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
+Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
   const TargetRules& rules = request.rules;
   KnapsackProblem problem;
   std::vector<TensorFacts> facts;
@@ -128,7 +87,8 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
   }
   problem.tied = rules.tied(facts);
 
-  Plan plan;
+  Outcome outcome{{}, 0, all_foretold};
+  Plan& plan = outcome.plan;
   plan.target = rules.target;
   plan.label = "planned";
   plan.budget_text = request.budget_text;
@@ -171,25 +131,82 @@ Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& requ
       solution = solve_knapsack(problem);
       take(solution);
       uint64_t smallest = request.file_bytes(plan);
-      if (smallest <= request.budget_bytes) return plan;
+      if (smallest <= request.budget_bytes) return outcome;
       for (int i = 0; i < 2; ++i) {  // the header names the budget: as many digits as when the user takes up the offer
         plan.budget_bytes = smallest;
         plan.budget_text = std::to_string(smallest);
         smallest = request.file_bytes(plan);
       }
-      fail(ErrorKind::kInfeasible,
-           "plan: budget {} = {} bytes cannot be met: the smallest file for {}{} is {} bytes; raise --budget{}",
-           request.budget_text, request.budget_bytes, rules.target,
-           all_foretold ? "" : " whose damage the diagnosis foretells", smallest,
-           all_foretold ? "" : " or diagnose with a coarser --scheme");
+      outcome.smallest_bytes = smallest;
+      return outcome;
     }
     const uint64_t padded = take(solution);
     const uint64_t file = request.file_bytes(plan);
-    if (round > 0 && file <= request.budget_bytes) return plan;
+    if (round > 0 && file <= request.budget_bytes) return outcome;
     // Never smaller again than once needed, so that the rounds end.
     overhead = std::max(overhead, file - padded);
   }
   fail(ErrorKind::kInternal, "plan: the header did not settle in {} rounds", kRounds);
+}
+
+}  // namespace
+
+std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
+  if (scheme == tensor.stored_scheme) return 0;
+  const auto foretold = tensor.kl.find(scheme);
+  return foretold == tensor.kl.end() ? std::nullopt : std::optional(foretold->second);
+}
+
+Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const std::string& scheme) {
+  Plan plan;
+  plan.target = rules.target;
+  plan.label = "uniform " + Scheme::parse(scheme).name();
+  std::map<std::string, int> fallbacks;
+  for (const TensorDamage& tensor : tensors) {
+    if (const std::string why = rules.why_fixed(facts_of(tensor)); !why.empty()) {
+      plan.entries.push_back(entry_of(tensor, rules.fixed_scheme));
+      plan.entries.back().reason = why;
+      continue;
+    }
+    const std::string fitting = fitting_scheme(Scheme::parse(scheme), tensor.rows, tensor.cols).name();
+    PlanEntry entry = entry_of(tensor, fitting);
+    entry.reason = "uniform";
+    if (const std::string wanted = Scheme::parse(scheme).name(); fitting != wanted) {
+      entry.wanted = wanted;
+      entry.reason = fmt::format("{} does not fit rows of {}", wanted, tensor.cols);
+      ++fallbacks[fitting];
+    }
+    entry.damage = predicted_damage(tensor, fitting).value_or(0);
+    plan.entries.push_back(std::move(entry));
+  }
+  for (const auto& [fallback, count] : fallbacks)
+    plan.label += fmt::format(", {} of {} as {}", count, tensors.size(), fallback);
+  finish(plan);
+  return plan;
+}
+
+void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& request) {
+  for (TensorDamage& tensor : tensors) {
+    tensor.kl.clear();
+    for (const std::string& scheme : open_schemes(tensor, request.rules)) tensor.kl[scheme] = 0;
+  }
+  make_plan(tensors, request);
+}
+
+Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
+  Outcome outcome = solve(tensors, request);
+  if (outcome.smallest_bytes == 0) return std::move(outcome.plan);
+  fail(ErrorKind::kInfeasible,
+       "plan: budget {} = {} bytes cannot be met: the smallest file for {}{} is {} bytes; raise --budget{}",
+       request.budget_text, request.budget_bytes, request.rules.target,
+       outcome.all_foretold ? "" : " whose damage the diagnosis foretells", outcome.smallest_bytes,
+       outcome.all_foretold ? "" : " or diagnose with a coarser --scheme");
+}
+
+uint64_t smallest_file(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
+  PlanRequest nothing = request;
+  nothing.budget_bytes = 0;
+  return solve(tensors, nothing).smallest_bytes;
 }
 
 }  // namespace vernier

@@ -1,6 +1,6 @@
 #pragma once
 
-// From measured damage to a plan: candidates per tensor, the target's rules, the byte budget of the whole file, the
+// From damage to a plan: candidates per tensor, the target's rules, the byte budget of the whole file, the
 // solver, and a reason per tensor. Torch-free: it sees names, shapes and numbers.
 
 #include <functional>
@@ -14,15 +14,13 @@
 
 namespace vernier {
 
-/// What a diagnosis says about one matrix.
+/// What is known about one matrix.
 struct TensorDamage {
   std::string tensor;  ///< name_of(TensorId)
   TensorRole role = TensorRole::kTokenEmbedding;
   int64_t layer = -1;
   int64_t rows = 0, cols = 0;
-  std::string measured_scheme;
-  double measured_kl = 0;                     ///< isolated, nats per token, at measured_scheme
-  std::map<std::string, double> error_power;  ///< scheme -> importance-weighted error power; has measured_scheme
+  std::map<std::string, double> kl;  ///< scheme -> predicted KL, nats per token; one that is missing is not foretold
   /// What the source stores it in: kept byte for byte, so its damage is 0 whatever was measured. "" when unknown.
   std::string stored_scheme = {};
   int64_t expert = -1;         ///< -1: of no expert
@@ -37,8 +35,7 @@ struct PlanRequest {
   std::function<uint64_t(const Plan&)> file_bytes{};
 };
 
-/// Damage of a scheme that was not measured: second-order damage is proportional to the error power that enters, so the
-/// measured KL is scaled by the ratio of importance-weighted error powers.
+/// 0 for what the source stores already.
 std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme);
 
 /// The schemes to choose from are the target's and, per matrix, the one that it is stored in. Experts that the target
@@ -53,5 +50,8 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& r
 /// Refuses a budget that no choice of schemes can meet, by shapes alone: before anything is measured.
 /// @throws Error{kInfeasible} with the smallest reachable size
 void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& request);
+
+/// The smallest file that any choice of schemes makes, in PlanRequest::file_bytes.
+uint64_t smallest_file(const std::vector<TensorDamage>& tensors, const PlanRequest& request);
 
 }  // namespace vernier

@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "base/fail.h"
 #include "plan/make_plan.h"
+#include "vernier/plan_front.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -23,8 +25,6 @@ std::vector<TensorDamage> shapes_of(const Model& model, const Target& target) {
                        id.layer,
                        shape[0],
                        shape[1],
-                       "",
-                       0,
                        {},
                        model.scheme_in_file(id).name(),
                        id.expert,
@@ -33,29 +33,20 @@ std::vector<TensorDamage> shapes_of(const Model& model, const Target& target) {
   return tensors;
 }
 
-/// Of every matrix of the model: a diagnosis of some kinds of components has facts about some matrices only.
-std::vector<TensorDamage> tensor_damages(const Model& model, const Diagnosis& diagnosis, const Target& target) {
+/// Of every matrix of the model. @throws Error{kInvalidArgument} for the table of another model
+std::vector<TensorDamage> tensor_damages(const Model& model, const DamageTable& table, const Target& target) {
+  if (const std::string hash = model_hash(model); table.model_hash != hash)
+    fail(ErrorKind::kInvalidArgument, "plan: the damage is of another model (hash {}, expected {}); diagnose {}",
+         table.model_hash, hash, model.source().name);
   std::vector<TensorDamage> tensors = shapes_of(model, target);
   const std::vector<TensorId> matrices = model.matrices();
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const TensorId& id = matrices[i];
-    const ComponentDamage* damage = diagnosis.find(component_of(id));
-    const auto facts = std::find_if(diagnosis.weight_facts.begin(), diagnosis.weight_facts.end(),
-                                    [&](const WeightFacts& f) { return f.tensor == id; });
-    if (damage == nullptr || facts == diagnosis.weight_facts.end())
-      fail(ErrorKind::kInvalidArgument,
-           "plan: the diagnosis has no isolated damage of {}; diagnose with --kinds tensor,embed,lm_head", name_of(id));
-    tensors[i].measured_scheme = facts->scheme;
-    tensors[i].measured_kl = damage->kl.mean;
-    tensors[i].error_power = facts->error_power;
+    const auto known = table.kl.find(matrices[i]);
+    if (known == table.kl.end())
+      fail(ErrorKind::kInvalidArgument, "plan: nothing is known of the damage of {}", name_of(matrices[i]));
+    tensors[i].kl = known->second;
   }
   return tensors;
-}
-
-void check_diagnosis(const Diagnosis& diagnosis, const Model& model) {
-  if (const std::string hash = model_hash(model); diagnosis.model_hash != hash)
-    fail(ErrorKind::kInvalidArgument, "plan: the diagnosis is of another model (hash {}, expected {}); diagnose {}",
-         diagnosis.model_hash, hash, model.source().name);
 }
 
 using SizeOf = std::function<uint64_t(const Plan&)>;
@@ -103,9 +94,8 @@ DiagnoseOptions planning_diagnosis(const std::string& target, const std::string&
   return options;
 }
 
-Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
+Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& table,
                  const std::string& budget, const PlanningOptions& options) {
-  check_diagnosis(diagnosis, model);
   const Target& target = find_target(options.target);
   const SizeOf size = size_for(target, model, tokenizer, options);
   const uint64_t int4 = uniform_int4_bytes(shapes_of(model, target), target, size);
@@ -113,12 +103,38 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Diag
                             .budget_text = budget,
                             .budget_bytes = budget_over(int4, model, budget, target, size),
                             .file_bytes = size};
-  Plan plan = make_plan(tensor_damages(model, diagnosis, target), request);
-  plan.provenance = {{"model_hash", diagnosis.model_hash},
-                     {"diagnosis_data_hash", diagnosis.data_hash},
-                     {"calibration_hash", diagnosis.calibration_hash},
-                     {"uniform_int4_bytes", int4}};
+  Plan plan = make_plan(tensor_damages(model, table, target), request);
+  plan.provenance = table.provenance;
+  plan.provenance["uniform_int4_bytes"] = int4;
   return plan;
+}
+
+PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const DamageTable& table,
+                     const PlanningOptions& options, int count) {
+  if (count < 2) fail(ErrorKind::kInvalidArgument, "plan: a front of {} budgets, expected 2 or more", count);
+  const Target& target = find_target(options.target);
+  const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
+  PlanRequest request{.rules = target.rules, .file_bytes = size_for(target, model, tokenizer, options)};
+  PlanFront front{options.target, {}};
+  const auto add = [&](uint64_t budget) {
+    request.budget_bytes = budget;
+    request.budget_text = std::to_string(budget);
+    FrontPoint point{0, 0, make_plan(tensors, request)};
+    point.bytes = request.file_bytes(point.plan);
+    point.bits_per_weight = bits_per_weight(point.bytes, model);
+    point.plan.provenance = table.provenance;
+    const bool better =
+        front.points.empty() || point.plan.predicted_kl_nats < front.points.back().plan.predicted_kl_nats;
+    if (better && (front.points.empty() || point.bytes > front.points.back().bytes))
+      front.points.push_back(std::move(point));
+  };
+  const auto smallest = static_cast<double>(smallest_file(tensors, request));
+  request.budget_bytes = uint64_t{1} << 60;
+  request.budget_text = std::to_string(request.budget_bytes);
+  const auto largest = static_cast<double>(request.file_bytes(make_plan(tensors, request)));
+  for (int i = 0; i < count; ++i)
+    add(static_cast<uint64_t>(std::ceil(smallest * std::pow(largest / smallest, i / (count - 1.0)))));
+  return front;
 }
 
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
@@ -139,11 +155,10 @@ uint64_t budget_bytes(const Model& model, const TokenizerModel& tokenizer, const
   return budget_over(uniform_int4_bytes(shapes_of(model, target), target, size), model, budget, target, size);
 }
 
-std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const Diagnosis& diagnosis,
+std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& table,
                                        uint64_t budget_bytes, const PlanningOptions& options) {
-  check_diagnosis(diagnosis, model);
   const Target& target = find_target(options.target);
-  const std::vector<TensorDamage> tensors = tensor_damages(model, diagnosis, target);
+  const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
   const SizeOf size = size_for(target, model, tokenizer, options);
   std::vector<std::pair<uint64_t, Plan>> plans;
   for (const std::string& scheme : target.rules.schemes) {

@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <map>
 
+#include "base/json.h"
 #include "support/expect_error.h"
 #include "support/models.h"
+#include "vernier/plan_front.h"
 
 namespace vernier {
 namespace {
@@ -21,6 +23,8 @@ class Planning : public ::testing::Test {
   const Model model_ = load_model(path_);
   const TokenizerModel tokenizer_ = load_tokenizer_of(path_);
   Diagnosis diagnosis_ = made_up_diagnosis();
+
+  DamageTable table() const { return damage_table(model_, diagnosis_); }
 
   static uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer) {
     return find_target("llama.cpp").file_bytes(model, plan, tokenizer, {});
@@ -50,7 +54,7 @@ class Planning : public ::testing::Test {
 };
 
 TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
-  const Plan plan = plan_within(model_, tokenizer_, diagnosis_, "+10%");
+  const Plan plan = plan_within(model_, tokenizer_, table(), "+10%");
   const uint64_t int4 = budget_bytes(model_, tokenizer_, "+0%");
   EXPECT_NEAR(static_cast<double>(int4),
               static_cast<double>(file_bytes(model_, plan_uniform(model_, "gguf:q4_k"), tokenizer_)), 32)
@@ -62,10 +66,10 @@ TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
 }
 
 TEST_F(Planning, UniformPlansFitAndRise) {
-  const uint64_t budget = plan_within(model_, tokenizer_, diagnosis_, "+10%").budget_bytes;
+  const uint64_t budget = plan_within(model_, tokenizer_, table(), "+10%").budget_bytes;
   uint64_t before = 0;
   std::vector<std::string> labels;
-  for (const Plan& plan : uniform_plans_within(model_, tokenizer_, diagnosis_, budget)) {
+  for (const Plan& plan : uniform_plans_within(model_, tokenizer_, table(), budget)) {
     const uint64_t bytes = file_bytes(model_, plan, tokenizer_);
     EXPECT_LE(bytes, budget);
     EXPECT_GE(bytes, before);
@@ -74,25 +78,87 @@ TEST_F(Planning, UniformPlansFitAndRise) {
   }
   EXPECT_THAT(labels, ::testing::Contains("uniform gguf:q4_k"));
   EXPECT_THAT(labels, ::testing::Not(::testing::Contains("uniform gguf:q8_0")));
-  EXPECT_TRUE(uniform_plans_within(model_, tokenizer_, diagnosis_, 1000).empty());
+  EXPECT_TRUE(uniform_plans_within(model_, tokenizer_, table(), 1000).empty());
   labels.clear();
-  for (const Plan& plan : uniform_plans_within(model_, tokenizer_, diagnosis_, budget_bytes(model_, tokenizer_, "+0%")))
+  for (const Plan& plan : uniform_plans_within(model_, tokenizer_, table(), budget_bytes(model_, tokenizer_, "+0%")))
     labels.push_back(plan.label);
   EXPECT_THAT(labels, ::testing::Contains("uniform gguf:q4_k")) << "+0% is this file";
 }
 
-TEST_F(Planning, ADiagnosisOfAnotherModelIsRefused) {
+TEST_F(Planning, TheFrontGoesFromTheSmallestFileToTheBestAndEachPointIsThePlanOfItsBudget) {
+  const PlanFront front = plan_front(model_, tokenizer_, table(), {}, 9);
+  ASSERT_GT(front.points.size(), 6u);
+  for (size_t i = 1; i < front.points.size(); ++i) {
+    EXPECT_GT(front.points[i].bytes, front.points[i - 1].bytes);
+    EXPECT_LT(front.points[i].plan.predicted_kl_nats, front.points[i - 1].plan.predicted_kl_nats);
+  }
+  const uint64_t smallest = front.points.front().bytes;
+  expect_error(ErrorKind::kInfeasible, {std::to_string(smallest)},
+               [&] { plan_within(model_, tokenizer_, table(), std::to_string(smallest - 1)); });
+  EXPECT_EQ(front.points.back().plan.predicted_kl_nats,
+            plan_within(model_, tokenizer_, table(), "1TB").predicted_kl_nats);
+  const FrontPoint& middle = front.points[front.points.size() / 2];
+  EXPECT_EQ(plan_within(model_, tokenizer_, table(), middle.plan.budget_text).predicted_kl_nats,
+            middle.plan.predicted_kl_nats);
+  EXPECT_EQ(front_to_json(front)["points"].size(), front.points.size());
+  expect_error(ErrorKind::kInvalidArgument, {"a front of 1"}, [&] { plan_front(model_, tokenizer_, table(), {}, 1); });
+}
+
+TEST_F(Planning, DamageOfAnotherModelIsRefused) {
+  DamageTable other = table();
+  other.model_hash = "0123";
+  expect_error(ErrorKind::kInvalidArgument, {"another model"}, [&] { plan_within(model_, tokenizer_, other, "+10%"); });
+  expect_error(ErrorKind::kInvalidArgument, {"another model"},
+               [&] { uniform_plans_within(model_, tokenizer_, other, 1 << 22); });
   diagnosis_.model_hash = "0123";
-  expect_error(ErrorKind::kInvalidArgument, {"another model"},
-               [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
-  expect_error(ErrorKind::kInvalidArgument, {"another model"},
-               [&] { uniform_plans_within(model_, tokenizer_, diagnosis_, 1 << 22); });
+  expect_error(ErrorKind::kInvalidArgument, {"another model"}, [&] { table(); });
+}
+
+TEST_F(Planning, DamageIsCarriedOverByErrorPower) {
+  WeightFacts& facts = diagnosis_.weight_facts[3];
+  diagnosis_.components[3].kl.mean = 0.02;
+  facts.error_power = {{"gguf:q4_k", 0.5}, {"gguf:q3_k", 2}, {"f16", 0}};
+  EXPECT_THAT(table().kl.at(facts.tensor),
+              ::testing::UnorderedElementsAre(::testing::Pair("gguf:q4_k", 0.02), ::testing::Pair("gguf:q3_k", 0.08),
+                                              ::testing::Pair("f16", 0)));
+}
+
+TEST_F(Planning, DamageSurvivesItsFile) {
+  const DamageTable before = table();
+  const DamageTable back = damage_table_from_json(damage_table_to_json(before), "damage.json");
+  EXPECT_EQ(back.model_hash, before.model_hash);
+  EXPECT_EQ(back.kl, before.kl);
+  EXPECT_EQ(back.provenance, before.provenance);
+}
+
+TEST_F(Planning, BrokenFilesOfDamageAreNamed) {
+  const Json whole = damage_table_to_json(table());
+  const auto broken = [&](const std::string& says, const auto& breaks) {
+    Json json = whole;
+    breaks(json);
+    expect_error(ErrorKind::kBadFile, {"damage.json", says}, [&] { damage_table_from_json(json, "damage.json"); });
+  };
+  broken("vernier run", [](Json& j) { j["kind"] = "plan"; });
+  broken("schema_version 9", [](Json& j) { j["schema_version"] = 9; });
+  broken("matrices", [](Json& j) { j.erase("matrices"); });
+  broken("array", [](Json& j) { j["matrices"] = 3; });
+  broken("elephant", [](Json& j) { j["matrices"][0]["tensor"] = "elephant"; });
+  broken("embed", [](Json& j) { j["matrices"].push_back(j["matrices"][0]); });
+  broken("one object", [](Json& j) { j["matrices"][0]["kl_nats"] = "much"; });
+  broken("nats", [](Json& j) { j["matrices"][0]["kl_nats"]["f16"] = -1; });
+  broken("int99", [](Json& j) { j["matrices"][0]["kl_nats"]["int99"] = 1; });
+}
+
+TEST_F(Planning, WhatWasStoredExactlyForetellsNothingOfCoarserSchemes) {
+  WeightFacts& facts = diagnosis_.weight_facts[3];
+  facts.error_power = {{"gguf:q4_k", 0}, {"gguf:q3_k", 2}, {"f16", 0}};
+  EXPECT_THAT(table().kl.at(facts.tensor),
+              ::testing::UnorderedElementsAre(::testing::Pair("gguf:q4_k", 0), ::testing::Pair("f16", 0)));
 }
 
 TEST_F(Planning, AMatrixThatWasNotMeasuredIsNamed) {
   std::erase_if(diagnosis_.components, [](const ComponentDamage& d) { return name_of(d.component) == "L2.ffn_up"; });
-  expect_error(ErrorKind::kInvalidArgument, {"L2.ffn_up"},
-               [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
+  expect_error(ErrorKind::kInvalidArgument, {"L2.ffn_up"}, [&] { plan_within(model_, tokenizer_, table(), "+10%"); });
 }
 
 // A diagnosis of other kinds of components has no facts about the embedding at all.
@@ -101,12 +167,12 @@ TEST_F(Planning, AMatrixWithoutFactsIsNamed) {
   std::erase_if(diagnosis_.weight_facts, [&](const WeightFacts& f) { return is_embedding(f.tensor); });
   std::erase_if(diagnosis_.components, [](const ComponentDamage& d) { return name_of(d.component) == "embed"; });
   expect_error(ErrorKind::kInvalidArgument, {"--kinds tensor,embed,lm_head"},
-               [&] { plan_within(model_, tokenizer_, diagnosis_, "+10%"); });
+               [&] { plan_within(model_, tokenizer_, table(), "+10%"); });
 }
 
 TEST_F(Planning, BudgetsAndTargetsThatCannotBe) {
-  expect_error(ErrorKind::kInfeasible, {"smallest"}, [&] { plan_within(model_, tokenizer_, diagnosis_, "1bpw"); });
-  expect_error(ErrorKind::kInvalidArgument, {"budget"}, [&] { plan_within(model_, tokenizer_, diagnosis_, "much"); });
+  expect_error(ErrorKind::kInfeasible, {"smallest"}, [&] { plan_within(model_, tokenizer_, table(), "1bpw"); });
+  expect_error(ErrorKind::kInvalidArgument, {"budget"}, [&] { plan_within(model_, tokenizer_, table(), "much"); });
   expect_error(ErrorKind::kUnsupported, {"vllm"}, [&] { planning_diagnosis("vllm"); });
   expect_error(ErrorKind::kInvalidArgument, {"llama.cpp"}, [&] { planning_diagnosis("abacus"); });
 }
@@ -116,12 +182,12 @@ TEST_F(Planning, AnotherTargetHasItsOwnSchemesAndSizes) {
   diagnosis_ = made_up_diagnosis("huggingface");
   const PlanningOptions options{.target = "huggingface"};
   const Target& target = find_target("huggingface");
-  const Plan plan = plan_within(model_, {}, diagnosis_, "4.5bpw", options);
+  const Plan plan = plan_within(model_, {}, table(), "4.5bpw", options);
   EXPECT_EQ(plan.target, "huggingface");
   EXPECT_LE(target.counted_bytes(model_, plan, {}, {}), plan.budget_bytes);
   EXPECT_GT(target.counted_bytes(model_, plan, {}, {}), plan.budget_bytes * 95 / 100) << "bytes left lying";
   for (const PlanEntry& entry : plan.entries) EXPECT_EQ(entry.scheme.find("gguf:"), std::string::npos) << entry.tensor;
-  EXPECT_FALSE(uniform_plans_within(model_, {}, diagnosis_, plan.budget_bytes, options).empty());
+  EXPECT_FALSE(uniform_plans_within(model_, {}, table(), plan.budget_bytes, options).empty());
   EXPECT_EQ(target.counted_bytes(model_, plan_uniform(model_, "int4:g128:sym", "huggingface"), {}, {}),
             budget_bytes(model_, {}, "+0%", options));
 }

@@ -13,6 +13,7 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const Diagnosis& dia
   const RunOptions& options = run.options;
   const RunInputs& inputs = run.inputs;
   const PlanningOptions planning{options.target, options.file};
+  const DamageTable damage = damage_table(run.model, diagnosis);
   const std::string key = stage_key({run.directory.hash("diagnosis.json"), options.budget, options.target,
                                      inputs.exported_as, std::to_string(Plan().schema_version)});
   const auto write = [&](const std::string& stage, const std::string& name, const auto& make) {
@@ -20,9 +21,9 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const Diagnosis& dia
                         [&](const std::filesystem::path& path) { write_json(path, plan_to_json(make())); });
   };
   write("plan", "work/planned.json",
-        [&] { return plan_within(run.model, inputs.tokenizer, diagnosis, options.budget, planning); });
+        [&] { return plan_within(run.model, inputs.tokenizer, damage, options.budget, planning); });
   std::vector<RunCandidate> candidates;
-  for (const Plan& plan : uniform_plans_within(run.model, inputs.tokenizer, diagnosis, inputs.budget_bytes, planning)) {
+  for (const Plan& plan : uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, planning)) {
     std::string name = "work/" + plan.label;
     std::replace_if(
         name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');

@@ -1,0 +1,35 @@
+#pragma once
+
+// What every scheme would do to every matrix, in nats, whoever says so: the one thing that planning asks. Made of a
+// diagnosis (measured at one scheme, carried over to the others by their error power) or of other evidence.
+//
+//   const DamageTable table = damage_table(model, diagnosis);
+//   const Plan plan = plan_within(model, tokenizer_model, table, "+10%");
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "vernier/diagnose.h"
+
+namespace vernier {
+
+struct DamageTable {
+  std::string model_hash;
+  /// Scheme to predicted KL of the matrix alone in it, nats per token. A scheme that is missing is not foretold.
+  std::map<TensorId, std::map<std::string, double>> kl;
+  nlohmann::ordered_json provenance = nlohmann::ordered_json::object();  ///< goes into the plan
+};
+
+/// Damage of a scheme that was not measured: second-order damage is proportional to the error power that enters, so the
+/// measured KL is scaled by the ratio of importance-weighted error powers. Where the measured scheme stores a matrix
+/// exactly, nothing is foretold of coarser ones.
+/// @throws Error{kInvalidArgument} when the diagnosis is of another model or left a matrix out
+DamageTable damage_table(const Model& model, const Diagnosis& diagnosis);
+
+/// damage.json: everything that `vernier plan` needs of a model's damage.
+nlohmann::ordered_json damage_table_to_json(const DamageTable& table);
+/// @throws Error{kBadFile} naming `origin` and the key
+DamageTable damage_table_from_json(const nlohmann::ordered_json& json, const std::string& origin);
+
+}  // namespace vernier

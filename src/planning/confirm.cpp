@@ -1,0 +1,235 @@
+#include "vernier/confirm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "base/measured_json.h"
+#include "base/statistics.h"
+#include "diagnose/measure_until.h"
+#include "planning/doubt.h"
+#include "vernier/scheme.h"
+
+namespace vernier {
+
+namespace {
+
+using Why = ConfirmedMatrix::Why;
+constexpr size_t kBatch = 6;  // matrices on the cut that are measured before the plan is asked again
+
+class Confirming {
+ public:
+  Confirming(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,
+             const EvaluationData& data, const DamageTable& table, const ConfirmOptions& options,
+             ProgressSink* progress)
+      : model_(model),
+        tokenizer_(tokenizer),
+        data_(data),
+        foretold_(table),
+        options_(options),
+        progress_(progress),
+        rules_(find_target(options.planning.target).rules),
+        quantized_(model, calibration, diagnose_options(), resolve_threads(options.compute)) {
+    for (const TensorId& id : model.matrices()) {
+      if (measurable(id)) (id.layer < 0 ? outside_ : inside_).push_back(id);
+    }
+    result_.table = table;
+  }
+
+  Confirmation run() {
+    plan();  // says at once what cannot be
+    std::vector<TensorId> sample = inside_;
+    std::shuffle(sample.begin(), sample.end(), std::mt19937_64(options_.seed));
+    sample.resize(std::min(sample.size(), static_cast<size_t>(std::max<int64_t>(options_.sample, 0))));
+    std::sort(sample.begin(), sample.end());
+    measure(outside_, Why::kOutside);
+    measure(sample, Why::kSample);
+    while (true) {
+      correct();
+      plan();
+      const std::vector<std::pair<double, TensorId>> doubts = doubts_by_size();
+      result_.doubt = 0;
+      for (const auto& [regret, id] : doubts) result_.doubt += regret;
+      if (result_.doubt <= options_.tolerance * predicted_kl_) break;
+      std::vector<TensorId> dearest;
+      for (size_t i = 0; i < std::min(kBatch, doubts.size()); ++i) dearest.push_back(doubts[i].second);
+      std::sort(dearest.begin(), dearest.end());
+      if (!measure(dearest, Why::kOnTheCut)) {
+        result_.complete = false;
+        break;
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  DiagnoseOptions diagnose_options() const {
+    DiagnoseOptions options = planning_diagnosis(options_.planning.target, options_.scheme);
+    options.compute = options_.compute;
+    return options;
+  }
+
+  /// What the exact measurement of this matrix is compared with; 0 when there is nothing to compare.
+  double foretold(const TensorId& id) const {
+    const auto& kl = foretold_.kl.at(id);
+    const auto at = kl.find(quantized_.scheme_of(id).name());
+    return at == kl.end() ? 0 : at->second;
+  }
+
+  bool measurable(const TensorId& id) const {
+    if (!foretold_.kl.contains(id))
+      fail(ErrorKind::kInvalidArgument, "confirm: nothing is foretold of {}", name_of(id));
+    return foretold(id) > 0;
+  }
+
+  bool was_measured(const TensorId& id) const {
+    return std::any_of(result_.matrices.begin(), result_.matrices.end(),
+                       [&](const ConfirmedMatrix& m) { return m.tensor == id; });
+  }
+
+  std::vector<Offer> offers_of(const TensorId& id, const DamageTable& table) const {
+    const std::vector<int64_t> shape = model_.shape(id);
+    std::vector<Offer> offers;
+    for (const auto& [scheme, kl] : table.kl.at(id))
+      offers.push_back({static_cast<double>(rules_.padded_bytes(Scheme::parse(scheme).bytes(shape[0], shape[1]))), kl});
+    return offers;
+  }
+
+  void plan() {
+    const Plan plan = plan_within(model_, tokenizer_, result_.table, options_.budget, options_.planning);
+    price_ = plan.price_per_byte;
+    predicted_kl_ = plan.predicted_kl_nats;
+  }
+
+  /// Whether every factor of an interval leads to the same scheme, or the interval is narrow.
+  bool settled(const TensorId& id, const ConfidenceInterval& kl) const {
+    constexpr double kNarrow = 0.1;  // half of the interval over its middle
+    const double middle = (kl.low + kl.high) / 2;
+    if (kl.high - middle <= kNarrow * middle) return true;
+    if (kl.low <= 0 || price_ <= 0) return false;
+    const std::vector<Offer> offers = offers_of(id, foretold_);
+    return best_offer(offers, kl.low / foretold(id), price_) == best_offer(offers, kl.high / foretold(id), price_);
+  }
+
+  /// False when there was no time for it.
+  bool measure(const std::vector<TensorId>& ids, Why why) {
+    if (ids.empty()) return true;
+    std::vector<Component> components;
+    std::map<Component, TensorId> tensor_of;
+    for (const TensorId& id : ids) {
+      components.push_back(component_of(id));
+      tensor_of[components.back()] = id;
+    }
+    MeasureUntilOptions measuring{.compute = options_.compute};
+    if (options_.may_go_on) {
+      const double whole = static_cast<double>(model_.matrices().size() * data_.windows.size());
+      measuring.may_go_on = [&, whole](int64_t work) { return options_.may_go_on(static_cast<double>(work) / whole); };
+    }
+    // What the sample says of all others must be narrow; what is on the cut only has to be on one side of it.
+    constexpr double kSampleWidth = 0.2;
+    const SequentialResult found = measure_until(
+        model_, quantized_, data_, components, measuring,
+        [&](const Component& c, const ConfidenceInterval& kl) {
+          if (why != Why::kOnTheCut) return kl.high - kl.low <= kSampleWidth * (kl.high + kl.low);
+          return settled(tensor_of.at(c), kl);
+        },
+        progress_);
+    result_.control_kl = std::max(result_.control_kl, found.control_kl);
+    bool all = true;
+    for (const SequentialDamage& one : found.components) {
+      const TensorId& id = tensor_of.at(one.damage.component);
+      all &= one.windows > 0;
+      if (one.windows > 0)
+        result_.matrices.push_back({id, why, quantized_.scheme_of(id).name(), foretold(id), one.damage.kl, one.windows,
+                                    one.kl.low, one.kl.high});
+    }
+    return all;
+  }
+
+  /// The table by what is known now: measured matrices by their own factor, the others by the sample's.
+  void correct() {
+    std::vector<double> logs;
+    for (const ConfirmedMatrix& m : result_.matrices)
+      if (m.tensor.layer >= 0 && m.exact.mean > 0) logs.push_back(std::log(m.exact.mean / m.foretold));
+    if (!logs.empty()) {
+      const Spread spread = spread_of(logs);
+      belief_ = {spread.mean, spread.standard_deviation};
+      // The factor of a matrix not yet seen: the spread of those seen, and that their mean is known from few.
+      belief_.log_spread *= std::sqrt(1 + 1.0 / static_cast<double>(spread.count));
+      result_.factor = std::exp(spread.mean);
+      result_.factor_spread = spread.standard_deviation;
+    }
+    result_.table.kl = foretold_.kl;
+    for (auto& [id, kl] : result_.table.kl)
+      for (auto& [scheme, value] : kl) value *= result_.factor;
+    for (const ConfirmedMatrix& m : result_.matrices)
+      for (auto& [scheme, value] : result_.table.kl.at(m.tensor))
+        value = foretold_.kl.at(m.tensor).at(scheme) * m.exact.mean / m.foretold;
+  }
+
+  /// What not knowing each matrix that was not measured costs on average, the most first; nothing where it costs nothing.
+  std::vector<std::pair<double, TensorId>> doubts_by_size() const {
+    std::vector<std::pair<double, TensorId>> doubts;
+    for (const TensorId& id : inside_) {
+      if (was_measured(id)) continue;
+      const double regret = expected_regret(offers_of(id, foretold_), belief_, price_);
+      if (regret > 0) doubts.emplace_back(regret, id);
+    }
+    std::sort(doubts.begin(), doubts.end(), [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first > b.first : a.second < b.second;
+    });
+    return doubts;
+  }
+
+  const Model& model_;
+  const TokenizerModel& tokenizer_;
+  const EvaluationData& data_;
+  const DamageTable& foretold_;
+  const ConfirmOptions& options_;
+  ProgressSink* progress_;
+  const TargetRules& rules_;
+  QuantizedWeights quantized_;
+  std::vector<TensorId> outside_, inside_;
+  double price_ = 0, predicted_kl_ = 0;
+  FactorBelief belief_;
+  Confirmation result_;
+};
+
+const char* name_of(Why why) {
+  switch (why) {
+    case Why::kOutside: return "outside of the layers";
+    case Why::kSample: return "sample";
+    case Why::kOnTheCut: return "on the cut";
+  }
+  return "";
+}
+
+}  // namespace
+
+Confirmation confirm(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,
+                     const EvaluationData& data, const DamageTable& table, const ConfirmOptions& options,
+                     ProgressSink* progress) {
+  check_calibration(calibration, model);
+  return Confirming(model, tokenizer, calibration, data, table, options, progress).run();
+}
+
+nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
+  Json json = {{"factor", c.factor},     {"factor_log_spread", c.factor_spread}, {"doubt_kl_nats", c.doubt},
+               {"complete", c.complete}, {"control_kl_nats", c.control_kl},      {"matrices", Json::array()}};
+  for (const ConfirmedMatrix& m : c.matrices) {
+    Json row = {
+        {"tensor", name_of(m.tensor)}, {"why", name_of(m.why)}, {"scheme", m.scheme}, {"foretold_kl_nats", m.foretold}};
+    put_measured(row, "kl_nats", m.exact);
+    row["kl_nats_low"] = finite_or_null(m.low);
+    row["kl_nats_high"] = finite_or_null(m.high);
+    row["windows"] = m.windows;
+    json["matrices"].push_back(std::move(row));
+  }
+  return json;
+}
+
+}  // namespace vernier

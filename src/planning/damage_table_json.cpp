@@ -1,0 +1,72 @@
+#include <cmath>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "vernier/damage_table.h"
+#include "vernier/scheme.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr int64_t kSchemaVersion = 1;
+
+const Json& member(const Json& object, const char* key, const std::string& origin) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
+  return *value;
+}
+
+/// What other functions call an argument that cannot be meant is a bad file here.
+template <class Fn>
+auto as_bad_file(const std::string& origin, const Fn& fn) {
+  try {
+    return fn();
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
+}
+
+}  // namespace
+
+nlohmann::ordered_json damage_table_to_json(const DamageTable& table) {
+  Json json = {{"kind", "damage"},
+               {"schema_version", kSchemaVersion},
+               {"tool_version", VERNIER_VERSION},
+               {"model_hash", table.model_hash},
+               {"provenance", table.provenance},
+               {"matrices", Json::array()}};
+  for (const auto& [id, kl] : table.kl) json["matrices"].push_back({{"tensor", name_of(id)}, {"kl_nats", kl}});
+  return json;
+}
+
+DamageTable damage_table_from_json(const nlohmann::ordered_json& json, const std::string& origin) {
+  if (json_string(json, "kind", origin) != "damage")
+    fail(ErrorKind::kBadFile, "{}: expected a table of damage; `vernier run` writes damage.json", origin);
+  if (const int64_t schema = json_int(json, "schema_version", origin, 0, 1 << 20); schema != kSchemaVersion)
+    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kSchemaVersion);
+  DamageTable table;
+  table.model_hash = json_string(json, "model_hash", origin);
+  table.provenance = member(json, "provenance", origin);
+  const Json& matrices = member(json, "matrices", origin);
+  if (!matrices.is_array() || !table.provenance.is_object())
+    fail(ErrorKind::kBadFile, "{}: expected an array of matrices and an object of provenance", origin);
+  for (const Json& row : matrices) {
+    const TensorId id = as_bad_file(origin, [&] { return parse_tensor(json_string(row, "tensor", origin)); });
+    const std::string where = origin + " (" + name_of(id) + ")";
+    const Json& kl = member(row, "kl_nats", where);
+    if (!kl.is_object() || table.kl.contains(id))
+      fail(ErrorKind::kBadFile, "{}: expected one object of schemes and nats", where);
+    for (const auto& [scheme, unused] : kl.items()) {
+      as_bad_file(where, [&] { return Scheme::parse(scheme); });
+      const double value = json_number(kl, scheme.c_str(), where);
+      if (!(value >= 0) || !std::isfinite(value))
+        fail(ErrorKind::kBadFile, "{}: {}: expected finite nats >= 0, got {}", where, scheme, value);
+      table.kl[id][scheme] = value;
+    }
+  }
+  return table;
+}
+
+}  // namespace vernier
