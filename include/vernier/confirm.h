@@ -59,5 +59,7 @@ Confirmation confirm(const Model& model, const TokenizerModel& tokenizer, const 
                      ProgressSink* progress = nullptr);
 
 nlohmann::ordered_json confirmation_to_json(const Confirmation& confirmation);
+/// @throws Error{kBadFile} naming `origin` and the key
+Confirmation confirmation_from_json(const nlohmann::ordered_json& json, const std::string& origin);
 
 }  // namespace vernier

@@ -14,6 +14,8 @@
 
 namespace vernier {
 
+struct Screen;
+
 struct DamageTable {
   std::string model_hash;
   /// Scheme to predicted KL of the matrix alone in it, nats per token. A scheme that is missing is not foretold.
@@ -26,6 +28,16 @@ struct DamageTable {
 /// exactly, nothing is foretold of coarser ones.
 /// @throws Error{kInvalidArgument} when the diagnosis is of another model or left a matrix out
 DamageTable damage_table(const Model& model, const Diagnosis& diagnosis);
+
+/// What several domains' damages are to a plan.
+enum class DomainObjective {
+  kMean,
+  kWorst,  ///< of each matrix, in nats
+};
+
+/// What a screen foretells, scheme by scheme.
+/// @throws Error{kInvalidArgument} when the screen is of another model or left a matrix out
+DamageTable damage_table(const Model& model, const Screen& screen, DomainObjective objective = DomainObjective::kMean);
 
 /// damage.json: everything that `vernier plan` needs of a model's damage.
 nlohmann::ordered_json damage_table_to_json(const DamageTable& table);

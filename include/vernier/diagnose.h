@@ -44,6 +44,8 @@ struct ComponentDamage {
   Measured kl;             ///< nats per token, >= 0
   Measured delta_nll;      ///< nats per token
   Measured same_top;       ///< share of tokens
+  /// By a screen: only kl is known, and it was not measured.
+  bool foretold = false;
 };
 
 /// Facts about a matrix that need no forward pass, to see which of them foretell damage.
@@ -67,6 +69,7 @@ struct DifferentialBias {
   double min = 0, max = 0, range = 0, mean = 0, standard_deviation = 0, coefficient_of_variation = 0;
 };
 
+/// Of a fact with the damage of matrices of layers, among those quantized alike: the mean over schemes by their matrices.
 struct RankCorrelation {
   std::string fact;
   double spearman = 0;
@@ -83,8 +86,9 @@ struct Diagnosis {
   /// What stood in for the scheme where a shape cannot take it or a file stores it already, a line for all matrices
   /// alike.
   std::vector<std::string> fallbacks;
-  double control_kl = 0;      ///< largest KL over the layers of a perturbation by nothing; must be exactly 0
-  double noise_floor_kl = 0;  ///< KL between the sweep's base and the plain forward in differently ordered arithmetic
+  double control_kl = 0;  ///< largest KL over the layers of a perturbation by nothing; must be exactly 0
+  /// KL between the sweep's base and the plain forward in differently ordered arithmetic; NaN where no sweep was run
+  double noise_floor_kl = 0;
   std::vector<ComponentDamage> components;
   std::vector<DifferentialBias> differential_bias;
   std::vector<WeightFacts> weight_facts;

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vernier/compute.h"
@@ -22,6 +23,18 @@
 
 namespace vernier {
 
+/// What a plan rests on.
+enum class Effort {
+  kScreen,   ///< what gradients foretell: minutes, and nothing was measured but the result
+  kConfirm,  ///< the same, with exact measurements where they decide the plan
+  kExact,    ///< every component measured exactly
+};
+
+/// "screen", "confirm", "exact".
+std::string_view effort_name(Effort effort);
+/// @throws Error{kInvalidArgument} that lists them
+Effort parse_effort(std::string_view name);
+
 struct RunOptions {
   std::string budget = "+10%";                  ///< of the whole file, as plan_within reads it
   std::string target = "llama.cpp";             ///< who loads the file
@@ -30,17 +43,20 @@ struct RunOptions {
   bool replace = false;                         ///< also where the directory holds another model's run
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in
   int64_t calibration_windows = 0;              ///< evenly spaced over the text; 0: all
-  int64_t diagnose_windows = 16;                ///< of the same text, evenly spaced; 0: all
-  std::vector<std::string> evaluation_text{};   ///< files to evaluate on, joined; none: built-in
-  int64_t evaluation_windows = 0;               ///< the first ones of the text, not of documents; 0: all
-  bool score_all = false;                       ///< every token of the text instead of the second half of each window
+  Effort effort = Effort::kConfirm;
+  int64_t screen_windows = 16;    ///< of the same text, evenly spaced; 0: all. Several files are a domain each
+  int64_t diagnose_windows = 16;  ///< of exact measurements, likewise
+  double max_minutes = 0;         ///< ends confirming in time for the result to be made by then; 0: no limit
+  std::vector<std::string> evaluation_text{};  ///< files to evaluate on, joined; none: built-in
+  int64_t evaluation_windows = 0;              ///< the first ones of the text, not of documents; 0: all
+  bool score_all = false;                      ///< every token of the text instead of the second half of each window
   std::string groups{};      ///< JSON lines of documents with groups; none: built-in, unless evaluation_text is named
   std::string filter{};      ///< KEY=VALUE of the documents to keep
   int64_t context = 512;     ///< tokens per window
   ComputeOptions compute{};  ///< the reference is in float32 whatever this says
   ExportOptions file{};      ///< what else is written into the file
   bool strict = false;       ///< text that calibration and evaluation share is an error, not a warning
-  uint64_t seed = 0;         ///< recorded; today's stages draw no random numbers
+  uint64_t seed = 0;         ///< of the labels that a screen draws and the sample that confirms it
 };
 
 /// Paths of the artefacts.

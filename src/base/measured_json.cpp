@@ -7,7 +7,7 @@ std::string error_key(const std::string& key) { return key + "_stderr"; }
 }  // namespace
 
 void put_measured(Json& json, const std::string& key, const Measured& value) {
-  json[key] = value.mean;
+  json[key] = finite_or_null(value.mean);
   json[error_key(key)] = finite_or_null(value.standard_error);
 }
 

@@ -17,7 +17,7 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, output = "out";
+  std::string model, output = "out", effort = std::string(effort_name(RunOptions().effort));
   RunOptions options;
   CalibrationTextArgument calibration;
   bool dry_run = false;
@@ -36,6 +36,7 @@ struct Arguments {
     o.groups = data.groups;
     o.filter = data.filter;
     o.context = data.context;
+    o.effort = parse_effort(effort);
     o.compute = compute.options(console);
     return o;
   }
@@ -104,24 +105,37 @@ void add_run(CLI::App& app, Console& console) {
   add_target(*command, o.target);
   add_option(*command, "-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
       ->capture_default_str();
-  a->io.writes_folder("--output", a->output,
-                      {"manifest.json", "calibration.safetensors", "diagnosis.json", "plan.json", "model.gguf",
-                       "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
+  a->io.writes_folder(
+      "--output", a->output,
+      {"manifest.json", "calibration.safetensors", "screen.json", "damage.json", "diagnosis.json", "front.json",
+       "plan.json", "model.gguf", "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
   add_flag(*command, "--force", o.replace, "Replace the run of another model in the run directory");
   a->calibration.add(*command, a->io, "Text to calibrate and diagnose on; a built-in text by default");
   add_option(*command, "--calibration-windows", o.calibration_windows,
              "Calibrate on N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
       ->capture_default_str();
+  add_option(
+      *command, "--effort", a->effort,
+      "What the plan rests on: screen (foretold by gradients), confirm (measured where it decides), exact (every "
+      "component measured)")
+      ->capture_default_str();
+  add_option(*command, "--max-minutes", o.max_minutes, "Stop confirming in time for the result by then; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_option(*command, "--screen-windows", o.screen_windows,
+             "Screen on N windows of each calibration text, evenly spaced; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
   add_option(*command, "--diagnose-windows", o.diagnose_windows,
-             "Diagnose on N windows of the same text, evenly spaced; 0: all")
+             "Measure exactly on at most N windows of the same text, evenly spaced; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--scheme", o.scheme, "Scheme of the isolated measurements")->capture_default_str();
   a->data.add(*command, a->io);
   add_export_options(*command, o.file);
   add_flag(*command, "--strict", o.strict, "Text shared between calibration and evaluation is an error");
-  add_option(*command, "--seed", o.seed, "Recorded with the run; today's stages draw no random numbers")
+  add_option(*command, "--seed", o.seed, "Of the labels that a screen draws and the sample that confirms it")
       ->capture_default_str();
   add_flag(*command, "--dry-run", a->dry_run, "Only print sizes, what would be measured and how long that takes");
   a->compute.add(*command);

@@ -48,6 +48,7 @@ Json damage_to_json(const ComponentDamage& damage) {
   put_measured(json, "delta_nll_nats", damage.delta_nll);
   put_measured(json, "same_top_share", damage.same_top);
   json["parameters"] = damage.parameters;
+  if (damage.foretold) json["foretold"] = true;
   return json;
 }
 
@@ -55,8 +56,12 @@ ComponentDamage damage_from_json(const Json& json, const std::string& origin) {
   ComponentDamage damage;
   damage.component = component_at(json, origin);
   damage.kl = measured_at(json, "kl_nats", origin);
-  damage.delta_nll = measured_at(json, "delta_nll_nats", origin);
-  damage.same_top = measured_at(json, "same_top_share", origin);
+  damage.foretold = json_find(json, "foretold") != nullptr;
+  const auto measured = [&](const char* key) {
+    return damage.foretold ? Measured{NAN, NAN} : measured_at(json, key, origin);
+  };
+  damage.delta_nll = measured("delta_nll_nats");
+  damage.same_top = measured("same_top_share");
   damage.parameters = json_int(json, "parameters", origin, 0, kMaxCount);
   return damage;
 }
@@ -114,7 +119,7 @@ Json diagnosis_to_json(const Diagnosis& d) {
   json["tokens"] = d.tokens;
   json["fallbacks"] = d.fallbacks;
   json["control_kl_nats"] = d.control_kl;
-  json["noise_floor_kl_nats"] = d.noise_floor_kl;
+  json["noise_floor_kl_nats"] = finite_or_null(d.noise_floor_kl);
   json["components"] = Json::array();
   for (const ComponentDamage& damage : d.components) json["components"].push_back(damage_to_json(damage));
   json["differential_bias"] = Json::array();
@@ -161,7 +166,7 @@ Diagnosis diagnosis_from_json(const Json& json, const std::string& origin) {
   for (const Json& line : array_at(json, "fallbacks", origin))
     d.fallbacks.push_back(line.is_string() ? line.get<std::string>() : line.dump());
   d.control_kl = json_number(json, "control_kl_nats", origin);
-  d.noise_floor_kl = json_number(json, "noise_floor_kl_nats", origin);
+  d.noise_floor_kl = number_or_nan(json, "noise_floor_kl_nats", origin);
   for (const Json& row : array_at(json, "components", origin)) d.components.push_back(damage_from_json(row, origin));
   for (const Json& row : array_at(json, "differential_bias", origin)) {
     const auto number = [&](const char* key) { return json_number(row, key, origin); };

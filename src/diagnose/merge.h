@@ -11,6 +11,8 @@ void add_part(Diagnosis& diagnosis, DiagnosisPart part);
 
 /// What follows from all parts together: the spread within every kind, and how well facts about matrices rank them.
 void add_summaries(Diagnosis& diagnosis);
+/// The spreads alone.
+void add_spreads(Diagnosis& diagnosis);
 
 /// Joint damage against the sum over all that was changed.
 void add_joint(Diagnosis& diagnosis, const Measured& joint_kl);

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <tuple>
+
 #include "base/json.h"
 #include "diagnose/merge.h"
 #include "diagnose/task_runner.h"
@@ -59,6 +62,38 @@ TEST(DiagnosisTasks, PartsOfSeveralRunnersMakeTheSameDiagnosis) {
   ASSERT_GT(number, 2u);
   add_summaries(merged);
   EXPECT_EQ(diagnosis_to_json(merged), diagnosis_to_json(whole));
+}
+
+// Rows that force two schemes make two clouds: within each SQNR says nothing here, over both it would seem to.
+TEST(Summaries, CorrelationsAreAmongMatricesQuantizedAlike) {
+  Diagnosis d;
+  int number = 0;
+  for (const auto& [scheme, sqnr, kl] : {std::tuple("a", 20., 1.),
+                                         {"a", 21., 2.},
+                                         {"a", 22., 2.},
+                                         {"a", 23., 1.},
+                                         {"b", 40., .01},
+                                         {"b", 41., .02},
+                                         {"b", 42., .02},
+                                         {"b", 43., .01}}) {
+    WeightFacts facts;
+    facts.tensor = {TensorRole::kAttnQ, number++};
+    facts.scheme = scheme;
+    facts.sqnr_db = sqnr;
+    facts.absmax_over_sigma = kl;
+    d.weight_facts.push_back(facts);
+    ComponentDamage damage;
+    damage.component = component_of(facts.tensor);
+    damage.kl.mean = kl;
+    d.components.push_back(damage);
+  }
+  add_summaries(d);
+  std::map<std::string, RankCorrelation> found;
+  for (const RankCorrelation& r : d.rank_correlation) found[r.fact] = r;
+  ASSERT_TRUE(found.contains("sqnr_db"));
+  EXPECT_NEAR(found["sqnr_db"].spearman, 0, 1e-12);
+  EXPECT_NEAR(found["absmax_over_sigma"].spearman, 1, 1e-12);
+  EXPECT_EQ(found["sqnr_db"].count, 8);
 }
 
 }  // namespace

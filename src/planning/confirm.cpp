@@ -7,8 +7,6 @@
 #include <set>
 
 #include "base/fail.h"
-#include "base/json.h"
-#include "base/measured_json.h"
 #include "base/statistics.h"
 #include "diagnose/measure_until.h"
 #include "planning/doubt.h"
@@ -199,15 +197,6 @@ class Confirming {
   Confirmation result_;
 };
 
-const char* name_of(Why why) {
-  switch (why) {
-    case Why::kOutside: return "outside of the layers";
-    case Why::kSample: return "sample";
-    case Why::kOnTheCut: return "on the cut";
-  }
-  return "";
-}
-
 }  // namespace
 
 Confirmation confirm(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,
@@ -215,21 +204,6 @@ Confirmation confirm(const Model& model, const TokenizerModel& tokenizer, const 
                      ProgressSink* progress) {
   check_calibration(calibration, model);
   return Confirming(model, tokenizer, calibration, data, table, options, progress).run();
-}
-
-nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
-  Json json = {{"factor", c.factor},     {"factor_log_spread", c.factor_spread}, {"doubt_kl_nats", c.doubt},
-               {"complete", c.complete}, {"control_kl_nats", c.control_kl},      {"matrices", Json::array()}};
-  for (const ConfirmedMatrix& m : c.matrices) {
-    Json row = {
-        {"tensor", name_of(m.tensor)}, {"why", name_of(m.why)}, {"scheme", m.scheme}, {"foretold_kl_nats", m.foretold}};
-    put_measured(row, "kl_nats", m.exact);
-    row["kl_nats_low"] = finite_or_null(m.low);
-    row["kl_nats_high"] = finite_or_null(m.high);
-    row["windows"] = m.windows;
-    json["matrices"].push_back(std::move(row));
-  }
-  return json;
 }
 
 }  // namespace vernier

@@ -100,7 +100,9 @@ TEST_F(Confirm, EndsWithAnHonestResultWhenTimeIsUp) {
   EXPECT_FALSE(c.complete);
   EXPECT_GT(c.doubt, 0);
   EXPECT_FALSE(c.matrices.empty());
-  EXPECT_EQ(confirmation_to_json(c)["complete"], false);
+  const Confirmation back = confirmation_from_json(confirmation_to_json(c), "confirmation.json");
+  EXPECT_EQ(confirmation_to_json(back), confirmation_to_json(c));
+  EXPECT_FALSE(back.complete);
 }
 
 TEST_F(Confirm, AForecastThatLeavesAMatrixOutIsRefused) {

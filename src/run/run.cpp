@@ -1,11 +1,28 @@
 #include "vernier/run.h"
 
+#include <fmt/ranges.h>
+
+#include <iterator>
+
+#include "base/fail.h"
 #include "run/run_stages.h"
 #include "run/warning_log.h"
 #include "vernier/plan.h"
 #include "vernier/target.h"
 
 namespace vernier {
+
+namespace {
+constexpr std::string_view kEfforts[] = {"screen", "confirm", "exact"};
+}
+
+std::string_view effort_name(Effort effort) { return kEfforts[static_cast<size_t>(effort)]; }
+
+Effort parse_effort(std::string_view name) {
+  for (size_t i = 0; i < std::size(kEfforts); ++i)
+    if (kEfforts[i] == name) return static_cast<Effort>(i);
+  fail(ErrorKind::kInvalidArgument, "run: effort \"{}\", expected {}", name, fmt::join(kEfforts, ", "));
+}
 
 RunResult run(const Model& model, const RunOptions& options, ProgressSink* progress) {
   const Target& target = find_target(options.target);  // says what is not supported yet
@@ -14,13 +31,14 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   RunInputs inputs = begin_inputs(model, options, log);
   RunDirectory directory(options.output, model_hash(model), options.replace);
   read_texts(model, options, inputs, log);
-  const RunContext context{model, target, options, inputs, directory, log};
+  RunClock clock(options.max_minutes);
+  const RunContext context{model, target, options, inputs, directory, log, clock};
   describe_run(context);
   directory.save();  // from here on the folder is a run's
 
   const Calibration calibration = calibrate_stage(context);
-  const Diagnosis diagnosis = diagnose_stage(context, calibration);
-  const std::vector<RunCandidate> candidates = plan_stage(context, diagnosis);
+  const DamageTable damage = damage_stage(context, calibration);
+  const std::vector<RunCandidate> candidates = plan_stage(context, damage);
   export_stage(context, calibration, candidates);
 
   RunResult result;

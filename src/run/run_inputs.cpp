@@ -13,6 +13,8 @@ namespace {
 void find_shared_text(const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
   EvaluationData seen = inputs.calibration;  // what the plan is made from
   seen.windows.insert(seen.windows.end(), inputs.diagnosis.windows.begin(), inputs.diagnosis.windows.end());
+  for (const ScreenText& text : inputs.screened)
+    seen.windows.insert(seen.windows.end(), text.data.windows.begin(), text.data.windows.end());
   inputs.shared_runs =
       shared_token_runs(inputs.text, seen) + (inputs.groups ? shared_token_runs(*inputs.groups, seen) : 0);
   if (inputs.shared_runs == 0) return;
@@ -22,6 +24,14 @@ void find_shared_text(const RunOptions& options, RunInputs& inputs, ProgressSink
       inputs.shared_runs);
   if (options.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
   progress.warn(message);
+}
+
+/// Files that are screened together.
+std::vector<std::vector<std::string>> domains_of(const RunOptions& options) {
+  if (options.calibration_text.empty()) return {{}};
+  std::vector<std::vector<std::string>> domains;
+  for (const std::string& file : options.calibration_text) domains.push_back({file});
+  return domains;
 }
 
 void check_context(const Model& model, const RunOptions& options, const EvaluationData& text, ProgressSink& progress) {
@@ -57,6 +67,11 @@ void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs
   const TokenizedText calibration = calibration_text(tokenizer, options.calibration_text, &progress);
   inputs.calibration = calibration_windows(calibration, options.context, options.calibration_windows, &progress);
   inputs.diagnosis = diagnosis_windows(calibration, options.context, options.diagnose_windows, &progress);
+  for (const std::vector<std::string>& domain : domains_of(options)) {
+    const TokenizedText text = calibration_text(tokenizer, domain, &progress);
+    inputs.screened.push_back({domain.empty() ? "built-in" : std::filesystem::path(domain.front()).filename().string(),
+                               diagnosis_windows(text, options.context, options.screen_windows, &progress)});
+  }
   inputs.text = evaluation_windows(tokenizer, options.evaluation_text,
                                    {options.context, options.evaluation_windows, options.score_all}, &progress);
   inputs.groups = group_windows(tokenizer, options.groups, options.filter, options.context, &progress);

@@ -10,6 +10,7 @@
 #include "vernier/model.h"
 #include "vernier/progress.h"
 #include "vernier/run.h"
+#include "vernier/screen.h"
 #include "vernier/tokenizer.h"
 
 namespace vernier {
@@ -19,6 +20,7 @@ struct RunInputs {
   uint64_t budget_bytes = 0;
   std::string exported_as;  ///< hash of tokenizer and configuration as files hold them
   EvaluationData calibration, diagnosis, text;
+  std::vector<ScreenText> screened;  ///< a domain for each file
   std::optional<EvaluationData> groups;
   int64_t shared_runs = 0;  ///< of tokens, between what the plan is made from and what it is judged by
 };

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "base/json.h"
+#include "run/run_clock.h"
 #include "run/run_directory.h"
 #include "run/run_inputs.h"
 #include "vernier/calibrate.h"
+#include "vernier/damage_table.h"
 #include "vernier/diagnose.h"
 #include "vernier/plan.h"
 
@@ -22,6 +24,7 @@ struct RunContext {
   const RunInputs& inputs;
   RunDirectory& directory;
   ProgressSink& progress;
+  RunClock& clock;
 };
 
 /// A file that may become the result; names are inside the run directory.
@@ -33,9 +36,12 @@ struct RunCandidate {
 void describe_run(const RunContext& run);
 
 Calibration calibrate_stage(const RunContext& run);
+/// Every component measured exactly.
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
-/// The uniform plans that fit, by rising size, then the solved one.
-std::vector<RunCandidate> plan_stage(const RunContext& run, const Diagnosis& diagnosis);
+/// By the run's effort: damage.json, and a diagnosis.json of what was measured or foretold.
+DamageTable damage_stage(const RunContext& run, const Calibration& calibration);
+/// The uniform plans that fit, by rising size, then the solved one; and the front of all budgets.
+std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage);
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);
 /// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after
 /// that of the source.

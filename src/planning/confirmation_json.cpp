@@ -1,0 +1,85 @@
+#include <fmt/ranges.h>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "base/measured_json.h"
+#include "vernier/confirm.h"
+
+namespace vernier {
+
+namespace {
+
+using Why = ConfirmedMatrix::Why;
+constexpr std::pair<Why, std::string_view> kReasons[] = {
+    {Why::kOutside, "outside of the layers"}, {Why::kSample, "sample"}, {Why::kOnTheCut, "on the cut"}};
+
+std::string_view name_of(Why why) {
+  for (const auto& [reason, name] : kReasons)
+    if (reason == why) return name;
+  return "";
+}
+
+Why parse_why(const std::string& text, const std::string& origin) {
+  for (const auto& [reason, name] : kReasons)
+    if (name == text) return reason;
+  fail(ErrorKind::kBadFile, "{}: why \"{}\" a matrix was measured is not known", origin, text);
+}
+
+ConfirmedMatrix matrix_from_json(const Json& json, const std::string& origin) {
+  ConfirmedMatrix m;
+  try {
+    m.tensor = parse_tensor(json_string(json, "tensor", origin));
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
+  m.why = parse_why(json_string(json, "why", origin), origin);
+  m.scheme = json_string(json, "scheme", origin);
+  m.foretold = json_number(json, "foretold_kl_nats", origin);
+  m.exact = measured_at(json, "kl_nats", origin);
+  m.low = number_or_nan(json, "kl_nats_low", origin);
+  m.high = number_or_nan(json, "kl_nats_high", origin);
+  m.windows = json_int(json, "windows", origin, 1, int64_t{1} << 40);
+  return m;
+}
+
+const Json& member(const Json& json, const char* key, const std::string& origin) {
+  const Json* value = json_find(json, key);
+  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
+  return *value;
+}
+
+}  // namespace
+
+nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
+  Json json = {{"factor", c.factor},     {"factor_log_spread", c.factor_spread}, {"doubt_kl_nats", c.doubt},
+               {"complete", c.complete}, {"control_kl_nats", c.control_kl},      {"matrices", Json::array()}};
+  for (const ConfirmedMatrix& m : c.matrices) {
+    Json row = {
+        {"tensor", name_of(m.tensor)}, {"why", name_of(m.why)}, {"scheme", m.scheme}, {"foretold_kl_nats", m.foretold}};
+    put_measured(row, "kl_nats", m.exact);
+    row["kl_nats_low"] = finite_or_null(m.low);
+    row["kl_nats_high"] = finite_or_null(m.high);
+    row["windows"] = m.windows;
+    json["matrices"].push_back(std::move(row));
+  }
+  json["damage"] = damage_table_to_json(c.table);
+  return json;
+}
+
+Confirmation confirmation_from_json(const nlohmann::ordered_json& json, const std::string& origin) {
+  Confirmation c;
+  c.factor = json_number(json, "factor", origin);
+  c.factor_spread = json_number(json, "factor_log_spread", origin);
+  c.doubt = json_number(json, "doubt_kl_nats", origin);
+  c.control_kl = json_number(json, "control_kl_nats", origin);
+  const Json& complete = member(json, "complete", origin);
+  const Json& matrices = member(json, "matrices", origin);
+  if (!complete.is_boolean() || !matrices.is_array())
+    fail(ErrorKind::kBadFile, "{}: expected \"complete\" to be true or false and \"matrices\" an array", origin);
+  c.complete = complete.get<bool>();
+  for (const Json& row : matrices) c.matrices.push_back(matrix_from_json(row, origin));
+  c.table = damage_table_from_json(member(json, "damage", origin), origin);
+  return c;
+}
+
+}  // namespace vernier
