@@ -18,14 +18,14 @@ void add_report(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   add_option(*command, "DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
   add_output(*command, a->io, "-o,--output", a->output, "Page to write; DIR/report.html by default");
-  a->io.reads_in(a->folder, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json"});
+  a->io.reads_in(a->folder, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
+                             "work/confirmation.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     if (a->output.empty()) a->output = a->folder + "/report.html";
     a->io.check();
     const Json manifest = finished_manifest(a->folder);
-    const auto part = [&](const char* name) { return read_json(a->folder + "/" + name); };
-    const Json data = report_data(manifest, part("evaluation.json"), part("diagnosis.json"), part("plan.json"));
+    const Json data = report_data(report_parts(manifest, a->folder));
     write_report(a->output, data);
     if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", a->output);
   });

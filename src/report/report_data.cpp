@@ -113,7 +113,23 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options) {
 
 }  // namespace
 
-Json report_data(const Json& manifest, const Json& evaluation, const Json& diagnosis, const Json& plan) {
+ReportParts report_parts(const Json& manifest, const std::filesystem::path& folder) {
+  const auto part = [&](const char* name) { return read_json(folder / name); };
+  const auto optional_part = [&](const char* name) {
+    return std::filesystem::exists(folder / name) ? part(name) : Json();
+  };
+  // A run by another effort may have left its own: only that of the last one says what the plan rests on.
+  const Json effort = value_or_null(value_or_null(manifest, "options"), "effort");
+  return {manifest,
+          part("evaluation.json"),
+          part("diagnosis.json"),
+          part("plan.json"),
+          optional_part("front.json"),
+          effort == "confirm" ? optional_part("work/confirmation.json") : Json()};
+}
+
+Json report_data(const ReportParts& parts) {
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -141,6 +157,9 @@ Json report_data(const Json& manifest, const Json& evaluation, const Json& diagn
         for (const char* key : {"rows", "cols", "scheme", "error_power"}) row.erase(key);
   data["diagnosis"] = section;
   data["plan"] = plan_section(plan, rows, value_or_null(manifest, "options"));
+  data["front"] = value_or_null(front, "points");
+  data["confirmation"] = confirmation;
+  if (confirmation.is_object()) data["confirmation"].erase("damage");  // what the planner keeps
   return data;
 }
 

@@ -3,12 +3,21 @@
 // From the artefacts of a run to the data of its report (report.json): nothing is computed that an artefact does not
 // say, so a page can be made again from a run directory alone.
 
+#include <filesystem>
+
 #include "base/json.h"
 
 namespace vernier {
 
-/// manifest, evaluation: as `run` writes them; diagnosis, plan: the artefacts.
+/// The artefacts as `run` writes them.
+struct ReportParts {
+  Json manifest, evaluation, diagnosis, plan;
+  Json front{}, confirmation{};  ///< null where a run has none
+};
+
 /// @throws Error{kBadFile} when a part is missing
-Json report_data(const Json& manifest, const Json& evaluation, const Json& diagnosis, const Json& plan);
+Json report_data(const ReportParts& parts);
+/// Those of a run directory but its manifest. @throws Error{kIo, kBadFile} for one that is missing or broken
+ReportParts report_parts(const Json& manifest, const std::filesystem::path& folder);
 
 }  // namespace vernier

@@ -42,7 +42,7 @@ struct Artefacts {
       {"lower_bound_kl_nats", 0.04},
       {"tensors", {{{"tensor", "blk.0.attn_q.weight"}, {"rows", 8}, {"cols", 4}, {"bytes", 18}, {"kl_nats", 0.01}}}}};
 
-  Json data() const { return report_data(manifest, evaluation, diagnosis, plan); }
+  Json data() const { return report_data({manifest, evaluation, diagnosis, plan}); }
 };
 
 TEST(ReportData, SaysWhatTheArtefactsSay) {

@@ -10,6 +10,35 @@ Plan load_plan(const RunDirectory& directory, const std::string& name) {
   return plan_from_json(read_json(directory.path(name)), name);
 }
 
+namespace {
+
+/// Whether all uniform files are measured, or only those that might be better than the plan. Multiplications and
+/// additions of a forward pass of one file over the evaluation text decide, not the clock: a run is made again alike.
+bool measures_all(const RunContext& run) {
+  constexpr double kCheap = 3e12;  // about 10 s on two cores
+  double tokens = 0;
+  const auto add = [&](const EvaluationData& data) {
+    for (const TokenWindow& window : data.windows) tokens += static_cast<double>(window.tokens.size());
+  };
+  add(run.inputs.text);
+  if (run.inputs.groups) add(*run.inputs.groups);
+  return run.options.effort == Effort::kExact || 2 * tokens * static_cast<double>(run.model.parameters()) <= kCheap;
+}
+
+/// Uniform plans that forecasts do not rule out: what is foretold at more than twice the plan's damage is not found below it.
+std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, double planned_kl) {
+  if (measures_all(run) || uniform.empty()) return uniform;
+  constexpr double kHopeless = 2;
+  double best = uniform.front().predicted_kl_nats;
+  for (const Plan& plan : uniform) best = std::min(best, plan.predicted_kl_nats);
+  std::erase_if(uniform, [&](const Plan& plan) {
+    return plan.predicted_kl_nats > kHopeless * planned_kl && plan.predicted_kl_nats > best;
+  });
+  return uniform;
+}
+
+}  // namespace
+
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage) {
   const RunOptions& options = run.options;
   const RunInputs& inputs = run.inputs;
@@ -26,15 +55,17 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
     write_json(path, front_to_json(plan_front(run.model, inputs.tokenizer, damage, planning)));
   });
   std::vector<RunCandidate> candidates;
-  for (const Plan& plan : uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, planning)) {
+  const Plan planned = load_plan(run.directory, "work/planned.json");
+  for (const Plan& plan :
+       contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, planning),
+                  planned.predicted_kl_nats)) {
     std::string name = "work/" + plan.label;
     std::replace_if(
         name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
     write("plan " + plan.label, name + ".json", [&] { return plan; });
     candidates.push_back({plan.label, "uniform", name + ".json", written_as(run.target, name)});
   }
-  candidates.push_back({load_plan(run.directory, "work/planned.json").label, "plan", "work/planned.json",
-                        written_as(run.target, "work/planned")});
+  candidates.push_back({planned.label, "plan", "work/planned.json", written_as(run.target, "work/planned")});
   return candidates;
 }
 

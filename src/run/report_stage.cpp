@@ -6,12 +6,11 @@ namespace vernier {
 
 void report_stage(const RunContext& run) {
   RunDirectory& directory = run.directory;
-  for (const std::string& name : {std::string("calibration.safetensors"), std::string("diagnosis.json"),
-                                  std::string("plan.json"), chosen_file(run.target), std::string("evaluation.json")})
+  for (const std::string& name :
+       {std::string("calibration.safetensors"), std::string("damage.json"), std::string("diagnosis.json"),
+        std::string("plan.json"), chosen_file(run.target), std::string("evaluation.json")})
     directory.facts()["artefacts"][name] = directory.hash(name);
-  const auto artefact = [&](const char* name) { return read_json(directory.path(name)); };
-  write_report(directory.path("report.html"), report_data(directory.manifest(), artefact("evaluation.json"),
-                                                          artefact("diagnosis.json"), artefact("plan.json")));
+  write_report(directory.path("report.html"), report_data(report_parts(directory.manifest(), directory.path(""))));
   directory.save();
 }
 

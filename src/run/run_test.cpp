@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "run/run_directory.h"
+#include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "support/small_tokenizer.h"
@@ -61,6 +62,8 @@ class RunLibrary : public ::testing::Test {
     o.context = 64;
     o.calibration_text = {other_text_};
     o.calibration_windows = 2;
+    o.effort = Effort::kExact;
+    o.screen_windows = 2;
     o.diagnose_windows = 1;
     o.evaluation_text = {text_};
     o.evaluation_windows = 2;
@@ -108,6 +111,62 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   EXPECT_THAT(again.begun, IsEmpty());
   EXPECT_EQ(read_file(result.files.manifest), manifest);
   EXPECT_EQ(run_result_to_json(same), json);
+}
+
+TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
+  const std::string path = source("f16");
+  RunOptions o = options();
+  o.effort = Effort::kConfirm;
+  o.diagnose_windows = 2;
+  o.calibration_text = {text_, other_text_};
+  o.evaluation_text = {(source_dir() / "data/builtin/calibration.txt").string()};
+  Stages stages;
+  const RunResult result = run(path, o, &stages);
+  EXPECT_THAT(stages.begun, ElementsAre("calibrate", "evaluate", "measure", "quantize", "screen"));
+  const Json diagnosis = read_json(result.files.diagnosis), confirmation = read_json(out_ / "work/confirmation.json");
+  int64_t foretold = 0;
+  for (const Json& c : diagnosis["components"]) {
+    foretold += c.contains("foretold");
+    EXPECT_EQ(c["delta_nll_nats"].is_null(), c.contains("foretold")) << c["name"];
+    EXPECT_GE(c["kl_nats"].get<double>(), 0) << c["name"];
+  }
+  ASSERT_GT(confirmation["matrices"].size(), 0u);
+  EXPECT_EQ(foretold, static_cast<int64_t>(diagnosis["components"].size() - confirmation["matrices"].size()));
+  EXPECT_EQ(confirmation["control_kl_nats"], 0);
+  EXPECT_EQ(read_json(out_ / "screen.json")["domains"].size(), 2u) << "a domain for each text";
+  EXPECT_GT(read_json(out_ / "front.json")["points"].size(), 5u);
+  // Planning again needs nothing but the table of damage.
+  const Model model = load_model(path);
+  EXPECT_EQ(plan_within(model, load_tokenizer_of(path),
+                        damage_table_from_json(read_json(out_ / "damage.json"), "damage.json"), o.budget)
+                .predicted_kl_nats,
+            read_json(out_ / "work/planned.json")["predicted_kl_nats"].get<double>());
+  Stages again;
+  run(path, o, &again);
+  EXPECT_THAT(again.begun, IsEmpty());
+
+  o.effort = Effort::kScreen;
+  Stages screened;
+  run(path, o, &screened);
+  EXPECT_THAT(screened.begun, Not(Contains("measure"))) << "and the screen is there already";
+  EXPECT_THAT(screened.begun, Not(Contains("screen")));
+  for (const Json& c : read_json(result.files.diagnosis)["components"]) EXPECT_TRUE(c.contains("foretold"));
+}
+
+TEST_F(RunLibrary, ARunOutOfTimeEndsWithAPlanAndSaysSo) {
+  RunOptions o = options();
+  o.effort = Effort::kConfirm;
+  o.max_minutes = 1e-9;
+  const RunResult result = run(source("f16"), o);
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("time was up")));
+  EXPECT_EQ(result.rows.back().kind, "plan");
+  EXPECT_FALSE(read_json(out_ / "work/confirmation.json")["complete"].get<bool>());
+}
+
+TEST(Effort, IsNamed) {
+  for (const Effort effort : {Effort::kScreen, Effort::kConfirm, Effort::kExact})
+    EXPECT_EQ(parse_effort(effort_name(effort)), effort);
+  expect_error(ErrorKind::kInvalidArgument, {"heroic", "screen, confirm, exact"}, [] { parse_effort("heroic"); });
 }
 
 // Artefacts are read once too, however many keys are made of their hashes.

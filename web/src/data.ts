@@ -12,6 +12,30 @@ export interface Report {
   groups: { metrics?: Metric[]; rows: GroupRow[] } | null;
   diagnosis: Diagnosis | null;
   plan: Plan | null;
+  front?: FrontPoint[] | null; // the plans of all budgets, foretold
+  confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
+}
+
+export interface FrontPoint {
+  bytes: Num;
+  bits_per_weight: Num;
+  predicted_kl_nats: Num;
+}
+
+export interface Confirmation {
+  factor: Num; // exact over foretold damage, of matrices of layers
+  factor_log_spread: Num;
+  doubt_kl_nats: Num;
+  complete: boolean;
+  matrices: {
+    tensor: string;
+    why: string;
+    scheme: string;
+    foretold_kl_nats: Num;
+    kl_nats: Num;
+    kl_nats_stderr: Num;
+    windows: Num;
+  }[];
 }
 
 export interface Provenance {
@@ -87,6 +111,7 @@ export interface Component {
   delta_nll_nats_stderr: Num;
   same_top_share: Num;
   parameters: Num;
+  foretold?: boolean; // by a screen, not measured
 }
 
 export interface Spread {

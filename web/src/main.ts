@@ -8,6 +8,7 @@ import "./style/controls.css";
 import "./style/print.css";
 import { readReport, type Report } from "./data";
 import { code, el, p, section } from "./dom";
+import { confirmation } from "./sections/confirmation";
 import { frontier } from "./sections/frontier";
 import { glossary } from "./sections/glossary";
 import { groups } from "./sections/groups";
@@ -26,6 +27,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   results,
   frontier,
   sensitivity,
+  confirmation,
   joint,
   weightFacts,
   groups,

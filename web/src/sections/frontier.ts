@@ -3,12 +3,13 @@
 import * as Plot from "@observablehq/plot";
 import { figure, logAxis, logDomain, plotStyle, tipStyle, type Frame } from "../chart";
 import { KIND_COLOUR, KIND_SYMBOL } from "../colour";
-import { budgetBytes, type Report, type ResultRow } from "../data";
+import { budgetBytes, type FrontPoint, type Report, type ResultRow } from "../data";
 import { el, section } from "../dom";
 import { byteUnit, bytes, isNumber, measured } from "../format";
 import { placeLabels } from "../labels";
 
 type Drawn = ResultRow & { bytes: number; kl_nats: number };
+type Foretold = FrontPoint & { bytes: number; predicted_kl_nats: number };
 
 /** The least KL reached by uniform models of at most each size, as a staircase. */
 function staircase(rows: Drawn[]): Drawn[] {
@@ -30,6 +31,18 @@ export function frontier(report: Report): HTMLElement | null {
     drawn.flatMap((r) => [low(r), r.kl_nats + error(r)]),
     1.4,
   )!;
+
+  // As far as the chart reaches: a budget of twice the bytes would push everything measured into a corner.
+  const [smallest, largest] = [Math.min(...drawn.map((r) => r.bytes)), Math.max(...drawn.map((r) => r.bytes))];
+  const front = (report.front ?? []).filter(
+    (f): f is Foretold =>
+      isNumber(f.bytes) &&
+      isNumber(f.predicted_kl_nats) &&
+      f.predicted_kl_nats >= domain[0] &&
+      f.predicted_kl_nats <= domain[1] &&
+      f.bytes >= smallest * 0.94 &&
+      f.bytes <= Math.max(largest, budget ?? 0) * 1.06,
+  );
 
   const draw = ({ width }: Frame) => {
     const sizes = [...drawn.map(size), ...(isNumber(budget) ? [budget / unit.size] : [])];
@@ -95,6 +108,16 @@ export function frontier(report: Report): HTMLElement | null {
           stroke: KIND_COLOUR.uniform,
           strokeOpacity: 0.45,
         }),
+        Plot.line(front, {
+          filter: () => front.length > 1,
+          x: size,
+          y: "predicted_kl_nats",
+          stroke: KIND_COLOUR.plan,
+          strokeOpacity: 0.6,
+          strokeDasharray: "2 3",
+          clip: true,
+          className: "mark-front",
+        }),
         Plot.ruleX(drawn, {
           x: size,
           y1: low,
@@ -153,6 +176,9 @@ export function frontier(report: Report): HTMLElement | null {
       el("span", { class: "key uniform", "aria-hidden": true }),
       "uniform; the line is the best of at most that size",
     ),
+    front.length > 1
+      ? el("span", null, "dotted: what plans of every budget are foretold to cost")
+      : null,
     reference
       ? el("span", { class: "muted" }, `${reference.label} (${bytes(reference.bytes)}, KL 0) lies off this log scale`)
       : null,

@@ -50,8 +50,12 @@ function describe(c: Component): string {
   return [
     c.name,
     `KL ${measured(c.kl_nats, c.kl_nats_stderr)} nats per token`,
-    `ΔNLL ${measured(c.delta_nll_nats, c.delta_nll_nats_stderr)} nats`,
-    `same first choice ${share(c.same_top_share)}`,
+    ...(c.foretold
+      ? ["foretold, not measured"]
+      : [
+          `ΔNLL ${measured(c.delta_nll_nats, c.delta_nll_nats_stderr)} nats`,
+          `same first choice ${share(c.same_top_share)}`,
+        ]),
     `${count(c.parameters)} parameters`,
   ].join("\n");
 }
@@ -345,15 +349,20 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
   const worst = components
     .filter((c) => c.kind !== "layer")
     .reduce<Drawn | null>((a, b) => (a && a.kl_nats >= b.kl_nats ? a : b), null);
+  const foretold = components.filter((c) => c.foretold).length;
+  const scope = `${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows`;
   return p(
-    `Each component was quantized alone to ${diagnosis.scheme} while all others stayed as they were, over ${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows. `,
+    foretold === 0
+      ? `Each component was quantized alone to ${diagnosis.scheme} while all others stayed as they were, over ${scope}. `
+      : `What quantizing each component alone to ${diagnosis.scheme} would do was foretold from gradients over ${scope}` +
+          (foretold < components.length ? `; ${components.length - foretold} of ${components.length} components were measured. ` : ". "),
     diagnosis.fallbacks?.length
       ? `Not all could take it: ${diagnosis.fallbacks.join("; ")}. `
       : "",
     worst ? `The most sensitive is ` : "",
     worst ? strong(worst.name) : "",
     worst ? ` with a KL of ${measured(worst.kl_nats, worst.kl_nats_stderr)} nats per token. ` : "",
-    isNumber(diagnosis.control_kl_nats)
+    isNumber(diagnosis.control_kl_nats) && foretold < components.length
       ? `The control, which quantizes nothing, shows ${diagnosis.control_kl_nats === 0 ? "exactly 0, as it must" : `${number(diagnosis.control_kl_nats)} instead of 0`}; `
       : "",
     isNumber(diagnosis.noise_floor_kl_nats)

@@ -1,0 +1,68 @@
+// How far a forecast was off where it was measured, and what doubt that leaves in the plan.
+
+import type { Confirmation, Report } from "../data";
+import { p, section, strong } from "../dom";
+import { count, isNumber, measured, number } from "../format";
+import { table } from "../table";
+
+type Row = Confirmation["matrices"][number];
+
+const ratio = (row: Row): number | null =>
+  isNumber(row.kl_nats) && isNumber(row.foretold_kl_nats) && row.foretold_kl_nats > 0
+    ? row.kl_nats / row.foretold_kl_nats
+    : null;
+
+function opening(data: Confirmation): HTMLElement {
+  const inside = data.matrices.length;
+  return p(
+    `The plan rests on a forecast, of which ${count(inside)} matrices were measured: those outside of the layers, a random sample, and those whose scheme hung on it. `,
+    isNumber(data.factor) && isNumber(data.factor_log_spread)
+      ? strong(
+          `In the layers, measured damage was ${number(data.factor)} times what was foretold, within a factor of ${number(Math.exp(data.factor_log_spread))} from matrix to matrix. `,
+        )
+      : "",
+    data.complete
+      ? `Knowing the others exactly would improve the plan by about ${number(data.doubt_kl_nats)} nats per token on average, so measuring ended there.`
+      : `Time was up while knowing the others exactly would still have improved the plan by about ${number(data.doubt_kl_nats)} nats per token on average.`,
+  );
+}
+
+export function confirmation(report: Report): HTMLElement | null {
+  const data = report.confirmation;
+  if (!data || data.matrices.length === 0) return null;
+  return section(
+    "confirmation",
+    "How good was the forecast?",
+    opening(data),
+    table<Row>(
+      "Foretold against measured",
+      [
+        { head: "Matrix", cell: (r) => r.tensor, key: (r) => r.tensor },
+        { head: "Measured because", cell: (r) => r.why, key: (r) => r.why },
+        { head: "Scheme", cell: (r) => r.scheme, key: (r) => r.scheme },
+        {
+          head: "Foretold KL",
+          numeric: true,
+          cell: (r) => number(r.foretold_kl_nats),
+          key: (r) => r.foretold_kl_nats,
+        },
+        {
+          head: "Measured KL",
+          numeric: true,
+          cell: (r) => measured(r.kl_nats, r.kl_nats_stderr),
+          key: (r) => r.kl_nats,
+        },
+        { head: "Ratio", numeric: true, cell: (r) => number(ratio(r)), key: ratio },
+        {
+          head: "Windows",
+          hint: "As many as its question needed",
+          numeric: true,
+          cell: (r) => count(r.windows),
+          key: (r) => r.windows,
+        },
+      ],
+      data.matrices,
+      { tall: true },
+    ).element,
+  );
+}
