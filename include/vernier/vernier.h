@@ -28,5 +28,6 @@
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"
 #include "vernier/run.h"
+#include "vernier/screen.h"
 #include "vernier/target.h"
 #include "vernier/value_search.h"
