@@ -3,8 +3,8 @@
 // What sets one family of models apart: a row of the table in architectures/table.cpp, one file each. Nothing outside of
 // its row may ask which family a model is of: what differs is in the ModelConfig that the row fills in, or in the row.
 //
-// A new one is a file in architectures/, a line in the table, its fixture in tests/fixtures/models, and its names in the
-// tests that run over all fixtures.
+// A new one is a file in architectures/, a line in the table, and its fixture in tests/fixtures/models, where the tests
+// that run over all of them find it. CONTRIBUTING.md has the steps.
 
 #include <optional>
 #include <string>

@@ -191,6 +191,10 @@ TEST(ForeignKeys, WhatAFamilyReadsOrIsKnownToIgnorePasses) {
   EXPECT_NO_THROW(parse(with(config_of("qwen3"), "use_qk_norm", true)));
   expect_refused(ErrorKind::kUnsupported, {"use_qk_norm", "false", "qwen3"},
                  with(config_of("qwen3"), "use_qk_norm", false));
+  EXPECT_NO_THROW(parse(with(config_of("olmo2"), "norm_after", true)));
+  expect_refused(ErrorKind::kUnsupported, {"norm_after", "false", "olmo2"},
+                 with(config_of("olmo2"), "norm_after", false));
+  expect_refused(ErrorKind::kUnsupported, {"pre_norm", "true", "olmo2"}, with(config_of("olmo2"), "pre_norm", true));
   EXPECT_TRUE(parse(with(config_of("llama"), "mlp_bias", true)).layer(0).feed_forward.bias);
   expect_refused(ErrorKind::kUnsupported, {"mlp_bias", "true", "qwen2"}, with(config_of("qwen2"), "mlp_bias", true));
 }

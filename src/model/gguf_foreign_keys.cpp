@@ -15,7 +15,7 @@ double rope_theta(const ModelConfig& c) { return c.rope.theta; }
 double score_scale(const ModelConfig& c) { return 1 / std::sqrt(head_dim(c)); }
 
 /// Without the architecture in front. 0 means "off" for every number that llama.cpp reads here. Windows have no row: its
-/// code for llama, qwen2 and qwen3 does not read them.
+/// code for llama, qwen2 and qwen3 does not read them. An architecture whose code does has them in its gguf_keys.
 const std::vector<ForeignKeys>& foreign_gguf_keys() {
   static const std::vector<ForeignKeys> table = {
       {"caps scores or logits", {0}, {"attn_logit_softcapping", "final_logit_softcapping", "router_logit_softcapping"}},

@@ -8,6 +8,7 @@
 #include "format/format_test_util.h"
 #include "format/gguf_file.h"
 #include "format/gguf_writer.h"
+#include "model/config.h"
 #include "support/models.h"
 #include "vernier/blueprint.h"
 
@@ -149,6 +150,24 @@ TEST_F(GgufKeys, NumbersPerLayerMustBeEqual) {
                  "llama.attention.head_count", std::vector<uint32_t>{2, 2});
   expect_refused(ErrorKind::kBadFile, {"llama.attention.head_count_kv", "at least 1"}, "llama.attention.head_count_kv",
                  uint32_t{0});
+}
+
+TEST_F(GgufKeys, Olmo3UnderTheNameOfOlmo2IsRefusedByItsWindow) {
+  const auto read_olmo2 = [&](uint32_t window) {
+    GgufWriter writer;
+    writer.set("general.architecture", std::string("olmo2"));
+    for (const auto& [key, value] : values_)
+      if (key.starts_with("llama.")) writer.set("olmo2." + key.substr(6), value);
+    writer.set("olmo2.attention.sliding_window", window);
+    writer.add_tensor("token_embd.weight", kGgmlF32, {8, 32});
+    writer.write(folder_ / "olmo2.gguf", [](size_t, const ByteSink& append) {
+      const std::vector<float> zeros(8 * 32);
+      append(std::as_bytes(std::span(zeros)));
+    });
+    return read_gguf_config(GgufFile(folder_ / "olmo2.gguf"));
+  };
+  EXPECT_EQ(read_olmo2(0).layer(0).attention.qk_norm, AttentionConfig::QkNorm::kAllHeads);
+  expect_error(ErrorKind::kUnsupported, {"olmo2.attention.sliding_window", "4096"}, [&] { read_olmo2(4096); });
 }
 
 TEST_F(GgufKeys, OtherNormsAndOtherFilesAreNamed) {

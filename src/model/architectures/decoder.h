@@ -44,6 +44,8 @@ ForeignKeys sliding_window_keys();
 /// Rows of the token embedding. @throws Error{kBadFile} when there is none
 int64_t gguf_vocabulary(const GgufFile& file);
 
+/// Norms of queries and keys, where the file has them, are taken to be of each head. Windows are passed over: where
+/// llama.cpp's code for the architecture follows them, the row refuses them in its gguf_keys or reads them.
 /// @throws Error{kBadFile, kUnsupported}
 ModelConfig read_gguf_decoder(const GgufFile& file);
 

@@ -13,5 +13,6 @@ const Architecture& qwen3_architecture();
 const Architecture& gpt2_architecture();
 const Architecture& phi3_architecture();
 const Architecture& mixtral_architecture();
+const Architecture& olmo2_architecture();
 
 }  // namespace vernier

@@ -30,6 +30,7 @@ const std::vector<const Architecture*>& architectures() {
       &qwen2_architecture(),
       &qwen3_architecture(),
       &phi3_architecture(),
+      &olmo2_architecture(),
       &gpt2_architecture(),
   };
   // clang-format on
