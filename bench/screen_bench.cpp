@@ -1,0 +1,171 @@
+// screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json]]] -- SCHEME...: how well a screen of TEXT ranks, and
+// what it costs in differentiable forward passes over the same windows, made in the same run.
+//
+// Exact damages come from an isolated sweep of 16 windows of TEXT, the screen reads `windows` others after the first
+// `skip`; or from a golden.json of another implementation (components by GGUF's names, part 3). A line per scheme.
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cstdlib>
+#include <ctime>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "engine/aten_model.h"
+#include "ops/parallel.h"
+#include "vernier/screen.h"
+
+namespace vernier {
+
+namespace {
+
+/// Of all threads: on a busy machine elapsed time does not compare.
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+struct Arguments {
+  std::string model, calibration_text, text, golden;
+  int64_t windows = 32, skip = 16;
+  std::vector<std::string> schemes;
+};
+
+/// Windows `skip` ... of a text, every token scored.
+EvaluationData windows_after(const Tokenizer& tokenizer, const Arguments& a) {
+  EvaluationData data = text_windows(tokenizer, a.text, read_text_file(a.text).text,
+                                     {.context = 512, .max_windows = a.skip + a.windows, .score_all = true});
+  if (static_cast<int64_t>(data.windows.size()) < a.skip + 2)
+    fail(ErrorKind::kInvalidArgument, "{}: {} windows, skip {}: name a longer text", a.text, data.windows.size(),
+         a.skip);
+  data.windows.erase(data.windows.begin(), data.windows.begin() + a.skip);
+  return data;
+}
+
+/// What a training step's first half costs: logits and the loss of every window, ready to be differentiated.
+double differentiable_forward(const Model& model, const EvaluationData& data, int threads) {
+  const Model wide = to_float32(model, /*requires_grad=*/true);
+  const double start = cpu_seconds();
+  parallel_for(static_cast<int64_t>(data.windows.size()), threads, [&](int64_t w, int) {
+    const c10::AutoGradMode with_gradients(true);
+    const TokenWindow& window = data.windows[static_cast<size_t>(w)];
+    language_model_loss(
+        wide, at::tensor(std::vector<int64_t>(window.tokens.begin(), window.tokens.end()), at::kLong).unsqueeze(0));
+  });
+  return cpu_seconds() - start;
+}
+
+/// Components of a golden file by their GGUF names: "blk.3.head.5", "blk.3.kv.1", "blk.3.ffn", "blk.3.attn_q.weight".
+Diagnosis golden_diagnosis(const std::string& path, const std::string& part, const Screen& screen,
+                           const std::string& scheme) {
+  const Json golden = read_json(path);
+  const Json& components = golden.at("3").at(part).at("components");
+  Diagnosis d;
+  d.model_hash = screen.model_hash;
+  d.scheme = scheme;
+  for (const Component& c : screen.components) {
+    std::string name;
+    if (c.kind == ComponentKind::kHead) name = fmt::format("blk.{}.head.{}", c.layer, c.index);
+    if (c.kind == ComponentKind::kKvHead) name = fmt::format("blk.{}.kv.{}", c.layer, c.index);
+    if (c.kind == ComponentKind::kFfn) name = fmt::format("blk.{}.ffn", c.layer);
+    if (c.kind == ComponentKind::kTensor) name = gguf_name({c.role, c.layer, c.expert});
+    if (c.kind == ComponentKind::kEmbed) name = "token_embd.weight";
+    if (!components.contains(name)) continue;
+    ComponentDamage damage;
+    damage.component = c;
+    damage.kl = {components[name].at("kl").get<double>(), components[name].at("se").get<double>()};
+    d.components.push_back(damage);
+  }
+  return d;
+}
+
+void print_line(const Screen& s, const Diagnosis& d, const std::string& model, const std::string& scheme) {
+  fmt::print("{} {}:", model, scheme);
+  const auto rows = compare_estimators(s, d);
+  for (const char* estimator : {"diagonal", "directional", "kfac", "predicted_kl", "weight_mse"})
+    for (const EstimatorAgreement& row : rows)
+      if (row.estimator == estimator && (row.components == "matrices" || row.components == "parts"))
+        fmt::print(" {} {} {:.3f}/{:.2f}", row.components, estimator, row.spearman.value, row.ratio_of_totals);
+  fmt::print("\n");
+}
+
+void run(const Arguments& a) {
+  const ComputeOptions compute;
+  const int threads = resolve_threads(compute);
+  configure_process(threads);
+  const Model model = load_model(a.model);
+  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+  const EvaluationData data = windows_after(tokenizer, a);
+  const Calibration calibration =
+      calibrate(model,
+                text_windows(tokenizer, a.calibration_text, read_text_file(a.calibration_text).text,
+                             {.context = 512, .max_windows = 64, .score_all = true, .spread = true}),
+                compute);
+  const auto timed = [&](const std::vector<std::string>& schemes, std::optional<Screen>& result) {
+    const double start = cpu_seconds();
+    result = screen(model, calibration, {{"own", data}}, {.schemes = schemes, .compute = compute});
+    return cpu_seconds() - start;
+  };
+  std::optional<Screen> first, all;
+  const double forward = differentiable_forward(model, data, threads);
+  const double one = timed({a.schemes[0]}, first);
+  const double every = timed(a.schemes, all);
+  const double again = differentiable_forward(model, data, threads);
+  const double unit = (forward + again) / 2;
+  const double more = a.schemes.size() > 1 ? (every - one) / static_cast<double>(a.schemes.size() - 1) / unit : 0;
+  fmt::print(
+      "{}: {} windows, {} threads; CPU s: differentiable forward {:.2f} and {:.2f}, screen of {} {:.2f} = {:.2f} "
+      "forwards, of {} schemes {:.2f} = {:.2f} more a scheme; directional / diagonal {:.3f} ± {:.3f}\n",
+      model.source().name, data.windows.size(), threads, forward, again, a.schemes[0], one, one / unit,
+      a.schemes.size(), every, more, all->domains[0].scales.at("all").ratio.mean,
+      all->domains[0].scales.at("all").ratio.standard_error);
+  const EvaluationData exact =
+      text_windows(tokenizer, a.text, read_text_file(a.text).text, {.context = 512, .max_windows = 16});
+  for (size_t i = 0; i < a.schemes.size(); ++i) {
+    const std::string& scheme = all->schemes[i];
+    if (a.golden.empty()) {
+      DiagnoseOptions options;
+      options.scheme = scheme;
+      options.joint = false;
+      options.compute = compute;
+      print_line(*all, diagnose(model, calibration, exact, options), model.source().name, scheme);
+    } else if (i < 2) {
+      print_line(*all, golden_diagnosis(a.golden, i == 0 ? "A" : "B", *all, scheme), model.source().name, scheme);
+    }
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+}  // namespace vernier
+
+int main(int argc, char** argv) {
+  vernier::Arguments a;
+  std::vector<std::string> plain;
+  bool schemes = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--")
+      schemes = true;
+    else
+      (schemes ? a.schemes : plain).emplace_back(argv[i]);
+  }
+  if (plain.size() > 3) a.windows = std::atoll(plain[3].c_str());
+  if (plain.size() > 4) a.skip = std::atoll(plain[4].c_str());
+  if (plain.size() > 5) a.golden = plain[5];
+  if (plain.size() < 3 || plain.size() > 6 || a.schemes.empty() || a.windows < 2 || a.skip < 0) {
+    fmt::print(stderr, "usage: screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json]]] -- SCHEME...\n");
+    return 2;
+  }
+  a.model = plain[0], a.calibration_text = plain[1], a.text = plain[2];
+  try {
+    vernier::run(a);
+    return 0;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "screen_bench: {}\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,162 @@
+#include "vernier/screen.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text_table.h"
+#include "cli/calibration_argument.h"
+#include "cli/command.h"
+#include "cli/subcommands.h"
+#include "data/named_texts.h"
+
+namespace vernier {
+
+namespace {
+
+/// "wiki=wiki.txt" is a domain of its own; files without a name make up one together.
+struct DomainFiles {
+  std::string name;
+  std::vector<std::string> files;
+};
+
+std::vector<DomainFiles> domains_of(const std::vector<std::string>& arguments) {
+  std::vector<DomainFiles> domains;
+  for (const std::string& argument : arguments) {
+    const size_t sign = argument.find('=');
+    const std::string name = sign == std::string::npos ? "text" : argument.substr(0, sign);
+    const std::string file = sign == std::string::npos ? argument : argument.substr(sign + 1);
+    const auto it = std::find_if(domains.begin(), domains.end(), [&](const DomainFiles& d) { return d.name == name; });
+    if (it == domains.end())
+      domains.push_back({name, {file}});
+    else
+      it->files.push_back(file);
+  }
+  if (domains.empty()) domains.push_back({"builtin", {}});
+  return domains;
+}
+
+void print_screen(const Screen& s, int64_t top, Console& console) {
+  for (const ScreenedDomain& domain : s.domains) {
+    const ScreenScale& all = domain.scales.at("all");
+    fmt::print(console.out, "{}: {} labels in {} windows of {}; directional / diagonal {:.3f} ± {:.3f}\n", domain.name,
+               domain.tokens, domain.windows, domain.data_name, all.ratio.mean, all.ratio.standard_error);
+  }
+  for (size_t d = 0; d < s.domains.size(); ++d)
+    for (const std::string& scheme : s.schemes) {
+      std::vector<size_t> order(s.components.size());
+      for (size_t c = 0; c < order.size(); ++c) order[c] = c;
+      const auto value = [&](size_t c, const char* key) -> const Measured& {
+        return s.at(s.components[c], scheme, key, d);
+      };
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return value(a, "predicted_kl").mean > value(b, "predicted_kl").mean;
+      });
+      if (top > 0 && static_cast<int64_t>(order.size()) > top) order.resize(static_cast<size_t>(top));
+      TextTable table({"component", "kind", "predicted KL nats", "±", "diagonal", "directional"});
+      for (const size_t c : order)
+        table.add({name_of(s.components[c]), std::string(kind_name(s.components[c].kind)),
+                   fmt::format("{:.6f}", value(c, "predicted_kl").mean),
+                   fmt::format("{:.6f}", value(c, "predicted_kl").standard_error),
+                   fmt::format("{:.6f}", value(c, "diagonal").mean),
+                   fmt::format("{:.6f}", value(c, "directional").mean)});
+      fmt::print(console.out, "\n{} on {}\n{}", scheme, s.domains[d].name, table.str(console.width()));
+    }
+}
+
+void print_agreements(const std::vector<EstimatorAgreement>& agreements, Console& console) {
+  TextTable table({"estimator", "domain", "components", "count", "Spearman", "95%", "Kendall", "top overlap", "95%",
+                   "predicted / exact"});
+  const auto range = [](const Interval& i) { return fmt::format("{:.2f} to {:.2f}", i.low, i.high); };
+  for (const EstimatorAgreement& a : agreements)
+    table.add(
+        {std::string(find_estimator(a.estimator)->name), a.domain, a.components, fmt::format("{}", a.count),
+         fmt::format("{:+.3f}", a.spearman.value), range(a.spearman), fmt::format("{:+.3f}", a.kendall.value),
+         fmt::format("{:.2f} of {}", a.top_overlap.value, a.top), range(a.top_overlap),
+         std::isfinite(a.ratio_of_totals) ? fmt::format("{:.3f}", a.ratio_of_totals) : std::string("ranks only")});
+  fmt::print(console.out, "\nagainst the exact sweep\n{}", table.str(console.width()));
+}
+
+}  // namespace
+
+void add_screen(CLI::App& app, Console& console) {
+  struct Arguments {
+    std::string model, output = "screen.json", against, channels, labels = "sampled";
+    std::vector<std::string> texts, schemes{"gguf:q4_k"};
+    CalibrationArgument calibration;
+    int64_t context = 512, windows = 32, top = 20, memory_mib = 2048, kfac_rows = 1024;
+    int hessian_probes = 0;
+    uint64_t seed = 0;
+    ComputeArguments compute;
+    JsonArgument json;
+    CommandFiles io;
+  };
+  auto* command = app.add_subcommand("screen", "Foretell every component's damage under many schemes, from gradients");
+  auto a = std::make_shared<Arguments>();
+  add_model(*command, a->io, a->model);
+  a->calibration.add(*command, a->io)->required();
+  command->add_option("--schemes", a->schemes, "Candidates, separated by commas")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--data", a->texts,
+                      "Text files; NAME=FILE makes a domain, for which scores are kept apart. The built-in calibration "
+                      "text when none is named");
+  command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  command->add_option("--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
+  command->add_option("--labels", a->labels, "Next tokens that gradients are of: sampled from the model, or the text's")
+      ->check(CLI::IsMember({"sampled", "text"}))
+      ->capture_default_str();
+  command->add_option("--seed", a->seed, "Of labels and rows")->capture_default_str();
+  command->add_option("--kfac-rows", a->kfac_rows, "Rows per matrix that K-FAC pairs; 0: no K-FAC")
+      ->check(count_range())
+      ->capture_default_str();
+  command->add_option("--hessian-probes", a->hessian_probes, "Hutchinson probes for HAWQ-V2; slow, and all in f32")
+      ->check(within(0, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--memory", a->memory_mib, "MiB for the streams between layers")
+      ->check(within(1, int64_t{1} << 30))
+      ->capture_default_str();
+  add_input(*command, a->io, "--against", a->against, "diagnosis.json to compare all estimators with");
+  command->add_option("--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
+  add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
+  add_output(*command, a->io, "--channels", a->channels, "Also write statistics per channel (safetensors)");
+  a->compute.add(*command);
+  a->json.add(*command, a->io);
+  command->callback([a, &console] {
+    const std::vector<DomainFiles> domains = domains_of(a->texts);
+    for (const DomainFiles& domain : domains) a->io.reads(domain.files);
+    a->io.check();
+    ScreenOptions options{.schemes = a->schemes,
+                          .seed = a->seed,
+                          .labels = a->labels == "text" ? ScreenLabels::kText : ScreenLabels::kSampled,
+                          .memory_bytes = a->memory_mib << 20,
+                          .kfac_rows = a->kfac_rows,
+                          .channels = !a->channels.empty(),
+                          .hessian_probes = a->hessian_probes,
+                          .compute = a->compute.options(console)};
+    const Model model = open_model(a->model, console);
+    const Calibration calibration = a->calibration.load();
+    const Tokenizer tokenizer(open_tokenizer(model, console));
+    std::vector<ScreenText> texts;
+    for (const DomainFiles& domain : domains)
+      texts.push_back({domain.name, calibration_windows(calibration_text(tokenizer, domain.files, &console.progress),
+                                                        a->context, a->windows, &console.progress)});
+    const Screen s = screen(model, calibration, texts, options, &console.progress);
+    save_screen(s, a->output);
+    if (!a->channels.empty()) save_channels(s, a->channels);
+    std::vector<EstimatorAgreement> agreements;
+    if (!a->against.empty())
+      agreements = compare_estimators(s, diagnosis_from_json(read_artefact(a->against, "diagnose"), a->against));
+    Json json = screen_to_json(s);
+    if (!a->against.empty()) json["agreements"] = agreements_to_json(agreements);
+    if (a->json.write(json, console)) return;
+    print_screen(s, a->top, console);
+    if (!a->against.empty()) print_agreements(agreements, console);
+    fmt::print(console.out, "-> {}\n", a->output);
+  });
+}
+
+}  // namespace vernier

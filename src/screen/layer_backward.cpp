@@ -1,0 +1,68 @@
+#include "screen/layer_backward.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <map>
+
+#include "base/fail.h"
+#include "model/block_layout.h"
+
+namespace vernier {
+
+namespace {
+
+/// A product on its way: what went in, and a bias of its own for every row, whose gradient is that of what comes out.
+struct Tap {
+  TensorId id;
+  at::Tensor inputs, row_bias;
+};
+
+at::Tensor row_bias(const AtenLinear& linear, int64_t rows) {
+  const int64_t out = linear.weight.size(0);
+  const at::Tensor bias =
+      linear.bias.defined() ? linear.bias.expand({rows, out}).clone() : at::zeros({rows, out}, linear.weight.options());
+  return bias.requires_grad_(true);
+}
+
+}  // namespace
+
+at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, const AtenBlock& block, int64_t first_row,
+                          const at::Tensor& stream, const at::Tensor& gradient, const MatrixVisitor& visit) {
+  const c10::AutoGradMode with_gradients(true);
+  AtenBlock own = block;
+  std::map<SiteId, std::vector<std::pair<TensorId, AtenLinear*>>> fed;
+  for_each_product(own, [&](AtenStack& part, const std::vector<TensorId>& ids) {
+    for (size_t i = 0; i < ids.size(); ++i) fed[*blueprint.at(ids[i]).input].emplace_back(ids[i], &part[i]);
+  });
+  std::vector<Tap> taps;
+  const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) {
+    const auto it = fed.find(site);
+    if (it == fed.end()) return;
+    const int64_t rows = x.numel() / x.size(-1);
+    for (const auto& [id, linear] : it->second) {  // the products with x are still to come
+      linear->bias = row_bias(*linear, rows);
+      taps.push_back({id, x.detach().reshape({rows, x.size(-1)}), linear->bias});
+    }
+  };
+  const bool last = own.layer + 1 == model.config().depth();
+  AtenOps ops = model.ops(stream.size(1), &observer);
+  const at::Tensor entering = stream.detach().requires_grad_(true);
+  at::Tensor leaving = run_block(ops, own, entering, last ? first_row : 0);
+  if (last) leaving = model.finish(ops, leaving, model.config().depth(), 0);
+
+  std::vector<at::Tensor> leaves{entering};
+  for (const Tap& tap : taps) leaves.push_back(tap.row_bias);
+  std::vector<at::Tensor> gradients = torch::autograd::grad({leaving}, leaves, {gradient});
+  leaving.reset();
+  const c10::AutoGradMode without(false);
+  for (size_t t = 0; t < taps.size(); ++t) {
+    visit(taps[t].id, taps[t].inputs, gradients[t + 1]);
+    taps[t] = {};
+    gradients[t + 1].reset();
+  }
+  return gradients[0];
+}
+
+}  // namespace vernier

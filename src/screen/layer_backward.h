@@ -1,0 +1,24 @@
+#pragma once
+
+// One layer of one sequence, differentiated: the gradient of the stream that entered it, and for each of its matrices the
+// rows that went in and the gradients of what came out, whose product is the matrix' own gradient.
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+
+#include "engine/aten_model.h"
+
+namespace vernier {
+
+/// Of a matrix in one sequence: inputs [rows, in], gradients [rows, out]. An expert's are those of the tokens it got; one
+/// that got none is not called for.
+using MatrixVisitor = std::function<void(const TensorId&, const at::Tensor& inputs, const at::Tensor& gradients)>;
+
+/// @param stream what entered the layer [1, positions, hidden]
+/// @param gradient by what leaves it [1, positions, hidden]; of the last layer by the normed states [1, scored, hidden]
+/// @return by the stream, as it
+at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, const AtenBlock& block, int64_t first_row,
+                          const at::Tensor& stream, const at::Tensor& gradient, const MatrixVisitor& visit);
+
+}  // namespace vernier

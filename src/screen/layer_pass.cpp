@@ -1,0 +1,163 @@
+#include "screen/layer_pass.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <map>
+
+#include "model/block_layout.h"
+#include "ops/parallel.h"
+#include "screen/layer_backward.h"
+
+namespace vernier {
+
+namespace {
+
+/// A matrix of the layer under all schemes.
+struct LayerMatrix {
+  TensorId id;
+  at::Tensor weight;
+  std::vector<at::Tensor> errors;
+  std::vector<const float*> error_values;
+  WeightSums sums;
+};
+
+/// What one sequence says about one matrix.
+struct WindowMatrix {
+  GradientSums gradients;
+  InputSums inputs;
+  int64_t rows = 0;                        // that entered
+  at::Tensor kept_inputs, kept_gradients;  // some of them, for the estimators by factors
+};
+
+std::map<TensorId, size_t> layer_matrices(const ScreenPass& pass, AtenBlock& block, std::vector<LayerMatrix>& all) {
+  std::map<TensorId, size_t> index;
+  for_each_product(block, [&](AtenStack& part, const std::vector<TensorId>& ids) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (!pass.sums.has(ids[i])) continue;
+      index[ids[i]] = all.size();
+      all.push_back({ids[i], part[i].weight, {}, {}, {}});
+    }
+  });
+  for (LayerMatrix& matrix : all) {
+    matrix.errors = pass.errors.of(matrix.id, matrix.weight);
+    for (const at::Tensor& error : matrix.errors)
+      matrix.error_values.push_back(error.defined() ? error.data_ptr<float>() : nullptr);
+    pass.errors.add_sums(matrix.id, pass.sums.grid(matrix.id), 0, matrix.weight, matrix.errors, matrix.sums);
+  }
+  return index;
+}
+
+/// How many rows of each sequence are kept.
+std::vector<int64_t> rows_per_window(const ScreenPass& pass) {
+  const std::vector<ScreenWindow>& windows = pass.sums.windows();
+  std::vector<int64_t> count;
+  for (const ScreenWindow& window : windows) {
+    count.resize(std::max(count.size(), window.domain + 1));
+    ++count[window.domain];
+  }
+  for (int64_t& n : count) n = (pass.options.kfac_rows + n - 1) / n;
+  return count;
+}
+
+/// Estimators by factors: every slice of a matrix under every scheme, domain by domain.
+void add_factors(const ScreenPass& pass, const std::vector<LayerMatrix>& matrices,
+                 std::vector<std::vector<WindowMatrix>>& found) {
+  const std::vector<ScreenWindow>& windows = pass.sums.windows();
+  const size_t domains = windows.back().domain + 1, schemes = pass.errors.schemes();
+  for (size_t m = 0; m < matrices.size(); ++m) {
+    std::vector<TokenRows> rows(domains);
+    for (size_t w = 0; w < windows.size(); ++w) {
+      WindowMatrix& own = found[w][m];
+      if (own.rows > 0) rows[windows[w].domain].add(w, own.rows, own.kept_inputs, own.kept_gradients);
+      own.kept_inputs.reset();
+      own.kept_gradients.reset();
+    }
+    for (TokenRows& each : rows) each.finish();
+    const std::vector<ScreenSums::Slice>& slices = pass.sums.slices(matrices[m].id);
+    std::vector<RowSums> sums(slices.size() * schemes);
+    std::vector<double> top(slices.size() * domains);
+    parallel_for(static_cast<int64_t>(sums.size() + top.size()), pass.threads, [&](int64_t item, int) {
+      const c10::NoGradGuard no_grad;
+      const auto i = static_cast<size_t>(item);
+      if (i >= sums.size()) {
+        const size_t place = i - sums.size();
+        top[place] = top_eigenvalue(rows[place % domains], slices[place / domains].slice);
+        return;
+      }
+      const at::Tensor& error = matrices[m].errors[i % schemes];
+      if (!error.defined()) return;
+      for (auto* each : {&sums[i].kfac_twice, &sums[i].output_error}) each->assign(windows.size(), 0);
+      for (const TokenRows& each : rows) add_row_sums(each, slices[i / schemes].slice, error, sums[i]);
+    });
+    for (size_t i = 0; i < sums.size(); ++i) {
+      if (sums[i].kfac_twice.empty()) continue;
+      const ScreenSums::Slice& slice = slices[i / schemes];
+      pass.sums.add_rows(slice, i % schemes, sums[i]);
+      double squares = 0;
+      for (const size_t cell : slice.cells)
+        squares += matrices[m].sums.errors[i % schemes * pass.sums.grid(matrices[m].id).cells() + cell];
+      for (size_t d = 0; d < domains; ++d)
+        pass.sums.add_top_eigenvalue(slice, i % schemes, d, squares * top[i / schemes * domains + d]);
+    }
+  }
+}
+
+}  // namespace
+
+void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>& streams,
+               std::vector<at::Tensor>& gradients, const LayerTick& tick) {
+  const std::vector<ScreenWindow>& windows = pass.sums.windows();
+  AtenBlock block = pass.aten.block(layer);
+  std::vector<LayerMatrix> matrices;
+  const std::map<TensorId, size_t> index = layer_matrices(pass, block, matrices);
+  const std::vector<int64_t> wanted = rows_per_window(pass);
+  std::vector<std::vector<WindowMatrix>> found(windows.size());
+  std::vector<at::Tensor> buffers(static_cast<size_t>(pass.threads));
+  int64_t largest = 0;
+  for (const LayerMatrix& matrix : matrices) largest = std::max(largest, matrix.weight.numel());
+
+  parallel_for(static_cast<int64_t>(windows.size()), pass.threads, [&](int64_t i, int worker) {
+    const auto w = static_cast<size_t>(i);
+    found[w].resize(matrices.size());
+    at::Tensor& buffer = buffers[static_cast<size_t>(worker)];
+    if (!buffer.defined()) buffer = at::empty({largest});
+    const auto visit = [&](const TensorId& id, const at::Tensor& inputs, const at::Tensor& by_output) {
+      const auto it = index.find(id);
+      if (it == index.end()) return;
+      const LayerMatrix& matrix = matrices[it->second];
+      WindowMatrix& own = found[w][it->second];
+      own.rows = inputs.size(0);
+      const at::Tensor rows = by_output.reshape({own.rows, -1});
+      at::Tensor gradient = buffer.narrow(0, 0, matrix.weight.numel()).view(matrix.weight.sizes());
+      at::mm_out(gradient, rows.t(), inputs);
+      own.gradients.resize(pass.sums.grid(id), pass.errors.schemes(), pass.channels != nullptr);
+      add_products(pass.sums.grid(id), 0, gradient.size(0), gradient.data_ptr<float>(), matrix.error_values,
+                   own.gradients);
+      if (pass.channels != nullptr) own.inputs = input_sums(inputs);
+      if (pass.options.kfac_rows == 0) return;
+      const std::vector<int64_t> kept =
+          sample_rows(pass.options.seed, windows[w].index, own.rows, wanted[windows[w].domain]);
+      const at::Tensor places = at::tensor(kept, at::kLong);
+      own.kept_inputs = inputs.index_select(0, places);
+      own.kept_gradients = rows.index_select(0, places);
+    };
+    gradients[w] = layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].window->first_row, streams[w],
+                                  gradients[w], visit);
+    if (tick) tick();
+  });
+
+  for (size_t m = 0; m < matrices.size(); ++m) {
+    std::vector<const GradientSums*> by_window;
+    std::vector<const InputSums*> inputs;
+    for (const auto& window : found) {
+      by_window.push_back(window[m].gradients.squares.empty() ? nullptr : &window[m].gradients);
+      inputs.push_back(&window[m].inputs);
+    }
+    add_matrix(pass, matrices[m].id, by_window, matrices[m].sums, inputs);
+  }
+  if (pass.options.kfac_rows > 0) add_factors(pass, matrices, found);
+}
+
+}  // namespace vernier
