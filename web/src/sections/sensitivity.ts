@@ -350,6 +350,15 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
     .filter((c) => c.kind !== "layer")
     .reduce<Drawn | null>((a, b) => (a && a.kl_nats >= b.kl_nats ? a : b), null);
   const foretold = components.filter((c) => c.foretold).length;
+  const control = diagnosis.control_kl_nats;
+  const checks = [
+    isNumber(control) && foretold < components.length
+      ? `The control, which quantizes nothing, shows ${control === 0 ? "exactly 0, as it must" : `${number(control)} instead of 0`}`
+      : "",
+    isNumber(diagnosis.noise_floor_kl_nats)
+      ? `the arithmetic's own noise floor is ${number(diagnosis.noise_floor_kl_nats)}`
+      : "",
+  ].filter(Boolean);
   const scope = `${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows`;
   return p(
     foretold === 0
@@ -362,12 +371,7 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
     worst ? `The most sensitive is ` : "",
     worst ? strong(worst.name) : "",
     worst ? ` with a KL of ${measured(worst.kl_nats, worst.kl_nats_stderr)} nats per token. ` : "",
-    isNumber(diagnosis.control_kl_nats) && foretold < components.length
-      ? `The control, which quantizes nothing, shows ${diagnosis.control_kl_nats === 0 ? "exactly 0, as it must" : `${number(diagnosis.control_kl_nats)} instead of 0`}; `
-      : "",
-    isNumber(diagnosis.noise_floor_kl_nats)
-      ? `the arithmetic's own noise floor is ${number(diagnosis.noise_floor_kl_nats)}.`
-      : "",
+    checks.length > 0 && `${checks.join("; ")}.`,
   );
 }
 

@@ -85,7 +85,7 @@ export function weightFacts(report: Report): HTMLElement | null {
     "weight-facts",
     "Can cheap facts foretell it?",
     p(
-      "Each dot is one tensor: a number that is cheap to compute, against the damage measured. ",
+      "Each dot is one tensor: a number that is cheap to compute, against its damage. ",
       best ? `The best predictor here is ${factName(best.fact)} (Spearman ${fixed(best.spearman as number, 2)}).` : "",
     ),
     drawable.length > 0 &&
