@@ -42,10 +42,13 @@ class CommandOutputs : public ::testing::Test {
   }
 };
 
+/// In what a run directory keeps to itself.
+const std::string kRunText = (fs::path("run") / "work" / "text.txt").string();
+
 TEST_F(CommandOutputs, AreNeverInputs) {
-  for (const char* name :
-       {"m.gguf", "c", "d", "p", "t.txt", "i", "r.recipe", "folder/config.json", "folder/model.safetensors",
-        "run/manifest.json", "run/plan.json", "run/model.gguf", "run/text.txt"})
+  for (const std::string& name : std::vector<std::string>{
+           "m.gguf", "c", "d", "p", "t.txt", "i", "r.recipe", "folder/config.json", "folder/model.safetensors",
+           "run/manifest.json", "run/plan.json", "run/model.gguf", kRunText})
     write_file(at(name), "precious");
   fs::create_symlink("m.gguf", at("link"));
   fs::create_hard_link(at("c"), at("hard"));
@@ -78,7 +81,7 @@ TEST_F(CommandOutputs, AreNeverInputs) {
       {"logits", m, "--input", i, "-o", m},
       {"report", at("run"), "-o", at("run/plan.json")},
       {"run", at("run/model.gguf"), "-o", at("run")},
-      {"run", m, "--data", at("run/text.txt"), "-o", at("run")},
+      {"run", m, "--data", at(kRunText), "-o", at("run")},
       {"run", at("folder"), "-o", at("other")},
   };
   for (const auto& command : commands) {
