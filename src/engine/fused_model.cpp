@@ -79,7 +79,11 @@ StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids,
   std::vector<Operand> operands;
   for (const TensorId& id : ids)
     operands.push_back({weight(id), bias_of_tensor(model, id), rounding_of(model, id, activations)});
-  return stack(operands, type);
+  if (ids.front() != TensorId{TensorRole::kAttnQ, model.config().depth() - 1}) return stack(operands, type);
+  // The last layer's queries are a product of their own: they are needed at the scored rows only.
+  StackedLinear stacked = stack({operands.front()}, type);
+  stacked.append(stack({operands.begin() + 1, operands.end()}, type));
+  return stacked;
 }
 
 FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations) {

@@ -16,6 +16,9 @@ namespace vernier {
 
 namespace {
 
+/// Rows from which a product no longer waits for the weights to come from memory.
+constexpr int64_t kRowsOfProduct = 128;
+
 std::span<const int32_t> inputs_of(const TokenWindow& window) {
   return std::span(window.tokens).first(window.tokens.size() - 1);  // the last token predicts nothing that is scored
 }
@@ -46,6 +49,7 @@ at::Tensor stacked(const at::Tensor& a, const at::Tensor& b) {
 struct FusedSweep::Variant {
   Component component;
   bool by_difference = false;  // a head's own contribution is recomputed; otherwise `block` runs from its restart on
+  bool only_ffn_down = false;  // nothing before the last product of the feed-forward changed
   FusedBlock block;            // the base's with products replaced
   StackedLinear projection, base_projection;  // head: its query rows; KV head: its key rows, then its value rows
   StackedLinear output, base_output;          // its columns of attn_output (a KV head: the base's only)
@@ -58,6 +62,7 @@ struct FusedSweep::LayerBase {
   Slab q, k, v;          // rotated
   Slab heads;            // [T - first_row, query columns]
   Slab after_attention;  // [T - first_row, hidden]
+  Slab ffn_hidden;       // what ffn_down reads [T - first_row, intermediate], where a variant asks for it
 };
 
 FusedSweep::FusedSweep(const Model& model, const EvaluationData& data, ComputeType type, int threads)
@@ -90,6 +95,11 @@ namespace {
 /// heads before they are added up, or bend their sum afterwards.
 bool heads_are_apart(const LayerConfig& config) {
   return !config.parallel && !config.post_norm && config.attention.qk_norm != AttentionConfig::QkNorm::kAllHeads;
+}
+
+/// What a feed-forward's last product adds to the stream `y`, its hidden state being the base's.
+Slab add_ffn_down(FusedOps& ops, const FusedBlock& block, const Slab& ffn_hidden, const Slab& y) {
+  return add_output(ops, block.ffn.down, block.config.post_norm ? &block.ffn_post_norm : nullptr, ffn_hidden, y);
 }
 
 }  // namespace
@@ -133,6 +143,7 @@ FusedSweep::Variant FusedSweep::prepare(const Perturbation& p) const {
     for (const WeightSlice& slice : slices) ids.insert(slice.tensor);
     variant.block = repack(base_.block(layer), model_, base_.type(), ids,
                            [&](const TensorId& id) { return with_slices(model_, slices, id, p.weight); });
+    variant.only_ffn_down = !config.parallel && ids == std::set<TensorId>{{Role::kFfnDown, layer}};
   }
   return variant;
 }
@@ -150,6 +161,9 @@ Slab FusedSweep::run_variant(FusedOps& ops, const Variant& variant, const LayerB
     return variant.component.kind == ComponentKind::kHead ? run_head(ops, variant, base, first_row)
                                                           : run_kv_head(ops, variant, base, first_row);
   const FusedBlock& block = variant.block;
+  if (variant.only_ffn_down)
+    return finish_layers(ops, add_ffn_down(ops, block, base.ffn_hidden, ops.copy(base.after_attention)),
+                         block.layer + 1, first_row);
   const int64_t skipped = base.x.rows - base.heads.rows;
   const Restart restart = block.config.parallel ? Restart::kAttention : restart_of(variant.component);
   switch (restart) {
@@ -170,10 +184,10 @@ Slab FusedSweep::run_head(FusedOps& ops, const Variant& variant, const LayerBase
   const int64_t rows = base.heads.rows, skipped = base.x.rows - rows;
   const Slab k = base.k.columns(kv * width, width), v = base.v.columns(kv * width, width);
   const auto head = [&](const StackedLinear& projection, const StackedLinear& output) {
-    const Slab q = ops.linear(projection, base.normed);
-    ops.rotate(q, 1, own.q_norm, own.config, query_scale(config));
+    const Slab q = ops.linear(projection, base.normed.rows_from(skipped));
+    ops.rotate(q, 1, own.q_norm, own.config, query_scale(config), skipped);
     const Slab mixed = ops.arena().slab(rows, width);
-    ops.attend_head(q.rows_from(skipped), k, v, skipped, config, sink_of(own, index), mixed);
+    ops.attend_head(q, k, v, skipped, config, sink_of(own, index), mixed);
     return ops.linear(output, mixed);
   };
   const Slab changed = head(variant.projection, variant.output);
@@ -191,7 +205,7 @@ Slab FusedSweep::run_kv_head(FusedOps& ops, const Variant& variant, const LayerB
   const auto heads = [&](const StackedLinear& projection) {
     const Slab kv = ops.linear(projection, base.normed);
     const Slab k = kv.columns(0, width), v = kv.columns(width, width);
-    ops.rotate(k, 1, own.k_norm, own.config, 1.0f);
+    ops.rotate(k, 1, own.k_norm, own.config, 1.0f, 0);
     const Slab mixed = ops.arena().slab(rows, group * width);
     for (int64_t h = 0; h < group; ++h)
       ops.attend_head(base.q.columns((first_head + h) * width, width).rows_from(skipped), k, v, skipped, config,
@@ -210,18 +224,31 @@ Slab FusedSweep::run_kv_head(FusedOps& ops, const Variant& variant, const LayerB
 }
 
 std::vector<DamageSums> FusedSweep::compare(Arena& arena, size_t w, const std::vector<Slab>& hidden,
-                                            const std::vector<const StackedLinear*>& heads) const {
+                                            const StackedLinear& head) const {
   const TokenWindow& window = data_.windows[w];
   std::vector<DamageSums> sums(hidden.size());
   const Arena::Scope scope(arena);
   const Slab base = stored(arena, finals_[w]);
-  const int64_t vocabulary = base_.config().vocabulary;
+  const int64_t vocabulary = base_.config().vocabulary, width = base_.config().hidden;
+  // A tile of a large vocabulary has so few rows that the output matrix, read anew for each variant, would hold up the
+  // product: several variants' rows go through it together.
+  const int64_t tile = std::min(logit_tile_rows(vocabulary), window.scored());
+  // Not where that would change a row's bits: the base's go alone, and a perturbation by nothing must give the same.
+  const auto most = PackedLinear::rows_are_independent() ? static_cast<int64_t>(hidden.size()) : 1;
+  const int64_t batch = std::clamp<int64_t>(kRowsOfProduct / tile, 1, most);
+  const Slab rows = arena.slab(batch * tile, width), products = arena.slab(batch * tile, vocabulary);
   std::vector<TileLogits> logits;
   for (size_t i = 0; i < hidden.size(); ++i)
-    logits.push_back([this, &arena, &hidden, &heads, vocabulary, i](int64_t first, int64_t count) {
-      const Slab tile = arena.slab(count, vocabulary);
-      base_.logits_by(*heads[i], arena, hidden[i].row_range(first, count), tile);
-      return tile;
+    logits.push_back([&, i](int64_t first, int64_t count) {
+      const auto place = static_cast<int64_t>(i) % batch;
+      if (place == 0) {  // asked in order: the first of a batch multiplies for all of it
+        const int64_t members = std::min(batch, static_cast<int64_t>(hidden.size() - i));
+        for (int64_t m = 0; m < members; ++m)
+          std::memcpy(rows.row(m * count), hidden[i + static_cast<size_t>(m)].row(first),
+                      static_cast<size_t>(count * width) * sizeof(float));
+        base_.logits_by(head, arena, rows.row_range(0, members * count), products.row_range(0, members * count));
+      }
+      return products.row_range(place * count, count);
     });
   for_each_scored_token(
       arena, std::span(window.tokens).subspan(static_cast<size_t>(window.first_row) + 1), vocabulary,
@@ -256,13 +283,22 @@ std::vector<std::vector<DamageSums>> FusedSweep::layer(int layer, const std::vec
     LayerBase base;
     base.x = stored(arena, streams_[w]);
     base.normed = block.config.pre_norm ? ops.norm(block.attn_norm, base.x) : base.x;
-    const Slab qkv = ops.linear(block.qkv, base.normed);
-    base.heads = ops.attend(block, qkv, last ? first_row : 0);  // rotates qkv in place
+    const int64_t skipped = last ? first_row : 0;
+    const Slab qkv = ops.project(block, base.normed, skipped);
+    base.heads = ops.attend(block, qkv, skipped);  // rotates qkv in place
     base.q = qkv.columns(0, config.query_columns());
     base.k = qkv.columns(config.query_columns(), config.kv_columns());
     base.v = qkv.columns(config.query_columns() + config.kv_columns(), config.kv_columns());
     base.after_attention = add_output(ops, block.attn_output, block.config.post_norm ? &block.attn_post_norm : nullptr,
-                                      base.heads, ops.copy(base.x.rows_from(last ? first_row : 0)));
+                                      base.heads, ops.copy(base.x.rows_from(skipped)));
+
+    const bool share_ffn =
+        std::any_of(variants.begin(), variants.end(), [](const Variant& v) { return v.only_ffn_down; });
+    if (share_ffn) {
+      const Slab& y = base.after_attention;
+      base.ffn_hidden = ops.activate(block.config.feed_forward, block.ffn.in,
+                                     block.config.pre_norm ? ops.norm(block.ffn_norm, y) : y);
+    }
 
     std::vector<Slab> hidden;
     for (size_t i = 0; i < variants.size(); ++i)
@@ -272,14 +308,20 @@ std::vector<std::vector<DamageSums>> FusedSweep::layer(int layer, const std::vec
       const Slab result = run_variant(ops, variants[i], base, first_row);
       std::memcpy(hidden[i].data, result.data, static_cast<size_t>(result.rows * result.cols) * sizeof(float));
     }
-    const std::vector<const StackedLinear*> heads(variants.size(), &base_.head());
     if (!variants.empty()) {
-      const std::vector<DamageSums> sums = compare(arena, w, hidden, heads);
+      const std::vector<DamageSums> sums = compare(arena, w, hidden, base_.head());
       for (size_t i = 0; i < sums.size(); ++i) damage[i][w] = sums[i];
     }
-    if (!last)
-      streams_[w] =
-          keep(block.config.parallel ? run_block(ops, block, base.x, 0) : run_ffn(ops, block, base.after_attention));
+    if (!last) {
+      Slab next;
+      if (block.config.parallel)
+        next = run_block(ops, block, base.x, 0);
+      else if (share_ffn)
+        next = add_ffn_down(ops, block, base.ffn_hidden, base.after_attention);
+      else
+        next = run_ffn(ops, block, base.after_attention);
+      streams_[w] = keep(next);
+    }
     if (on_window) on_window();
   });
   ++layer_;
@@ -293,7 +335,7 @@ std::vector<DamageSums> FusedSweep::for_windows(const StackedLinear& head, Fn&& 
     Arena& arena = arenas_[static_cast<size_t>(worker)];
     const Arena::Scope scope(arena);
     const Slab hidden = hidden_of(arena, static_cast<size_t>(w));
-    damage[static_cast<size_t>(w)] = compare(arena, static_cast<size_t>(w), {hidden}, {&head})[0];
+    damage[static_cast<size_t>(w)] = compare(arena, static_cast<size_t>(w), {hidden}, head)[0];
   });
   return damage;
 }

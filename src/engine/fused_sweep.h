@@ -38,9 +38,9 @@ class FusedSweep : public Sweep {
   Slab run_kv_head(FusedOps& ops, const Variant& variant, const LayerBase& base, int64_t first_row) const;
   Slab finish(FusedOps& ops, const FusedBlock& block, const Slab& after_attention, int64_t first_row) const;
   Slab finish_layers(FusedOps& ops, Slab stream, int next_layer, int64_t first_row) const;
-  /// hidden [variants][scored, hidden] against the base, tile by tile; heads[i] makes the logits of hidden[i].
+  /// hidden [variants][scored, hidden], contiguous, against the base, tile by tile; `head` makes their logits.
   std::vector<DamageSums> compare(Arena& arena, size_t window, const std::vector<Slab>& hidden,
-                                  const std::vector<const StackedLinear*>& heads) const;
+                                  const StackedLinear& head) const;
   Slab stored(Arena& arena, const std::vector<float>& rows) const;
   template <class Fn>
   std::vector<DamageSums> for_windows(const StackedLinear& head, Fn&& hidden_of);

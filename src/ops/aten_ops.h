@@ -42,6 +42,7 @@ class AtenOps {
   at::Tensor linear(const AtenStack& parts, const at::Tensor& x) const;
   at::Tensor linear_add(const AtenStack& linear, const at::Tensor& x, const at::Tensor& residual) const;
   at::Tensor add(const at::Tensor& x, const at::Tensor& residual) const;
+  at::Tensor project(const AtenBlock& block, const at::Tensor& x, int64_t) const { return linear(block.qkv, x); }
   at::Tensor attend(const AtenBlock& block, const at::Tensor& qkv, int64_t first_row) const;
   at::Tensor activate(const FeedForwardConfig& config, const AtenStack& in, const at::Tensor& x) const;
   at::Tensor mix_experts(const AtenBlock& block, const at::Tensor& x) const;

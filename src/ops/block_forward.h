@@ -51,7 +51,7 @@ typename Ops::Value run_block(Ops& ops, const typename Ops::Block& block, const 
   const LayerConfig& config = block.config;
   auto normed = config.pre_norm ? ops.norm(block.attn_norm, x) : x;
   ops.observe({Site::kAttnInput, block.layer}, normed);
-  auto heads = ops.attend(block, ops.linear(block.qkv, normed), first_row);
+  auto heads = ops.attend(block, ops.project(block, normed, first_row), first_row);
   ops.observe({Site::kAttnOutputInput, block.layer}, heads);
   const auto* post_norm = config.post_norm ? &block.attn_post_norm : nullptr;
   auto rows = ops.rows_from(x, first_row);

@@ -48,8 +48,8 @@ Slab FusedOps::add(const Slab& x, const Slab& residual) {
   return residual;
 }
 
-void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config,
-                      float scale) {
+void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config, float scale,
+                      int64_t first_position) {
   const int64_t width = config.attention.head_dim;
   if (head_norm.defined()) {
     // One weight for each head on its own, or for all of them as one row.
@@ -64,9 +64,11 @@ void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm,
     for (int64_t r = 0; r < x.rows && scale != 1; ++r) scale_row(x.row(r), heads * width, scale);
     return;
   }
-  if (x.rows > rope_.positions)
-    fail(ErrorKind::kInternal, "rotary table of {} positions for a sequence of {}", rope_.positions, x.rows);
-  rotate_half(x, heads, width, rope_.cos.data(), rope_.sin.data(), scale);
+  if (first_position + x.rows > rope_.positions)
+    fail(ErrorKind::kInternal, "rotary table of {} positions for a sequence of {}", rope_.positions,
+         first_position + x.rows);
+  const int64_t first = first_position * rope_.half;
+  rotate_half(x, heads, width, rope_.cos.data() + first, rope_.sin.data() + first, scale);
 }
 
 void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
@@ -97,14 +99,21 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
   }
 }
 
+Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
+  const Slab y = arena_.slab(x.rows, block.qkv.out());
+  block.qkv.apply(x, y, /*accumulate=*/false, arena_,
+                  {.rows = first_row, .columns = block.config.attention.query_columns()});
+  return y;
+}
+
 Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_row) {
   const AttentionConfig& config = block.config.attention;
   const int64_t width = config.head_dim;
   const Slab q = qkv.columns(0, config.query_columns());
   const Slab k = qkv.columns(config.query_columns(), config.kv_columns());
   const Slab v = qkv.columns(config.query_columns() + config.kv_columns(), config.kv_columns());
-  rotate(q, config.heads, block.q_norm, block.config, query_scale(config));
-  rotate(k, config.kv_heads, block.k_norm, block.config, 1.0f);
+  rotate(q.rows_from(first_row), config.heads, block.q_norm, block.config, query_scale(config), first_row);
+  rotate(k, config.kv_heads, block.k_norm, block.config, 1.0f, 0);
   const float* sinks = block.sinks.defined() ? block.sinks.data_ptr<float>() : nullptr;
   const Slab out = arena_.slab(qkv.rows - first_row, config.query_columns());
   for (int64_t h = 0; h < config.heads; ++h) {

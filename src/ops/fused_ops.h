@@ -42,7 +42,9 @@ class FusedOps {
   Slab linear_add(const StackedLinear& weight, const Slab& x, const Slab& residual);
   /// residual += x; returns residual
   Slab add(const Slab& x, const Slab& residual);
-  /// qkv [T, query + 2 kv columns] is normed and rotated in place; returns [T - first_row, query columns]
+  /// Queries, keys and values of normed rows [T, query + 2 kv columns]; queries before `first_row` are undefined.
+  Slab project(const FusedBlock& block, const Slab& x, int64_t first_row);
+  /// qkv as project makes it is normed and rotated in place; returns [T - first_row, query columns]
   Slab attend(const FusedBlock& block, const Slab& qkv, int64_t first_row);
   /// The hidden state of a feed-forward: act(gate) * up, or act(up).
   Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
@@ -54,8 +56,10 @@ class FusedOps {
   }
 
   // The pieces of attend, for sweeps that recompute a single head.
-  /// Norm of each head (optional) and rotation of `heads` heads side by side, in place, then times `scale`.
-  void rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config, float scale);
+  /// Norm of each head (optional) and rotation of `heads` heads side by side, in place, then times `scale`. x's rows are
+  /// at positions first_position ...
+  void rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config, float scale,
+              int64_t first_position);
   /// Attention of one query head: q, out [T - first_row, head_dim], k and v [T, head_dim]. `sink`: its score, or
   /// nullptr.
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,

@@ -45,6 +45,26 @@ INSTANTIATE_TEST_SUITE_P(Shapes, PackedLinearTest,
                          ::testing::Values(std::tuple(1, 64, 64), std::tuple(255, 64, 320), std::tuple(256, 512, 100),
                                            std::tuple(300, 24, 8), std::tuple(513, 256, 256)));
 
+TEST(PackedLinear, ARowsBitsDoNotDependOnTheRowsBesideIt) {
+  if (!PackedLinear::rows_are_independent()) GTEST_SKIP() << "not promised by " << matmul_backend();
+  at::manual_seed(3);
+  for (const auto& [in, out] : {std::pair(64, 320), std::pair(576, 4100), std::pair(1280, 512)})
+    for (const ComputeType type : {ComputeType::kFloat32, ComputeType::kBFloat16}) {
+      const PackedLinear linear(at::randn({out, in}), {}, type);
+      Arena arena;
+      const Slab x = arena.slab(513, in), all = arena.slab(513, out);
+      view(x).normal_();
+      linear.apply(x, all, /*accumulate=*/false, arena);
+      for (const int64_t rows : {1, 31, 32, 63, 128, 200, 255})
+        for (const int64_t first : {0, 7, 250}) {
+          const Arena::Scope scope(arena);
+          const Slab some = arena.slab(rows, out);
+          linear.apply(x.row_range(first, rows), some, /*accumulate=*/false, arena);
+          EXPECT_TRUE(at::equal(view(some), view(all.row_range(first, rows)))) << rows << " rows from " << first;
+        }
+    }
+}
+
 TEST(Multiply, TakesStridedViews) {
   at::manual_seed(2);
   Arena arena;
@@ -212,6 +232,21 @@ TEST(StackedLinear, PartsSeeTheirOwnRoundingAndLandBesideEachOther) {
   EXPECT_TRUE(at::allclose(view(y), 2 * view(expected), 1e-5, 1e-5));
   expect_error(ErrorKind::kInternal, {"stack of 2 matrices with 24 outputs: y has 8"},
                [&] { stacked.apply(x, y.columns(0, 8), /*accumulate=*/false, arena); });
+}
+
+TEST(StackedLinear, SkippedRowsAreLeftOutOfTheFirstColumnsOnly) {
+  at::manual_seed(4);
+  Arena arena;
+  const Slab x = arena.slab(70, 48), all = arena.slab(70, 56), y = arena.slab(70, 56);
+  view(x).normal_();
+  StackedLinear stacked(PackedLinear(at::randn({24, 48}), {}, ComputeType::kFloat32));
+  stacked.append(StackedLinear(PackedLinear(at::randn({32, 48}), {}, ComputeType::kFloat32)));
+  stacked.apply(x, all, /*accumulate=*/false, arena);
+  view(y).fill_(-1);
+  stacked.apply(x, y, /*accumulate=*/false, arena, {.rows = 37, .columns = 24});
+  EXPECT_TRUE(at::equal(view(y.columns(24, 32)), view(all.columns(24, 32))));
+  EXPECT_TRUE(at::equal(view(y.columns(0, 24).rows_from(37)), view(all.columns(0, 24).rows_from(37))));
+  EXPECT_TRUE((view(y.columns(0, 24).row_range(0, 37)) == -1).all().item<bool>()) << "multiplied for nothing";
 }
 
 TEST(ParallelFor, RethrowsTheFirstErrorAndVisitsEachItemOnce) {

@@ -30,6 +30,9 @@ class PackedLinear {
   /// up to the next multiple of kRowPadding are overwritten, so y must be a slab's last rows, and x readable as far.
   void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const;
 
+  /// Whether a row's result has the same bits however many rows go through the product with it.
+  static bool rows_are_independent();
+
  private:
   struct Impl;
   /// weight: row-major [out, in] in the type that multiplies; bias [out] or nullptr. Both are copied.

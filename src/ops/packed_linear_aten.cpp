@@ -37,6 +37,9 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) 
     view(y).copy_(product);
 }
 
+// A BLAS takes other kernels for a single row or a few.
+bool PackedLinear::rows_are_independent() { return false; }
+
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   const c10::NoGradGuard no_grad;
   view(c).copy_(at::matmul(view(a), transpose_b ? view(b).t() : view(b)));

@@ -1,5 +1,6 @@
 #include <omp.h>
 
+#include <algorithm>
 #include <dnnl.hpp>
 #include <map>
 #include <mutex>
@@ -31,7 +32,7 @@ dnnl::stream& stream_of_thread() {
 }
 
 struct Shape {
-  int64_t m, k, n, x_stride, y_stride;
+  int64_t m, k, n, x_stride;
   bool accumulate, bias, bf16;
   auto operator<=>(const Shape&) const = default;
 };
@@ -57,7 +58,7 @@ Product make_product(const Shape& s, const memory::desc& weight) {
   }
   Product product;
   product.x = memory::desc({s.m, s.k}, type_of(s.bf16), memory::dims{s.x_stride, 1});
-  product.y = memory::desc({s.m, s.n}, memory::data_type::f32, memory::dims{s.y_stride, 1});
+  product.y = memory::desc({s.m, s.n}, memory::data_type::f32, memory::dims{s.n, 1});
   if (s.bias) product.bias = memory::desc({1, s.n}, memory::data_type::f32, memory::format_tag::ab);
 #if DNNL_VERSION_MAJOR >= 3
   const auto description =
@@ -89,7 +90,7 @@ const Product& product_for(Shape shape) {
   if (it != products.end()) return it->second;
   // The packed layout is the one a full contiguous block prefers; every other shape takes it as given.
   const memory::desc any({shape.k, shape.n}, type_of(shape.bf16), memory::format_tag::any);
-  const Shape reference{kBlockRows, shape.k, shape.n, shape.k, shape.n, false, false, shape.bf16};
+  const Shape reference{kBlockRows, shape.k, shape.n, shape.k, false, false, shape.bf16};
   auto packed = products.find(reference);
   if (packed == products.end()) packed = products.emplace(reference, make_product(reference, any)).first;
   if (shape == reference) return packed->second;
@@ -109,7 +110,7 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
   auto impl = std::make_shared<Impl>();
   impl->bf16 = type == ComputeType::kBFloat16;
   memory source({{in, out}, type_of(impl->bf16), memory::format_tag::ba}, cpu(), const_cast<void*>(weight));
-  const Product& product = product_for({kBlockRows, in, out, in, out, false, false, impl->bf16});
+  const Product& product = product_for({kBlockRows, in, out, in, false, false, impl->bf16});
   impl->weight = memory(product.weight, cpu());
   dnnl::reorder(source, impl->weight).execute(stream_of_thread(), source, impl->weight);
   stream_of_thread().wait();
@@ -131,20 +132,33 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& s
       input = narrow;
       x_stride = in_;
     }
-    const Product& product =
-        product_for({rows, in_, out_, x_stride, y.ld, accumulate, !impl_->bias.empty(), impl_->bf16});
+    // Into columns of a wider matrix the library has only its reference loops, a hundred times slower.
+    const bool aside = y.ld != out_;
+    float* output = aside ? scratch.floats(rows * out_) : y.row(first);
+    const bool adds = accumulate && !aside;
+    const Product& product = product_for({rows, in_, out_, x_stride, adds, !impl_->bias.empty(), impl_->bf16});
     auto* pad = scratch.floats(static_cast<int64_t>(product.scratch.get_size() / sizeof(float)) + 16);
     std::unordered_map<int, memory> arguments{
         {DNNL_ARG_SRC, memory(product.x, cpu(), input)},
         {DNNL_ARG_WEIGHTS, impl_->weight},
-        {DNNL_ARG_DST, memory(product.y, cpu(), y.row(first))},
+        {DNNL_ARG_DST, memory(product.y, cpu(), output)},
         {DNNL_ARG_SCRATCHPAD, memory(product.scratch, cpu(), pad)},
     };
     if (!impl_->bias.empty())
       arguments.emplace(DNNL_ARG_BIAS, memory(product.bias, cpu(), const_cast<float*>(impl_->bias.data())));
     product.primitive.execute(stream_of_thread(), arguments);
+    if (!aside) continue;
+    for (int64_t r = first; r < std::min(first + rows, y.rows); ++r, output += out_) {
+      if (accumulate)
+        add_row(output, y.row(r), out_);
+      else
+        std::copy_n(output, out_, y.row(r));
+    }
   }
 }
+
+// Its kernels block rows and columns, but add up the products of an output in one order.
+bool PackedLinear::rows_are_independent() { return true; }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   const auto status = dnnl_sgemm('N', transpose_b ? 'T' : 'N', c.rows, c.cols, a.cols, 1.0f, a.data, a.ld, b.data, b.ld,

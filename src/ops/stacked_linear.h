@@ -22,12 +22,23 @@ class StackedLinear {
     parts_.push_back({std::move(matrix), rounding});
   }
 
+  void append(const StackedLinear& other) {
+    out_ += other.out_;
+    parts_.insert(parts_.end(), other.parts_.begin(), other.parts_.end());
+  }
+
   int64_t out() const { return out_; }
   /// The same packed memory (not: equal values).
   bool operator==(const StackedLinear&) const = default;
 
-  /// As PackedLinear::apply.
-  void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
+  /// Rows before `rows` are not needed of the first `columns` outputs.
+  struct Skip {
+    int64_t rows = 0, columns = 0;
+  };
+
+  /// As PackedLinear::apply. What `skip` leaves out is undefined in y; it costs nothing where matrices end at the
+  /// skipped columns.
+  void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch, const Skip& skip) const {
     if (y.cols != out_ || parts_.empty())
       fail(ErrorKind::kInternal, "stack of {} matrices with {} outputs: y has {}", parts_.size(), out_, y.cols);
     const Arena::Scope scope(scratch);
@@ -42,9 +53,14 @@ class StackedLinear {
         round_activations(part.rounding, x, rounded);
       }
       done = part.rounding;
-      part.matrix.apply(rounded, y.columns(first, part.matrix.out()), accumulate, scratch);
+      const int64_t from = first + part.matrix.out() <= skip.columns ? skip.rows : 0;
+      part.matrix.apply(rounded.rows_from(from), y.columns(first, part.matrix.out()).rows_from(from), accumulate,
+                        scratch);
       first += part.matrix.out();
     }
+  }
+  void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
+    apply(x, y, accumulate, scratch, {});
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "run/run_inputs.h"
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "data/named_texts.h"
 #include "run/source.h"
@@ -32,6 +34,14 @@ std::vector<std::vector<std::string>> domains_of(const RunOptions& options) {
   std::vector<std::vector<std::string>> domains;
   for (const std::string& file : options.calibration_text) domains.push_back({file});
   return domains;
+}
+
+/// Without dots, which separate what a screen stores; the number keeps files of one name apart.
+std::string domain_name(const std::vector<std::string>& files, size_t number) {
+  if (files.empty()) return "built-in";
+  std::string name = std::filesystem::path(files.front()).stem().string();
+  std::replace(name.begin(), name.end(), '.', '_');
+  return number == 0 ? name : fmt::format("{} {}", name, number + 1);
 }
 
 void check_context(const Model& model, const RunOptions& options, const EvaluationData& text, ProgressSink& progress) {
@@ -69,7 +79,7 @@ void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs
   inputs.diagnosis = diagnosis_windows(calibration, options.context, options.diagnose_windows, &progress);
   for (const std::vector<std::string>& domain : domains_of(options)) {
     const TokenizedText text = calibration_text(tokenizer, domain, &progress);
-    inputs.screened.push_back({domain.empty() ? "built-in" : std::filesystem::path(domain.front()).filename().string(),
+    inputs.screened.push_back({domain_name(domain, inputs.screened.size()),
                                diagnosis_windows(text, options.context, options.screen_windows, &progress)});
   }
   inputs.text = evaluation_windows(tokenizer, options.evaluation_text,

@@ -26,6 +26,7 @@ extern const TokenizerModel tokenizer_model;
 extern const Model model, quantized;
 extern const EvaluationData data, windows;
 extern const Calibration calibration;
+extern const DamageTable table;
 extern const Plan plan;
 extern const ModelConfig config;
 extern const Scheme scheme;
