@@ -1,8 +1,9 @@
 // screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json]]] -- SCHEME...: how well a screen of TEXT ranks, and
 // what it costs in differentiable forward passes over the same windows, made in the same run.
 //
-// Exact damages come from an isolated sweep of 16 windows of TEXT, the screen reads `windows` others after the first
-// `skip`; or from a golden.json of another implementation (components by GGUF's names, part 3). A line per scheme.
+// Exact damages come from an isolated sweep of half as many other windows of TEXT, or from a golden.json of another
+// implementation (components by GGUF's names, part 3), made of the first `skip` windows. A line per scheme: Spearman and
+// the ratio of totals of each estimator.
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -34,15 +35,30 @@ struct Arguments {
   std::vector<std::string> schemes;
 };
 
-/// Windows `skip` ... of a text, every token scored.
-EvaluationData windows_after(const Tokenizer& tokenizer, const Arguments& a) {
-  EvaluationData data = text_windows(tokenizer, a.text, read_text_file(a.text).text,
-                                     {.context = 512, .max_windows = a.skip + a.windows, .score_all = true});
-  if (static_cast<int64_t>(data.windows.size()) < a.skip + 2)
-    fail(ErrorKind::kInvalidArgument, "{}: {} windows, skip {}: name a longer text", a.text, data.windows.size(),
-         a.skip);
-  data.windows.erase(data.windows.begin(), data.windows.begin() + a.skip);
-  return data;
+/// What is screened, every token scored, and what is swept exactly, the second half of each window scored.
+struct Texts {
+  EvaluationData screened, exact;
+};
+
+/// Without a golden file: windows evenly spaced over the text, every third one for the sweep, so that the two are of one
+/// domain and share nothing. With one: those after the first `skip`, which the file's sweep was of.
+Texts texts_of(const Tokenizer& tokenizer, const Arguments& a) {
+  const bool golden = !a.golden.empty();
+  const int64_t wanted = golden ? a.skip + a.windows : a.windows + a.windows / 2;
+  const EvaluationData all =
+      text_windows(tokenizer, a.text, read_text_file(a.text).text,
+                   {.context = 512, .max_windows = wanted, .score_all = true, .spread = !golden});
+  Texts texts{all, all};
+  texts.screened.windows.clear();
+  texts.exact.windows.clear();
+  for (size_t w = 0; w < all.windows.size(); ++w) {
+    const bool exact = golden ? static_cast<int64_t>(w) < a.skip : w % 3 == 2;
+    (exact ? texts.exact : texts.screened).windows.push_back(all.windows[w]);
+    if (exact) texts.exact.windows.back().first_row = 256;
+  }
+  if (texts.screened.windows.size() < 2 || texts.exact.windows.size() < 2)
+    fail(ErrorKind::kInvalidArgument, "{}: {} windows: name a longer text", a.text, all.windows.size());
+  return texts;
 }
 
 /// What a training step's first half costs: logits and the loss of every window, ready to be differentiated.
@@ -98,7 +114,8 @@ void run(const Arguments& a) {
   configure_process(threads);
   const Model model = load_model(a.model);
   const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
-  const EvaluationData data = windows_after(tokenizer, a);
+  const Texts texts = texts_of(tokenizer, a);
+  const EvaluationData& data = texts.screened;
   const Calibration calibration =
       calibrate(model,
                 text_windows(tokenizer, a.calibration_text, read_text_file(a.calibration_text).text,
@@ -122,8 +139,6 @@ void run(const Arguments& a) {
       model.source().name, data.windows.size(), threads, forward, again, a.schemes[0], one, one / unit,
       a.schemes.size(), every, more, all->domains[0].scales.at("all").ratio.mean,
       all->domains[0].scales.at("all").ratio.standard_error);
-  const EvaluationData exact =
-      text_windows(tokenizer, a.text, read_text_file(a.text).text, {.context = 512, .max_windows = 16});
   for (size_t i = 0; i < a.schemes.size(); ++i) {
     const std::string& scheme = all->schemes[i];
     if (a.golden.empty()) {
@@ -131,7 +146,7 @@ void run(const Arguments& a) {
       options.scheme = scheme;
       options.joint = false;
       options.compute = compute;
-      print_line(*all, diagnose(model, calibration, exact, options), model.source().name, scheme);
+      print_line(*all, diagnose(model, calibration, texts.exact, options), model.source().name, scheme);
     } else if (i < 2) {
       print_line(*all, golden_diagnosis(a.golden, i == 0 ? "A" : "B", *all, scheme), model.source().name, scheme);
     }
