@@ -1,14 +1,16 @@
-// screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json]]] -- SCHEME...: how well a screen of TEXT ranks, and
+// screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json [rounds]]]] -- SCHEME...: how well a screen of TEXT ranks, and
 // what it costs in differentiable forward passes over the same windows, made in the same run.
 //
-// Exact damages come from an isolated sweep of 16 windows of TEXT, the screen reads `windows` others after the first
-// `skip`; or from a golden.json of another implementation (components by GGUF's names, part 3). A line per scheme.
+// Exact damages come from an isolated sweep of half as many other windows of TEXT, or from a golden.json of another
+// implementation (components by GGUF's names, part 3), made of the first `skip` windows. A line per scheme: Spearman and
+// the ratio of totals of each estimator.
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <optional>
@@ -31,18 +33,39 @@ double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC
 struct Arguments {
   std::string model, calibration_text, text, golden;
   int64_t windows = 32, skip = 16;
+  int rounds = 3;
   std::vector<std::string> schemes;
 };
 
-/// Windows `skip` ... of a text, every token scored.
-EvaluationData windows_after(const Tokenizer& tokenizer, const Arguments& a) {
-  EvaluationData data = text_windows(tokenizer, a.text, read_text_file(a.text).text,
-                                     {.context = 512, .max_windows = a.skip + a.windows, .score_all = true});
-  if (static_cast<int64_t>(data.windows.size()) < a.skip + 2)
-    fail(ErrorKind::kInvalidArgument, "{}: {} windows, skip {}: name a longer text", a.text, data.windows.size(),
-         a.skip);
-  data.windows.erase(data.windows.begin(), data.windows.begin() + a.skip);
-  return data;
+/// What is screened, every token scored, and what is swept exactly, the second half of each window scored.
+struct Texts {
+  EvaluationData screened, exact;
+};
+
+/// Without a golden file: windows evenly spaced over the text, every third one for the sweep, so that the two are of one
+/// domain and share nothing. With one, whose sweep was of the first `skip`: evenly spaced over those after them, or with
+/// none skipped the first ones.
+Texts texts_of(const Tokenizer& tokenizer, const Arguments& a) {
+  const bool golden = !a.golden.empty();
+  const int64_t wanted = golden ? (a.skip > 0 ? 0 : a.windows) : a.windows + a.windows / 2;
+  const EvaluationData all =
+      text_windows(tokenizer, a.text, read_text_file(a.text).text,
+                   {.context = 512, .max_windows = wanted, .score_all = true, .spread = !golden});
+  Texts texts{all, all};
+  texts.screened.windows.clear();
+  texts.exact.windows.clear();
+  const auto count = static_cast<int64_t>(all.windows.size());
+  if (golden)
+    for (int64_t w = 0; w < std::min(a.windows, count - a.skip); ++w)
+      texts.screened.windows.push_back(
+          all.windows[static_cast<size_t>(a.skip + w * (count - a.skip) / std::min(a.windows, count - a.skip))]);
+  else
+    for (int64_t w = 0; w < count; ++w)
+      (w % 3 == 2 ? texts.exact : texts.screened).windows.push_back(all.windows[static_cast<size_t>(w)]);
+  for (TokenWindow& window : texts.exact.windows) window.first_row = 256;
+  if (texts.screened.windows.size() < 2)
+    fail(ErrorKind::kInvalidArgument, "{}: {} windows: name a longer text", a.text, count);
+  return texts;
 }
 
 /// What a training step's first half costs: logits and the loss of every window, ready to be differentiated.
@@ -98,32 +121,36 @@ void run(const Arguments& a) {
   configure_process(threads);
   const Model model = load_model(a.model);
   const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
-  const EvaluationData data = windows_after(tokenizer, a);
+  const Texts texts = texts_of(tokenizer, a);
+  const EvaluationData& data = texts.screened;
   const Calibration calibration =
       calibrate(model,
                 text_windows(tokenizer, a.calibration_text, read_text_file(a.calibration_text).text,
                              {.context = 512, .max_windows = 64, .score_all = true, .spread = true}),
                 compute);
-  const auto timed = [&](const std::vector<std::string>& schemes, std::optional<Screen>& result) {
+  std::optional<Screen> all;
+  const auto timed = [&](const std::vector<std::string>& schemes, const EvaluationData& text) {
     const double start = cpu_seconds();
-    result = screen(model, calibration, {{"own", data}}, {.schemes = schemes, .compute = compute});
+    all = screen(model, calibration, {{"own", text}}, {.schemes = schemes, .compute = compute});
     return cpu_seconds() - start;
   };
-  std::optional<Screen> first, all;
-  const double forward = differentiable_forward(model, data, threads);
-  const double one = timed({a.schemes[0]}, first);
-  const double every = timed(a.schemes, all);
-  const double again = differentiable_forward(model, data, threads);
-  const double unit = (forward + again) / 2;
-  const double more = a.schemes.size() > 1 ? (every - one) / static_cast<double>(a.schemes.size() - 1) / unit : 0;
-  fmt::print(
-      "{}: {} windows, {} threads; CPU s: differentiable forward {:.2f} and {:.2f}, screen of {} {:.2f} = {:.2f} "
-      "forwards, of {} schemes {:.2f} = {:.2f} more a scheme; directional / diagonal {:.3f} ± {:.3f}\n",
-      model.source().name, data.windows.size(), threads, forward, again, a.schemes[0], one, one / unit,
-      a.schemes.size(), every, more, all->domains[0].scales.at("all").ratio.mean,
-      all->domains[0].scales.at("all").ratio.standard_error);
-  const EvaluationData exact =
-      text_windows(tokenizer, a.text, read_text_file(a.text).text, {.context = 512, .max_windows = 16});
+  EvaluationData few = data;
+  few.windows.resize(2);
+  timed({a.schemes[0]}, few);  // code generation and first touch
+  differentiable_forward(model, few, threads);
+  fmt::print("{}: {} windows, {} threads; CPU seconds in turns:\n", model.source().name, data.windows.size(), threads);
+  for (int round = 0; round < a.rounds; ++round) {
+    const double forward = differentiable_forward(model, data, threads);
+    const double one = timed({a.schemes[0]}, data);
+    const double every = a.schemes.size() > 1 ? timed(a.schemes, data) : one;
+    const double more = (every - one) / std::max<double>(1, static_cast<double>(a.schemes.size()) - 1);
+    fmt::print("  differentiable forward {:.2f}, screen of {} {:.2f} = {:.2f} forwards, {:.2f} more a scheme\n",
+               forward, a.schemes[0], one, one / forward, more / forward);
+    std::fflush(stdout);
+  }
+  if (a.rounds == 0) timed(a.schemes, data);
+  const Measured& ratio = all->domains[0].scales.at("all").ratio;
+  fmt::print("  directional / diagonal {:.3f} ± {:.3f}\n", ratio.mean, ratio.standard_error);
   for (size_t i = 0; i < a.schemes.size(); ++i) {
     const std::string& scheme = all->schemes[i];
     if (a.golden.empty()) {
@@ -131,7 +158,7 @@ void run(const Arguments& a) {
       options.scheme = scheme;
       options.joint = false;
       options.compute = compute;
-      print_line(*all, diagnose(model, calibration, exact, options), model.source().name, scheme);
+      print_line(*all, diagnose(model, calibration, texts.exact, options), model.source().name, scheme);
     } else if (i < 2) {
       print_line(*all, golden_diagnosis(a.golden, i == 0 ? "A" : "B", *all, scheme), model.source().name, scheme);
     }
@@ -156,8 +183,11 @@ int main(int argc, char** argv) {
   if (plain.size() > 3) a.windows = std::atoll(plain[3].c_str());
   if (plain.size() > 4) a.skip = std::atoll(plain[4].c_str());
   if (plain.size() > 5) a.golden = plain[5];
-  if (plain.size() < 3 || plain.size() > 6 || a.schemes.empty() || a.windows < 2 || a.skip < 0) {
-    fmt::print(stderr, "usage: screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json]]] -- SCHEME...\n");
+  if (plain.size() > 6) a.rounds = std::atoi(plain[6].c_str());
+  if (plain.size() < 3 || plain.size() > 7 || a.schemes.empty() || a.windows < 2 || a.skip < 0) {
+    fmt::print(
+        stderr,
+        "usage: screen_bench MODEL CALIBRATION_TEXT TEXT [windows [skip [golden.json [rounds]]]] -- SCHEME...\n");
     return 2;
   }
   a.model = plain[0], a.calibration_text = plain[1], a.text = plain[2];

@@ -71,7 +71,7 @@ struct ScreenOptions {
   /// Besides them one layer is in memory in float32, with its errors under every scheme.
   int64_t memory_bytes = int64_t{2} << 30;
   /// Rows of a matrix's inputs and output gradients that K-FAC pairs, per domain, evenly from its windows; 0: no K-FAC.
-  int64_t kfac_rows = 1024;
+  int64_t kfac_rows = 512;
   bool channels = false;   ///< also statistics per input and output channel
   int hessian_probes = 0;  ///< Hutchinson probes for HAWQ-V2; each a double backward of the whole model, in float32
   ComputeOptions compute = {};

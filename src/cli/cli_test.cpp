@@ -87,8 +87,8 @@ TEST_F(Cli, HelpExplainsEveryOption) {
   EXPECT_THAT(unexplained_lines("  --named TEXT\n  --other TEXT\n                  what it is\n"),
               ::testing::SizeIs(1));
   EXPECT_THAT(help({"--help"}), HasSubstr("vernier run MODEL --budget +10% --target llama.cpp"));
-  for (const char* command : {"run", "inspect", "doctor", "calibrate", "diagnose", "plan", "quantize", "export",
-                              "evaluate", "report", "logits", "tokenize"}) {
+  for (const char* command : {"run", "inspect", "doctor", "calibrate", "diagnose", "screen", "plan", "quantize",
+                              "export", "evaluate", "report", "logits", "tokenize"}) {
     const std::string text = help({command, "--help"});
     EXPECT_THAT(unexplained_lines(text), IsEmpty()) << command;
     EXPECT_THAT(text, HasSubstr("Exit codes")) << command;
@@ -197,6 +197,49 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
 }
 
 // Another target by its name alone; a method that needs no calibration; what a plan file says of both.
+TEST_F(Cli, AScreenOfTwoDomainsIsComparedWithADiagnosis) {
+  const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), json = at("both.json");
+  const std::string text = (source_dir() / "data/builtin/evaluation.txt").string();
+  ASSERT_EQ(run({"--quiet", "calibrate", demo_, "--windows", "2", "-o", cal}), 0);
+  ASSERT_EQ(run({"--quiet", "diagnose", demo_, "--calibration", cal, "--windows", "2", "--kinds", "tensor", "--context",
+                 "64", "--scheme", "int4:g128:sym", "-o", diagnosis, "--json", at("d2.json")}),
+            0);
+  ASSERT_EQ(run({"--quiet",
+                 "screen",
+                 demo_,
+                 "--calibration",
+                 cal,
+                 "--windows",
+                 "2",
+                 "--context",
+                 "64",
+                 "--schemes",
+                 "int4:g128:sym,int3:g64:sym",
+                 "--data",
+                 "one=" + text,
+                 "two=" + text,
+                 "--against",
+                 diagnosis,
+                 "--channels",
+                 at("channels.safetensors"),
+                 "-o",
+                 at("screen.json"),
+                 "--json",
+                 json}),
+            0);
+  const Json both = read_json(json);
+  EXPECT_EQ(both["domains"].size(), 2u);
+  EXPECT_EQ(both["values"]["diagonal"]["one"]["int4:g128:sym"], both["values"]["diagonal"]["two"]["int4:g128:sym"])
+      << "one text under two names";
+  ASSERT_FALSE(both["agreements"].empty());
+  EXPECT_EQ(both["agreements"][0]["estimator"], "predicted_kl");
+  EXPECT_EQ(both["agreements"][0]["count"], 42) << "seven matrices in each of six layers";
+  EXPECT_EQ(read_json(at("screen.json"))["values"], both["values"]);
+  EXPECT_TRUE(fs::exists(at("channels.safetensors")));
+  EXPECT_EQ(run({"--quiet", "screen", demo_, "--calibration", cal, "--against", at("none.json"), "-o", at("x.json")}),
+            2);
+}
+
 TEST_F(Cli, TargetsAndMethodsAreTakenFromTheirTables) {
   const std::string folder = at("values"), file = at("m.gguf");
   ASSERT_EQ(run({"--quiet", "export", llama_, "--scheme", "int4:g32:asym", "--method", "nearest", "--target",

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
@@ -24,7 +25,8 @@ struct DomainFiles {
 std::vector<DomainFiles> domains_of(const std::vector<std::string>& arguments) {
   std::vector<DomainFiles> domains;
   for (const std::string& argument : arguments) {
-    const size_t sign = argument.find('=');
+    // A file that is there under that very name is no domain's.
+    const size_t sign = std::filesystem::exists(argument) ? std::string::npos : argument.find('=');
     const std::string name = sign == std::string::npos ? "text" : argument.substr(0, sign);
     const std::string file = sign == std::string::npos ? argument : argument.substr(sign + 1);
     const auto it = std::find_if(domains.begin(), domains.end(), [&](const DomainFiles& d) { return d.name == name; });
@@ -85,7 +87,7 @@ void add_screen(CLI::App& app, Console& console) {
     std::string model, output = "screen.json", against, channels, labels = "sampled";
     std::vector<std::string> texts, schemes{"gguf:q4_k"};
     CalibrationArgument calibration;
-    int64_t context = 512, windows = 32, top = 20, memory_mib = 2048, kfac_rows = 1024;
+    int64_t context = 512, windows = 32, top = 20, memory_mib = 2048, kfac_rows = 512;
     int hessian_probes = 0;
     uint64_t seed = 0;
     ComputeArguments compute;

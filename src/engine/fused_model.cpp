@@ -86,6 +86,8 @@ StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids,
   return stacked;
 }
 
+}  // namespace
+
 FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations) {
   const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
   FusedBlock block;
@@ -101,8 +103,6 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activatio
   block.sinks = vector(TensorRole::kAttnSinks);
   return block;
 }
-
-}  // namespace
 
 FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,
                   const WeightSource& weight) {

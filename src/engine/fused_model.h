@@ -21,6 +21,9 @@
 
 namespace vernier {
 
+/// A layer on its own, for passes that hold one at a time. `model` must be finite (require_finite).
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations = Activations::kExact);
+
 /// `base` with the matrices in `changed` replaced: only the products that they are part of are packed anew, the others
 /// share the base's memory.
 FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,

@@ -137,11 +137,12 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
                    own.gradients);
       if (pass.channels != nullptr) own.inputs = input_sums(inputs);
       if (pass.options.kfac_rows == 0) return;
-      const std::vector<int64_t> kept =
-          sample_rows(pass.options.seed, windows[w].index, own.rows, wanted[windows[w].domain]);
-      const at::Tensor places = at::tensor(kept, at::kLong);
-      own.kept_inputs = inputs.index_select(0, places);
-      own.kept_gradients = rows.index_select(0, places);
+      const ScreenWindow& window = windows[w];
+      const auto sampled = [&](RowSide side, const at::Tensor& all) {
+        return sample_rows(pass.options.seed, window.index, side, all, wanted[window.domain]);
+      };
+      own.kept_inputs = sampled(RowSide::kInputs, inputs);
+      own.kept_gradients = sampled(RowSide::kGradients, rows);
     };
     gradients[w] = layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].window->first_row, streams[w],
                                   gradients[w], visit);

@@ -176,7 +176,7 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
   if (progress != nullptr) progress->begin("screen", 2 * windows * model.config().depth(), "layer windows");
   SharedProgress shared(progress);
   const LayerTick tick = [&] { shared.add(1); };
-  Streams streams(aten, sums.windows(), threads, options.memory_bytes, tick);
+  Streams streams(model, aten, sums.windows(), threads, options.memory_bytes, tick);
   OutputGradients output = output_gradients(pass, streams.finals());
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& state : output.states) gradients.push_back(state.unsqueeze(0));

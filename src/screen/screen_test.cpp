@@ -9,6 +9,7 @@
 
 #include "base/statistics.h"
 #include "screen/labels.h"
+#include "screen/token_rows.h"
 #include "support/cancelling_sink.h"
 #include "support/expect_error.h"
 #include "support/models.h"
@@ -261,6 +262,30 @@ TEST(Screen, KFacOfSampledRowsIsNearThatOfAll) {
   const Measured a = all.at(ffn, scheme, "kfac"), b = some.at(ffn, scheme, "kfac");
   EXPECT_NE(a.mean, b.mean);
   EXPECT_NEAR(a.mean, b.mean, 0.5 * a.mean);
+}
+
+// One row in a hundred holds almost everything, as where attention goes that has nothing to do.
+TEST(TokenRows, SamplesAreRightInTheMean) {
+  at::Tensor rows = at::arange(400, at::kFloat).view({100, 4}).sin();
+  rows[17].mul_(500);
+  const at::Tensor all = rows.t().mm(rows).to(at::kDouble);
+  at::Tensor even = at::cat({rows.narrow(0, 0, 17), rows.narrow(0, 18, 82)});
+  const at::Tensor without = even.t().mm(even).to(at::kDouble);
+  at::Tensor mean = at::zeros({4, 4}, at::kDouble);
+  constexpr int kDraws = 2000;
+  for (uint64_t draw = 0; draw < kDraws; ++draw) {
+    const at::Tensor kept = sample_rows(draw, 3, RowSide::kInputs, rows, 10);
+    EXPECT_GE(kept.size(0), 9);
+    EXPECT_LE(kept.size(0), 10);
+    EXPECT_NEAR(kept.square().sum().item<double>(), rows.square().sum().item<double>(), 1e-3 * 250000)
+        << "the large row is always there, with its own weight";
+    mean += kept.t().mm(kept).to(at::kDouble) / kDraws;
+  }
+  const at::Tensor large = (all - without).abs();
+  // Four standard deviations of the mean of the others, of which nine stand for 99.
+  EXPECT_TRUE(((mean - all).abs() < 4 * without.trace() / std::sqrt(9.0 * kDraws) + 1e-5 * large).all().item<bool>())
+      << mean << all;
+  EXPECT_TRUE(sample_rows(1, 3, RowSide::kInputs, rows, 100).equal(rows)) << "all of them, as they are";
 }
 
 TEST(Screen, HessianTraceEqualsDifferencesOfGradients) {

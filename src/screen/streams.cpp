@@ -3,6 +3,11 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "engine/fused_model.h"
+#include "ops/block_forward.h"
 #include "ops/parallel.h"
 
 namespace vernier {
@@ -23,9 +28,24 @@ int stream_interval(int layers, int64_t bytes_of_one, int64_t memory_bytes) {
   return best;
 }
 
-Streams::Streams(const AtenModel& model, const std::vector<ScreenWindow>& windows, int threads, int64_t memory_bytes,
-                 const LayerTick& tick)
-    : model_(model), windows_(windows), threads_(threads) {
+namespace {
+
+int64_t longest(const std::vector<ScreenWindow>& windows) {
+  int64_t positions = 0;
+  for (const ScreenWindow& window : windows) positions = std::max(positions, window.positions());
+  return positions;
+}
+
+}  // namespace
+
+Streams::Streams(const Model& weights, const AtenModel& model, const std::vector<ScreenWindow>& windows, int threads,
+                 int64_t memory_bytes, const LayerTick& tick)
+    : weights_(weights),
+      model_(model),
+      windows_(windows),
+      threads_(threads),
+      rope_(model.config().rope, model.config().layer(0).attention.head_dim, longest(windows)),
+      arenas_(static_cast<size_t>(threads)) {
   const c10::NoGradGuard no_grad;
   const int layers = model.config().depth();
   int64_t bytes = 0;
@@ -34,7 +54,7 @@ Streams::Streams(const AtenModel& model, const std::vector<ScreenWindow>& window
   interval_ = stream_interval(layers, bytes, memory_bytes);
   kept_.resize(static_cast<size_t>(layers));
   Stream stream;
-  for (const ScreenWindow& window : windows) stream.push_back(model.embed(input_ids(window)));
+  for (const ScreenWindow& window : windows) stream.push_back(model.embed(input_ids(window)).contiguous());
   for (int layer = 0; layer < layers; ++layer) {
     if (layer % interval_ == 0) kept_[static_cast<size_t>(layer)] = stream;
     run(stream, layer, tick);
@@ -45,14 +65,23 @@ Streams::Streams(const AtenModel& model, const std::vector<ScreenWindow>& window
   }
 }
 
-void Streams::run(Stream& stream, int layer, const LayerTick& tick) const {
-  const AtenBlock block = model_.block(layer);
+void Streams::run(Stream& stream, int layer, const LayerTick& tick) {
+  const FusedBlock block = pack_block(weights_, layer, ComputeType::kFloat32);
   const bool last = layer + 1 == model_.config().depth();
-  parallel_for(static_cast<int64_t>(stream.size()), threads_, [&](int64_t i, int) {
+  parallel_for(static_cast<int64_t>(stream.size()), threads_, [&](int64_t i, int worker) {
     const c10::NoGradGuard no_grad;
     const auto w = static_cast<size_t>(i);
-    AtenOps ops = model_.ops(windows_[w].positions());
-    stream[w] = run_block(ops, block, stream[w], last ? windows_[w].window->first_row : 0);
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    const int64_t rows = stream[w].size(1), width = stream[w].size(2);
+    const Slab x = arena.slab(rows, width);
+    std::memcpy(x.data, stream[w].data_ptr<float>(), static_cast<size_t>(rows * width) * sizeof(float));
+    FusedOps ops(arena, rope_);
+    const Slab y = run_block(ops, block, x, last ? windows_[w].window->first_row : 0);
+    at::Tensor leaving = at::empty({1, y.rows, width});
+    for (int64_t r = 0; r < y.rows; ++r)
+      std::memcpy(leaving.data_ptr<float>() + r * width, y.row(r), static_cast<size_t>(width) * sizeof(float));
+    stream[w] = leaving;
     if (tick) tick();
   });
 }

@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "screen/labels.h"
 
 namespace vernier {
 
 namespace {
-
-constexpr uint64_t kRowsStream = 0x526F7773;  // apart from the labels' random numbers
 
 at::Tensor columns(const at::Tensor& rows, int64_t first, int64_t count) { return rows.narrow(1, first, count); }
 
@@ -34,26 +31,47 @@ double largest_eigenvalue(const at::Tensor& rows) {
 
 }  // namespace
 
-std::vector<int64_t> sample_rows(uint64_t seed, uint64_t window, int64_t rows, int64_t wanted) {
-  std::vector<int64_t> all(static_cast<size_t>(rows));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  if (rows <= wanted) return all;
-  std::vector<double> key;
-  for (int64_t r = 0; r < rows; ++r) key.push_back(uniform_at(seed ^ kRowsStream, window, static_cast<uint64_t>(r)));
-  std::sort(all.begin(), all.end(),
-            [&](int64_t a, int64_t b) { return key[static_cast<size_t>(a)] < key[static_cast<size_t>(b)]; });
-  all.resize(static_cast<size_t>(wanted));
-  std::sort(all.begin(), all.end());
-  return all;
+at::Tensor sample_rows(uint64_t seed, uint64_t window, RowSide side, const at::Tensor& rows, int64_t wanted) {
+  const int64_t count = rows.size(0);
+  if (count <= wanted) return rows;
+  const at::Tensor squares = rows.square().sum(1, /*keepdim=*/false, at::kDouble).contiguous();
+  const double total = squares.sum().item<double>();
+  const double* square = squares.data_ptr<double>();
+  std::vector<double> chance(static_cast<size_t>(count));
+  for (int64_t r = 0; r < count; ++r)
+    chance[static_cast<size_t>(r)] =
+        total > 0 ? (square[r] / total + 1 / static_cast<double>(count)) / 2 : 1 / static_cast<double>(count);
+  // Rows that are certain leave their surplus to the others.
+  std::vector<bool> certain(chance.size());
+  double left = static_cast<double>(wanted), scale = left;
+  for (bool changed = true; changed;) {
+    double rest = 0;
+    for (size_t r = 0; r < chance.size(); ++r) rest += certain[r] ? 0 : chance[r];
+    left = static_cast<double>(wanted - std::count(certain.begin(), certain.end(), true));
+    scale = rest > 0 ? left / rest : 0;
+    changed = false;
+    for (size_t r = 0; r < chance.size(); ++r)
+      if (!certain[r] && chance[r] * scale >= 1) certain[r] = changed = true;
+  }
+  std::vector<int64_t> kept;
+  std::vector<float> roots;
+  double sum = uniform_at(seed ^ static_cast<uint64_t>(side), window, static_cast<uint64_t>(count));
+  for (size_t r = 0; r < chance.size(); ++r) {  // systematic: one random start, then every whole number
+    const double own = certain[r] ? 1 : chance[r] * scale;
+    sum += certain[r] ? 0 : own;
+    if (!certain[r] && sum < 1) continue;
+    if (!certain[r]) sum -= 1;
+    kept.push_back(static_cast<int64_t>(r));
+    roots.push_back(static_cast<float>(std::sqrt(1 / own)));
+  }
+  return rows.index_select(0, at::tensor(kept, at::kLong)) * at::tensor(roots).unsqueeze(1);
 }
 
 void TokenRows::add(size_t window, int64_t rows, const at::Tensor& own_inputs, const at::Tensor& own_gradients) {
-  const int64_t kept = own_inputs.size(0);
-  if (kept == 0) return;
-  const double root = std::sqrt(static_cast<double>(rows) / static_cast<double>(kept));
-  parts_[0].push_back(own_inputs * root);
-  parts_[1].push_back(own_gradients * root);
-  windows.insert(windows.end(), static_cast<size_t>(kept), window);
+  parts_[0].push_back(own_inputs);
+  parts_[1].push_back(own_gradients);
+  input_windows.insert(input_windows.end(), static_cast<size_t>(own_inputs.size(0)), window);
+  gradient_windows.insert(gradient_windows.end(), static_cast<size_t>(own_gradients.size(0)), window);
   entered += static_cast<double>(rows);
 }
 
@@ -79,9 +97,11 @@ void add_row_sums(const TokenRows& rows, const WeightSlice& slice, const at::Ten
   const double* by_gradient = with_gradient.data_ptr<double>();
   const double* by_input = with_input.data_ptr<double>();
   const double* by_output = output.data_ptr<double>();
-  for (size_t r = 0; r < rows.windows.size(); ++r) {
-    sums.kfac_twice[rows.windows[r]] += (by_gradient[r] + by_input[r]) / 2 / rows.entered;
-    sums.output_error[rows.windows[r]] += by_output[r];
+  for (size_t r = 0; r < rows.gradient_windows.size(); ++r)
+    sums.kfac_twice[rows.gradient_windows[r]] += by_gradient[r] / 2 / rows.entered;
+  for (size_t r = 0; r < rows.input_windows.size(); ++r) {
+    sums.kfac_twice[rows.input_windows[r]] += by_input[r] / 2 / rows.entered;
+    sums.output_error[rows.input_windows[r]] += by_output[r];
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// A sample of the rows that enter a matrix and of the gradients at its outputs: what the estimators by factors are made
-// of. A row stands for as many as it was drawn from, by a weight whose root both rows are multiplied with.
+// A sample of the rows that enter a matrix and one of the gradients at its outputs: what the estimators by factors are made
+// of. A row stands for as many as it was drawn from, by a weight with whose root it is multiplied.
 
 #include <ATen/core/Tensor.h>
 
@@ -12,16 +12,22 @@
 
 namespace vernier {
 
-/// Which of `rows` rows of a sequence are kept: min(wanted, rows), drawn without replacement, ascending.
-std::vector<int64_t> sample_rows(uint64_t seed, uint64_t window, int64_t rows, int64_t wanted);
+/// Which side of a matrix: the two samples are drawn independently.
+enum class RowSide : uint64_t { kInputs = 0x496E, kGradients = 0x4772 };
+
+/// About `wanted` of a sequence's rows [rows, width], or all where there are no more, times the roots of their weights, so
+/// that sums of products of two are those over all rows in expectation. Half of the chance is shared by a row's square
+/// (length-squared sampling, Frieze, Kannan and Vempala 2004), half evenly: single rows may hold almost all of it, such
+/// as the first token's, where attention goes that has nothing to do.
+at::Tensor sample_rows(uint64_t seed, uint64_t window, RowSide side, const at::Tensor& rows, int64_t wanted);
 
 /// Of one matrix and one domain.
 struct TokenRows {
-  at::Tensor inputs, gradients;  ///< [rows, in], [rows, out]; undefined without any
-  std::vector<size_t> windows;   ///< the sequence of each row
-  double entered = 0;            ///< rows that entered the matrix, sampled or not
+  at::Tensor inputs, gradients;                         ///< [rows, in], [rows, out]; undefined without any
+  std::vector<size_t> input_windows, gradient_windows;  ///< the sequence of each row
+  double entered = 0;                                   ///< rows that entered the matrix, sampled or not
 
-  /// Those of one more sequence, of which `positions` (ascending) of `rows` rows were kept.
+  /// Those of one more sequence, of whose `rows` rows these are samples.
   void add(size_t window, int64_t rows, const at::Tensor& inputs, const at::Tensor& gradients);
   /// After the last one.
   void finish();
