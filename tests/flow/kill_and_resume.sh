@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A run that is killed at three moments and resumed ends in the same bytes as one that was not.
-#   kill_and_resume.sh VERNIER MODEL TEXTS FOLDER        (TEXTS has evaluation.txt and groups.jsonl)
+#   kill_and_resume.sh VERNIER MODEL TEXTS FOLDER EFFORT        (TEXTS has evaluation.txt and groups.jsonl)
 # Leaves the run's report as FOLDER/report.html. SEED repeats the moments of another time.
 set -euo pipefail
-vernier=$1 model=$2 texts=$3 folder=$4
+vernier=$1 model=$2 texts=$3 folder=$4 effort=$5
 seed=${SEED:-$RANDOM}
 RANDOM=$seed
 echo "SEED=$seed"
@@ -11,7 +11,7 @@ mkdir -p "$folder"
 work=$(mktemp -d "$folder/run-XXXXXX")  # another test beside this one has its own
 trap 'rm -rf "$work"' EXIT
 head -n 12 "$texts/groups.jsonl" > "$work/groups.jsonl"
-options=(--budget +10% --context 256 --windows 4 --calibration-windows 4 --diagnose-windows 2
+options=(--effort "$effort" --screen-windows 2 --budget +10% --context 256 --windows 4 --calibration-windows 4 --diagnose-windows 2
          --data "$texts/evaluation.txt" --groups "$work/groups.jsonl")
 run() { "$vernier" --quiet run "$model" "${options[@]}" -o "$1"; }
 
@@ -42,7 +42,7 @@ for attempt in {1..20}; do
   [[ $status == 137 ]] || { echo "run $attempt: exit status $status"; cat "$work/killed.txt"; exit 1; }
   echo "run $attempt: killed after $moment, with $(find "$out" -type f | wc -l) files"
   run "$out" > "$work/resumed.txt"
-  for artefact in manifest.json calibration.safetensors diagnosis.json plan.json model.gguf evaluation.json report.html; do
+  for artefact in manifest.json calibration.safetensors diagnosis.json damage.json front.json plan.json model.gguf evaluation.json report.html; do
     cmp "$work/whole/$artefact" "$out/$artefact"
   done
   (( ++kills < 3 )) || break

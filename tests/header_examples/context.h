@@ -27,6 +27,7 @@ extern const Model model, quantized;
 extern const EvaluationData data, windows;
 extern const Calibration calibration;
 extern const DamageTable table;
+extern const Diagnosis diagnosis;
 extern const Plan plan;
 extern const ModelConfig config;
 extern const Scheme scheme;
