@@ -38,6 +38,8 @@ struct ConfirmedMatrix {
   std::string scheme;
   double foretold = 0;       ///< nats per token
   Measured exact;            ///< nats per token
+  Measured delta_nll;        ///< nats per token
+  Measured same_top;         ///< share of tokens
   int64_t windows = 0;       ///< that it took
   double low = 0, high = 0;  ///< 95% over all looks
 };
@@ -47,9 +49,10 @@ struct Confirmation {
   std::vector<ConfirmedMatrix> matrices;
   double factor = 1;         ///< exact over foretold, of matrices of layers: geometric mean
   double factor_spread = 0;  ///< standard deviation of its logarithm
-  double doubt = 0;          ///< nats that plans of the true damage would save on average
-  bool complete = true;      ///< false: ended before the doubt was within the tolerance
-  double control_kl = 0;     ///< nats; must be 0
+  double doubt =
+      0;  ///< nats that plans of the true damage would save on average; NaN: time was up before anything told
+  bool complete = true;   ///< false: ended before the doubt was within the tolerance
+  double control_kl = 0;  ///< nats; must be 0
 };
 
 /// @throws Error{kInvalidArgument} when the table is of another model; {kInfeasible} as plan_within

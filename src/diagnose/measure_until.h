@@ -28,8 +28,8 @@ struct MeasureUntilOptions {
 
 struct SequentialDamage {
   ComponentDamage damage;
-  int64_t windows = 0;  ///< that it was measured on; 0: not at all
-  ConfidenceInterval kl;          ///< at the confidence over all looks, nats per token
+  int64_t windows = 0;    ///< that it was measured on; 0: not at all
+  ConfidenceInterval kl;  ///< at the confidence over all looks, nats per token
 };
 
 struct SequentialResult {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <random>
 #include <set>
@@ -44,15 +45,18 @@ class Confirming {
     std::shuffle(sample.begin(), sample.end(), std::mt19937_64(options_.seed));
     sample.resize(std::min(sample.size(), static_cast<size_t>(std::max<int64_t>(options_.sample, 0))));
     std::sort(sample.begin(), sample.end());
-    measure(outside_, Why::kOutside);
-    measure(sample, Why::kSample);
+    result_.complete = measure(outside_, Why::kOutside) && measure(sample, Why::kSample);
     while (true) {
       correct();
+      if (!result_.complete && measured_inside() < 2) {
+        result_.doubt = std::numeric_limits<double>::quiet_NaN();
+        break;
+      }
       plan();
       const std::vector<std::pair<double, TensorId>> doubts = doubts_by_size();
       result_.doubt = 0;
       for (const auto& [regret, id] : doubts) result_.doubt += regret;
-      if (result_.doubt <= options_.tolerance * predicted_kl_) break;
+      if (!result_.complete || result_.doubt <= options_.tolerance * predicted_kl_) break;
       std::vector<TensorId> dearest;
       for (size_t i = 0; i < std::min(kBatch, doubts.size()); ++i) dearest.push_back(doubts[i].second);
       std::sort(dearest.begin(), dearest.end());
@@ -142,10 +146,15 @@ class Confirming {
       const TensorId& id = tensor_of.at(one.damage.component);
       all &= one.windows > 0;
       if (one.windows > 0)
-        result_.matrices.push_back({id, why, quantized_.scheme_of(id).name(), foretold(id), one.damage.kl, one.windows,
-                                    one.kl.low, one.kl.high});
+        result_.matrices.push_back({id, why, quantized_.scheme_of(id).name(), foretold(id), one.damage.kl,
+                                    one.damage.delta_nll, one.damage.same_top, one.windows, one.kl.low, one.kl.high});
     }
     return all;
+  }
+
+  int64_t measured_inside() const {
+    return std::count_if(result_.matrices.begin(), result_.matrices.end(),
+                         [](const ConfirmedMatrix& m) { return m.tensor.layer >= 0; });
   }
 
   /// The table by what is known now: measured matrices by their own factor, the others by the sample's.

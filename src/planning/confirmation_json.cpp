@@ -36,6 +36,8 @@ ConfirmedMatrix matrix_from_json(const Json& json, const std::string& origin) {
   m.scheme = json_string(json, "scheme", origin);
   m.foretold = json_number(json, "foretold_kl_nats", origin);
   m.exact = measured_at(json, "kl_nats", origin);
+  m.delta_nll = measured_at(json, "delta_nll_nats", origin);
+  m.same_top = measured_at(json, "same_top_share", origin);
   m.low = number_or_nan(json, "kl_nats_low", origin);
   m.high = number_or_nan(json, "kl_nats_high", origin);
   m.windows = json_int(json, "windows", origin, 1, int64_t{1} << 40);
@@ -51,12 +53,15 @@ const Json& member(const Json& json, const char* key, const std::string& origin)
 }  // namespace
 
 nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
-  Json json = {{"factor", c.factor},     {"factor_log_spread", c.factor_spread}, {"doubt_kl_nats", c.doubt},
-               {"complete", c.complete}, {"control_kl_nats", c.control_kl},      {"matrices", Json::array()}};
+  Json json = {
+      {"factor", c.factor},     {"factor_log_spread", c.factor_spread}, {"doubt_kl_nats", finite_or_null(c.doubt)},
+      {"complete", c.complete}, {"control_kl_nats", c.control_kl},      {"matrices", Json::array()}};
   for (const ConfirmedMatrix& m : c.matrices) {
     Json row = {
         {"tensor", name_of(m.tensor)}, {"why", name_of(m.why)}, {"scheme", m.scheme}, {"foretold_kl_nats", m.foretold}};
     put_measured(row, "kl_nats", m.exact);
+    put_measured(row, "delta_nll_nats", m.delta_nll);
+    put_measured(row, "same_top_share", m.same_top);
     row["kl_nats_low"] = finite_or_null(m.low);
     row["kl_nats_high"] = finite_or_null(m.high);
     row["windows"] = m.windows;
@@ -70,7 +75,7 @@ Confirmation confirmation_from_json(const nlohmann::ordered_json& json, const st
   Confirmation c;
   c.factor = json_number(json, "factor", origin);
   c.factor_spread = json_number(json, "factor_log_spread", origin);
-  c.doubt = json_number(json, "doubt_kl_nats", origin);
+  c.doubt = number_or_nan(json, "doubt_kl_nats", origin);
   c.control_kl = json_number(json, "control_kl_nats", origin);
   const Json& complete = member(json, "complete", origin);
   const Json& matrices = member(json, "matrices", origin);

@@ -1,6 +1,7 @@
 // What every scheme would do to every matrix, by the evidence that was asked for.
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "base/fail.h"
@@ -73,8 +74,10 @@ DamageTable damage_stage(const RunContext& run, const Calibration& calibration) 
   const bool confirms = run.options.effort == Effort::kConfirm;
   Confirmation confirmation = confirms ? confirm_stage(run, calibration, foretold) : unconfirmed(foretold);
   if (confirms && !confirmation.complete)
-    run.progress.warn(
-        fmt::format("time was up before the plan was confirmed: {:.2g} nats of doubt are left", confirmation.doubt));
+    run.progress.warn(std::isfinite(confirmation.doubt)
+                          ? fmt::format("time was up before the plan was confirmed: {:.2g} nats of doubt are left",
+                                        confirmation.doubt)
+                          : "time was up before the forecast that the plan rests on was compared with measurements");
   const std::string evidence = confirms ? kConfirmation : kScreen;
   run.directory.stage("diagnosis", stage_key({run.directory.hash(kScreen), run.directory.hash(evidence)}), kDiagnosis,
                       [&](const std::filesystem::path& path) {

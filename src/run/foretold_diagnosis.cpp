@@ -80,6 +80,8 @@ Diagnosis foretold_diagnosis(const Model& model, const Calibration& calibration,
     damage.delta_nll = damage.same_top = {NAN, NAN};
     if (const ConfirmedMatrix* exact = confirmed(confirmation, damage.component)) {
       damage.kl = exact->exact;
+      damage.delta_nll = exact->delta_nll;
+      damage.same_top = exact->same_top;
     } else {
       damage.foretold = true;
       damage.kl = mean_over_domains(screen, damage.component, name);

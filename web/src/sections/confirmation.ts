@@ -23,7 +23,9 @@ function opening(data: Confirmation): HTMLElement {
       : "",
     data.complete
       ? `Knowing the others exactly would improve the plan by about ${number(data.doubt_kl_nats)} nats per token on average, so measuring ended there.`
-      : `Time was up while knowing the others exactly would still have improved the plan by about ${number(data.doubt_kl_nats)} nats per token on average.`,
+      : isNumber(data.doubt_kl_nats)
+        ? `Time was up while knowing the others exactly would still have improved the plan by about ${number(data.doubt_kl_nats)} nats per token on average.`
+        : "Time was up before that said how far the plan can be relied on.",
   );
 }
 
