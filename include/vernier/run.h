@@ -46,7 +46,7 @@ struct RunOptions {
   Effort effort = Effort::kConfirm;
   int64_t screen_windows = 16;    ///< of the same text, evenly spaced; 0: all. Several files are a domain each
   int64_t diagnose_windows = 16;  ///< of exact measurements, likewise
-  double max_minutes = 0;         ///< ends confirming in time for the result to be made by then; 0: no limit
+  double max_minutes = 0;         ///< begins no round of confirming after so many minutes; 0: no limit
   std::vector<std::string> evaluation_text{};  ///< files to evaluate on, joined; none: built-in
   int64_t evaluation_windows = 0;              ///< the first ones of the text, not of documents; 0: all
   bool score_all = false;                      ///< every token of the text instead of the second half of each window

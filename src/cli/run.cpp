@@ -84,12 +84,12 @@ void print_forecast(const RunForecast& forecast, const RunOptions& options, cons
                                     {"fallbacks", file.fallbacks}});
   }
   if (json.write(out, console)) return;
-  fmt::print(console.out,
-             "{}\nbudget {} = {} bytes\n{} components would be measured on {} windows of {} tokens: about {} on {} "
-             "thread{}, if this machine stays as busy as it is; calibrating, quantizing and evaluating come on top\n",
-             table.str(console.width()), options.budget, forecast.budget_bytes, forecast.components,
-             forecast.diagnose_windows, options.context, rough_time(forecast.diagnose_seconds), forecast.threads,
-             forecast.threads == 1 ? "" : "s");
+  fmt::print(
+      console.out,
+      "{}\nbudget {} = {} bytes\n--effort exact would measure {} components on {} windows of {} tokens: about {} on {} "
+      "thread{}, if this machine stays as busy as it is; calibrating, quantizing and evaluating come on top\n",
+      table.str(console.width()), options.budget, forecast.budget_bytes, forecast.components, forecast.diagnose_windows,
+      options.context, rough_time(forecast.diagnose_seconds), forecast.threads, forecast.threads == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -120,7 +120,8 @@ void add_run(CLI::App& app, Console& console) {
       "What the plan rests on: screen (foretold by gradients), confirm (measured where it decides), exact (every "
       "component measured)")
       ->capture_default_str();
-  add_option(*command, "--max-minutes", o.max_minutes, "Stop confirming in time for the result by then; 0: no limit")
+  add_option(*command, "--max-minutes", o.max_minutes,
+             "Begin no round of confirming after N minutes; what follows comes on top; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_option(*command, "--screen-windows", o.screen_windows,

@@ -2,7 +2,6 @@
 
 // How long a run has been going, and whether there is time to refine it further.
 
-#include <algorithm>
 #include <chrono>
 
 namespace vernier {
@@ -12,14 +11,11 @@ class RunClock {
   /// @param max_minutes 0: no limit
   explicit RunClock(double max_minutes) : limit_(60 * max_minutes) {}
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-  /// What the stages that must still come are expected to take.
-  void reserve(double seconds) { reserved_ = seconds; }
-  bool has_time() const { return limit_ <= 0 || seconds() + reserved_ < limit_; }
+  bool has_time() const { return limit_ <= 0 || seconds() < limit_; }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double limit_;
-  double reserved_ = 0;
 };
 
 }  // namespace vernier
