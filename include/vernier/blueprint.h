@@ -32,9 +32,9 @@ struct FileTensor {
 
 struct TensorSpec {
   TensorId id;
-  std::vector<int64_t> shape;   ///< [out, in], or [n]
-  std::optional<SiteId> input;  ///< the activations that multiply its columns; nothing for norms, biases and look-ups
-  FileTensor hugging_face, gguf;
+  std::vector<int64_t> shape;     ///< [out, in], or [n]
+  std::optional<SiteId> input;    ///< the activations that multiply its columns; nothing for norms, biases and look-ups
+  FileTensor hugging_face, gguf;  ///< of a family that llama.cpp does not know, gguf is named as name_of does
 };
 
 class Blueprint {
@@ -42,7 +42,7 @@ class Blueprint {
   /// @throws Error{kInternal} for a family that is not in the table
   explicit Blueprint(const ModelConfig& config);
 
-  /// Embedding, then layer by layer, then what comes after the last layer: the order of exported files.
+  /// Stack by stack: embedding, then layer by layer, then what comes after the last layer: the order of exported files.
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
   /// nullptr when the model has none of that role.
   const TensorSpec* find(const TensorId& id) const;
@@ -64,7 +64,8 @@ struct StoredTensor {
 /// come. The blueprint must outlive them.
 std::vector<StoredTensor> stored_tensors(const Blueprint& blueprint, FileTensor TensorSpec::*file);
 
-/// The tensors of one layer, or with -1 those outside of the layers, in the order of exported files.
+/// The tensors of one layer, or with -1 those outside of the layers, in the order of exported files. Of a model with
+/// several stacks those of none: ask for each stack's configuration.
 std::vector<TensorId> tensors_in(const ModelConfig& config, int layer);
 /// The shape that a tensor of this configuration must have. @throws Error{kInternal} when it has no such tensor
 std::vector<int64_t> shape_of(const ModelConfig& config, const TensorId& id);

@@ -26,7 +26,7 @@ enum class ComponentKind {
   kFfn,     ///< the feed-forward of a layer, with all its experts and their router
   kExpert,  ///< the matrices of one expert
   kRouter,  ///< the matrix that chooses experts
-  kTensor,  ///< one matrix of a layer
+  kTensor,  ///< one matrix of a layer, the patch embedding, a classifier or a projection
   kLayer,   ///< every matrix of a layer
   kEmbed,   ///< the token embedding; with tied embeddings the output matrix too, since it is the same tensor
   kLmHead,  ///< the output matrix, when it is a tensor of its own
@@ -39,10 +39,12 @@ struct Component {
   int index = 0;                         ///< number of the head or expert within its layer
   TensorRole role = TensorRole::kAttnQ;  ///< for kTensor
   int expert = -1;                       ///< for kTensor: the expert that the matrix belongs to
+  Stack stack = Stack::kOnly;
   auto operator<=>(const Component&) const = default;
 };
 
-/// "L3.head5", "L3.kv1", "L3.ffn", "L3.expert2", "L3.router", "L3", "embed", "lm_head", or the tensor's name.
+/// "L3.head5", "L3.kv1", "L3.ffn", "L3.expert2", "L3.router", "L3", "embed", "lm_head", or the tensor's name; of a model
+/// with several stacks "image.L3.head5".
 std::string name_of(const Component& component);
 /// @throws Error{kInvalidArgument} with the accepted forms
 Component parse_component(std::string_view name);

@@ -53,7 +53,13 @@ struct AttentionConfig {
   int64_t queries_per_kv() const { return heads / kv_heads; }
 };
 
-enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
+enum class Activation {
+  kSilu,
+  kGelu,
+  kGeluTanh,
+  kRelu,
+  kQuickGelu,  ///< x sigmoid(1.702 x)
+};
 
 /// Which experts a token takes and how much of each.
 struct ExpertsConfig {

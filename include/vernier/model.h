@@ -46,7 +46,8 @@ class Model {
   std::vector<TensorId> tensors() const;
   /// The 2-D weights, i.e. what quantization is about.
   std::vector<TensorId> matrices() const;
-  /// The matrix that makes logits: the output matrix or, when tied, the embedding.
+  /// The matrix that makes logits: the output matrix or, when tied, the embedding; the classifier; of a stack without
+  /// logits its projection.
   TensorId output_matrix() const;
   int64_t parameters() const;
   /// Of all tensors as their file holds them: a GGUF file's matrices in their schemes, though their values are decoded.
@@ -105,6 +106,10 @@ Model load_model(const std::string& path);
 /// Content hash of the configuration and all tensors, in hexadecimal. @cost reads every byte the first time; afterwards
 /// nothing until set_weight or set_stored (a tensor that is changed in place goes unseen)
 std::string model_hash(const Model& model);
+
+/// One of the stacks of a model with several as a model of its own, whose tensors are named without it and are the same
+/// memory. @throws Error{kInvalidArgument} where there is no such stack
+Model stack_of(const Model& model, Stack stack);
 
 /// A copy whose tensors are contiguous float32, optionally leaves of the autograd graph.
 Model to_float32(const Model& model, bool requires_grad = false);

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "vernier/stack.h"
+
 namespace vernier {
 
 enum class Site {
@@ -16,18 +18,21 @@ enum class Site {
   kFfnInput,         ///< after the feed-forward norm: ffn_gate, ffn_up, the router; of an expert: the tokens it gets
   kFfnDownInput,     ///< the hidden state: ffn_down
   kSharedDownInput,  ///< the same of the shared expert
-  kOutputInput,      ///< after the last norm: the output matrix (and, tied, the embedding)
+  kOutputInput,  ///< after the last norm: the output matrix (and, tied, the embedding), the classifier, the projection
+  kPatchInput,   ///< squares of pixels: the patch embedding
+  kDistilledInput,  ///< after the last norm, of the distillation token: its classifier
 };
-inline constexpr int kSiteCount = 6;
+inline constexpr int kSiteCount = 8;
 
 struct SiteId {
   Site site = Site::kAttnInput;
-  int layer = -1;  ///< -1 for kOutputInput
+  int layer = -1;  ///< -1 for what is before and after the layers
   int expert = -1;
+  Stack stack = Stack::kOnly;
   auto operator<=>(const SiteId&) const = default;
 };
 
-/// "L3.ffn_input", "L3.expert2.ffn_down_input", "output_input".
+/// "L3.ffn_input", "L3.expert2.ffn_down_input", "output_input", "image.L3.ffn_input".
 std::string name_of(const SiteId& id);
 /// The inverse. @throws Error{kInvalidArgument}
 SiteId parse_site(std::string_view name);

@@ -14,15 +14,16 @@ Json value_of(const ConfigField& field) {
   return std::visit([](const auto& value) { return Json(value); }, field.value);
 }
 
-Json config_json(const ModelOutline& model) {
-  const ModelConfig& c = model.config;
-  Json json;
-  json["name"] = model.source.name;
-  json["family"] = c.family;
-  json["parameters"] = model.parameters();
-  json["tensor_bytes"] = model.stored_bytes();
+/// Facts of a configuration, or of each of its stacks.
+void add_config(const ModelConfig& c, Json& json) {
+  for (const ModelConfig& stack : c.stacks) {
+    Json inner = {{"stack", ""}};  // its name comes first
+    add_config(stack, inner);
+    json["stacks"].push_back(inner);
+  }
+  if (!c.stacks.empty()) return;
   for (const ConfigField& field : fields_of(c))
-    if (field.name != "family") json[field.name] = value_of(field);
+    if (field.name != "family" && field.name != "stacks") json[field.name] = value_of(field);
   // Layers that are alike are told once.
   for (int first = 0, next = 0; first < c.depth(); first = next) {
     while (next < c.depth() && c.layer(next) == c.layer(first)) ++next;
@@ -30,6 +31,16 @@ Json config_json(const ModelOutline& model) {
     for (const ConfigField& field : fields_of(c.layer(first))) layers[field.name] = value_of(field);
     json["layer_kinds"].push_back(layers);
   }
+}
+
+Json config_json(const ModelOutline& model) {
+  const ModelConfig& c = model.config;
+  Json json;
+  json["name"] = model.source.name;
+  json["family"] = c.family;
+  json["parameters"] = model.parameters();
+  json["tensor_bytes"] = model.stored_bytes();
+  add_config(c, json);
   const auto matrices = std::count_if(model.tensors.begin(), model.tensors.end(),
                                       [](const TensorOutline& tensor) { return is_matrix(tensor.id.role); });
   const auto count = [&](ComponentKind kind) { return components_of(c, {kind}).size(); };
@@ -38,8 +49,9 @@ Json config_json(const ModelOutline& model) {
                         {"ffns", count(ComponentKind::kFfn)},
                         {"matrices", matrices}};
   for (const TensorOutline& tensor : model.tensors)
-    json["tensors"].push_back(
-        {{"name", gguf_name(tensor.id)}, {"shape", tensor.shape}, {"dtype", tensor.scheme.name()}});
+    json["tensors"].push_back({{"name", c.is_language_model() ? gguf_name(tensor.id) : name_of(tensor.id)},
+                               {"shape", tensor.shape},
+                               {"dtype", tensor.scheme.name()}});
   return json;
 }
 
@@ -53,17 +65,22 @@ std::string told(const Json& value) {
 }
 
 /// Facts of the model, a row each; layers that are alike share theirs.
-TextTable facts_table(const Json& json) {
-  TextTable table({"what", "value"});
+void add_facts(const Json& json, TextTable& table) {
   for (const auto& [key, value] : json.items()) {
-    if (key == "tensors" || key == "layer_kinds") continue;
+    if (key == "tensors" || key == "layer_kinds" || key == "stacks") continue;
     table.add({key, told(value)});
   }
-  for (const Json& kind : json["layer_kinds"]) {
+  for (const Json& kind : json.value("layer_kinds", Json::array())) {
     table.add({fmt::format("layers {} to {}", kind["first"].dump(), kind["last"].dump()), ""});
     for (const auto& [key, value] : kind.items())
       if (key != "first" && key != "last") table.add({"  " + key, told(value)});
   }
+  for (const Json& stack : json.value("stacks", Json::array())) add_facts(stack, table);
+}
+
+TextTable facts_table(const Json& json) {
+  TextTable table({"what", "value"});
+  add_facts(json, table);
   return table;
 }
 

@@ -56,7 +56,8 @@ std::vector<std::string> copied_files(const fs::path& source) {
 Json config_of(const Model& model) {
   Json config = read_json(model.source().path / "config.json");
   config["dtype"] = "float32";
-  config["tie_word_embeddings"] = model.config().tied_embedding;  // which the source may leave to its tensors to tell
+  if (model.config().is_language_model())  // a source may leave it to its tensors to tell
+    config["tie_word_embeddings"] = model.config().tied_embedding;
   config.erase("torch_dtype");
   return config;
 }

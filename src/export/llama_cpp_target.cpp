@@ -99,6 +99,8 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
 
 /// What llama.cpp's code for this architecture would silently or loudly get wrong.
 void check_exportable(const ModelConfig& c) {
+  if (architecture(c).empty())
+    fail(ErrorKind::kUnsupported, "export: llama.cpp knows no {}; --target huggingface writes a directory", c.family);
   const RopeConfig standard;
   if (c.rope.kind == RopeConfig::Kind::kYarn &&
       (c.rope.beta_fast != standard.beta_fast || c.rope.beta_slow != standard.beta_slow || !c.rope.truncate))

@@ -23,14 +23,17 @@ namespace vernier {
 /// rows of a fused tensor, in the order in which they are listed; a pattern of experts without "{expert}" is a stack.
 struct TensorName {
   TensorRole role;
-  std::string_view pattern;
+  std::string pattern;
   bool of_expert = false;
   bool transposed = false;  ///< stored [in, out]
+  /// The shape in the file where it is another for the same values in the same order; nullptr: that of the tensor.
+  std::vector<int64_t> (*shape)(const ModelConfig& config, const std::vector<int64_t>& shape) = nullptr;
 };
 
 struct Architecture {
   std::string_view name;                           ///< ModelConfig::family
-  std::vector<std::string_view> model_types = {};  ///< "model_type" of config.json
+  std::vector<std::string_view> model_types = {};  ///< "model_type" of config.json; none: only as a stack of another
+  bool (*claims_config)(const ConfigFile& file) = nullptr;  ///< where one model_type is that of several rows
   ModelConfig (*read_config)(const ConfigFile& file) = nullptr;
   std::string_view body = "model.";  ///< what names of tensors begin with, which files may leave out or replace
   std::vector<TensorName> hugging_face = {};  ///< in place of shared_hugging_face_names() for those roles
@@ -49,12 +52,12 @@ struct Architecture {
   std::optional<std::string> (*why_not_gguf)(const ModelConfig& config) = nullptr;
 };
 
-/// The table. A row with claims_gguf stands before the one that takes the rest.
+/// The table. A row with claims_config or claims_gguf stands before the one that takes the rest.
 const std::vector<const Architecture*>& architectures();
 /// Of a configuration. @throws Error{kInternal}
 const Architecture& architecture_of(const ModelConfig& config);
 /// @throws Error{kUnsupported} that lists what is supported
-const Architecture& architecture_of_model_type(const std::string& model_type, const std::string& origin);
+const Architecture& architecture_of_config(const ConfigFile& file);
 const Architecture& architecture_of_gguf(const GgufFile& file);
 
 /// As transformers names the tensors of Llama and most others.

@@ -65,12 +65,27 @@ std::vector<int64_t> shape_outside(const ModelConfig& c, Role role) {
   const auto only_if = [](bool present, std::vector<int64_t> shape) {
     return present ? std::move(shape) : std::vector<int64_t>{};
   };
+  const PatchConfig& patches = c.patches;
+  const ReadOutConfig& answer = c.read_out;
+  const bool sees = c.reads_images(), every_row = answer.row == ReadOutConfig::Row::kEvery;
+  if (!c.stacks.empty()) return only_if(role == Role::kLogitScale, {1});
   switch (role) {
-    case Role::kTokenEmbedding: return {c.vocabulary, c.hidden};
+    case Role::kTokenEmbedding: return only_if(!sees, {c.vocabulary, c.hidden});
+    case Role::kPatchEmbedding: return only_if(sees, {c.hidden, patches.columns()});
+    case Role::kPatchEmbeddingBias: return only_if(sees && patches.bias, {c.hidden});
+    case Role::kClassToken: return only_if(sees, {c.hidden});
+    case Role::kDistillationToken: return only_if(sees && patches.distillation_token, {c.hidden});
     case Role::kPositionEmbedding: return only_if(c.positions > 0, {c.positions, c.hidden});
+    case Role::kInputNorm: return only_if(c.input_norm, {c.hidden});
+    case Role::kInputNormBias: return only_if(c.input_norm && c.output_norm.bias, {c.hidden});
     case Role::kOutputNorm: return {c.hidden};
     case Role::kOutputNormBias: return only_if(c.output_norm.bias, {c.hidden});
-    case Role::kOutput: return only_if(!c.tied_embedding, {c.vocabulary, c.hidden});
+    case Role::kOutput: return only_if(every_row && !c.tied_embedding, {c.vocabulary, c.hidden});
+    case Role::kClassifier: return only_if(answer.classes > 0, {answer.classes, c.hidden});
+    case Role::kClassifierBias: return only_if(answer.classes > 0, {answer.classes});
+    case Role::kDistillationClassifier: return only_if(answer.distilled, {answer.classes, c.hidden});
+    case Role::kDistillationClassifierBias: return only_if(answer.distilled, {answer.classes});
+    case Role::kProjection: return only_if(answer.projection > 0, {answer.projection, c.hidden});
     default: return {};
   }
 }
@@ -82,23 +97,28 @@ std::vector<int64_t> shape_or_none(const ModelConfig& c, const TensorId& id) {
 }
 
 std::optional<SiteId> input_of(const ModelConfig& c, const TensorId& id) {
+  const auto site = [&](Site kind, int expert = -1) { return SiteId{kind, id.layer, expert, id.stack}; };
   switch (id.role) {
     case Role::kAttnQ:
     case Role::kAttnK:
-    case Role::kAttnV: return SiteId{Site::kAttnInput, id.layer};
-    case Role::kAttnOutput: return SiteId{Site::kAttnOutputInput, id.layer};
+    case Role::kAttnV: return site(Site::kAttnInput);
+    case Role::kAttnOutput: return site(Site::kAttnOutputInput);
     case Role::kRouter:
     case Role::kSharedGate:
     case Role::kSharedUp:
-    case Role::kSharedSwitch: return SiteId{Site::kFfnInput, id.layer};
+    case Role::kSharedSwitch: return site(Site::kFfnInput);
     case Role::kFfnGate:
-    case Role::kFfnUp: return SiteId{Site::kFfnInput, id.layer, id.expert};
-    case Role::kFfnDown: return SiteId{Site::kFfnDownInput, id.layer, id.expert};
-    case Role::kSharedDown: return SiteId{Site::kSharedDownInput, id.layer};
+    case Role::kFfnUp: return site(Site::kFfnInput, id.expert);
+    case Role::kFfnDown: return site(Site::kFfnDownInput, id.expert);
+    case Role::kSharedDown: return site(Site::kSharedDownInput);
     case Role::kTokenEmbedding:
       if (!c.tied_embedding) return std::nullopt;
-      return SiteId{Site::kOutputInput};
-    case Role::kOutput: return SiteId{Site::kOutputInput};
+      return site(Site::kOutputInput);
+    case Role::kOutput:
+    case Role::kClassifier:
+    case Role::kProjection: return site(Site::kOutputInput);
+    case Role::kDistillationClassifier: return site(Site::kDistilledInput);
+    case Role::kPatchEmbedding: return site(Site::kPatchInput);
     default: return std::nullopt;
   }
 }
@@ -106,7 +126,8 @@ std::optional<SiteId> input_of(const ModelConfig& c, const TensorId& id) {
 }  // namespace
 
 std::vector<int64_t> shape_of(const ModelConfig& config, const TensorId& id) {
-  std::vector<int64_t> shape = shape_or_none(config, id);
+  const ModelConfig* stack = config.find_stack(id.stack);
+  std::vector<int64_t> shape = stack == nullptr ? std::vector<int64_t>{} : shape_or_none(*stack, id);
   if (shape.empty()) fail(ErrorKind::kInternal, "a {} of this configuration has no {}", config.family, name_of(id));
   return shape;
 }
@@ -116,7 +137,7 @@ std::vector<TensorId> tensors_in(const ModelConfig& config, int layer) {
   std::vector<TensorId> ids;
   for (int role = 0; role < kTensorRoleCount; ++role)
     for (int expert = -1; expert < experts; ++expert) {
-      const TensorId id{static_cast<Role>(role), layer, expert};
+      const TensorId id{static_cast<Role>(role), layer, expert, config.stack};
       if (!shape_or_none(config, id).empty()) ids.push_back(id);
     }
   return ids;
@@ -124,8 +145,8 @@ std::vector<TensorId> tensors_in(const ModelConfig& config, int layer) {
 
 bool comes_before(const TensorId& a, const TensorId& b) {
   const auto place = [](const TensorId& id) {
-    const bool first = id.role == Role::kTokenEmbedding || id.role == Role::kPositionEmbedding;
-    return std::tuple(first ? -1 : id.layer < 0 ? INT32_MAX : id.layer, id.role, id.expert);
+    const bool first = id.role < Role::kAttnNorm;  // what embeds
+    return std::tuple(id.stack, first ? -1 : id.layer < 0 ? INT32_MAX : id.layer, id.role, id.expert);
   };
   return place(a) < place(b);
 }
@@ -142,6 +163,13 @@ Blueprint::Blueprint(const ModelConfig& config) {
     tensors_.push_back({id, shape_of(config, id), input_of(config, id), {}, {}});
   }
   place_in_files(config, tensors_);
+  for (const ModelConfig& stack : config.stacks) {
+    const Blueprint own(stack);
+    for (const TensorSpec& tensor : own.tensors()) {
+      index_[tensor.id] = tensors_.size();
+      tensors_.push_back(tensor);
+    }
+  }
 }
 
 const TensorSpec* Blueprint::find(const TensorId& id) const {

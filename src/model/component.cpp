@@ -1,5 +1,6 @@
 #include "vernier/component.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/fail.h"
@@ -30,7 +31,8 @@ Slices matrices_in(const ModelConfig& config, int layer, Predicate&& inside) {
 
 Slices head_slices(const ModelConfig& config, const Component& c) {
   const AttentionConfig& a = config.layer(c.layer).attention;
-  WeightSlice q = whole(config, {Role::kAttnQ, c.layer}), output = whole(config, {Role::kAttnOutput, c.layer});
+  WeightSlice q = whole(config, {Role::kAttnQ, c.layer, -1, c.stack});
+  WeightSlice output = whole(config, {Role::kAttnOutput, c.layer, -1, c.stack});
   q.first_row = output.first_col = c.index * a.head_dim;
   q.rows = output.cols = a.head_dim;
   return {q, output};
@@ -38,7 +40,8 @@ Slices head_slices(const ModelConfig& config, const Component& c) {
 
 Slices kv_head_slices(const ModelConfig& config, const Component& c) {
   const int64_t width = config.layer(c.layer).attention.head_dim;
-  Slices slices{whole(config, {Role::kAttnK, c.layer}), whole(config, {Role::kAttnV, c.layer})};
+  Slices slices{whole(config, {Role::kAttnK, c.layer, -1, c.stack}),
+                whole(config, {Role::kAttnV, c.layer, -1, c.stack})};
   for (WeightSlice& slice : slices) slice.first_row = c.index * width, slice.rows = width;
   return slices;
 }
@@ -58,15 +61,17 @@ Slices layer_slices(const ModelConfig& config, const Component& c) {
 }
 
 Slices tensor_slices(const ModelConfig& config, const Component& c) {
-  return {whole(config, {c.role, c.layer, c.expert})};
+  return {whole(config, {c.role, c.layer, c.expert, c.stack})};
 }
 Slices router_slices(const ModelConfig& config, const Component& c) {
-  return {whole(config, {Role::kRouter, c.layer})};
+  return {whole(config, {Role::kRouter, c.layer, -1, c.stack})};
 }
-Slices embed_slices(const ModelConfig& config, const Component&) {
-  return {whole(config, {Role::kTokenEmbedding, -1})};
+Slices embed_slices(const ModelConfig& config, const Component& c) {
+  return {whole(config, {Role::kTokenEmbedding, -1, -1, c.stack})};
 }
-Slices lm_head_slices(const ModelConfig& config, const Component&) { return {whole(config, {Role::kOutput, -1})}; }
+Slices lm_head_slices(const ModelConfig& config, const Component& c) {
+  return {whole(config, {Role::kOutput, -1, -1, c.stack})};
+}
 
 int64_t heads(const LayerConfig& layer) { return layer.attention.heads; }
 int64_t kv_heads(const LayerConfig& layer) { return layer.attention.kv_heads; }
@@ -75,6 +80,7 @@ int64_t routers(const LayerConfig& layer) { return layer.feed_forward.experts.co
 int64_t one(const LayerConfig&) { return 1; }
 
 Restart restart_of_tensor(const Component& c) {
+  if (c.layer < 0) return c.role == Role::kPatchEmbedding ? Restart::kEmbedding : Restart::kOutputMatrix;
   if (c.role == Role::kAttnOutput) return Restart::kAttentionOutput;
   return in_feed_forward({c.role, c.layer, c.expert}) ? Restart::kFeedForward : Restart::kAttention;
 }
@@ -128,15 +134,16 @@ std::set<ComponentKind> all_component_kinds() {
 }
 
 std::string name_of(const Component& c) {
-  if (c.kind == ComponentKind::kTensor) return name_of(TensorId{c.role, c.layer, c.expert});
+  if (c.kind == ComponentKind::kTensor) return name_of(TensorId{c.role, c.layer, c.expert, c.stack});
   const KindRow& row = row_of(c.kind);
-  return join_name(c.layer, -1, row.numbered ? fmt::format("{}{}", row.part, c.index) : std::string(row.part));
+  return join_name(c.stack, c.layer, -1, row.numbered ? fmt::format("{}{}", row.part, c.index) : std::string(row.part));
 }
 
 Component component_of(const TensorId& matrix) {
-  if (matrix.role == Role::kTokenEmbedding) return {ComponentKind::kEmbed};
-  if (matrix.role == Role::kOutput) return {ComponentKind::kLmHead};
-  return {ComponentKind::kTensor, matrix.layer, 0, matrix.role, matrix.expert};
+  Component component{ComponentKind::kTensor, matrix.layer, 0, matrix.role, matrix.expert, matrix.stack};
+  if (matrix.role == Role::kTokenEmbedding) component = {.kind = ComponentKind::kEmbed, .stack = matrix.stack};
+  if (matrix.role == Role::kOutput) component = {.kind = ComponentKind::kLmHead, .stack = matrix.stack};
+  return component;
 }
 
 Component parse_component(std::string_view name) {
@@ -144,19 +151,24 @@ Component parse_component(std::string_view name) {
     fail(ErrorKind::kInvalidArgument,
          "component \"{}\": expected L<layer>, L<layer>.head<i>, L<layer>.kv<i>, L<layer>.ffn, L<layer>.expert<i>, "
          "L<layer>.router, L<layer>.<matrix> (attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down; of an "
-         "expert L<layer>.expert<i>.ffn_up), embed or lm_head",
+         "expert L<layer>.expert<i>.ffn_up), embed, lm_head, patch_embed, classifier or projection; of one of several "
+         "stacks "
+         "image.<part> or text.<part>",
          name);
   };
   const auto parts = split_name(name);
   if (!parts) refuse();
-  if (parts->expert >= 0 && parts->part.empty()) return {ComponentKind::kExpert, parts->layer, parts->expert};
+  const auto in_layer = [&](ComponentKind kind, int index) {
+    return Component{.kind = kind, .layer = parts->layer, .index = index, .stack = parts->stack};
+  };
+  if (parts->expert >= 0 && parts->part.empty()) return in_layer(ComponentKind::kExpert, parts->expert);
   if (parts->layer >= 0 && parts->expert < 0)
     for (size_t i = 0; i < kKinds.size(); ++i) {
       const KindRow& row = kKinds[i];
       if (row.count == nullptr || !parts->part.starts_with(row.part)) continue;
       const std::string_view rest = parts->part.substr(row.part.size());
       const auto index = row.numbered ? parse_index(rest) : std::optional(0);
-      if (index && (row.numbered || rest.empty())) return {static_cast<ComponentKind>(i), parts->layer, *index};
+      if (index && (row.numbered || rest.empty())) return in_layer(static_cast<ComponentKind>(i), *index);
     }
   try {
     const TensorId id = parse_tensor(name);
@@ -167,13 +179,28 @@ Component parse_component(std::string_view name) {
   return {};
 }
 
+namespace {
+
+/// Whether a component's layer and number are there.
+bool has_place(const ModelConfig& stack, const Component& c) {
+  const KindRow& row = row_of(c.kind);
+  if (c.kind == ComponentKind::kEmbed || c.kind == ComponentKind::kLmHead) return true;  // its shape says
+  if (row.count == nullptr && c.layer < 0) {
+    const std::vector<TensorId> outside = tensors_in(stack, -1);
+    return std::find(outside.begin(), outside.end(), TensorId{c.role, -1, -1, c.stack}) != outside.end();
+  }
+  return c.layer >= 0 && c.layer < stack.depth() &&
+         (row.count == nullptr || (c.index >= 0 && c.index < count_in(stack, c.layer, c.kind)));
+}
+
+}  // namespace
+
 std::vector<WeightSlice> slices_of(const ModelConfig& config, const Component& c) {
   const KindRow& row = row_of(c.kind);
-  const bool in_layer = row.count != nullptr || c.kind == ComponentKind::kTensor;
-  if (in_layer && (c.layer < 0 || c.layer >= config.depth() ||
-                   (row.count != nullptr && (c.index < 0 || c.index >= count_in(config, c.layer, c.kind)))))
+  const ModelConfig* stack = config.find_stack(c.stack);
+  if (stack == nullptr || !has_place(*stack, c))
     fail(ErrorKind::kInvalidArgument, "component {}: the model has no such part", name_of(c));
-  return row.slices(config, c);
+  return row.slices(*stack, c);
 }
 
 Restart restart_of(const Component& component) {
@@ -182,16 +209,26 @@ Restart restart_of(const Component& component) {
 
 std::vector<Component> components_of(const ModelConfig& config, const std::set<ComponentKind>& kinds) {
   std::vector<Component> all;
-  if (kinds.contains(ComponentKind::kEmbed)) all.push_back({ComponentKind::kEmbed});
+  const auto outside = [&](bool before_layers) {
+    for (const TensorId& id : tensors_in(config, -1)) {
+      const Component component = component_of(id);
+      if (is_matrix(id.role) && kinds.contains(component.kind) && (id.role < Role::kAttnNorm) == before_layers)
+        all.push_back(component);
+    }
+  };
+  outside(true);
   for (int layer = 0; layer < config.depth(); ++layer)
     for (const ComponentKind kind : kinds) {  // in the order of the enum
       if (kind == ComponentKind::kTensor)
         for (const WeightSlice& slice : layer_slices(config, {ComponentKind::kLayer, layer}))
           all.push_back(component_of(slice.tensor));
       else if (row_of(kind).count != nullptr)
-        for (int i = 0; i < count_in(config, layer, kind); ++i) all.push_back({kind, layer, i});
+        for (int i = 0; i < count_in(config, layer, kind); ++i)
+          all.push_back({.kind = kind, .layer = layer, .index = i, .stack = config.stack});
     }
-  if (kinds.contains(ComponentKind::kLmHead) && !config.tied_embedding) all.push_back({ComponentKind::kLmHead});
+  outside(false);
+  for (const ModelConfig& stack : config.stacks)
+    for (const Component& component : components_of(stack, kinds)) all.push_back(component);
   return all;
 }
 

@@ -12,8 +12,7 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
   if (file.find("model_type") == nullptr)
     fail(ErrorKind::kBadFile,
          "{}: key \"model_type\" is missing; is this the config.json that transformers wrote with the model?", origin);
-  const std::string model_type = file.text("model_type");
-  const Architecture& row = architecture_of_model_type(model_type, origin);
+  const Architecture& row = architecture_of_config(file);
   ModelConfig config = row.read_config(file);
   config.family = row.name;
   check_config(config, origin);
@@ -35,6 +34,7 @@ ModelConfig read_gguf_config(const GgufFile& file) {
 }
 
 void check_config(const ModelConfig& config, const std::string& origin) {
+  for (const ModelConfig& stack : config.stacks) check_config(stack, origin);
   for (const LayerConfig& layer : config.layers) {
     const AttentionConfig& a = layer.attention;
     if (a.heads % a.kv_heads != 0)

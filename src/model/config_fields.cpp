@@ -43,8 +43,17 @@ const char* word(AttentionConfig::QkNorm norm) {
   return kWords[static_cast<int>(norm)];
 }
 const char* word(Activation activation) {
-  constexpr const char* kWords[] = {"silu", "gelu", "gelu_tanh", "relu"};
+  constexpr const char* kWords[] = {"silu", "gelu", "gelu_tanh", "relu", "quick_gelu"};
   return kWords[static_cast<int>(activation)];
+}
+
+const char* word(ReadOutConfig::Row row) {
+  constexpr const char* kWords[] = {"every", "first", "end"};
+  return kWords[static_cast<int>(row)];
+}
+const char* word(Stack stack) {
+  constexpr const char* kWords[] = {"only", "image", "text"};
+  return kWords[static_cast<int>(stack)];
 }
 
 void add(Fields& f, const NormConfig& norm) {
@@ -104,6 +113,24 @@ void add(Fields& f, const FeedForwardConfig& ffn) {
   f.inside("experts", [&, &experts = experts] { add(f, experts); });
 }
 
+void add(Fields& f, const PatchConfig& patches) {
+  const auto& [image_size, patch_size, channels, bias, distillation_token] = patches;
+  f.add("image_size", image_size);
+  f.add("patch_size", patch_size);
+  f.add("channels", channels);
+  f.add("bias", bias);
+  f.add("distillation_token", distillation_token);
+}
+
+void add(Fields& f, const ReadOutConfig& read_out) {
+  const auto& [row, end_token, classes, distilled, projection] = read_out;
+  f.add("row", std::string(word(row)));
+  f.add("end_token", end_token);
+  f.add("classes", classes);
+  f.add("distilled", distilled);
+  f.add("projection", projection);
+}
+
 }  // namespace
 
 std::vector<ConfigField> fields_of(const LayerConfig& layer) {
@@ -119,8 +146,24 @@ std::vector<ConfigField> fields_of(const LayerConfig& layer) {
   return f.take();
 }
 
+namespace {
+
+/// What only models that see or answer for whole inputs have.
+std::vector<ConfigField> vision_fields_of(const ModelConfig& config) {
+  Fields f;
+  f.inside("patches", [&] { add(f, config.patches); });
+  f.add("input_norm", config.input_norm);
+  f.inside("read_out", [&] { add(f, config.read_out); });
+  f.add("stack", std::string(word(config.stack)));
+  f.add("stacks", static_cast<int64_t>(config.stacks.size()));  // each a configuration of its own
+  return f.take();
+}
+
+}  // namespace
+
 std::vector<ConfigField> fields_of(const ModelConfig& config) {
-  const auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, layers] = config;
+  const auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, layers, patches,
+               input_norm, read_out, stack, stacks] = config;  // the last five: vision_fields_of
   Fields f;
   f.add("family", family);
   f.add("layers", static_cast<int64_t>(layers.size()));  // each described by fields_of(layer)
@@ -133,7 +176,12 @@ std::vector<ConfigField> fields_of(const ModelConfig& config) {
   f.add("logit_soft_cap", cap);
   f.add("tied_embedding", tied);
   f.inside("rope", [&, &rope = rope] { add(f, rope); });
-  return f.take();
+  std::vector<ConfigField> all = f.take();
+  // Left out where it says nothing: models whose hashes are older than these fields keep them.
+  static const std::vector<ConfigField> nothing = vision_fields_of(ModelConfig());
+  if (const std::vector<ConfigField> more = vision_fields_of(config); more != nothing)
+    all.insert(all.end(), more.begin(), more.end());
+  return all;
 }
 
 std::string text_of(const ConfigField& field) {
@@ -142,7 +190,14 @@ std::string text_of(const ConfigField& field) {
 
 bool operator==(const LayerConfig& a, const LayerConfig& b) { return fields_of(a) == fields_of(b); }
 bool operator==(const ModelConfig& a, const ModelConfig& b) {
-  return fields_of(a) == fields_of(b) && a.layers == b.layers;
+  return fields_of(a) == fields_of(b) && a.layers == b.layers && a.stacks == b.stacks;
+}
+
+const ModelConfig* ModelConfig::find_stack(Stack which) const {
+  if (which == stack) return this;
+  for (const ModelConfig& one : stacks)
+    if (one.stack == which) return &one;
+  return nullptr;
 }
 
 }  // namespace vernier

@@ -14,7 +14,7 @@ namespace {
 constexpr double kRelativeTolerance = 1e-6;  // 1/sqrt(head_dim) and the like are written with few digits
 
 bool is_number_in_use(const Json& value, const ForeignKeys& row, const ModelConfig& config) {
-  if (row.in_use == nullptr || !value.is_number()) return false;
+  if (row.in_use == nullptr || !value.is_number() || config.layers.empty()) return false;
   const double used = row.in_use(config);
   return std::abs(value.get<double>() - used) <= kRelativeTolerance * std::abs(used);
 }

@@ -140,7 +140,7 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
   const auto known = spelling_of(*files, in_every_model(blueprint).hugging_face.name, body);
   const Spelling spelling = known.value_or(spellings(body)[0]);
   const SafetensorsEntry* output_entry = files->find(spelling.name(output, body));
-  if (known) {
+  if (known && config.is_language_model()) {
     settle_output_matrix(json, output_entry != nullptr, spelling.name(output, body), config, source);
     blueprint = Blueprint(config);
   }

@@ -63,7 +63,10 @@ std::vector<TensorId> Model::matrices() const {
 }
 
 TensorId Model::output_matrix() const {
-  return {config_.tied_embedding ? TensorRole::kTokenEmbedding : TensorRole::kOutput, -1};
+  const ReadOutConfig& answer = config_.read_out;
+  if (answer.row == ReadOutConfig::Row::kEvery)
+    return {config_.tied_embedding ? TensorRole::kTokenEmbedding : TensorRole::kOutput, -1};
+  return {answer.classes > 0 ? TensorRole::kClassifier : TensorRole::kProjection, -1};
 }
 
 int64_t Model::parameters() const {
@@ -84,13 +87,18 @@ uint64_t Model::stored_bytes() const {
 
 namespace {
 
-std::string hash_content(const Model& model) {
-  Hasher hasher;
+void add_config(Hasher& hasher, const ModelConfig& config) {
   const auto add = [&](const std::vector<ConfigField>& fields) {
     for (const ConfigField& field : fields) hasher.add(fmt::format("{} {}", field.name, text_of(field)));
   };
-  add(fields_of(model.config()));
-  for (const LayerConfig& layer : model.config().layers) add(fields_of(layer));
+  add(fields_of(config));
+  for (const LayerConfig& layer : config.layers) add(fields_of(layer));
+  for (const ModelConfig& stack : config.stacks) add_config(hasher, stack);
+}
+
+std::string hash_content(const Model& model) {
+  Hasher hasher;
+  add_config(hasher, model.config());
   for (const TensorId& id : model.tensors()) {
     // A quantized matrix by its bytes, which decide the values.
     const StoredMatrix* stored = model.stored(id);
@@ -107,6 +115,29 @@ std::string hash_content(const Model& model) {
 std::string model_hash(const Model& model) {
   std::call_once(model.hash_->once, [&] { model.hash_->hex = hash_content(model); });
   return model.hash_->hex;
+}
+
+Model stack_of(const Model& model, Stack stack) {
+  const ModelConfig* config = model.config().find_stack(stack);
+  if (config == nullptr)
+    fail(ErrorKind::kInvalidArgument, "model {}: a {} has one stack, not one for images and one for texts",
+         model.source().name, model.config().family);
+  ModelConfig own = *config;
+  own.stack = Stack::kOnly;
+  Model one(own, model.source());
+  for (TensorId id : model.tensors()) {
+    if (id.stack != stack) continue;
+    const StoredMatrix* stored = model.stored(id);
+    const std::optional<Scheme> scheme = model.stored_scheme(id);
+    const at::Tensor plain = stored == nullptr ? model.weight(id) : at::Tensor();
+    id.stack = Stack::kOnly;
+    if (stored != nullptr)
+      one.set_stored(id, *stored);
+    else
+      one.set_weight(id, plain);
+    if (scheme && stored == nullptr) one.set_stored_scheme(id, *scheme);
+  }
+  return one;
 }
 
 Model to_float32(const Model& model, bool requires_grad) {

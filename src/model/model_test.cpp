@@ -69,7 +69,8 @@ TEST(Model, TheHashCoversEveryNumberOfTheConfiguration) {
     };
     (one(fields), ...);
   };
-  auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, layers] = config;
+  auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, layers, patches,
+         input_norm, read_out, stack, stacks] = config;
   each_changes(vocabulary, hidden, context, positions, scale, output_norm.kind, output_norm.epsilon, output_norm.bias,
                cap, tied);
   auto& [kind, theta, factor, original_context, low, high, fast, slow, truncate, factors, magnitude] = rope;
@@ -88,6 +89,29 @@ TEST(Model, TheHashCoversEveryNumberOfTheConfiguration) {
   EXPECT_TRUE(seen.insert(hash_now()).second) << "layers";
   family = "mistral";
   EXPECT_TRUE(seen.insert(hash_now()).second) << "family";
+  // What only models that see have: the hash is of these fields, and a language model would have no such tensors.
+  const auto told = [&] {
+    std::string text;
+    for (const ConfigField& field : fields_of(config)) text += field.name + " " + text_of(field) + ", ";
+    return text;
+  };
+  const std::string plain = told();
+  const auto each_is_told = [&](auto&... fields) {
+    const auto one = [&](auto& field) {
+      const auto before = field;
+      change(field);
+      EXPECT_TRUE(seen.insert(told()).second) << told();
+      field = before;
+    };
+    (one(fields), ...);
+    EXPECT_EQ(told(), plain);
+  };
+  auto& [image_size, patch_size, channels, patch_bias, distillation_token] = patches;
+  each_is_told(image_size, patch_size, channels, patch_bias, distillation_token, input_norm, stack);
+  auto& [row, end_token, classes, distilled, projection] = read_out;
+  each_is_told(row, end_token, classes, distilled, projection);
+  stacks.emplace_back();
+  EXPECT_NE(told(), plain);
 }
 
 TEST(Model, TheHashCoversEveryTensor) {

@@ -19,7 +19,13 @@ struct RoleRow {
 // In the order of TensorRole.
 constexpr std::array<RoleRow, kTensorRoleCount> kRoles = {{
     {"token_embd", "embed", true, false},
+    {"patch_embd", "patch_embed", true, false},
+    {"patch_embd", "patch_embed_bias", false, false},
+    {"class_embd", "class_token", false, false},
+    {"distillation_token", "distillation_token", false, false},
     {"position_embd", "position_embd", false, false},
+    {"input_norm", "input_norm", false, false},
+    {"input_norm", "input_norm_bias", false, false},
     {"attn_norm", "attn_norm"},
     {"attn_norm", "attn_norm_bias"},
     {"attn_q", "attn_q", true},
@@ -51,6 +57,12 @@ constexpr std::array<RoleRow, kTensorRoleCount> kRoles = {{
     {"output_norm", "output_norm", false, false},
     {"output_norm", "output_norm_bias", false, false},
     {"output", "lm_head", true, false},
+    {"classifier", "classifier", true, false},
+    {"classifier", "classifier_bias", false, false},
+    {"distillation_classifier", "distillation_classifier", true, false},
+    {"distillation_classifier", "distillation_classifier_bias", false, false},
+    {"projection", "projection", true, false},
+    {"logit_scale", "logit_scale", false, false},
 }};
 
 const RoleRow& row_of(TensorRole role) { return kRoles[static_cast<size_t>(role)]; }
@@ -67,13 +79,13 @@ std::optional<TensorRole> bias_of(TensorRole role) {
 
 std::string_view role_name(TensorRole role) { return row_of(role).word; }
 
-std::string name_of(const TensorId& id) { return join_name(id.layer, id.expert, row_of(id.role).name); }
+std::string name_of(const TensorId& id) { return join_name(id.stack, id.layer, id.expert, row_of(id.role).name); }
 
 TensorId parse_tensor(std::string_view name) {
   if (const auto parts = split_name(name))
     for (size_t i = 0; i < kRoles.size(); ++i)
       if (kRoles[i].name == parts->part && kRoles[i].per_layer == (parts->layer >= 0))
-        return {static_cast<TensorRole>(i), parts->layer, parts->expert};
+        return {static_cast<TensorRole>(i), parts->layer, parts->expert, parts->stack};
   fail(ErrorKind::kInvalidArgument,
        "tensor \"{}\": expected L<layer>.<role> such as L3.ffn_down, L<layer>.expert<i>.<role>, embed or lm_head",
        name);

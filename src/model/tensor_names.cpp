@@ -36,6 +36,7 @@ std::string filled(std::string_view pattern, const TensorId& id) {
 
 /// A kind of file: whose names, in which member of a TensorSpec.
 struct FileKind {
+  const ModelConfig& config;
   const std::vector<TensorName>& own;
   const std::vector<TensorName>& shared;
   FileTensor TensorSpec::*member;
@@ -55,8 +56,7 @@ struct FileKind {
       FileTensor& file = tensor.*member;
       file.name = filled(name.pattern, tensor.id);
       file.transposed = name.transposed;
-      if (tensor.id.expert >= 0 && name.pattern.find("{expert}") == std::string_view::npos)
-        file.slice = tensor.id.expert;
+      if (tensor.id.expert >= 0 && name.pattern.find("{expert}") == std::string::npos) file.slice = tensor.id.expert;
       by_name[file.name].push_back(&tensor);
     }
     for (auto& [name, parts] : by_name) lay_out(parts);
@@ -74,6 +74,10 @@ struct FileKind {
     }
     for (TensorSpec* part : parts) {
       FileTensor& file = part->*member;
+      if (const auto own_shape = name_of_tensor(part->id).shape; own_shape != nullptr) {
+        file.shape = own_shape(config, part->shape);
+        continue;
+      }
       file.shape = part->shape;
       file.shape[0] = rows[file.slice];
       if (file.transposed && file.shape.size() == 2) std::swap(file.shape[0], file.shape[1]);
@@ -94,8 +98,12 @@ int64_t rotated_heads(const ModelConfig& config, const TensorId& id) {
 
 void place_in_files(const ModelConfig& config, std::vector<TensorSpec>& tensors) {
   const Architecture& row = architecture_of(config);
-  FileKind{row.hugging_face, shared_hugging_face_names(), &TensorSpec::hugging_face}.place(tensors);
-  FileKind{row.gguf_names, shared_gguf_names(), &TensorSpec::gguf}.place(tensors);
+  FileKind{config, row.hugging_face, shared_hugging_face_names(), &TensorSpec::hugging_face}.place(tensors);
+  if (row.gguf.empty()) {
+    for (TensorSpec& tensor : tensors) tensor.gguf = {.name = name_of(tensor.id), .shape = tensor.shape};
+    return;
+  }
+  FileKind{config, row.gguf_names, shared_gguf_names(), &TensorSpec::gguf}.place(tensors);
   if (row.interleaved_rope)
     for (TensorSpec& tensor : tensors) tensor.gguf.interleaved_heads = rotated_heads(config, tensor.id);
 }
@@ -104,7 +112,10 @@ std::string tensor_name(const std::vector<TensorName>& own, const std::vector<Te
   return filled(named(own, shared, id).pattern, id);
 }
 
-std::string gguf_name(const TensorId& id) { return tensor_name({}, shared_gguf_names(), id); }
+std::string gguf_name(const TensorId& id) {
+  const bool named = id.stack == Stack::kOnly && find_name(shared_gguf_names(), id.role, id.expert >= 0) != nullptr;
+  return named ? tensor_name({}, shared_gguf_names(), id) : name_of(id);
+}
 
 const std::vector<TensorName>& shared_hugging_face_names() {
   static const std::vector<TensorName> names = {

@@ -17,11 +17,12 @@ struct ActivationRow {
 };
 
 // In the order of Activation.
-constexpr std::array<ActivationRow, 4> kRows = {{
+constexpr std::array<ActivationRow, 5> kRows = {{
     {silu_multiply, silu, [](const at::Tensor& x) { return at::silu(x); }},
     {gelu_multiply, gelu, [](const at::Tensor& x) { return at::gelu(x); }},
     {gelu_tanh_multiply, gelu_tanh, [](const at::Tensor& x) { return at::gelu(x, "tanh"); }},
     {relu_multiply, relu, [](const at::Tensor& x) { return at::relu(x); }},
+    {quick_gelu_multiply, quick_gelu, [](const at::Tensor& x) { return x * at::sigmoid(x * 1.702); }},
 }};
 
 const ActivationRow& row_of(const FeedForwardConfig& config) { return kRows[static_cast<size_t>(config.activation)]; }

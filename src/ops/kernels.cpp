@@ -124,6 +124,7 @@ VERNIER_CLONES void silu_multiply(const Slab& gate_up, const Slab& out) {
 [[gnu::always_inline]] inline float silu_of(float x) { return x / (1.0f + fast_exp(-x)); }
 [[gnu::always_inline]] inline float gelu_of(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); }
 [[gnu::always_inline]] inline float relu_of(float x) { return x > 0.0f ? x : 0.0f; }
+[[gnu::always_inline]] inline float quick_gelu_of(float x) { return x / (1.0f + fast_exp(-1.702f * x)); }
 
 template <class Act>
 [[gnu::always_inline]] inline void multiply_rows(const Slab& gate_up, const Slab& out, Act act) {
@@ -159,6 +160,10 @@ VERNIER_CLONES void relu_multiply(const Slab& gate_up, const Slab& out) {
   multiply_rows(
       gate_up, out, [](float x) __attribute__((always_inline)) { return relu_of(x); });
 }
+VERNIER_CLONES void quick_gelu_multiply(const Slab& gate_up, const Slab& out) {
+  multiply_rows(
+      gate_up, out, [](float x) __attribute__((always_inline)) { return quick_gelu_of(x); });
+}
 VERNIER_CLONES void silu(const Slab& x, const Slab& out) {
   apply_rows(
       x, out, [](float v) __attribute__((always_inline)) { return silu_of(v); });
@@ -174,6 +179,11 @@ VERNIER_CLONES void gelu_tanh(const Slab& x, const Slab& out) {
 VERNIER_CLONES void relu(const Slab& x, const Slab& out) {
   apply_rows(
       x, out, [](float v) __attribute__((always_inline)) { return relu_of(v); });
+}
+
+VERNIER_CLONES void quick_gelu(const Slab& x, const Slab& out) {
+  apply_rows(
+      x, out, [](float v) __attribute__((always_inline)) { return quick_gelu_of(v); });
 }
 
 VERNIER_CLONES float exp_row(float* s, int64_t size, int64_t first, int64_t last, const float* beside) {

@@ -23,15 +23,17 @@ void rotate_half(const Slab& x, int64_t heads, int64_t head_dim, const float* co
 /// out = silu(gate) * up with gate_up [rows, 2n] = gate | up and out [rows, n]
 void silu_multiply(const Slab& gate_up, const Slab& out);
 
-/// The other activations: gelu by the error function or by tanh, relu.
+/// The other activations: gelu by the error function or by tanh, relu, x sigmoid(1.702 x).
 void gelu_multiply(const Slab& gate_up, const Slab& out);
 void gelu_tanh_multiply(const Slab& gate_up, const Slab& out);
 void relu_multiply(const Slab& gate_up, const Slab& out);
+void quick_gelu_multiply(const Slab& gate_up, const Slab& out);
 /// The same without a gate: x, out [rows, n].
 void silu(const Slab& x, const Slab& out);
 void gelu(const Slab& x, const Slab& out);
 void gelu_tanh(const Slab& x, const Slab& out);
 void relu(const Slab& x, const Slab& out);
+void quick_gelu(const Slab& x, const Slab& out);
 
 /// In place over s[0, size): exp(s - max) inside [first, last), 0 outside. Returns the sum of what is inside, and of a
 /// score that stands beside them unless it is nullptr.

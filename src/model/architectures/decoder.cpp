@@ -42,7 +42,7 @@ Activation read_activation(const ConfigFile& file, const char* key, const char* 
   static constexpr Name kNames[] = {{"silu", Activation::kSilu},          {"swish", Activation::kSilu},
                                     {"gelu", Activation::kGelu},          {"gelu_new", Activation::kGeluTanh},
                                     {"gelu_tanh", Activation::kGeluTanh}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
-                                    {"relu", Activation::kRelu}};
+                                    {"relu", Activation::kRelu},          {"quick_gelu", Activation::kQuickGelu}};
   const std::string name = file.text(key, fallback);
   std::string known;
   for (const Name& row : kNames) {

@@ -14,5 +14,11 @@ const Architecture& gpt2_architecture();
 const Architecture& phi3_architecture();
 const Architecture& mixtral_architecture();
 const Architecture& olmo2_architecture();
+const Architecture& vit_architecture();
+const Architecture& deit_architecture();
+const Architecture& deit_distilled_architecture();
+const Architecture& clip_architecture();
+const Architecture& clip_image_architecture();
+const Architecture& clip_text_architecture();
 
 }  // namespace vernier

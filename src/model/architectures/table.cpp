@@ -11,7 +11,8 @@ namespace {
 std::string listed(std::string_view Architecture::*word, bool only_gguf) {
   std::vector<std::string_view> words;
   for (const Architecture* row : architectures())
-    if (!(only_gguf && row->gguf.empty()) && std::find(words.begin(), words.end(), row->*word) == words.end())
+    if (!(only_gguf ? row->gguf.empty() : row->model_types.empty()) &&
+        std::find(words.begin(), words.end(), row->*word) == words.end())
       words.push_back(row->*word);
   std::string text;
   for (size_t i = 0; i < words.size(); ++i)
@@ -32,6 +33,12 @@ const std::vector<const Architecture*>& architectures() {
       &phi3_architecture(),
       &olmo2_architecture(),
       &gpt2_architecture(),
+      &vit_architecture(),
+      &deit_distilled_architecture(),
+      &deit_architecture(),
+      &clip_architecture(),
+      &clip_image_architecture(),
+      &clip_text_architecture(),
   };
   // clang-format on
   return rows;
@@ -43,10 +50,13 @@ const Architecture& architecture_of(const ModelConfig& config) {
   fail(ErrorKind::kInternal, "architecture \"{}\" is not in the table", config.family);
 }
 
-const Architecture& architecture_of_model_type(const std::string& model_type, const std::string& origin) {
+const Architecture& architecture_of_config(const ConfigFile& file) {
+  const std::string model_type = file.text("model_type");
   for (const Architecture* row : architectures())
-    if (std::find(row->model_types.begin(), row->model_types.end(), model_type) != row->model_types.end()) return *row;
-  fail(ErrorKind::kUnsupported, "{}: model_type \"{}\"; supported: {}", origin, model_type,
+    if (std::find(row->model_types.begin(), row->model_types.end(), model_type) != row->model_types.end() &&
+        (row->claims_config == nullptr || row->claims_config(file)))
+      return *row;
+  fail(ErrorKind::kUnsupported, "{}: model_type \"{}\"; supported: {}", file.origin(), model_type,
        listed(&Architecture::name, false));
 }
 

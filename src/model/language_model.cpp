@@ -1,0 +1,15 @@
+#include "model/language_model.h"
+
+#include "base/fail.h"
+
+namespace vernier {
+
+void require_language_model(const ModelConfig& config, const std::string& model_name, std::string_view stage) {
+  if (config.is_language_model()) return;
+  fail(ErrorKind::kUnsupported,
+       "{}: {} ({}) answers for whole images or texts; expected a language model, whose next tokens are measured; "
+       "inspect, logits, calibrate --images and quantize take it",
+       stage, model_name, config.family);
+}
+
+}  // namespace vernier
