@@ -6,7 +6,9 @@
 //   const Calibration calibration = calibrate(model, text_windows(tokenizer, "calib", text, {.score_all = true}), {});
 //   calibration.importance(model, {TensorRole::kFfnDown, 3});   // [intermediate], E[x_j^2]
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -42,6 +44,22 @@ struct Calibration {
 /// @throws Error{kInvalidArgument} for tokens outside the vocabulary
 Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute = {},
                       ProgressSink* progress = nullptr);
+
+/// What a model that sees is calibrated on.
+struct VisionInputs {
+  std::string name;
+  std::string hash;  ///< of pixels and tokens
+  int64_t images = 0;
+  /// An image [channels, side, side] as the model's preprocessing makes it. Asked for from several threads at once.
+  std::function<std::vector<float>(int64_t image)> pixels;
+  std::vector<std::vector<int32_t>> texts;  ///< of a model that also reads, each with its end
+};
+
+/// The same for classifiers of images and for CLIP. Statistics are per row that entered a site: patches, rows of the
+/// stream, one answer per image or text.
+/// @throws Error{kInvalidArgument} for language models, for images of another size, and where texts are missing or of no use
+Calibration calibrate_vision(const Model& model, const VisionInputs& data, const ComputeOptions& compute = {},
+                             ProgressSink* progress = nullptr);
 
 /// Whole or not at all. @throws Error{kIo}
 void save_calibration(const Calibration& calibration, const std::filesystem::path& path);

@@ -4,8 +4,9 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "calibrate/sum_in_order.h"
 #include "engine/engine.h"
-#include "ops/parallel.h"
+#include "model/language_model.h"
 
 namespace vernier {
 
@@ -18,29 +19,21 @@ std::vector<float> Calibration::importance(const Model& model, const TensorId& i
 
 Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute,
                       ProgressSink* progress) {
+  require_language_model(model.config(), model.source().name, "calibrate");
   const std::unique_ptr<Engine> engine = make_engine(compute);
   const auto fast = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("calibrate", count, "windows");
-
-  // Windows are summed on their own and then in their order, a batch at a time: the same bits with any number of
-  // threads.
-  SumsOfSites total;
-  Calibration calibration;
-  const int64_t batch = 4 * engine->workers();
-  for (int64_t first = 0; first < count; first += batch) {
-    std::vector<SumsOfSites> partial(static_cast<size_t>(std::min(batch, count - first)));
-    parallel_for(static_cast<int64_t>(partial.size()), engine->workers(), [&](int64_t i, int worker) {
-      partial[static_cast<size_t>(i)] = fast->site_sums(worker, data.windows[static_cast<size_t>(first + i)].tokens);
-    });
-    for (size_t i = 0; i < partial.size(); ++i) {
-      for (const auto& [site, sums] : partial[i]) total[site].add(sums);
-      calibration.tokens += static_cast<int64_t>(data.windows[static_cast<size_t>(first) + i].tokens.size());
-    }
-    if (progress != nullptr) progress->update(std::min(count, first + batch));
-  }
+  const auto tokens_of = [&](int64_t i) { return std::span(data.windows[static_cast<size_t>(i)].tokens); };
+  SumsOfSites total = sum_in_order(
+      count, engine->workers(), [&](int64_t i, int worker) { return fast->site_sums(worker, tokens_of(i)); },
+      [&](int64_t done) {
+        if (progress != nullptr) progress->update(done);
+      });
   if (progress != nullptr) progress->end();
 
+  Calibration calibration;
+  for (int64_t i = 0; i < count; ++i) calibration.tokens += static_cast<int64_t>(tokens_of(i).size());
   calibration.model_hash = model_hash(model);
   calibration.data_name = data.name;
   calibration.data_hash = data.hash;
@@ -48,15 +41,8 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   for (const TensorSpec& tensor : model.blueprint().tensors())  // an expert that no token took was fed nothing
     if (tensor.input && total[*tensor.input].squares.empty())
       total[*tensor.input].resize(static_cast<size_t>(tensor.shape[1]));
-  for (const auto& [site, sums] : total) {
-    ChannelStatistics& channel = calibration.sites[site];
-    const auto tokens = static_cast<double>(calibration.tokens);
-    for (size_t j = 0; j < sums.squares.size(); ++j) {
-      channel.mean_square.push_back(static_cast<float>(sums.squares[j] / tokens));
-      channel.mean_abs.push_back(static_cast<float>(sums.magnitudes[j] / tokens));
-      channel.abs_max.push_back(sums.largest[j]);
-    }
-  }
+  for (const auto& [site, sums] : total)
+    calibration.sites[site] = statistics_of(sums, static_cast<double>(calibration.tokens));
   return calibration;
 }
 

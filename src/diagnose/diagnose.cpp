@@ -10,6 +10,7 @@
 #include "diagnose/merge.h"
 #include "diagnose/task_runner.h"
 #include "diagnose/whole_model.h"
+#include "model/language_model.h"
 
 namespace vernier {
 
@@ -47,6 +48,7 @@ const ComponentDamage* Diagnosis::find(const Component& component) const {
 
 Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
                    const DiagnoseOptions& options, ProgressSink* progress) {
+  require_language_model(model.config(), model.source().name, "diagnose");
   check_calibration(calibration, model);
   const QuantizedWeights quantized(model, calibration, options, resolve_threads(options.compute));
   Diagnosis d;

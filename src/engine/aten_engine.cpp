@@ -25,6 +25,7 @@ SiteSums sums_of(const at::Tensor& x) {
   numbers(wide.square().sum(0), sums.squares);
   numbers(wide.abs().sum(0), sums.magnitudes);
   numbers(rows.abs().amax(0).to(at::kFloat), sums.largest);
+  sums.rows = rows.size(0);
   return sums;
 }
 
@@ -36,14 +37,26 @@ class AtenPrepared : public PreparedModel {
   const std::string& name() const override { return model_.name(); }
   const ModelConfig& config() const override { return model_.config(); }
 
-  SumsOfSites site_sums(int, std::span<const int32_t> tokens) const override {
+  SumsOfSites site_sums(int, const ModelInput& input) const override {
     const c10::NoGradGuard no_grad;
     SumsOfSites sums;
     const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) { sums[site] = sums_of(x); };
-    const at::Tensor ids = on_device(tokens);
+    if (config().read_out.row != ReadOutConfig::Row::kEvery) {
+      answer_of(input, &observer);
+      return sums;
+    }
+    check_input(config(), input, name());
+    const at::Tensor ids = on_device(input.tokens);
     sums[SiteId{Site::kOutputInput}] =
         sums_of(model_.finish(model_.ops(ids.size(1), &observer), model_.embed(ids), 0, 0));
     return sums;
+  }
+
+  std::vector<float> answer(int, const ModelInput& input) const override {
+    const c10::NoGradGuard no_grad;
+    require_read_out(config(), name());
+    const at::Tensor out = answer_of(input, nullptr)[0].to(at::kCPU, at::kFloat).contiguous();
+    return {out.data_ptr<float>(), out.data_ptr<float>() + out.numel()};
   }
 
   TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const override {
@@ -60,6 +73,21 @@ class AtenPrepared : public PreparedModel {
   }
 
  private:
+  at::Tensor answer_of(const ModelInput& input, const AtenObserver* observer) const {
+    check_input(config(), input, name());
+    const PatchConfig& p = config().patches;
+    const bool sees = config().reads_images();
+    // A text's rows after the answering one change nothing, its stack being causal; an image's learned rows are the last.
+    const int64_t row = sees ? p.count() : answering_row(config(), input.tokens);
+    const AtenOps ops = model_.ops(sees ? p.rows() : row + 1, observer);
+    const at::Tensor stream =
+        sees ? model_.embed_images(ops, at::tensor(std::vector<float>(input.pixels.begin(), input.pixels.end()))
+                                            .view({1, p.channels, p.image_size, p.image_size})
+                                            .to(device_))
+             : model_.embed(on_device(input.tokens.first(static_cast<size_t>(row) + 1)));
+    return model_.read_out(ops, model_.finish(ops, stream, 0, row), at::zeros({1}, at::kLong).to(device_));
+  }
+
   at::Tensor on_device(std::span<const int32_t> tokens) const {
     const auto [least, most] = std::minmax_element(tokens.begin(), tokens.end());
     if (*least < 0 || *most >= model_.config().vocabulary)
@@ -82,6 +110,7 @@ class AtenEngine : public Engine {
     if (options.activations != Activations::kExact)
       fail(ErrorKind::kUnsupported,
            "engine: activations as llama.cpp rounds them: only on the CPU; leave out --device");
+    require_one_stack(model.config(), model.source().name);
     require_finite(model);
     return std::make_unique<AtenPrepared>(model, device_, type_of(options.type), options.positions);
   }

@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "model/block_layout.h"
+#include "model/language_model.h"
 #include "ops/rope.h"
 
 namespace vernier {
@@ -44,19 +47,34 @@ AtenBlock AtenModel::make_block(int layer) const {
 }
 
 void AtenModel::fill(int64_t positions) {
-  embedding_ = weight({TensorRole::kTokenEmbedding, -1});
+  if (config_.reads_images())
+    fill_images();
+  else
+    embedding_ = weight({TensorRole::kTokenEmbedding, -1});
   positions_ = weight({TensorRole::kPositionEmbedding, -1});
+  if (config_.reads_images()) positions = std::max(positions, config_.patches.rows());
   const RopeTable table(config_.rope, config_.layer(0).attention.head_dim, positions);
   const auto angles = [&](const std::vector<float>& values) {
     const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
-    return at::cat({half, half}, -1).to(embedding_.options());
+    return at::cat({half, half}, -1).to(config_.reads_images() ? learned_.options() : embedding_.options());
   };
   cos_ = angles(table.cos);
   sin_ = angles(table.sin);
   if (!place_ || !place_->layer_by_layer)
     for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(make_block(layer));
   output_norm_ = norm({TensorRole::kOutputNorm, -1}, config_.output_norm);
-  head_ = {{config_.tied_embedding ? embedding_ : weight(model_->output_matrix()), {}}};
+  const TensorId output = model_->output_matrix();
+  head_ = {{config_.tied_embedding ? embedding_ : weight(output), bias(output)}};
+}
+
+void AtenModel::fill_images() {
+  patches_ = {{weight({TensorRole::kPatchEmbedding}), bias({TensorRole::kPatchEmbedding})}};
+  learned_ = weight({TensorRole::kClassToken}).unsqueeze(0);
+  if (config_.patches.distillation_token)
+    learned_ = at::cat({learned_, weight({TensorRole::kDistillationToken}).unsqueeze(0)}, 0);
+  if (config_.input_norm) input_norm_ = norm({TensorRole::kInputNorm}, config_.output_norm);
+  const TensorId distilled{TensorRole::kDistillationClassifier};
+  if (config_.read_out.distilled) distilled_head_ = {{weight(distilled), bias(distilled)}};
 }
 
 AtenBlock AtenModel::block(int layer) const {
@@ -73,6 +91,41 @@ at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& 
   return x + positions_.narrow(0, 0, ids.size(1));
 }
 
+at::Tensor AtenModel::embed_images(const AtenOps& ops, const at::Tensor& pixels) const {
+  const PatchConfig& p = config_.patches;
+  if (pixels.dim() != 4 || pixels.size(1) != p.channels || pixels.size(2) != p.image_size ||
+      pixels.size(3) != p.image_size)
+    fail(ErrorKind::kInvalidArgument,
+         "forward: {}: expected pixel values [batch, {}, {}, {}], got {}; resize and crop as preprocessor_config.json "
+         "says",
+         name_, p.channels, p.image_size, p.image_size, c10::str(pixels.sizes()));
+  const int64_t batch = pixels.size(0), side = p.per_side(), seen = side * p.patch_size;
+  const at::Tensor squares = pixels.narrow(2, 0, seen)
+                                 .narrow(3, 0, seen)
+                                 .reshape({batch, p.channels, side, p.patch_size, side, p.patch_size})
+                                 .permute({0, 2, 4, 1, 3, 5})
+                                 .reshape({batch, p.count(), p.columns()})
+                                 .to(learned_.options());
+  ops.observe({Site::kPatchInput}, squares);
+  const int64_t learned = p.learned_rows();
+  const at::Tensor patches = ops.linear(patches_, squares) + positions_.narrow(0, learned, p.count());
+  const at::Tensor own = (learned_ + positions_.narrow(0, 0, learned)).unsqueeze(0).expand({batch, -1, -1});
+  const at::Tensor x = at::cat({patches, own}, 1);
+  return config_.input_norm ? ops.norm(input_norm_, x) : x;
+}
+
+at::Tensor AtenModel::read_out(const AtenOps& ops, const at::Tensor& hidden, const at::Tensor& rows) const {
+  const at::Tensor batch = at::arange(hidden.size(0), rows.options());
+  const at::Tensor answering = hidden.index({batch, rows});
+  ops.observe({Site::kOutputInput}, answering);
+  const at::Tensor out = logits_by(head_, answering);
+  if (config_.read_out.projection > 0) return out / out.norm(2, -1, /*keepdim=*/true);
+  if (!config_.read_out.distilled) return out;
+  const at::Tensor distilled = hidden.index({batch, rows + 1});
+  ops.observe({Site::kDistilledInput}, distilled);
+  return (out + logits_by(distilled_head_, distilled)) / 2;
+}
+
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer) const {
   return AtenOps(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer);
 }
@@ -85,7 +138,8 @@ at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_
 }
 
 at::Tensor AtenModel::logits_by(const AtenStack& head, const at::Tensor& hidden) const {
-  const at::Tensor logits = at::matmul(hidden, head[0].weight.t());
+  const at::Tensor product = at::matmul(hidden, head[0].weight.t());
+  const at::Tensor logits = head[0].bias.defined() ? product + head[0].bias : product;
   return config_.logit_soft_cap > 0 ? (logits / config_.logit_soft_cap).tanh() * config_.logit_soft_cap : logits;
 }
 
@@ -95,6 +149,8 @@ at::Tensor all_logits(const AtenModel& model, const at::Tensor& ids, int64_t fir
   const AtenOps ops = model.ops(ids.size(1));
   return model.logits_by(model.head(), model.finish(ops, model.embed(ids), 0, first_row));
 }
+
+}  // namespace
 
 void check_ids(const Model& model, const at::Tensor& ids, int64_t first_row) {
   if (ids.dim() != 2 || ids.size(1) <= first_row)
@@ -106,14 +162,14 @@ void check_ids(const Model& model, const at::Tensor& ids, int64_t first_row) {
          ids.min().item<int64_t>(), ids.max().item<int64_t>(), vocabulary - 1);
 }
 
-}  // namespace
-
 at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row) {
+  require_language_model(model.config(), model.source().name, "forward");
   check_ids(model, ids, first_row);
   return all_logits(AtenModel(model, ids.size(1)), ids, first_row);
 }
 
 at::Tensor forward_logits(const Model& model, const at::Tensor& ids, int64_t first_row, const AtenModel::Place& place) {
+  require_language_model(model.config(), model.source().name, "forward");
   check_ids(model, ids, first_row);
   return all_logits(AtenModel(model, ids.size(1), place), ids.to(place.device), first_row);
 }

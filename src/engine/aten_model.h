@@ -37,11 +37,17 @@ class AtenModel {
   at::Tensor embed(const at::Tensor& ids) const { return embed_from(embedding_, ids); }
   /// The same from another embedding matrix. @throws Error{kInvalidArgument} for more tokens than the model has positions
   at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids) const;
+  /// pixels [batch, channels, side, side] -> residual stream [batch, rows, hidden]: the learned rows, then the patches.
+  /// @throws Error{kInvalidArgument} for images of another size
+  at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels) const;
   AtenOps ops(int64_t time, const AtenObserver* observer = nullptr) const;
   /// Layers `begin` ... on the stream x, whose last one keeps rows first_row ... only; then the output norm.
   at::Tensor finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const;
   /// Logits of normed hidden states by an output matrix, in the type of the weights.
   at::Tensor logits_by(const AtenStack& head, const at::Tensor& hidden) const;
+  /// What a stack that answers for whole inputs makes of its normed states [batch, time, hidden], `rows` [batch] int64
+  /// being where each answers: logits [batch, classes], or unit vectors [batch, width].
+  at::Tensor read_out(const AtenOps& ops, const at::Tensor& hidden, const at::Tensor& rows) const;
 
  private:
   at::Tensor moved(const at::Tensor& t) const;
@@ -50,6 +56,7 @@ class AtenModel {
   AtenNorm norm(const TensorId& id, const NormConfig& config) const;
   AtenBlock make_block(int layer) const;
   void fill(int64_t positions);
+  void fill_images();
 
   const Model* model_;  // read again only layer by layer
   std::optional<Place> place_;
@@ -58,8 +65,14 @@ class AtenModel {
   at::Tensor embedding_, positions_, cos_, sin_;
   std::vector<AtenBlock> blocks_;
   AtenNorm output_norm_;
-  AtenStack head_;
+  AtenStack head_, distilled_head_;
+  AtenStack patches_;
+  at::Tensor learned_;  // [rows, hidden]: the class token, and that of distillation
+  AtenNorm input_norm_;
 };
+
+/// @throws Error{kInvalidArgument} unless ids are [batch, time > first_row] of the model's vocabulary
+void check_ids(const Model& model, const at::Tensor& ids, int64_t first_row);
 
 /// ids [batch, time] int64 -> logits [batch, time - first_row, vocabulary], in the type of the model's weights.
 /// Differentiable with respect to every weight that requires a gradient; on the device of the weights.

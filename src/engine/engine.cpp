@@ -38,6 +38,7 @@ void SiteSums::add(const SiteSums& other) {
     magnitudes[j] += other.magnitudes[j];
     largest[j] = std::max(largest[j], other.largest[j]);
   }
+  rows += other.rows;
 }
 
 std::unique_ptr<Engine> make_engine(const ComputeOptions& options) {

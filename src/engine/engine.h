@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/read_out.h"
 #include "ops/scored_tokens.h"
 #include "vernier/component.h"
 #include "vernier/compute.h"
@@ -28,6 +29,7 @@ namespace vernier {
 struct SiteSums {
   std::vector<double> squares, magnitudes;
   std::vector<float> largest;
+  int64_t rows = 0;
 
   void resize(size_t channels);
   void add(const SiteSums& other);
@@ -36,7 +38,7 @@ using SumsOfSites = std::map<SiteId, SiteSums>;
 
 struct PrepareOptions {
   ComputeType type = ComputeType::kFloat32;
-  int64_t positions = 0;  ///< of the longest sequence that it will see
+  int64_t positions = 0;  ///< of the longest sequence that it will see; of images, what their patches make of it
   Activations activations = Activations::kExact;
 };
 
@@ -46,8 +48,12 @@ class PreparedModel {
   virtual ~PreparedModel() = default;
   virtual const std::string& name() const = 0;
   virtual const ModelConfig& config() const = 0;
-  /// What entered every site, over all tokens of a sequence. @throws Error{kInvalidArgument} for ids outside the vocabulary
-  virtual SumsOfSites site_sums(int worker, std::span<const int32_t> tokens) const = 0;
+  /// What entered every site, over all rows of an input. @throws Error{kInvalidArgument} for ids outside the vocabulary
+  /// and images of another size
+  virtual SumsOfSites site_sums(int worker, const ModelInput& input) const = 0;
+  /// Of a stack that answers for whole inputs: the logits of its classes, or the unit vector it projects to.
+  /// @throws as site_sums; Error{kUnsupported} for other models
+  virtual std::vector<float> answer(int worker, const ModelInput& input) const = 0;
   /// Runs the sequence and then gives the logits of its rows from `first_row` on, a tile at a time, in `arena`.
   virtual TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const = 0;
 };

@@ -15,7 +15,7 @@ class FusedPrepared : public PreparedModel {
   const std::string& name() const override { return model_.name(); }
   const ModelConfig& config() const override { return model_.config(); }
 
-  SumsOfSites site_sums(int worker, std::span<const int32_t> tokens) const override {
+  SumsOfSites site_sums(int worker, const ModelInput& input) const override {
     Arena& arena = arenas_[static_cast<size_t>(worker)];
     const Arena::Scope scope(arena);
     SumsOfSites sums;
@@ -23,9 +23,20 @@ class FusedPrepared : public PreparedModel {
       SiteSums& s = sums[site];
       if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
       accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
+      s.rows += x.rows;
     };
-    model_.hidden(arena, tokens, 0, &observer);
+    if (config().read_out.row == ReadOutConfig::Row::kEvery)
+      model_.hidden(arena, input.tokens, 0, &observer);
+    else
+      model_.answer(arena, input, &observer);
     return sums;
+  }
+
+  std::vector<float> answer(int worker, const ModelInput& input) const override {
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    const Slab out = model_.answer(arena, input);
+    return {out.row(0), out.row(0) + out.cols};
   }
 
   TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const override {
@@ -46,6 +57,7 @@ class FusedEngine : public Engine {
   std::string name() const override { return "fused, " + matmul_backend(); }
   int workers() const override { return threads_; }
   std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const override {
+    require_one_stack(model.config(), model.source().name);
     return std::make_unique<FusedPrepared>(model, options, threads_);
   }
   std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const override {

@@ -115,6 +115,14 @@ FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, 
   return block;
 }
 
+namespace {
+
+StackedLinear pack_output(const Model& model, const TensorId& id, ComputeType type, Activations activations) {
+  return stack({{model.weight(id), bias_of_tensor(model, id), rounding_of(model, id, activations)}}, type);
+}
+
+}  // namespace
+
 FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations)
     : name_((require_finite(model), model.source().name)),
       config_(model.config()),
@@ -122,10 +130,11 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
       rope_(model.config().rope, model.config().layer(0).attention.head_dim, positions),
       positions_(as_float(model.weight({TensorRole::kPositionEmbedding, -1}))),
       output_norm_(norm_of(model, {TensorRole::kOutputNorm, -1}, model.config().output_norm)),
-      head_(stack({{model.weight(model.output_matrix()), {}, rounding_of(model, model.output_matrix(), activations)}},
-                  type)) {
+      head_(pack_output(model, model.output_matrix(), type, activations)) {
   const TensorId embedding{TensorRole::kTokenEmbedding, -1};
-  if (const StoredMatrix* stored = model.stored(embedding); stored != nullptr && stored->has_rows())
+  if (config_.reads_images())
+    pack_images(model, activations);
+  else if (const StoredMatrix* stored = model.stored(embedding); stored != nullptr && stored->has_rows())
     stored_embedding_ = *stored;
   else
     embedding_ = model.weight(embedding).detach();
@@ -133,16 +142,29 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
   model.release_pages();  // what was packed need not stay in memory as its file holds it too
 }
 
+void FusedModel::pack_images(const Model& model, Activations activations) {
+  patches_ = pack_output(model, {TensorRole::kPatchEmbedding}, type_, activations);
+  learned_ = as_float(model.weight({TensorRole::kClassToken})).unsqueeze(0);
+  if (config_.patches.distillation_token)
+    learned_ = at::cat({learned_, as_float(model.weight({TensorRole::kDistillationToken})).unsqueeze(0)}, 0);
+  if (config_.input_norm) input_norm_ = norm_of(model, {TensorRole::kInputNorm}, config_.output_norm);
+  if (config_.read_out.distilled)
+    distilled_head_ = pack_output(model, {TensorRole::kDistillationClassifier}, type_, activations);
+}
+
 /// Token embeddings as they enter the first layer: scaled, and with those of their positions.
 Slab FusedModel::enter(const Slab& x) const {
   if (config_.embedding_scale != 1)
     for (int64_t r = 0; r < x.rows; ++r) scale_row(x.row(r), x.cols, static_cast<float>(config_.embedding_scale));
-  if (!positions_.defined()) return x;
+  if (positions_.defined()) add_positions(x);
+  return x;
+}
+
+void FusedModel::add_positions(const Slab& x) const {
   if (x.rows > config_.positions)
     fail(ErrorKind::kInvalidArgument, "forward: {}: {} tokens in a sequence; the model has {} positions", name_, x.rows,
          config_.positions);
   for (int64_t r = 0; r < x.rows; ++r) add_row(positions_.data_ptr<float>() + r * x.cols, x.row(r), x.cols);
-  return x;
 }
 
 Slab FusedModel::embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) const {
@@ -165,7 +187,7 @@ Slab FusedModel::run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row)
   return x;
 }
 
-Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
+Slab FusedModel::norm_last(FusedOps& ops, const Slab& x) const {
   // Finite weights may still overflow in products, which the kernels below would not show.
   for (int64_t r = 0; r < x.rows; ++r)
     if (!std::all_of(x.row(r), x.row(r) + x.cols, [](float value) { return std::isfinite(value); }))
@@ -173,7 +195,11 @@ Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
            "forward: {}: the hidden state after the last layer is not finite: products of its weights overflow; the "
            "file is damaged, or its configuration is of another model",
            name_);
-  const Slab normed = ops.norm(output_norm_, x);
+  return ops.norm(output_norm_, x);
+}
+
+Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
+  const Slab normed = norm_last(ops, x);
   ops.observe({Site::kOutputInput}, normed);
   return normed;
 }

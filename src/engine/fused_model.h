@@ -57,6 +57,12 @@ class FusedModel {
   /// All of it: normed final hidden states [T - first_row, hidden], in `arena`.
   Slab hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row,
               const SiteObserver* observer = nullptr) const;
+  /// Residual stream [rows, hidden] of an image: the learned rows, then the patches. `pixels` [channels, side, side]
+  Slab embed_image(FusedOps& ops, std::span<const float> pixels) const;
+  /// What a stack that answers for whole inputs makes of one: logits [1, classes], or a unit vector [1, width].
+  /// @throws Error{kInvalidArgument} as check_input, {kUnsupported} for other models
+  Slab answer(Arena& arena, const ModelInput& input, const SiteObserver* observer = nullptr) const;
+
   /// logits [rows, vocabulary] of normed hidden states
   Slab logits(Arena& arena, const Slab& hidden) const;
   /// The same by another output matrix, into rows that are there.
@@ -64,6 +70,9 @@ class FusedModel {
 
  private:
   Slab enter(const Slab& x) const;
+  Slab norm_last(FusedOps& ops, const Slab& x) const;
+  void add_positions(const Slab& x) const;
+  void pack_images(const Model& model, Activations activations);
 
   std::string name_;
   ModelConfig config_;
@@ -74,7 +83,10 @@ class FusedModel {
   at::Tensor positions_;                          // float32 [positions, hidden], undefined without
   std::vector<FusedBlock> blocks_;
   FusedNorm output_norm_;
-  StackedLinear head_;
+  StackedLinear head_, distilled_head_;
+  StackedLinear patches_;
+  at::Tensor learned_;  // float32 [rows, hidden]: the class token, and that of distillation
+  FusedNorm input_norm_;
 };
 
 }  // namespace vernier

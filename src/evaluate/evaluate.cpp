@@ -7,6 +7,7 @@
 #include "base/shared_progress.h"
 #include "engine/engine.h"
 #include "evaluate/scores.h"
+#include "model/language_model.h"
 #include "ops/parallel.h"
 #include "ops/scored_tokens.h"
 
@@ -39,6 +40,7 @@ void score_window(Arena& arena, const PreparedModel* reference,
 
 void check_models(const std::vector<const Model*>& models, const Model* reference) {
   if (models.empty()) fail(ErrorKind::kInvalidArgument, "evaluate: no model given");
+  for (const Model* model : models) require_language_model(model->config(), model->source().name, "evaluate");
   for (const Model* model : models)
     if (const Model* other = reference != nullptr ? reference : models.front();
         model->config().vocabulary != other->config().vocabulary)

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "data/named_texts.h"
+#include "model/language_model.h"
 #include "run/source.h"
 #include "vernier/planning.h"
 
@@ -58,6 +59,7 @@ void check_context(const Model& model, const RunOptions& options, const Evaluati
 
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
   for (const std::string& warning : model.source().warnings) progress.warn(warning);
+  require_language_model(model.config(), model.source().name, "run");
   RunInputs inputs;
   inputs.tokenizer = load_tokenizer_of(model.source().path);
   for (const std::string& warning : inputs.tokenizer.warnings) progress.warn(warning);

@@ -11,6 +11,7 @@
 #include "base/shared_progress.h"
 #include "base/statistics.h"
 #include "engine/require_finite.h"
+#include "model/language_model.h"
 #include "screen/embedding_pass.h"
 #include "screen/layer_pass.h"
 #include "screen/output_pass.h"
@@ -142,6 +143,7 @@ void add_hessians(const Model& model, const std::vector<ScreenText>& domains, co
 
 Screen screen(const Model& model, const Calibration& calibration, const std::vector<ScreenText>& domains,
               const ScreenOptions& options, ProgressSink* progress) {
+  require_language_model(model.config(), model.source().name, "screen");
   check_options(options);
   check_domains(model, domains);
   check_calibration(calibration, model);

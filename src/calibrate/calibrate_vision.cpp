@@ -1,0 +1,74 @@
+// Calibration of models that see: stack by stack, each on its own kind of input.
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "calibrate/sum_in_order.h"
+
+namespace vernier {
+
+namespace {
+
+void check_vision_inputs(const Model& model, const VisionInputs& data) {
+  const ModelConfig& config = model.config();
+  if (config.is_language_model())
+    fail(ErrorKind::kInvalidArgument, "calibrate: {} ({}) sees no images; calibrate it on text", model.source().name,
+         config.family);
+  const bool reads = !config.stacks.empty();
+  if (data.images < 1 || reads == data.texts.empty())
+    fail(ErrorKind::kInvalidArgument, "calibrate: {}: {} images and {} texts; a {} takes {}", data.name, data.images,
+         data.texts.size(), config.family, reads ? "at least one of each" : "at least one image and no texts");
+}
+
+/// Adds what enters one stack, over `count` inputs.
+void add_stack(const Engine& engine, const Model& model, Stack stack, const PrepareOptions& options, int64_t count,
+               const std::function<SumsOfSites(const PreparedModel&, int64_t input, int worker)>& sums_of,
+               const std::function<void(int64_t)>& on_done, Calibration& calibration) {
+  const auto fast = engine.prepare(stack_of(model, stack), options);
+  const SumsOfSites total = sum_in_order(
+      count, engine.workers(), [&](int64_t i, int worker) { return sums_of(*fast, i, worker); }, on_done);
+  for (const auto& [site, sums] : total) {
+    if (site.site == Site::kAttnInput && site.layer == 0) calibration.tokens += sums.rows;
+    calibration.sites[{site.site, site.layer, site.expert, stack}] =
+        statistics_of(sums, static_cast<double>(sums.rows));
+  }
+}
+
+}  // namespace
+
+Calibration calibrate_vision(const Model& model, const VisionInputs& data, const ComputeOptions& compute,
+                             ProgressSink* progress) {
+  check_vision_inputs(model, data);
+  const std::unique_ptr<Engine> engine = make_engine(compute);
+  const auto texts = static_cast<int64_t>(data.texts.size());
+  Calibration calibration;
+  calibration.model_hash = model_hash(model);
+  calibration.data_name = data.name;
+  calibration.data_hash = data.hash;
+  calibration.windows = data.images + texts;
+  if (progress != nullptr) progress->begin("calibrate", calibration.windows, texts > 0 ? "images and texts" : "images");
+  int64_t before = 0;
+  const auto on_done = [&](int64_t done) {
+    if (progress != nullptr) progress->update(before + done);
+  };
+  const auto image_sums = [&](const PreparedModel& fast, int64_t image, int worker) {
+    const std::vector<float> pixels = data.pixels(image);
+    return fast.site_sums(worker, std::span(pixels));
+  };
+  add_stack(*engine, model, texts > 0 ? Stack::kImage : Stack::kOnly, {.type = compute.type}, data.images, image_sums,
+            on_done, calibration);
+  before = data.images;
+  if (texts > 0) {
+    size_t longest = 0;
+    for (const auto& text : data.texts) longest = std::max(longest, text.size());
+    const auto text_sums = [&](const PreparedModel& fast, int64_t text, int worker) {
+      return fast.site_sums(worker, std::span(data.texts[static_cast<size_t>(text)]));
+    };
+    add_stack(*engine, model, Stack::kText, {.type = compute.type, .positions = static_cast<int64_t>(longest)}, texts,
+              text_sums, on_done, calibration);
+  }
+  if (progress != nullptr) progress->end();
+  return calibration;
+}
+
+}  // namespace vernier

@@ -1,0 +1,60 @@
+#include "engine/aten_answers.h"
+
+#include <ATen/ATen.h>
+
+#include "base/fail.h"
+#include "engine/read_out.h"
+
+namespace vernier {
+
+namespace {
+
+AtenModel placed_model(const Model& model, int64_t positions, const std::optional<AtenModel::Place>& place) {
+  return place ? AtenModel(model, positions, *place) : AtenModel(model, positions);
+}
+
+at::Tensor answer_images(const Model& model, const at::Tensor& pixels, const std::optional<AtenModel::Place>& place) {
+  const int64_t rows = model.config().patches.rows();
+  const AtenModel ready = placed_model(model, rows, place);
+  const AtenOps ops = ready.ops(rows);
+  const at::Tensor stream = ready.embed_images(ops, place ? pixels.to(place->device) : pixels);
+  return ready.read_out(ops, ready.finish(ops, stream, 0, model.config().patches.count()),
+                        at::zeros({pixels.size(0)}, at::TensorOptions(stream.device()).dtype(at::kLong)));
+}
+
+at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::optional<AtenModel::Place>& place) {
+  check_ids(model, ids, 0);
+  std::vector<int64_t> rows;
+  for (int64_t b = 0; b < ids.size(0); ++b) {
+    const at::Tensor text = ids[b].to(at::kCPU, at::kInt).contiguous();
+    rows.push_back(answering_row(model.config(), {text.data_ptr<int32_t>(), static_cast<size_t>(text.numel())}));
+  }
+  const AtenModel ready = placed_model(model, ids.size(1), place);
+  const AtenOps ops = ready.ops(ids.size(1));
+  const at::Tensor stream = ready.embed(place ? ids.to(place->device) : ids);
+  return ready.read_out(ops, ready.finish(ops, stream, 0, 0), at::tensor(rows, at::kLong).to(stream.device()));
+}
+
+}  // namespace
+
+at::Tensor classify(const Model& model, const at::Tensor& pixels, const std::optional<AtenModel::Place>& place) {
+  if (!model.config().reads_images() || model.config().read_out.classes == 0)
+    fail(ErrorKind::kUnsupported, "forward: {} ({}): expected a classifier of images", model.source().name,
+         model.config().family);
+  return answer_images(model, pixels, place);
+}
+
+ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor& pixels, const at::Tensor& ids,
+                                           const std::optional<AtenModel::Place>& place) {
+  if (model.config().stacks.empty())
+    fail(ErrorKind::kUnsupported, "forward: {} ({}): expected a model of images and texts", model.source().name,
+         model.config().family);
+  ImageTextAnswers answers;
+  answers.image_embeds = answer_images(stack_of(model, Stack::kImage), pixels, place);
+  answers.text_embeds = answer_texts(stack_of(model, Stack::kText), ids, place);
+  const at::Tensor scale = model.weight({TensorRole::kLogitScale}).to(answers.image_embeds.options()).exp();
+  answers.logits_per_image = at::matmul(answers.image_embeds, answers.text_embeds.t()) * scale;
+  return answers;
+}
+
+}  // namespace vernier

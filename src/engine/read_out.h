@@ -1,0 +1,34 @@
+#pragma once
+
+// Which row of a stack answers for its whole input, and what an input is.
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "vernier/model_config.h"
+
+namespace vernier {
+
+/// What a stack is run on: the tokens of a text, or the pixels of an image [channels, side, side] as its preprocessing
+/// makes them.
+struct ModelInput {
+  ModelInput(std::span<const int32_t> text) : tokens(text) {}  // NOLINT: either is an input
+  ModelInput(std::span<const float> image) : pixels(image) {}  // NOLINT
+  std::span<const int32_t> tokens;
+  std::span<const float> pixels;
+};
+
+/// The row that the class is read from, or that of a text's end. @throws Error{kInvalidArgument} for a text without its end
+int64_t answering_row(const ModelConfig& config, std::span<const int32_t> tokens);
+
+/// @throws Error{kInvalidArgument} where the input is not what the stack takes: `name` is that of the model
+void check_input(const ModelConfig& config, const ModelInput& input, const std::string& name);
+
+/// @throws Error{kUnsupported} for a model of several stacks, which are run one by one (stack_of)
+void require_one_stack(const ModelConfig& config, const std::string& name);
+
+/// @throws Error{kUnsupported} for a stack whose rows each answer for themselves
+void require_read_out(const ModelConfig& config, const std::string& name);
+
+}  // namespace vernier
