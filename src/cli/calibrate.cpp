@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/input_tensors.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
 
@@ -11,7 +13,7 @@ namespace vernier {
 
 void add_calibrate(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, output = "calibration.safetensors";
+    std::string model, images, output = "calibration.safetensors";
     CalibrationTextArgument text;
     int64_t context = 512, windows = 0;
     ComputeArguments compute;
@@ -22,6 +24,10 @@ void add_calibrate(CLI::App& app, Console& console) {
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   a->text.add(*command, a->io, "Text files, joined; a built-in text when none is named");
+  add_input(
+      *command, a->io, "--images", a->images,
+      "For a model that sees, in place of text: safetensors with pixel_values [batch, channels, height, width] (F32), "
+      "and for CLIP input_ids");
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_option(*command, "--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
       ->check(count_range())
@@ -32,12 +38,19 @@ void add_calibrate(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     a->io.check();
     a->text.check();
+    if (!a->images.empty() && !a->text.files.empty())
+      fail(ErrorKind::kInvalidArgument, "give texts or --images, not both");
     const ComputeOptions compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
-    const Tokenizer tokenizer(open_tokenizer(model, console));
-    const EvaluationData data = calibration_windows(calibration_text(tokenizer, a->text.files, &console.progress),
-                                                    a->context, a->windows, &console.progress);
-    const Calibration calibration = calibrate(model, data, compute, &console.progress);
+    const auto on_text = [&] {
+      const Tokenizer tokenizer(open_tokenizer(model, console));
+      const EvaluationData data = calibration_windows(calibration_text(tokenizer, a->text.files, &console.progress),
+                                                      a->context, a->windows, &console.progress);
+      return calibrate(model, data, compute, &console.progress);
+    };
+    const Calibration calibration =
+        a->images.empty() ? on_text()
+                          : calibrate_vision(model, vision_inputs(a->images, model), compute, &console.progress);
     save_calibration(calibration, a->output);
     const Json json = {{"tokens", calibration.tokens},
                        {"windows", calibration.windows},
@@ -47,8 +60,9 @@ void add_calibrate(CLI::App& app, Console& console) {
                        {"sites", calibration.sites.size()},
                        {"output", a->output}};
     if (a->json.write(json, console)) return;
-    fmt::print(console.out, "{} tokens of {} at {} sites -> {}\n", calibration.tokens, calibration.data_name,
-               calibration.sites.size(), a->output);
+    fmt::print(console.out, "{} {} of {} at {} sites -> {}\n", calibration.tokens,
+               a->images.empty() ? "tokens" : "patches and tokens", calibration.data_name, calibration.sites.size(),
+               a->output);
   });
 }
 

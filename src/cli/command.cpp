@@ -4,6 +4,7 @@
 
 #include "data/builtin_texts.h"
 #include "data/named_texts.h"
+#include "model/language_model.h"
 
 namespace vernier {
 
@@ -50,6 +51,7 @@ Model open_model(const std::string& name, Console& console) {
 }
 
 TokenizerModel open_tokenizer(const Model& model, Console& console) {
+  require_language_model(model.config(), model.source().name, "tokenizer");
   TokenizerModel tokenizer = load_tokenizer_of(model.source().path);
   for (const std::string& warning : tokenizer.warnings) console.progress.warn(warning);
   return tokenizer;
