@@ -15,7 +15,6 @@ namespace {
 constexpr const char* kScreen = "screen.json";
 constexpr const char* kDamage = "damage.json";
 constexpr const char* kConfirmation = "work/confirmation.json";
-constexpr const char* kDiagnosis = "diagnosis.json";
 
 Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   ScreenOptions options;

@@ -5,7 +5,6 @@ namespace vernier {
 
 namespace {
 constexpr const char* kCalibration = "calibration.safetensors";
-constexpr const char* kDiagnosis = "diagnosis.json";
 }  // namespace
 
 std::string dtype_name(ComputeType type) { return type == ComputeType::kBFloat16 ? "bf16" : "f32"; }

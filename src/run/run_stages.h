@@ -32,6 +32,9 @@ struct RunCandidate {
   std::string label, kind, plan, file;
 };
 
+/// In the run directory.
+inline constexpr const char* kDiagnosis = "diagnosis.json";
+
 /// manifest.json's facts: model, texts, options and versions.
 void describe_run(const RunContext& run);
 
