@@ -73,6 +73,7 @@ class FusedPrepared : public PreparedModel {
                   [&](size_t i, Arena& arena) { streams[i] = to_tensor(fast_.embed(arena, sequences[i].tokens)); });
     for (int layer = 0; layer < depth; ++layer) {
       const FusedBlock block = pack_block(model_, layer, options_.type, options_.activations);
+      model_.release_pages();
       for_sequences(sequences, [&](size_t i, Arena& arena) {
         streams[i] = run_block_on(block, fast_.rope(), arena, streams[i],
                                   layer + 1 == depth ? sequences[i].first_row : 0, observer(i));
@@ -84,7 +85,6 @@ class FusedPrepared : public PreparedModel {
       FusedOps ops(arena, fast_.rope(), observer(i));
       streams[i] = to_tensor(fast_.output_norm(ops, to_slab(arena, streams[i])));
     });
-    model_.release_pages();
     return streams;
   }
 

@@ -65,6 +65,7 @@ Streams::Streams(const Model& weights, const AtenModel& model, const std::vector
 
 void Streams::run(Stream& stream, int layer, const LayerTick& tick) {
   const FusedBlock block = pack_block(weights_, layer, ComputeType::kFloat32);
+  weights_.release_pages();
   const bool last = layer + 1 == model_.config().depth();
   parallel_for(static_cast<int64_t>(stream.size()), threads_, [&](int64_t i, int worker) {
     const c10::NoGradGuard no_grad;
