@@ -9,6 +9,7 @@
 #include "model/block_layout.h"
 #include "ops/parallel.h"
 #include "screen/layer_backward.h"
+#include "screen/layer_limit.h"
 
 namespace vernier {
 
@@ -116,10 +117,15 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
   std::vector<std::vector<WindowMatrix>> found(windows.size());
   std::vector<at::Tensor> buffers(static_cast<size_t>(pass.threads));
   int64_t largest = 0;
-  for (const LayerMatrix& matrix : matrices) largest = std::max(largest, matrix.weight.numel());
+  std::vector<TensorId> ids;
+  for (const LayerMatrix& matrix : matrices) {
+    largest = std::max(largest, matrix.weight.numel());
+    ids.push_back(matrix.id);
+  }
+  LayerLimit limit(pass, ids);
 
-  parallel_for(static_cast<int64_t>(windows.size()), pass.threads, [&](int64_t i, int worker) {
-    const auto w = static_cast<size_t>(i);
+  const auto differentiate = [&](int64_t first, int64_t place, int worker) {
+    const auto w = static_cast<size_t>(first + place);
     found[w].resize(matrices.size());
     at::Tensor& buffer = buffers[static_cast<size_t>(worker)];
     if (!buffer.defined()) buffer = at::empty({largest});
@@ -136,6 +142,7 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
       add_products(pass.sums.grid(id), 0, gradient.size(0), gradient.data_ptr<float>(), matrix.error_values,
                    own.gradients);
       if (pass.channels != nullptr) own.inputs = input_sums(inputs);
+      limit.keep(place, id, inputs, rows);
       if (pass.options.kfac_rows == 0) return;
       const ScreenWindow& window = windows[w];
       const auto sampled = [&](RowSide side, const at::Tensor& all) {
@@ -147,7 +154,13 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
     gradients[w] = layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].window->first_row, streams[w],
                                   gradients[w], visit);
     if (tick) tick();
-  });
+  };
+  const auto count = static_cast<int64_t>(windows.size());
+  for (int64_t first = 0; first < count; first += limit.windows_at_once()) {
+    parallel_for(std::min(limit.windows_at_once(), count - first), pass.threads,
+                 [&](int64_t place, int worker) { differentiate(first, place, worker); });
+    limit.add();
+  }
 
   for (size_t m = 0; m < matrices.size(); ++m) {
     std::vector<const GradientSums*> by_window;
@@ -159,6 +172,9 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
     add_matrix(pass, matrices[m].id, by_window, matrices[m].sums, inputs);
   }
   if (pass.options.kfac_rows > 0) add_factors(pass, matrices, found);
+  std::vector<at::Tensor> weights;
+  for (const LayerMatrix& matrix : matrices) weights.push_back(matrix.weight);
+  limit.finish(weights);
 }
 
 }  // namespace vernier
