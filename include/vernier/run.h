@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 #include "vernier/compute.h"
 #include "vernier/evaluation_file.h"
+#include "vernier/limit.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
 #include "vernier/target.h"
@@ -46,7 +48,10 @@ struct RunOptions {
   Effort effort = Effort::kConfirm;
   int64_t screen_windows = 16;    ///< of the same text, evenly spaced; 0: all. Several files are a domain each
   int64_t diagnose_windows = 16;  ///< of exact measurements, likewise
-  double max_minutes = 0;         ///< begins no round of confirming after so many minutes; 0: no limit
+  /// The rate-distortion limit also where its eigenvalues take more than about a minute of one core
+  /// (limit_core_seconds) or the screened text is short for it (tokens_for_limit). With Effort::kExact there is none.
+  bool limit = false;
+  double max_minutes = 0;                      ///< begins no round of confirming after so many minutes; 0: no limit
   std::vector<std::string> evaluation_text{};  ///< files to evaluate on, joined; none: built-in
   int64_t evaluation_windows = 0;              ///< the first ones of the text, not of documents; 0: all
   bool score_all = false;                      ///< every token of the text instead of the second half of each window
@@ -70,6 +75,8 @@ struct RunResult {
   uint64_t budget_bytes = 0;
   std::vector<EvaluationRow> rows;  ///< the reference, uniform files that fit by rising size, the plan
   size_t chosen = 0;                ///< the row that files.model holds; 0: the source itself, which fits as it is
+  /// By label of a row, without the source's; empty without a limit.
+  std::map<std::string, LimitShares> limits;
   RunFiles files;
   std::vector<std::string> warnings;  ///< each once, as `progress` heard them
 };
@@ -83,8 +90,8 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
 /// The same of what load_model(path) finds.
 RunResult run(const std::string& path, const RunOptions& options, ProgressSink* progress = nullptr);
 
-/// budget_bytes and rows: label, kind, bytes, bits_per_weight, budget_fits, and every metric of the text with its standard
-/// error, null where nothing was measured.
+/// budget_bytes and rows: label, kind, bytes, bits_per_weight, budget_fits, every metric of the text with its standard
+/// error, null where nothing was measured, and the limit with what separates the row from it.
 nlohmann::ordered_json run_result_to_json(const RunResult& result);
 
 /// What a run would do, from shapes and from timing a few products.
