@@ -28,32 +28,30 @@ Json curve(const Limit& limit, const std::vector<double>& sizes, double other_by
   return points;
 }
 
-int64_t screened_tokens(const RunContext& run) {
+int64_t screened_tokens(const RunInputs& inputs) {
   int64_t tokens = 0;
-  for (const ScreenText& text : run.inputs.screened)
+  for (const ScreenText& text : inputs.screened)
     for (const TokenWindow& window : text.data.windows) tokens += static_cast<int64_t>(window.tokens.size());
   return tokens;
 }
 
 }  // namespace
 
-bool makes_limit(const RunContext& run) {
+bool makes_limit(const Model& model, const RunOptions& options, const RunInputs& inputs) {
   constexpr double kCheapSeconds = 60;
-  if (run.options.effort == Effort::kExact || run.options.limit) return run.options.effort != Effort::kExact;
-  return limit_core_seconds(run.model) <= kCheapSeconds && screened_tokens(run) >= tokens_for_limit(run.model);
+  if (options.effort == Effort::kExact || options.limit) return options.effort != Effort::kExact;
+  return limit_core_seconds(model) <= kCheapSeconds && screened_tokens(inputs) >= tokens_for_limit(model);
 }
 
 void warn_of_limit(const RunContext& run) {
-  if (!run.options.limit || !makes_limit(run)) return;
-  if (const double seconds = limit_core_seconds(run.model); seconds > 60)
-    run.progress.warn(fmt::format("the limit's eigenvalues take about {:.0f} minutes of one core", seconds / 60));
-  if (const int64_t tokens = screened_tokens(run), wanted = tokens_for_limit(run.model); tokens < wanted)
+  if (!run.options.limit || run.options.effort == Effort::kExact) return;
+  if (const int64_t tokens = screened_tokens(run.inputs), wanted = tokens_for_limit(run.model); tokens < wanted)
     run.progress.warn(fmt::format("the limit is of {} tokens, which makes it too low; --screen-windows for at least {}",
                                   tokens, wanted));
 }
 
 std::optional<Limit> load_limit(const RunContext& run) {
-  if (!makes_limit(run)) return std::nullopt;
+  if (!makes_limit(run.model, run.options, run.inputs)) return std::nullopt;
   return screen_from_json(read_json(run.directory.path("screen.json")), "screen.json").limit;
 }
 
@@ -74,9 +72,9 @@ std::map<std::string, LimitShares> limit_stage(const RunContext& run, const std:
     sizes.push_back(static_cast<double>(row.bytes));
     other_bytes = static_cast<double>(row.bytes) - static_cast<double>(plan.tensor_bytes);
   }
-  run.directory.stage(
-      "limit", stage_key({run.directory.hash("screen.json"), run.directory.hash("evaluation.json")}), "limit.json",
-      [&](const std::filesystem::path& path) {
+  run.stage(
+      "evaluate", "limit", stage_key({run.directory.hash("screen.json"), run.directory.hash("evaluation.json")}),
+      "limit.json", [&](const std::filesystem::path& path) {
         write_json(path, {{"schema_version", 1}, {"rows", of_rows}, {"curve", curve(*limit, sizes, other_bytes)}});
       });
   return shares;

@@ -9,7 +9,7 @@
 
 namespace vernier {
 
-/// Name, shape and variance.
+/// Name, shape and variance. @param weight in any type
 DamageSpectrum empty_spectrum(const TensorId& id, const at::Tensor& weight);
 
 }  // namespace vernier

@@ -131,7 +131,7 @@ void add_vocabulary_limit(const ScreenPass& pass, const std::vector<at::Tensor>&
   for (double& value : head) value /= tokens;
   for (double& value : seen) value /= tokens;
   const auto add = [&](const TensorId& id, const std::vector<double>& by_head, const std::vector<double>& by_look_up) {
-    DamageSpectrum spectrum = empty_spectrum(id, pass.model.weight(id).to(at::kFloat));
+    DamageSpectrum spectrum = empty_spectrum(id, pass.model.weight(id));
     SpectrumCounter counter;
     spectrum.total_nats = count_mixtures(H, sums[0].rows(), by_head, C, sums[1].rows(), by_look_up,
                                          spectrum.variance / 2, pass.threads, counter);
