@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "vernier/compute.h"
 #include "vernier/damage_table.h"
 #include "vernier/evaluation_file.h"
+#include "vernier/limit.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
 #include "vernier/target.h"
@@ -49,6 +51,9 @@ struct RunOptions {
   int64_t screen_windows = 16;
   DomainObjective domains = DomainObjective::kMean;  ///< what a plan makes of their damages
   int64_t diagnose_windows = 16;                     ///< of exact measurements, likewise
+  /// The rate-distortion limit also where its eigenvalues take more than about a minute of one core
+  /// (limit_core_seconds) or the screened text is short for it (tokens_for_limit). With Effort::kExact there is none.
+  bool limit = false;
   /// Confirming ends early enough for all that follows to be done after so many minutes; 0: no limit. A warning where
   /// even the rest of the run is foretold to take longer.
   double max_minutes = 0;
@@ -83,6 +88,8 @@ struct RunResult {
   uint64_t budget_bytes = 0;
   std::vector<EvaluationRow> rows;  ///< the reference, uniform files that fit by rising size, the plan
   size_t chosen = 0;                ///< the row that files.model holds; 0: the source itself, which fits as it is
+  /// By label of a row, without the source's; empty without a limit.
+  std::map<std::string, LimitShares> limits;
   RunFiles files;
   std::vector<std::string> warnings;  ///< each once, as `progress` heard them
   std::vector<StageTime> stages;      ///< those that ran now, in their order; what was there already is not among them
@@ -97,8 +104,8 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
 /// The same of what load_model(path) finds.
 RunResult run(const std::string& path, const RunOptions& options, ProgressSink* progress = nullptr);
 
-/// budget_bytes and rows: label, kind, bytes, bits_per_weight, budget_fits, and every metric of the text with its standard
-/// error, null where nothing was measured.
+/// budget_bytes and rows: label, kind, bytes, bits_per_weight, budget_fits, every metric of the text with its standard
+/// error, null where nothing was measured, and the limit with what separates the row from it.
 nlohmann::ordered_json run_result_to_json(const RunResult& result);
 
 /// What a run would do, from shapes and from timing a few products.

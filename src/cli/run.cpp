@@ -8,6 +8,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "vernier/plan.h"
 #include "vernier/target.h"
@@ -70,7 +71,10 @@ void print_stages(const std::vector<StageTime>& stages, Console& console) {
 
 void print_result(const RunResult& result, const JsonArgument& json, Console& console) {
   if (json.write(run_result_to_json(result), console)) return;
-  TextTable table({"plan", "bytes", "bits/weight", "perplexity", "KL nats", "±", "same top %"});
+  std::vector<std::string> head{"plan", "bytes", "bits/weight", "perplexity", "KL nats", "±", "same top %"};
+  const bool limits = !result.limits.empty();
+  if (limits) head.insert(head.end(), {"limit nats", "times limit"});
+  TextTable table(head);
   const auto number = [](double value, int digits) {
     return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
   };
@@ -80,13 +84,26 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
       return value == nullptr ? Measured{NAN, NAN} : *value;
     };
     const Measured kl = measured("kl_nats");
-    table.add({r.label, fmt::format("{}", r.bytes), number(r.bits_per_weight, 3),
-               number(measured("perplexity").mean, 4), number(kl.mean, 6), number(kl.standard_error, 6),
-               number(100 * measured("same_top_share").mean, 3)});
+    std::vector<std::string> row{r.label,
+                                 fmt::format("{}", r.bytes),
+                                 number(r.bits_per_weight, 3),
+                                 number(measured("perplexity").mean, 4),
+                                 number(kl.mean, 6),
+                                 number(kl.standard_error, 6),
+                                 number(100 * measured("same_top_share").mean, 3)};
+    if (limits) {
+      const auto it = result.limits.find(r.label);
+      const bool known = it != result.limits.end();
+      row.push_back(known ? fmt::format("{:.3g}", it->second.limit_nats) : "-");
+      row.push_back(known ? fmt::format("{:.3g}", it->second.ratio()) : "-");
+    }
+    table.add(row);
   }
   print_stages(result.stages, console);
   fmt::print(console.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console.width()),
              result.budget_text, result.budget_bytes, result.files.model.string(), result.files.report.string());
+  if (const auto it = result.limits.find(result.rows[result.chosen].label); it != result.limits.end())
+    print_limit_shares(it->second, console);
 }
 
 void print_forecast(const RunForecast& forecast, const RunOptions& options, const JsonArgument& json,
@@ -141,7 +158,7 @@ void add_run(CLI::App& app, Console& console) {
   a->io.writes_folder(
       "--output", a->output,
       {"manifest.json", "calibration.safetensors", "screen.json", "damage.json", "diagnosis.json", "front.json",
-       "plan.json", "model.gguf", "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
+       "plan.json", "limit.json", "model.gguf", "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
   add_flag(*command, "--force", o.replace, "Replace the run of another model in the run directory");
   a->calibration.add(*command, a->io, "Text to calibrate and diagnose on; a built-in text by default");
   add_option(*command, "--calibration-windows", o.calibration_windows,
@@ -157,6 +174,9 @@ void add_run(CLI::App& app, Console& console) {
              "Stop confirming early enough for everything to be done after N minutes; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  add_flag(
+      *command, "--limit", o.limit,
+      "Compare with the least KL of any code also where that takes more than a minute, or the text is short for it");
   add_option(*command, "--screen-windows", o.screen_windows,
              "Screen on N windows, shared by the calibration texts and evenly spaced in each; 0: all")
       ->check(count_range())

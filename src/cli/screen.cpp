@@ -45,6 +45,18 @@ void print_screen(const Screen& s, int64_t top, Console& console) {
     }
 }
 
+void print_limit(const Limit& limit, Console& console) {
+  double weights = 0;
+  for (const DamageSpectrum& matrix : limit.matrices) weights += static_cast<double>(matrix.weights());
+  TextTable table({"bits per weight of a matrix", "limit, any code", "scalar grid, ideal entropy coding"});
+  for (const double bits : {2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0}) {
+    const double nats = limit_kl(limit, bits * weights / 8);
+    table.add({fmt::format("{:.1f}", bits), fmt::format("{:.3g}", nats),
+               fmt::format("{:.3g}", LimitShares::kScalarGrid * nats)});
+  }
+  fmt::print(console.out, "\nleast KL, nats per token\n{}", table.str(console.width()));
+}
+
 void print_agreements(const std::vector<EstimatorAgreement>& agreements, Console& console) {
   TextTable table({"estimator", "domain", "components", "count", "Spearman", "95%", "Kendall", "top overlap", "95%",
                    "predicted / exact"});
@@ -67,6 +79,7 @@ void add_screen(CLI::App& app, Console& console) {
     CalibrationArgument calibration;
     int64_t context = 512, windows = 32, top = 20, memory_mib = 2048, kfac_rows = 512;
     int hessian_probes = 0;
+    bool limit = false;
     uint64_t seed = 0;
     ComputeArguments compute;
     JsonArgument json;
@@ -100,6 +113,8 @@ void add_screen(CLI::App& app, Console& console) {
   command->add_option("--memory", a->memory_mib, "MiB for the streams between layers")
       ->check(within(1, int64_t{1} << 30))
       ->capture_default_str();
+  add_flag(*command, "--limit", a->limit,
+           "Also the least KL of any code at a number of bytes; takes eigenvalues of every matrix' covariances");
   add_input(*command, a->io, "--against", a->against, "diagnosis.json to compare all estimators with");
   command->add_option("--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
@@ -115,14 +130,23 @@ void add_screen(CLI::App& app, Console& console) {
                           .memory_bytes = a->memory_mib << 20,
                           .kfac_rows = a->kfac_rows,
                           .channels = !a->channels.empty(),
+                          .limit = a->limit,
                           .hessian_probes = a->hessian_probes,
                           .compute = a->compute.options(console)};
     const Model model = open_model(a->model, console);
+    if (const double seconds = limit_core_seconds(model); a->limit && seconds > 60)
+      console.progress.warn(fmt::format("the limit's eigenvalues take about {:.0f} minutes of one core", seconds / 60));
     const Calibration calibration = a->calibration.load();
     const Tokenizer tokenizer(open_tokenizer(model, console));
     std::vector<ScreenText> texts;
     for (const TextDomain& domain : text_domains(tokenizer, a->texts, &console.progress))
       texts.push_back({domain.name, calibration_windows(domain.text, a->context, a->windows, &console.progress)});
+    int64_t tokens = 0;
+    for (const ScreenText& text : texts)
+      for (const TokenWindow& window : text.data.windows) tokens += static_cast<int64_t>(window.tokens.size());
+    if (const int64_t wanted = tokens_for_limit(model); a->limit && tokens < wanted)
+      console.progress.warn(
+          fmt::format("the limit is of {} tokens, which makes it too low; --windows for at least {}", tokens, wanted));
     const Screen s = screen(model, calibration, texts, options, &console.progress);
     save_screen(s, a->output);
     if (!a->channels.empty()) save_channels(s, a->channels);
@@ -133,6 +157,7 @@ void add_screen(CLI::App& app, Console& console) {
     if (!a->against.empty()) json["agreements"] = agreements_to_json(agreements);
     if (a->json.write(json, console)) return;
     print_screen(s, a->top, console);
+    if (s.limit) print_limit(*s.limit, console);
     if (!a->against.empty()) print_agreements(agreements, console);
     fmt::print(console.out, "-> {}\n", a->output);
   });

@@ -21,8 +21,10 @@ Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   options.schemes = run.target.rules.schemes;
   options.seed = run.options.seed;
   options.compute = run.options.compute;
-  std::string key = stage_key({run.directory.hash("calibration.safetensors"), run.options.target, run.options.scheme,
-                               std::to_string(options.seed), dtype_name(options.compute.type)});
+  options.limit = makes_limit(run.model, run.options, run.inputs);
+  std::string key =
+      stage_key({run.directory.hash("calibration.safetensors"), run.options.target, run.options.scheme,
+                 std::to_string(options.seed), dtype_name(options.compute.type), options.limit ? "limit" : ""});
   if (std::find(options.schemes.begin(), options.schemes.end(), run.options.scheme) == options.schemes.end())
     options.schemes.push_back(run.options.scheme);  // what parts of matrices are shown at
   for (const ScreenText& text : run.inputs.screened) key = stage_key({key, text.name, text.data.hash});

@@ -80,6 +80,8 @@ Json run_result_to_json(const RunResult& result) {
       row[key] = value == nullptr ? Json() : finite_or_null(value->mean);
       row[key + "_stderr"] = value == nullptr ? Json() : finite_or_null(value->standard_error);
     }
+    if (const auto it = result.limits.find(r.label); it != result.limits.end())
+      row["limit"] = limit_shares_to_json(it->second);
     rows.push_back(row);
   }
   return {{"rows", rows}, {"budget_bytes", result.budget_bytes}};

@@ -43,6 +43,7 @@ void describe_run(const RunContext& run) {
                       {"calibration_windows", inputs.calibration.windows.size()},
                       {"effort", effort_name(o.effort)},
                       {"max_minutes", o.max_minutes},
+                      {"limit", makes_limit(run.model, o, inputs)},
                       {"screen_windows", o.screen_windows},
                       {"over_domains", objective_name(o.domains)},
                       {"diagnose_windows", inputs.diagnosis.windows.size()},

@@ -51,8 +51,12 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
   };
   write("plan", "work/planned.json",
         [&] { return plan_within(run.model, inputs.tokenizer, damage, options.budget, planning); });
-  run.stage("plan", "front", key, "front.json", [&](const std::filesystem::path& path) {
-    write_json(path, front_to_json(plan_front(run.model, inputs.tokenizer, damage, planning)));
+  const std::string front_key =
+      makes_limit(run.model, options, inputs) ? stage_key({key, run.directory.hash("screen.json")}) : key;
+  run.stage("plan", "front", front_key, "front.json", [&](const std::filesystem::path& path) {
+    const std::optional<Limit> limit = load_limit(run);
+    write_json(path,
+               front_to_json(plan_front(run.model, inputs.tokenizer, damage, planning), limit ? &*limit : nullptr));
   });
   std::vector<RunCandidate> candidates;
   const Plan planned = load_plan(run.directory, "work/planned.json");

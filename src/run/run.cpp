@@ -47,6 +47,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   warn_of_time(options, foretold, log);
   RunClock clock(options.max_minutes, foretold);
   const RunContext context{model, target, options, inputs, directory, log, clock};
+  warn_of_limit(context);
   describe_run(context);
   directory.save();  // from here on the folder is a run's
 
@@ -58,6 +59,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   RunResult result;
   result.rows = evaluate_stage(context, candidates);
   result.chosen = choose_stage(context, candidates, result.rows);
+  result.limits = limit_stage(context, candidates, result.rows);
   report_stage(context);
   result.model_name = model.source().name;
   result.model_hash = model_hash(model);

@@ -3,6 +3,8 @@
 // The stages of a run, each from the artefacts of those before it to its own in the run directory. One file each.
 
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "vernier/calibrate.h"
 #include "vernier/damage_table.h"
 #include "vernier/diagnose.h"
+#include "vernier/limit.h"
 #include "vernier/plan.h"
 
 namespace vernier {
@@ -59,6 +62,17 @@ void export_stage(const RunContext& run, const Calibration& calibration, const s
 /// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after
 /// that of the source.
 std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates);
+/// Whether the run compares its files with the limit of their model: where it was asked for, or is cheap and the text long
+/// enough. One that measures everything exactly has no gradients.
+bool makes_limit(const Model& model, const RunOptions& options, const RunInputs& inputs);
+/// Where it was asked for and the text is short for it.
+void warn_of_limit(const RunContext& run);
+/// Of screen.json, where the run makes one.
+std::optional<Limit> load_limit(const RunContext& run);
+/// limit.json: what any code could reach at the sizes of the files and between them; by label what separates each from it.
+/// Nothing where the run makes no limit.
+std::map<std::string, LimitShares> limit_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
+                                               const std::vector<EvaluationRow>& rows);
 /// plan.json and what the target loads; returns their row.
 size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
                     const std::vector<EvaluationRow>& rows);

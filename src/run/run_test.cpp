@@ -121,6 +121,7 @@ TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
   const std::string path = source("f16");
   RunOptions o = options();
   o.effort = Effort::kConfirm;
+  o.limit = true;
   o.diagnose_windows = 2;
   o.calibration_text = {text_, other_text_};
   o.evaluation_text = {(source_dir() / "data/builtin/calibration/languages.txt").string()};
@@ -139,6 +140,21 @@ TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
   EXPECT_EQ(confirmation["control_kl_nats"], 0);
   EXPECT_EQ(read_json(out_ / "screen.json")["domains"].size(), 2u) << "a domain for each text";
   EXPECT_GT(read_json(out_ / "front.json")["points"].size(), 5u);
+  // Every file and every plan of the front stands beside the limit, of far too short a text.
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("which makes it too low")));
+  const Json limit = read_json(out_ / "limit.json"), front = read_json(out_ / "front.json");
+  ASSERT_EQ(limit["rows"].size() + 1, result.rows.size());
+  ASSERT_EQ(result.limits.size() + 1, result.rows.size());
+  for (size_t i = 1; i < result.rows.size(); ++i) {
+    const LimitShares& shares = result.limits.at(result.rows[i].label);
+    EXPECT_EQ(limit["rows"][i - 1]["label"], result.rows[i].label);
+    EXPECT_EQ(limit["rows"][i - 1]["limit_kl_nats"], shares.limit_nats);
+    EXPECT_NEAR(shares.ratio() * shares.limit_nats, result.rows[i].text.kl().mean, 1e-9);
+    EXPECT_GE(shares.ratio(), 1) << result.rows[i].label;
+  }
+  for (const Json& point : front["points"]) EXPECT_GT(point["limit_kl_nats"], 0);
+  for (size_t i = 1; i < limit["curve"].size(); ++i)
+    EXPECT_LT(limit["curve"][i]["kl_nats"], limit["curve"][i - 1]["kl_nats"]);
   // Planning again needs nothing but the table of damage.
   const Model model = load_model(path);
   EXPECT_EQ(plan_within(model, load_tokenizer_of(path),

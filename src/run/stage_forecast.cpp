@@ -28,10 +28,13 @@ class StageForecast {
 
   double screen() const {
     // Forward, forward again and backward by ATen, whose operations are not fused: measured, in forwards of the engine.
-    constexpr double kPasses = 6;
+    constexpr double kPasses = 6,
+                     kLimitPasses = 2;  // the limit's sums of outer products are as much work as one or two
+    const bool limit = makes_limit(model_, options_, inputs_);
     double all = 0;
     for (const ScreenText& text : inputs_.screened) all += rounds(text.data);
-    return all * kPasses * forward() + encoding_;
+    return all * (kPasses + (limit ? kLimitPasses : 0)) * forward() + encoding_ +
+           (limit ? limit_core_seconds(model_) / threads_ : 0);
   }
 
   double confirm() const {

@@ -9,6 +9,7 @@
 #include "model/block_layout.h"
 #include "ops/parallel.h"
 #include "screen/layer_backward.h"
+#include "screen/layer_limit.h"
 
 namespace vernier {
 
@@ -134,9 +135,12 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
   const std::vector<int64_t> wanted = rows_per_window(pass);
   std::vector<std::vector<WindowMatrix>> found(windows.size());
   std::vector<at::Tensor> buffers(static_cast<size_t>(pass.threads));
+  std::vector<TensorId> ids;
+  for (const LayerMatrix& matrix : matrices) ids.push_back(matrix.id);
+  LayerLimit limit(pass, ids);
 
-  parallel_for(static_cast<int64_t>(windows.size()), pass.threads, [&](int64_t i, int worker) {
-    const auto w = static_cast<size_t>(i);
+  const auto differentiate = [&](int64_t first, int64_t place, int worker) {
+    const auto w = static_cast<size_t>(first + place);
     found[w].resize(matrices.size());
     at::Tensor& buffer = buffers[static_cast<size_t>(worker)];
     if (!buffer.defined()) buffer = at::empty({kGradientTile});
@@ -150,6 +154,7 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
       own.gradients.resize(pass.sums.grid(id), pass.errors.schemes(), pass.channels != nullptr);
       add_gradient(pass.sums.grid(id), rows, inputs, matrix.error_values, buffer, own.gradients);
       if (pass.channels != nullptr) own.inputs = input_sums(inputs);
+      limit.keep(place, id, inputs, rows);
       if (pass.options.kfac_rows == 0) return;
       const ScreenWindow& window = windows[w];
       const auto sampled = [&](RowSide side, const at::Tensor& all) {
@@ -161,7 +166,13 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
     gradients[w] = layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].window->first_row, streams[w],
                                   gradients[w], visit);
     if (tick) tick();
-  });
+  };
+  const auto count = static_cast<int64_t>(windows.size());
+  for (int64_t first = 0; first < count; first += limit.windows_at_once()) {
+    parallel_for(std::min(limit.windows_at_once(), count - first), pass.threads,
+                 [&](int64_t place, int worker) { differentiate(first, place, worker); });
+    limit.add();
+  }
 
   for (size_t m = 0; m < matrices.size(); ++m) {
     std::vector<const GradientSums*> by_window;
@@ -173,6 +184,9 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
     add_matrix(pass, matrices[m].id, by_window, matrices[m].sums, inputs);
   }
   if (pass.options.kfac_rows > 0) add_factors(pass, matrices, found);
+  std::vector<at::Tensor> weights;
+  for (const LayerMatrix& matrix : matrices) weights.push_back(matrix.weight);
+  limit.finish(weights);
 }
 
 }  // namespace vernier

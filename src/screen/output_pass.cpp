@@ -38,7 +38,8 @@ class Run {
         bins_(label_bins(vocabulary_)),
         output_(pass.model.output_matrix()),
         screened_(pass.sums.has(output_)),
-        rows_(windows_.size()) {}
+        rows_(windows_.size()),
+        squares_(windows_.size()) {}
 
   OutputGradients operator()() {
     prepare();
@@ -66,7 +67,9 @@ class Run {
         }
         to_gradient(w, tile, values);
         add_gradient(w, tile, values, weight, errors);
+        if (pass_.limit != nullptr) squares_[w] = values.square().sum(0);
       });
+      add_squares(tile);
     }
     pass_.model.release_pages();
     return std::move(found_);
@@ -201,6 +204,17 @@ class Run {
         found_.token_gradients[w][static_cast<int64_t>(t)].copy_(gradient[tokens[t] - tile.first]);
   }
 
+  /// In the order of the windows, whoever computed them.
+  void add_squares(const Tile& tile) {
+    if (pass_.limit == nullptr) return;
+    found_.label_squares.resize(static_cast<size_t>(vocabulary_));
+    for (const at::Tensor& squares : squares_) {
+      const float* values = squares.data_ptr<float>();
+      for (int64_t v = 0; v < tile.count; ++v)
+        found_.label_squares[static_cast<size_t>(tile.first + v)] += static_cast<double>(values[v]);
+    }
+  }
+
   const ScreenPass& pass_;
   const std::vector<at::Tensor>& finals_;
   const std::vector<ScreenWindow>& windows_;
@@ -209,6 +223,7 @@ class Run {
   const TensorId output_;
   const bool screened_;
   std::vector<Rows> rows_;
+  std::vector<at::Tensor> squares_;  // of a tile, by window
   OutputGradients found_;
 };
 
