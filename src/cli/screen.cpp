@@ -122,7 +122,8 @@ void add_screen(CLI::App& app, Console& console) {
   a->compute.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
-    for (const DomainFiles& domain : domains_of(a->texts)) a->io.reads(domain.files);
+    const std::vector<DomainFiles> domains = domains_of(a->texts);  // as long as they are looked at
+    for (const DomainFiles& domain : domains) a->io.reads(domain.files);
     a->io.check();
     ScreenOptions options{.schemes = a->schemes,
                           .seed = a->seed,
