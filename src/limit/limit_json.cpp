@@ -8,7 +8,6 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 50;
 
 const Json& array_of(const Json& json, const char* key, const std::string& origin) {
   const Json* found = json.is_object() ? json_find(json, key) : nullptr;

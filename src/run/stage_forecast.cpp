@@ -120,24 +120,27 @@ uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, cons
   constexpr double kProgram = 300e6;  // libtorch, tables of the tokenizer, results
   const ModelConfig& c = model.config();
   const auto parameters = static_cast<double>(model.parameters());
-  const double packed = 4 * parameters;
+  const double packed = 4 * parameters, embedding = 4 * static_cast<double>(c.vocabulary * c.hidden);
   const double threads = resolve_threads(options.compute);
-  // Per thread: a layer's states, and a tile of logits of the models that are compared.
-  const double window =
-      threads * static_cast<double>(options.context * (c.hidden * 8 + c.layer(0).feed_forward.intermediate * 3)) * 4;
-  double peak = 2 * packed;  // evaluate: the reference and a file
+  // Per thread: a layer's states; while gradients are taken, also what they are made of and the attention of each head.
+  const double context = static_cast<double>(options.context), hidden = static_cast<double>(c.hidden),
+               intermediate = static_cast<double>(c.layer(0).feed_forward.intermediate),
+               heads = static_cast<double>(c.layer(0).attention.heads);
+  const double states = threads * context * (8 * hidden + 3 * intermediate) * 4;
+  const double taped = threads * context * (20 * hidden + 8 * intermediate + 5 * heads * context) * 4;
+  double peak = 4 * 2 * embedding + states;  // evaluate: output matrices of the reference and a few files
+  if (options.effort != Effort::kScreen) peak = std::max(peak, packed + embedding + states);  // what is swept
   if (options.effort != Effort::kExact) {
     double tokens = 0;
     for (const ScreenText& text : inputs.screened)
       tokens += static_cast<double>(text.data.windows.size()) * options.context;
     const double streams = tokens * static_cast<double>(c.hidden) * 4 * c.depth();
-    const double embedding = 4 * static_cast<double>(c.vocabulary * c.hidden);
     const auto schemes = static_cast<double>(find_target(options.target).rules.schemes.size());
     const double layer = (parameters - embedding / 4) / c.depth() * 4;
-    peak = std::max(peak, std::min(streams, static_cast<double>(ScreenOptions().memory_bytes)) + 2 * embedding +
-                              (2 + schemes + threads) * layer);
+    peak = std::max(
+        peak, std::min(streams, static_cast<double>(ScreenOptions().memory_bytes)) + (3 + schemes) * layer + taped);
   }
-  return static_cast<uint64_t>(peak + window + kProgram);
+  return static_cast<uint64_t>(peak + kProgram);
 }
 
 }  // namespace vernier

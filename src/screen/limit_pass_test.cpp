@@ -18,10 +18,10 @@
 namespace vernier {
 namespace {
 
-constexpr uint64_t kSeed = 7;
+constexpr uint64_t kLabelSeed = 7;
 constexpr int64_t kWindows = 3, kRows = 23;
 
-ScreenText text_of(const std::string& name = "own") {
+ScreenText own_text(const std::string& name = "own") {
   ScreenText text{name, made_up_windows(kWindows, kRows + 1, 320)};
   for (TokenWindow& window : text.data.windows) window.first_row = 0;
   return text;
@@ -29,9 +29,9 @@ ScreenText text_of(const std::string& name = "own") {
 
 Screen screened(const Model& model, ScreenOptions options) {
   options.schemes = {"int3:channel:sym"};
-  options.seed = kSeed;
+  options.seed = kLabelSeed;
   options.limit = true;
-  return screen(model, calibrate(model, made_up_windows(2, 32, 320)), {text_of()}, options);
+  return screen(model, calibrate(model, made_up_windows(2, 32, 320)), {own_text()}, options);
 }
 
 const DamageSpectrum& spectrum_of(const Screen& s, const TensorId& id) {
@@ -76,10 +76,10 @@ double half_variance(const Model& model, const TensorId& id) {
 
 /// One differentiable forward per window of the whole model in float64, with a bias for every row of three products of a
 /// layer, and the stream that enters the first one.
-struct BruteForce {
-  BruteForce(const Model& model, int layer) : wide(model.config(), model.source()) {
+struct FactorsByHand {
+  FactorsByHand(const Model& model, int layer) : wide(model.config(), model.source()) {
     for (const TensorId& id : model.tensors()) wide.set_weight(id, model.weight(id).to(at::kDouble));
-    const ScreenText text = text_of();
+    const ScreenText text = own_text();
     std::map<TensorId, std::vector<at::Tensor>> in, out;
     std::vector<at::Tensor> entering, final_states, head;
     for (size_t w = 0; w < text.data.windows.size(); ++w) {
@@ -111,7 +111,7 @@ struct BruteForce {
       at::Tensor loss = at::zeros({}, at::kDouble), p = log_p.detach().exp();
       for (int64_t r = 0; r < kRows; ++r) {
         const at::Tensor cdf = p[r].cumsum(0);
-        const double u = uniform_at(kSeed, w, static_cast<uint64_t>(r));
+        const double u = uniform_at(kLabelSeed, w, static_cast<uint64_t>(r));
         const int64_t label = (cdf <= u * cdf[-1]).sum().item<int64_t>();
         loss = loss - log_p[r][label];
         p[r][label] -= 1;
@@ -170,7 +170,7 @@ class LimitPass : public ::testing::TestWithParam<const char*> {};
 TEST_P(LimitPass, SpectraAreThoseOfFloat64Autograd) {
   const Model model = fixture_model(GetParam());
   const Screen s = screened(model, {});
-  const BruteForce brute(model, 1);
+  const FactorsByHand brute(model, 1);
   ASSERT_EQ(brute.nats.size(), 3u);
   for (const auto& [id, nats] : brute.nats) {
     SCOPED_TRACE(name_of(id));
@@ -207,13 +207,13 @@ TEST(LimitPassOfAllModels, EveryMatrixHasASpectrum) {
 TEST(LimitPassOfAllModels, NothingElseOfTheScreenChanges) {
   const Model model = fixture_model("mixtral");
   const Calibration calibration = calibrate(model, made_up_windows(2, 32, 320));
-  ScreenOptions options{.schemes = {"int3:channel:sym"}, .seed = kSeed};
-  const Screen without = screen(model, calibration, {text_of()}, options);
+  ScreenOptions options{.schemes = {"int3:channel:sym"}, .seed = kLabelSeed};
+  const Screen without = screen(model, calibration, {own_text()}, options);
   options.limit = true;
   options.compute.threads = 1;
-  nlohmann::ordered_json one = screen_to_json(screen(model, calibration, {text_of()}, options));
+  nlohmann::ordered_json one = screen_to_json(screen(model, calibration, {own_text()}, options));
   options.compute.threads = 3;
-  EXPECT_EQ(screen_to_json(screen(model, calibration, {text_of()}, options)), one) << "threads";
+  EXPECT_EQ(screen_to_json(screen(model, calibration, {own_text()}, options)), one) << "threads";
   EXPECT_EQ(screen_to_json(screen_from_json(one, "screen.json")), one);
   one.erase("limit");
   EXPECT_EQ(screen_to_json(without), one);
