@@ -72,7 +72,7 @@ void run(const Arguments& a) {
   const Model model = load_model(a.model);
   const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
   const Json golden = read_json(a.golden);
-  const std::string text = read_text_file(a.text).text;
+  const std::string text = golden_text(a.text);
   const auto windows = [&](int64_t count) {
     return text_windows(tokenizer, a.text, text, {.context = 512, .max_windows = count});
   };

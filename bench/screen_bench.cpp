@@ -50,7 +50,7 @@ Texts texts_of(const Tokenizer& tokenizer, const Arguments& a) {
   const bool golden = !a.golden.empty();
   const int64_t wanted = golden ? (a.skip > 0 ? 0 : a.windows) : a.windows + a.windows / 2;
   const EvaluationData all =
-      text_windows(tokenizer, a.text, read_text_file(a.text).text,
+      text_windows(tokenizer, a.text, golden ? golden_text(a.text) : read_text_file(a.text).text,
                    {.context = 512, .max_windows = wanted, .score_all = true, .spread = !golden});
   Texts texts{all, all};
   texts.screened.windows.clear();
