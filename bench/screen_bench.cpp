@@ -20,6 +20,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "engine/aten_model.h"
+#include "golden.h"
 #include "ops/parallel.h"
 #include "vernier/screen.h"
 
@@ -49,7 +50,7 @@ Texts texts_of(const Tokenizer& tokenizer, const Arguments& a) {
   const bool golden = !a.golden.empty();
   const int64_t wanted = golden ? (a.skip > 0 ? 0 : a.windows) : a.windows + a.windows / 2;
   const EvaluationData all =
-      text_windows(tokenizer, a.text, read_text_file(a.text).text,
+      text_windows(tokenizer, a.text, golden ? golden_text(a.text) : read_text_file(a.text).text,
                    {.context = 512, .max_windows = wanted, .score_all = true, .spread = !golden});
   Texts texts{all, all};
   texts.screened.windows.clear();
@@ -81,27 +82,12 @@ double differentiable_forward(const Model& model, const EvaluationData& data, in
   return cpu_seconds() - start;
 }
 
-/// Components of a golden file by their GGUF names: "blk.3.head.5", "blk.3.kv.1", "blk.3.ffn", "blk.3.attn_q.weight".
 Diagnosis golden_diagnosis(const std::string& path, const std::string& part, const Screen& screen,
                            const std::string& scheme) {
-  const Json golden = read_json(path);
-  const Json& components = golden.at("3").at(part).at("components");
   Diagnosis d;
   d.model_hash = screen.model_hash;
   d.scheme = scheme;
-  for (const Component& c : screen.components) {
-    std::string name;
-    if (c.kind == ComponentKind::kHead) name = fmt::format("blk.{}.head.{}", c.layer, c.index);
-    if (c.kind == ComponentKind::kKvHead) name = fmt::format("blk.{}.kv.{}", c.layer, c.index);
-    if (c.kind == ComponentKind::kFfn) name = fmt::format("blk.{}.ffn", c.layer);
-    if (c.kind == ComponentKind::kTensor) name = gguf_name({c.role, c.layer, c.expert});
-    if (c.kind == ComponentKind::kEmbed) name = "token_embd.weight";
-    if (!components.contains(name)) continue;
-    ComponentDamage damage;
-    damage.component = c;
-    damage.kl = {components[name].at("kl").get<double>(), components[name].at("se").get<double>()};
-    d.components.push_back(damage);
-  }
+  d.components = golden_damages(read_json(path), part, screen.components);
   return d;
 }
 

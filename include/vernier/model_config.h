@@ -19,7 +19,8 @@
 namespace vernier {
 
 /// What a stack that sees makes of an image: squares of pixels from the upper left, row by row, each of which is a row of
-/// its stream after the learned ones. Pixels at the right and below that fill no square are not seen.
+/// its stream. The learned rows come last, so that the last layer runs for them alone, though their positions are the first,
+/// as files have them. Pixels at the right and below that fill no square are not seen.
 struct PatchConfig {
   int64_t image_size = 0;  ///< pixels of each side; 0: the stack reads tokens
   int64_t patch_size = 0;  ///< pixels of each side of a square

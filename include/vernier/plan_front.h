@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "vernier/limit.h"
 #include "vernier/planning.h"
 
 namespace vernier {
@@ -32,8 +33,8 @@ struct PlanFront {
 PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const DamageTable& damage,
                      const PlanningOptions& options = {}, int count = 32);
 
-/// Without the plans themselves: bytes, bits per weight, predicted KL, its proven bound, and how many weights have which
-/// scheme.
-nlohmann::ordered_json front_to_json(const PlanFront& front);
+/// Without the plans themselves: bytes, bits per weight, predicted KL, its proven bound, how many weights have which
+/// scheme, and with a limit what any code could reach in their bytes.
+nlohmann::ordered_json front_to_json(const PlanFront& front, const Limit* limit = nullptr);
 
 }  // namespace vernier

@@ -12,6 +12,7 @@
 
 #include "vernier/damage_table.h"
 #include "vernier/diagnose.h"
+#include "vernier/limit.h"
 #include "vernier/plan.h"
 #include "vernier/target.h"
 
@@ -65,6 +66,10 @@ Plan plan_as_stored(const Model& model, const std::string& label, const std::str
 /// Every matrix in one scheme, with llama.cpp's fallback where a row is too short.
 /// @throws Error{kInvalidArgument} when there is no such scheme or target
 Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target = "llama.cpp");
+
+/// What separates a plan from the limit of its model. @param kl of the plan, predicted or measured, nats per token
+/// @throws Error{kInvalidArgument} when they are of different models
+LimitShares limit_shares(const Limit& limit, const Plan& plan, double kl);
 
 /// 8 bits per byte of the whole file over its weights.
 double bits_per_weight(uint64_t file_bytes, const Model& model);

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include "vernier/compute.h"
 #include "vernier/data.h"
 #include "vernier/diagnose.h"
+#include "vernier/limit.h"
 #include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
@@ -72,7 +74,10 @@ struct ScreenOptions {
   int64_t memory_bytes = int64_t{2} << 30;
   /// Rows of a matrix's inputs and output gradients that K-FAC pairs, per domain, evenly from its windows; 0: no K-FAC.
   int64_t kfac_rows = 512;
-  bool channels = false;   ///< also statistics per input and output channel
+  bool channels = false;  ///< also statistics per input and output channel
+  /// Also the rate-distortion limit, of all domains together. Takes the sums of outer products of one layer in float32
+  /// (every width squared) and a quarter of memory_bytes for rows; limit_core_seconds() says what time.
+  bool limit = false;
   int hessian_probes = 0;  ///< Hutchinson probes for HAWQ-V2; each a double backward of the whole model, in float32
   ComputeOptions compute = {};
 };
@@ -135,6 +140,7 @@ struct Screen {
   std::vector<Measured> values;
   std::vector<ScreenedMatrix> matrices;
   std::vector<ChannelScores> channels;  ///< with ScreenOptions::channels; not part of the JSON
+  std::optional<Limit> limit;           ///< with ScreenOptions::limit
 
   size_t value_index(size_t estimator, size_t domain, size_t scheme, size_t component) const {
     return ((estimator * domains.size() + domain) * schemes.size() + scheme) * components.size() + component;
@@ -153,6 +159,13 @@ struct Screen {
 ///         {kUnsupported} for a device other than the CPU
 Screen screen(const Model& model, const Calibration& calibration, const std::vector<ScreenText>& domains,
               const ScreenOptions& options = {}, ProgressSink* progress = nullptr);
+
+/// About how many seconds of one core a limit's eigenvalue decompositions take: 4/3 n^3 operations each, 4e9 a second.
+/// The sums of outer products come on top, about as much as a forward pass or two.
+double limit_core_seconds(const Model& model);
+/// How many tokens a limit should be of: four times the widest side of a matrix. Of fewer, the smallest eigenvalues are
+/// much too small, and the limit is too low.
+int64_t tokens_for_limit(const Model& model);
 
 nlohmann::ordered_json screen_to_json(const Screen& screen);
 /// @throws Error{kBadFile} naming `origin` and the key

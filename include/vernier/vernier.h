@@ -8,6 +8,7 @@
 #include "vernier/component.h"
 #include "vernier/data.h"
 #include "vernier/error.h"
+#include "vernier/limit.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
 #include "vernier/report.h"

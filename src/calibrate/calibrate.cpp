@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "base/shared_progress.h"
 #include "calibrate/sum_in_order.h"
 #include "engine/engine.h"
 #include "model/language_model.h"
@@ -24,16 +25,21 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   const auto fast = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("calibrate", count, "windows");
-  const auto tokens_of = [&](int64_t i) { return std::span(data.windows[static_cast<size_t>(i)].tokens); };
-  SumsOfSites total = sum_in_order(
-      count, engine->workers(), [&](int64_t i, int worker) { return fast->site_sums(worker, tokens_of(i)); },
-      [&](int64_t done) {
-        if (progress != nullptr) progress->update(done);
-      });
+
+  SumsOfSites total;
+  Calibration calibration;
+  std::vector<Sequence> sequences;
+  for (const TokenWindow& window : data.windows) {
+    sequences.push_back({window.tokens});
+    calibration.tokens += static_cast<int64_t>(window.tokens.size());
+  }
+  SharedProgress shared(progress, model.config().depth());
+  const size_t batch = sequences_at_once(model.config(), data.longest(), engine->workers());
+  for (size_t first = 0; first < sequences.size(); first += batch)
+    fast->add_site_sums(std::span(sequences).subspan(first, std::min(batch, sequences.size() - first)), total,
+                        [&](int64_t layers) { shared.add(layers); });
   if (progress != nullptr) progress->end();
 
-  Calibration calibration;
-  for (int64_t i = 0; i < count; ++i) calibration.tokens += static_cast<int64_t>(tokens_of(i).size());
   calibration.model_hash = model_hash(model);
   calibration.data_name = data.name;
   calibration.data_hash = data.hash;

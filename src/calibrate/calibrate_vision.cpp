@@ -22,9 +22,9 @@ void check_vision_inputs(const Model& model, const VisionInputs& data) {
 
 /// Adds what enters one stack, over `count` inputs.
 void add_stack(const Engine& engine, const Model& model, Stack stack, const PrepareOptions& options, int64_t count,
-               const std::function<SumsOfSites(const PreparedModel&, int64_t input, int worker)>& sums_of,
+               const std::function<SumsOfSites(const AnsweringModel&, int64_t input, int worker)>& sums_of,
                const std::function<void(int64_t)>& on_done, Calibration& calibration) {
-  const auto fast = engine.prepare(stack_of(model, stack), options);
+  const auto fast = engine.prepare_answers(stack_of(model, stack), options);
   const SumsOfSites total = sum_in_order(
       count, engine.workers(), [&](int64_t i, int worker) { return sums_of(*fast, i, worker); }, on_done);
   for (const auto& [site, sums] : total) {
@@ -51,7 +51,7 @@ Calibration calibrate_vision(const Model& model, const VisionInputs& data, const
   const auto on_done = [&](int64_t done) {
     if (progress != nullptr) progress->update(before + done);
   };
-  const auto image_sums = [&](const PreparedModel& fast, int64_t image, int worker) {
+  const auto image_sums = [&](const AnsweringModel& fast, int64_t image, int worker) {
     const std::vector<float> pixels = data.pixels(image);
     return fast.site_sums(worker, std::span(pixels));
   };
@@ -61,7 +61,7 @@ Calibration calibrate_vision(const Model& model, const VisionInputs& data, const
   if (texts > 0) {
     size_t longest = 0;
     for (const auto& text : data.texts) longest = std::max(longest, text.size());
-    const auto text_sums = [&](const PreparedModel& fast, int64_t text, int worker) {
+    const auto text_sums = [&](const AnsweringModel& fast, int64_t text, int worker) {
       return fast.site_sums(worker, std::span(data.texts[static_cast<size_t>(text)]));
     };
     add_stack(*engine, model, Stack::kText, {.type = compute.type, .positions = static_cast<int64_t>(longest)}, texts,

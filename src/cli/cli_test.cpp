@@ -196,6 +196,38 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
 }
 
+TEST_F(Cli, APlanIsComparedWithTheLimit) {
+  const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), limit = at("s.json");
+  ASSERT_EQ(run({"--quiet", "calibrate", demo_, "--windows", "2", "--context", "64", "-o", cal}), 0);
+  ASSERT_EQ(run({"--quiet", "diagnose", demo_, "--calibration", cal, "--windows", "2", "--kinds", "tensor,embed",
+                 "--context", "64", "--no-joint", "-o", diagnosis}),
+            0);
+  const auto screen = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"--quiet", "screen",    demo_, "--calibration", cal, "--windows",
+                                 "2",       "--context", "64",  "--kfac-rows",   "0", "-o",
+                                 limit};
+    all.insert(all.end(), more.begin(), more.end());
+    std::vector<const char*> argv{"vernier"};
+    for (const std::string& a : all) argv.push_back(a.c_str());
+    return run_cli(static_cast<int>(argv.size()), argv.data());
+  };
+  ASSERT_EQ(screen({}), 0);
+  EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--limit", limit, "--dry-run"}), 2) << "a screen without one";
+  ASSERT_EQ(screen({"--limit"}), 0);
+  EXPECT_EQ(read_json(limit)["limit"]["matrices"].size(), 43u);
+  ASSERT_EQ(
+      run({"plan", demo_, "--diagnosis", diagnosis, "--limit", limit, "-o", at("p.json"), "--json", at("p2.json")}), 0);
+  const Json plan = read_json(at("p2.json"));
+  EXPECT_NEAR(plan["limit"]["limit_kl_nats"].get<double>() * plan["limit"]["ratio"].get<double>(),
+              plan["predicted_kl_nats"].get<double>(), 1e-6);
+  ASSERT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--limit", limit, "--front", "--json", at("f.json")}), 0);
+  for (const Json& point : read_json(at("f.json"))["points"]) EXPECT_GT(point["limit_kl_nats"], 0);
+  Json other = read_json(limit);
+  other["model_hash"] = "0123";
+  write_json(limit, other);
+  EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--limit", limit, "--dry-run"}), 2) << "of another model";
+}
+
 // Another target by its name alone; a method that needs no calibration; what a plan file says of both.
 TEST_F(Cli, AScreenOfTwoDomainsIsComparedWithADiagnosis) {
   const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), json = at("both.json");

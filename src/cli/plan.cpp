@@ -2,18 +2,36 @@
 
 #include <fmt/format.h>
 
+#include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "vernier/plan_front.h"
 #include "vernier/planning.h"
+#include "vernier/screen.h"
 
 namespace vernier {
 
+namespace {
+
+std::optional<Limit> read_limit(const std::string& path, const Model& model) {
+  if (path.empty()) return std::nullopt;
+  Screen s = screen_from_json(read_json(path), path);
+  if (!s.limit)
+    fail(ErrorKind::kInvalidArgument, "{}: a screen without a limit; make it with `vernier screen MODEL --limit -o {}`",
+         path, path);
+  if (s.model_hash != model_hash(model))
+    fail(ErrorKind::kInvalidArgument, "{}: the limit is of another model (hash {}, expected {})", path, s.model_hash,
+         model_hash(model));
+  return std::move(s.limit);
+}
+
+}  // namespace
+
 void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe;
+    std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe, limit;
     ExportOptions options;
     JsonArgument json;
     CommandFiles io;
@@ -32,6 +50,8 @@ void add_plan(CLI::App& app, Console& console) {
   add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
+  add_input(*command, a->io, "--limit", a->limit,
+            "Artefact of `vernier screen --limit`, or of a run: compare with the least KL of any code");
   add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
@@ -46,9 +66,11 @@ void add_plan(CLI::App& app, Console& console) {
             ? damage_table(model, diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis))
             : damage_table_from_json(read_artefact(a->damage, "run"), a->damage);
     const PlanningOptions options{a->target, a->options};
+    const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front) {
       const PlanFront front = plan_front(model, tokenizer, damage, options);
-      if (!a->json.write(front_to_json(front), console)) print_front(front, console);
+      const Limit* known = limit ? &*limit : nullptr;
+      if (!a->json.write(front_to_json(front, known), console)) print_front(front, known, console);
       return;
     }
     const Plan plan = plan_within(model, tokenizer, damage, a->budget, options);
@@ -56,12 +78,15 @@ void add_plan(CLI::App& app, Console& console) {
       write_json(a->output, plan_to_json(plan));
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));
     }
-    if (a->json.write(plan_to_json(plan), console)) return;
+    Json json = plan_to_json(plan);
+    if (limit) json["limit"] = limit_shares_to_json(limit_shares(*limit, plan, plan.predicted_kl_nats));
+    if (a->json.write(json, console)) return;
     print_plan(plan, console);
     const uint64_t bytes = target.counted_bytes(model, plan, tokenizer, a->options);
     fmt::print(console.out,
                "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
                plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+    if (limit) print_limit_shares(limit_shares(*limit, plan, plan.predicted_kl_nats), console);
     if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
   });
 }

@@ -41,13 +41,30 @@ std::string mostly(const Plan& plan) {
 
 }  // namespace
 
-void print_front(const PlanFront& front, Console& console) {
-  TextTable table({"bytes", "bits/weight", "predicted KL", "nats per byte more", "mostly"});
-  for (const FrontPoint& point : front.points)
-    table.add({fmt::format("{}", point.bytes), fmt::format("{:.3f}", point.bits_per_weight),
-               fmt::format("{:.3g}", point.plan.predicted_kl_nats), fmt::format("{:.2g}", point.plan.price_per_byte),
-               mostly(point.plan)});
+void print_front(const PlanFront& front, const Limit* limit, Console& console) {
+  std::vector<std::string> head{"bytes", "bits/weight", "predicted KL", "nats per byte more", "mostly"};
+  if (limit != nullptr) head.insert(head.begin() + 3, {"limit", "times limit"});
+  TextTable table(head);
+  for (const FrontPoint& point : front.points) {
+    std::vector<std::string> row{fmt::format("{}", point.bytes), fmt::format("{:.3f}", point.bits_per_weight),
+                                 fmt::format("{:.3g}", point.plan.predicted_kl_nats),
+                                 fmt::format("{:.2g}", point.plan.price_per_byte), mostly(point.plan)};
+    if (limit != nullptr) {
+      const double least = limit_kl(*limit, static_cast<double>(point.plan.tensor_bytes));
+      row.insert(row.begin() + 3,
+                 {fmt::format("{:.3g}", least), fmt::format("{:.3g}", point.plan.predicted_kl_nats / least)});
+    }
+    table.add(row);
+  }
   fmt::print(console.out, "{}", table.str(console.width()));
+}
+
+void print_limit_shares(const LimitShares& s, Console& console) {
+  fmt::print(
+      console.out,
+      "limit of any code in these bytes {:.3g} nats; this is {:.3g} times as much = scales {:.2f} x types per tensor "
+      "{:.2f} x directions {:.2f} x scalar grid {:.2f} x fixed rate {:.2f} x rounding {:.2f}\n",
+      s.limit_nats, s.ratio(), s.scales, s.types, s.directions, s.scalar_grid, s.fixed_rate, s.rounding);
 }
 
 void print_fallbacks(const Plan& plan, Console& console) {

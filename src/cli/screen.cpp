@@ -11,33 +11,11 @@
 #include "cli/command.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
+#include "data/text_domains.h"
 
 namespace vernier {
 
 namespace {
-
-/// "wiki=wiki.txt" is a domain of its own; files without a name make up one together.
-struct DomainFiles {
-  std::string name;
-  std::vector<std::string> files;
-};
-
-std::vector<DomainFiles> domains_of(const std::vector<std::string>& arguments) {
-  std::vector<DomainFiles> domains;
-  for (const std::string& argument : arguments) {
-    // A file that is there under that very name is no domain's.
-    const size_t sign = std::filesystem::exists(argument) ? std::string::npos : argument.find('=');
-    const std::string name = sign == std::string::npos ? "text" : argument.substr(0, sign);
-    const std::string file = sign == std::string::npos ? argument : argument.substr(sign + 1);
-    const auto it = std::find_if(domains.begin(), domains.end(), [&](const DomainFiles& d) { return d.name == name; });
-    if (it == domains.end())
-      domains.push_back({name, {file}});
-    else
-      it->files.push_back(file);
-  }
-  if (domains.empty()) domains.push_back({"builtin", {}});
-  return domains;
-}
 
 void print_screen(const Screen& s, int64_t top, Console& console) {
   for (const ScreenedDomain& domain : s.domains) {
@@ -67,6 +45,18 @@ void print_screen(const Screen& s, int64_t top, Console& console) {
     }
 }
 
+void print_limit(const Limit& limit, Console& console) {
+  double weights = 0;
+  for (const DamageSpectrum& matrix : limit.matrices) weights += static_cast<double>(matrix.weights());
+  TextTable table({"bits per weight of a matrix", "limit, any code", "scalar grid, ideal entropy coding"});
+  for (const double bits : {2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0}) {
+    const double nats = limit_kl(limit, bits * weights / 8);
+    table.add({fmt::format("{:.1f}", bits), fmt::format("{:.3g}", nats),
+               fmt::format("{:.3g}", LimitShares::kScalarGrid * nats)});
+  }
+  fmt::print(console.out, "\nleast KL, nats per token\n{}", table.str(console.width()));
+}
+
 void print_agreements(const std::vector<EstimatorAgreement>& agreements, Console& console) {
   TextTable table({"estimator", "domain", "components", "count", "Spearman", "95%", "Kendall", "top overlap", "95%",
                    "predicted / exact"});
@@ -89,6 +79,7 @@ void add_screen(CLI::App& app, Console& console) {
     CalibrationArgument calibration;
     int64_t context = 512, windows = 32, top = 20, memory_mib = 2048, kfac_rows = 512;
     int hessian_probes = 0;
+    bool limit = false;
     uint64_t seed = 0;
     ComputeArguments compute;
     JsonArgument json;
@@ -101,9 +92,10 @@ void add_screen(CLI::App& app, Console& console) {
   command->add_option("--schemes", a->schemes, "Candidates, separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--data", a->texts,
-                      "Text files; NAME=FILE makes a domain, for which scores are kept apart. The built-in calibration "
-                      "text when none is named");
+  command->add_option(
+      "--data", a->texts,
+      "Text files, each a domain for which scores are kept apart; NAME=FILE names it and joins files of "
+      "one name. The built-in texts when none is given");
   command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
       ->check(count_range())
@@ -121,6 +113,8 @@ void add_screen(CLI::App& app, Console& console) {
   command->add_option("--memory", a->memory_mib, "MiB for the streams between layers")
       ->check(within(1, int64_t{1} << 30))
       ->capture_default_str();
+  add_flag(*command, "--limit", a->limit,
+           "Also the least KL of any code at a number of bytes; takes eigenvalues of every matrix' covariances");
   add_input(*command, a->io, "--against", a->against, "diagnosis.json to compare all estimators with");
   command->add_option("--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
@@ -128,7 +122,7 @@ void add_screen(CLI::App& app, Console& console) {
   a->compute.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
-    const std::vector<DomainFiles> domains = domains_of(a->texts);
+    const std::vector<DomainFiles> domains = domains_of(a->texts);  // as long as they are looked at
     for (const DomainFiles& domain : domains) a->io.reads(domain.files);
     a->io.check();
     ScreenOptions options{.schemes = a->schemes,
@@ -137,15 +131,23 @@ void add_screen(CLI::App& app, Console& console) {
                           .memory_bytes = a->memory_mib << 20,
                           .kfac_rows = a->kfac_rows,
                           .channels = !a->channels.empty(),
+                          .limit = a->limit,
                           .hessian_probes = a->hessian_probes,
                           .compute = a->compute.options(console)};
     const Model model = open_model(a->model, console);
+    if (const double seconds = limit_core_seconds(model); a->limit && seconds > 60)
+      console.progress.warn(fmt::format("the limit's eigenvalues take about {:.0f} minutes of one core", seconds / 60));
     const Calibration calibration = a->calibration.load();
     const Tokenizer tokenizer(open_tokenizer(model, console));
     std::vector<ScreenText> texts;
-    for (const DomainFiles& domain : domains)
-      texts.push_back({domain.name, calibration_windows(calibration_text(tokenizer, domain.files, &console.progress),
-                                                        a->context, a->windows, &console.progress)});
+    for (const TextDomain& domain : text_domains(tokenizer, a->texts, &console.progress))
+      texts.push_back({domain.name, calibration_windows(domain.text, a->context, a->windows, &console.progress)});
+    int64_t tokens = 0;
+    for (const ScreenText& text : texts)
+      for (const TokenWindow& window : text.data.windows) tokens += static_cast<int64_t>(window.tokens.size());
+    if (const int64_t wanted = tokens_for_limit(model); a->limit && tokens < wanted)
+      console.progress.warn(
+          fmt::format("the limit is of {} tokens, which makes it too low; --windows for at least {}", tokens, wanted));
     const Screen s = screen(model, calibration, texts, options, &console.progress);
     save_screen(s, a->output);
     if (!a->channels.empty()) save_channels(s, a->channels);
@@ -156,6 +158,7 @@ void add_screen(CLI::App& app, Console& console) {
     if (!a->against.empty()) json["agreements"] = agreements_to_json(agreements);
     if (a->json.write(json, console)) return;
     print_screen(s, a->top, console);
+    if (s.limit) print_limit(*s.limit, console);
     if (!a->against.empty()) print_agreements(agreements, console);
     fmt::print(console.out, "-> {}\n", a->output);
   });

@@ -29,6 +29,15 @@ SiteSums sums_of(const at::Tensor& x) {
   return sums;
 }
 
+/// [1, time]
+at::Tensor ids_of(const ModelConfig& config, std::span<const int32_t> tokens) {
+  const auto [least, most] = std::minmax_element(tokens.begin(), tokens.end());
+  if (*least < 0 || *most >= config.vocabulary)
+    fail(ErrorKind::kInvalidArgument, "forward: ids from {} to {}: expected 0 to {}; wrong tokenizer?", *least, *most,
+         config.vocabulary - 1);
+  return at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong).unsqueeze(0);
+}
+
 class AtenPrepared : public PreparedModel {
  public:
   AtenPrepared(const Model& model, at::Device device, at::ScalarType type, int64_t positions)
@@ -37,33 +46,31 @@ class AtenPrepared : public PreparedModel {
   const std::string& name() const override { return model_.name(); }
   const ModelConfig& config() const override { return model_.config(); }
 
-  SumsOfSites site_sums(int, const ModelInput& input) const override {
+  void add_site_sums(std::span<const Sequence> sequences, SumsOfSites& total, const LayersDone& done) override {
     const c10::NoGradGuard no_grad;
-    SumsOfSites sums;
-    const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) { sums[site] = sums_of(x); };
-    if (config().read_out.row != ReadOutConfig::Row::kEvery) {
-      answer_of(input, &observer);
-      return sums;
+    for (const Sequence& sequence : sequences) {
+      SumsOfSites sums;
+      const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) { sums[site] = sums_of(x); };
+      const at::Tensor ids = on_device(sequence.tokens);
+      sums[SiteId{Site::kOutputInput}] =
+          sums_of(model_.finish(model_.ops(ids.size(1), &observer), model_.embed(ids), 0, 0));
+      for (const auto& [site, own] : sums) total[site].add(own);
+      if (done) done(config().depth());
     }
-    check_input(config(), input, name());
-    const at::Tensor ids = on_device(input.tokens);
-    sums[SiteId{Site::kOutputInput}] =
-        sums_of(model_.finish(model_.ops(ids.size(1), &observer), model_.embed(ids), 0, 0));
-    return sums;
   }
 
-  std::vector<float> answer(int, const ModelInput& input) const override {
+  void run(std::span<const Sequence> sequences, const LayersDone& done) override {
     const c10::NoGradGuard no_grad;
-    require_read_out(config(), name());
-    const at::Tensor out = answer_of(input, nullptr)[0].to(at::kCPU, at::kFloat).contiguous();
-    return {out.data_ptr<float>(), out.data_ptr<float>() + out.numel()};
+    hidden_.clear();
+    for (const Sequence& sequence : sequences) {
+      const at::Tensor ids = on_device(sequence.tokens);
+      hidden_.push_back(model_.finish(model_.ops(ids.size(1)), model_.embed(ids), 0, sequence.first_row)[0]);
+      if (done) done(config().depth());
+    }
   }
 
-  TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const override {
-    const c10::NoGradGuard no_grad;
-    const at::Tensor ids = on_device(tokens);
-    const at::Tensor hidden = model_.finish(model_.ops(ids.size(1)), model_.embed(ids), 0, first_row)[0];
-    return [this, &arena, hidden](int64_t first, int64_t count) {
+  TileLogits logits(Arena& arena, size_t sequence) const override {
+    return [this, &arena, hidden = hidden_[sequence]](int64_t first, int64_t count) {
       const c10::NoGradGuard no_grad;
       const at::Tensor tile = model_.logits_by(model_.head(), hidden.narrow(0, first, count));
       const Slab out = arena.slab(count, tile.size(1));
@@ -73,27 +80,46 @@ class AtenPrepared : public PreparedModel {
   }
 
  private:
+  at::Tensor on_device(std::span<const int32_t> tokens) const { return ids_of(model_.config(), tokens).to(device_); }
+
+  at::Device device_;
+  AtenModel model_;
+  std::vector<at::Tensor> hidden_;  // of the last run, on the device
+};
+
+class AtenAnswers : public AnsweringModel {
+ public:
+  AtenAnswers(const Model& model, at::Device device, at::ScalarType type, int64_t positions)
+      : device_(device), model_(model, positions, {device, type}) {}
+
+  SumsOfSites site_sums(int, const ModelInput& input) const override {
+    SumsOfSites sums;
+    const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) { sums[site] = sums_of(x); };
+    answer_of(input, &observer);
+    return sums;
+  }
+
+  std::vector<float> answer(int, const ModelInput& input) const override {
+    const at::Tensor out = answer_of(input, nullptr)[0].to(at::kCPU, at::kFloat).contiguous();
+    return {out.data_ptr<float>(), out.data_ptr<float>() + out.numel()};
+  }
+
+ private:
   at::Tensor answer_of(const ModelInput& input, const AtenObserver* observer) const {
-    check_input(config(), input, name());
-    const PatchConfig& p = config().patches;
-    const bool sees = config().reads_images();
+    const c10::NoGradGuard no_grad;
+    const ModelConfig& config = model_.config();
+    check_input(config, input, model_.name());
+    const PatchConfig& p = config.patches;
+    const bool sees = config.reads_images();
     // A text's rows after the answering one change nothing, its stack being causal; an image's learned rows are the last.
-    const int64_t row = sees ? p.count() : answering_row(config(), input.tokens);
+    const int64_t row = sees ? p.count() : answering_row(config, input.tokens);
     const AtenOps ops = model_.ops(sees ? p.rows() : row + 1, observer);
     const at::Tensor stream =
         sees ? model_.embed_images(ops, at::tensor(std::vector<float>(input.pixels.begin(), input.pixels.end()))
                                             .view({1, p.channels, p.image_size, p.image_size})
                                             .to(device_))
-             : model_.embed(on_device(input.tokens.first(static_cast<size_t>(row) + 1)));
+             : model_.embed(ids_of(config, input.tokens.first(static_cast<size_t>(row) + 1)).to(device_));
     return model_.read_out(ops, model_.finish(ops, stream, 0, row), at::zeros({1}, at::kLong).to(device_));
-  }
-
-  at::Tensor on_device(std::span<const int32_t> tokens) const {
-    const auto [least, most] = std::minmax_element(tokens.begin(), tokens.end());
-    if (*least < 0 || *most >= model_.config().vocabulary)
-      fail(ErrorKind::kInvalidArgument, "forward: ids from {} to {}: expected 0 to {}; wrong tokenizer?", *least, *most,
-           model_.config().vocabulary - 1);
-    return at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong).unsqueeze(0).to(device_);
   }
 
   at::Device device_;
@@ -110,9 +136,13 @@ class AtenEngine : public Engine {
     if (options.activations != Activations::kExact)
       fail(ErrorKind::kUnsupported,
            "engine: activations as llama.cpp rounds them: only on the CPU; leave out --device");
-    require_one_stack(model.config(), model.source().name);
     require_finite(model);
     return std::make_unique<AtenPrepared>(model, device_, type_of(options.type), options.positions);
+  }
+  std::unique_ptr<AnsweringModel> prepare_answers(const Model& model, const PrepareOptions& options) const override {
+    require_read_out(model.config(), model.source().name);
+    require_finite(model);
+    return std::make_unique<AtenAnswers>(model, device_, type_of(options.type), options.positions);
   }
   std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const override {
     return make_aten_sweep(model, data, device_, type_of(type));

@@ -33,11 +33,13 @@ class AtenModel {
   AtenBlock block(int layer) const;
   const AtenStack& head() const { return head_; }
 
+  /// [vocabulary, hidden]; layer by layer of the file's type, as head() is.
+  const at::Tensor& embedding() const { return embedding_; }
   /// ids [batch, time] int64 on the model's device -> residual stream [batch, time, hidden]
   at::Tensor embed(const at::Tensor& ids) const { return embed_from(embedding_, ids); }
   /// The same from another embedding matrix. @throws Error{kInvalidArgument} for more tokens than the model has positions
   at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids) const;
-  /// pixels [batch, channels, side, side] -> residual stream [batch, rows, hidden]: the learned rows, then the patches.
+  /// pixels [batch, channels, side, side] -> residual stream [batch, rows, hidden]: the patches, then the learned rows.
   /// @throws Error{kInvalidArgument} for images of another size
   at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels) const;
   AtenOps ops(int64_t time, const AtenObserver* observer = nullptr) const;

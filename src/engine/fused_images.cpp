@@ -53,7 +53,6 @@ Slab FusedModel::embed_image(FusedOps& ops, std::span<const float> pixels) const
 }
 
 Slab FusedModel::answer(Arena& arena, const ModelInput& input, const SiteObserver* observer) const {
-  require_read_out(config_, name_);
   check_input(config_, input, name_);
   FusedOps ops(arena, rope_, observer);
   const bool sees = config_.reads_images();

@@ -31,13 +31,10 @@ void check_input(const ModelConfig& config, const ModelInput& input, const std::
     fail(ErrorKind::kInvalidArgument, "forward: {} reads texts: expected at least one token", name);
 }
 
-void require_one_stack(const ModelConfig& config, const std::string& name) {
+void require_read_out(const ModelConfig& config, const std::string& name) {
   if (!config.stacks.empty())
     fail(ErrorKind::kUnsupported, "forward: {} ({}) has several stacks; expected one of them, of images or of texts",
          name, config.family);
-}
-
-void require_read_out(const ModelConfig& config, const std::string& name) {
   if (config.read_out.row == ReadOutConfig::Row::kEvery)
     fail(ErrorKind::kUnsupported,
          "forward: {} ({}) is a language model; expected a classifier or an encoder with a projection", name,

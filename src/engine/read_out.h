@@ -25,10 +25,8 @@ int64_t answering_row(const ModelConfig& config, std::span<const int32_t> tokens
 /// @throws Error{kInvalidArgument} where the input is not what the stack takes: `name` is that of the model
 void check_input(const ModelConfig& config, const ModelInput& input, const std::string& name);
 
-/// @throws Error{kUnsupported} for a model of several stacks, which are run one by one (stack_of)
-void require_one_stack(const ModelConfig& config, const std::string& name);
-
-/// @throws Error{kUnsupported} for a stack whose rows each answer for themselves
+/// @throws Error{kUnsupported} for a stack whose rows each answer for themselves, and for a model of several stacks, which
+/// are run one by one (stack_of)
 void require_read_out(const ModelConfig& config, const std::string& name);
 
 }  // namespace vernier

@@ -33,7 +33,7 @@ class VisionParity : public ::testing::TestWithParam<std::string> {
                             int64_t positions) {
     ComputeOptions options;
     options.device = device, options.threads = 1;
-    const auto ready = make_engine(options)->prepare(model, {.positions = positions});
+    const auto ready = make_engine(options)->prepare_answers(model, {.positions = positions});
     std::vector<at::Tensor> rows;
     for (const ModelInput& input : inputs) rows.push_back(at::tensor(ready->answer(0, input)));
     return at::stack(rows);
@@ -132,8 +132,8 @@ TEST(Vision, WhatAModelIsNotForIsRefused) {
                [&] { compare_images_with_texts(clip, image, ids.narrow(1, 0, 1)); });
   expect_error(ErrorKind::kInvalidArgument, {"one stack"}, [&] { stack_of(vit, Stack::kImage); });
   expect_error(ErrorKind::kUnsupported, {"forward", "answers for whole images"}, [&] { forward_logits(vit, ids); });
-  expect_error(ErrorKind::kUnsupported, {"several stacks"}, [&] { make_engine({})->prepare(clip, {}); });
-  const auto ready = make_engine({})->prepare(vit, {});
+  expect_error(ErrorKind::kUnsupported, {"several stacks"}, [&] { make_engine({})->prepare_answers(clip, {}); });
+  const auto ready = make_engine({})->prepare_answers(vit, {});
   const std::vector<float> small(12);
   expect_error(ErrorKind::kInvalidArgument, {"3 x 32 x 32", "12"}, [&] { ready->answer(0, std::span(small)); });
 }

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "model/page_budget.h"
 
 namespace vernier {
 
@@ -98,6 +99,7 @@ void add_config(Hasher& hasher, const ModelConfig& config) {
 
 std::string hash_content(const Model& model) {
   Hasher hasher;
+  PageBudget pages(model);
   add_config(hasher, model.config());
   for (const TensorId& id : model.tensors()) {
     // A quantized matrix by its bytes, which decide the values.
@@ -106,6 +108,7 @@ std::string hash_content(const Model& model) {
     hasher.add(fmt::format("{} {}", name_of(id),
                            stored != nullptr ? stored->scheme().name() : c10::toString(weight.scalar_type())));
     hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
+    pages.read(static_cast<int64_t>(weight.nbytes()));
   }
   return hasher.hex();
 }

@@ -3,7 +3,7 @@
 
 namespace vernier {
 
-nlohmann::ordered_json front_to_json(const PlanFront& front) {
+nlohmann::ordered_json front_to_json(const PlanFront& front, const Limit* limit) {
   Json json = {{"schema_version", 1}, {"target", front.target}, {"points", Json::array()}};
   for (const FrontPoint& point : front.points) {
     std::map<std::string, int64_t> weights;
@@ -14,6 +14,8 @@ nlohmann::ordered_json front_to_json(const PlanFront& front) {
                               {"lower_bound_kl_nats", point.plan.lower_bound_kl_nats},
                               {"price_nats_per_byte", point.plan.price_per_byte},
                               {"weights", weights}});
+    if (limit != nullptr)
+      json["points"].back()["limit_kl_nats"] = limit_kl(*limit, static_cast<double>(point.plan.tensor_bytes));
   }
   return json;
 }

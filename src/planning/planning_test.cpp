@@ -104,6 +104,26 @@ TEST_F(Planning, TheFrontGoesFromTheSmallestFileToTheBestAndEachPointIsThePlanOf
   expect_error(ErrorKind::kInvalidArgument, {"a front of 1"}, [&] { plan_front(model_, tokenizer_, table(), {}, 1); });
 }
 
+TEST_F(Planning, TheLimitStandsBesideEveryPointOfTheFront) {
+  Limit limit{1000, {}};
+  for (const TensorId& id : model_.matrices()) {
+    const int64_t rows = model_.weight(id).size(0), cols = model_.weight(id).size(1);
+    limit.matrices.push_back({name_of(id), rows, cols, 1, 1, -128, {static_cast<double>(rows * cols)}});
+  }
+  const PlanFront front = plan_front(model_, tokenizer_, table(), {}, 5);
+  const Json points = front_to_json(front, &limit)["points"];
+  for (size_t i = 0; i < points.size(); ++i) {
+    const Plan& plan = front.points[i].plan;
+    EXPECT_EQ(points[i]["limit_kl_nats"], limit_kl(limit, static_cast<double>(plan.tensor_bytes)))
+        << "header, norms and biases are in no code";
+    EXPECT_NEAR(limit_shares(limit, plan, 1.0).limit_nats, points[i]["limit_kl_nats"].get<double>(), 1e-3)
+        << "but for what the target pads";
+  }
+  EXPECT_FALSE(front_to_json(front)["points"][0].contains("limit_kl_nats"));
+  limit.matrices.pop_back();
+  expect_error(ErrorKind::kInvalidArgument, {"of this model"}, [&] { limit_shares(limit, front.points[0].plan, 1.0); });
+}
+
 TEST_F(Planning, DamageOfAnotherModelIsRefused) {
   DamageTable other = table();
   other.model_hash = "0123";

@@ -119,17 +119,18 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
     return std::filesystem::exists(folder / name) ? part(name) : Json();
   };
   // A run by another effort may have left its own: only that of the last one says what the plan rests on.
-  const Json effort = value_or_null(value_or_null(manifest, "options"), "effort");
+  const Json options = value_or_null(manifest, "options"), effort = value_or_null(options, "effort");
   return {manifest,
           part("evaluation.json"),
           part("diagnosis.json"),
           part("plan.json"),
           optional_part("front.json"),
-          effort == "confirm" ? optional_part("work/confirmation.json") : Json()};
+          effort == "confirm" ? optional_part("work/confirmation.json") : Json(),
+          value_or_null(options, "limit") == true ? optional_part("limit.json") : Json()};
 }
 
 Json report_data(const ReportParts& parts) {
-  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation] = parts;
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -160,6 +161,8 @@ Json report_data(const ReportParts& parts) {
   data["front"] = value_or_null(front, "points");
   data["confirmation"] = confirmation;
   if (confirmation.is_object()) data["confirmation"].erase("damage");  // what the planner keeps
+  data["limit"] = limit;
+  if (limit.is_object()) data["limit"].erase("schema_version");
   return data;
 }
 

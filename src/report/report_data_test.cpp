@@ -108,6 +108,17 @@ TEST(ReportData, WhatThePlannerKeepsForItselfStaysOutOfThePage) {
     EXPECT_THAT(data, ::testing::Not(::testing::HasSubstr(key)));
 }
 
+TEST(ReportData, TheLimitIsPartOfIt) {
+  Artefacts a;
+  EXPECT_TRUE(a.data()["limit"].is_null());
+  const Json limit = {{"schema_version", 1},
+                      {"rows", {{{"label", "mine"}, {"limit_kl_nats", 0.01}, {"ratio", 5.0}}}},
+                      {"curve", {{{"bytes", 1000}, {"kl_nats", 0.01}}}}};
+  const Json data = report_data({a.manifest, a.evaluation, a.diagnosis, a.plan, {}, {}, limit})["limit"];
+  EXPECT_EQ(data["curve"], limit["curve"]);
+  EXPECT_EQ(data["rows"], limit["rows"]);
+}
+
 TEST(ReportData, AMissingPartIsNamed) {
   const auto expect_missing = [](const Artefacts& a, const std::string& part) {
     try {

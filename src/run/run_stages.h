@@ -2,6 +2,9 @@
 
 // The stages of a run, each from the artefacts of those before it to its own in the run directory. One file each.
 
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +15,7 @@
 #include "vernier/calibrate.h"
 #include "vernier/damage_table.h"
 #include "vernier/diagnose.h"
+#include "vernier/limit.h"
 #include "vernier/plan.h"
 
 namespace vernier {
@@ -25,12 +29,22 @@ struct RunContext {
   RunDirectory& directory;
   ProgressSink& progress;
   RunClock& clock;
+
+  /// RunDirectory::stage, timed as (a part of) `part`.
+  void stage(const std::string& part, const std::string& name, const std::string& key, const std::string& artefact,
+             const std::function<void(const std::filesystem::path&)>& make) const {
+    directory.stage(name, key, artefact,
+                    [&](const std::filesystem::path& path) { clock.run(part, progress, [&] { make(path); }); });
+  }
 };
 
 /// A file that may become the result; names are inside the run directory.
 struct RunCandidate {
   std::string label, kind, plan, file;
 };
+
+/// In the run directory.
+inline constexpr const char* kDiagnosis = "diagnosis.json";
 
 /// manifest.json's facts: model, texts, options and versions.
 void describe_run(const RunContext& run);
@@ -40,12 +54,25 @@ Calibration calibrate_stage(const RunContext& run);
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
 /// By the run's effort: damage.json, and a diagnosis.json of what was measured or foretold.
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration);
+/// Whether all uniform files that fit are measured, or only those that might be better than the plan.
+bool measures_all_files(const Model& model, const RunOptions& options, const RunInputs& inputs);
 /// The uniform plans that fit, by rising size, then the solved one; and the front of all budgets.
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage);
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);
 /// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after
 /// that of the source.
 std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates);
+/// Whether the run compares its files with the limit of their model: where it was asked for, or is cheap and the text long
+/// enough. One that measures everything exactly has no gradients.
+bool makes_limit(const Model& model, const RunOptions& options, const RunInputs& inputs);
+/// Where it was asked for and the text is short for it.
+void warn_of_limit(const RunContext& run);
+/// Of screen.json, where the run makes one.
+std::optional<Limit> load_limit(const RunContext& run);
+/// limit.json: what any code could reach at the sizes of the files and between them; by label what separates each from it.
+/// Nothing where the run makes no limit.
+std::map<std::string, LimitShares> limit_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
+                                               const std::vector<EvaluationRow>& rows);
 /// plan.json and what the target loads; returns their row.
 size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
                     const std::vector<EvaluationRow>& rows);

@@ -78,6 +78,9 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   const RunResult result = run(path, options(), &stages);
   EXPECT_THAT(stages.begun, ElementsAre("calibrate", "diagnose", "evaluate", "quantize"));
   EXPECT_EQ(result.warnings, stages.warnings);
+  std::vector<std::string> timed;
+  for (const StageTime& stage : result.stages) timed.push_back(stage.stage);
+  EXPECT_THAT(timed, ElementsAre("calibrate", "diagnose", "plan", "export", "evaluate"));
   EXPECT_EQ(result.model_hash, model_hash(load_model(path)));
   ASSERT_GE(result.rows.size(), 3u);
   EXPECT_EQ(result.rows[0].label, "full precision");
@@ -109,6 +112,7 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   Stages again;
   const RunResult same = run(path, options(), &again);
   EXPECT_THAT(again.begun, IsEmpty());
+  EXPECT_THAT(same.stages, IsEmpty());
   EXPECT_EQ(read_file(result.files.manifest), manifest);
   EXPECT_EQ(run_result_to_json(same), json);
 }
@@ -117,9 +121,10 @@ TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
   const std::string path = source("f16");
   RunOptions o = options();
   o.effort = Effort::kConfirm;
+  o.limit = true;
   o.diagnose_windows = 2;
   o.calibration_text = {text_, other_text_};
-  o.evaluation_text = {(source_dir() / "data/builtin/calibration.txt").string()};
+  o.evaluation_text = {(source_dir() / "data/builtin/calibration/languages.txt").string()};
   Stages stages;
   const RunResult result = run(path, o, &stages);
   EXPECT_THAT(stages.begun, ElementsAre("calibrate", "evaluate", "measure", "quantize", "screen"));
@@ -135,6 +140,21 @@ TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
   EXPECT_EQ(confirmation["control_kl_nats"], 0);
   EXPECT_EQ(read_json(out_ / "screen.json")["domains"].size(), 2u) << "a domain for each text";
   EXPECT_GT(read_json(out_ / "front.json")["points"].size(), 5u);
+  // Every file and every plan of the front stands beside the limit, of far too short a text.
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("which makes it too low")));
+  const Json limit = read_json(out_ / "limit.json"), front = read_json(out_ / "front.json");
+  ASSERT_EQ(limit["rows"].size() + 1, result.rows.size());
+  ASSERT_EQ(result.limits.size() + 1, result.rows.size());
+  for (size_t i = 1; i < result.rows.size(); ++i) {
+    const LimitShares& shares = result.limits.at(result.rows[i].label);
+    EXPECT_EQ(limit["rows"][i - 1]["label"], result.rows[i].label);
+    EXPECT_EQ(limit["rows"][i - 1]["limit_kl_nats"], shares.limit_nats);
+    EXPECT_NEAR(shares.ratio() * shares.limit_nats, result.rows[i].text.kl().mean, 1e-9);
+    EXPECT_GE(shares.ratio(), 1) << result.rows[i].label;
+  }
+  for (const Json& point : front["points"]) EXPECT_GT(point["limit_kl_nats"], 0);
+  for (size_t i = 1; i < limit["curve"].size(); ++i)
+    EXPECT_LT(limit["curve"][i]["kl_nats"], limit["curve"][i - 1]["kl_nats"]);
   // Planning again needs nothing but the table of damage.
   const Model model = load_model(path);
   EXPECT_EQ(plan_within(model, load_tokenizer_of(path),
@@ -210,7 +230,15 @@ TEST_F(RunLibrary, AForecastWritesNothing) {
   EXPECT_EQ(forecast.uniform_files.size(), planning_diagnosis().candidates.size());
   EXPECT_EQ(forecast.diagnose_windows, 1);
   EXPECT_EQ(forecast.threads, 1);
-  EXPECT_GT(forecast.diagnose_seconds, 0);
+  EXPECT_GT(forecast.exact_seconds, 0);
+  ASSERT_EQ(forecast.stages.size(), 4u) << "calibrate, diagnose, export, evaluate";
+  double seconds = 0;
+  for (const RunForecast::Stage& stage : forecast.stages) {
+    EXPECT_GT(stage.seconds, 0) << stage.stage;
+    seconds += stage.seconds;
+  }
+  EXPECT_DOUBLE_EQ(forecast.seconds, seconds);
+  EXPECT_GT(forecast.peak_bytes, 0u);
   EXPECT_FALSE(fs::exists(out_));
   RunOptions all = options();
   all.diagnose_windows = 0;

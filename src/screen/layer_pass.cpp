@@ -9,6 +9,7 @@
 #include "model/block_layout.h"
 #include "ops/parallel.h"
 #include "screen/layer_backward.h"
+#include "screen/layer_limit.h"
 
 namespace vernier {
 
@@ -59,6 +60,24 @@ std::vector<int64_t> rows_per_window(const ScreenPass& pass) {
   }
   for (int64_t& n : count) n = (pass.options.kfac_rows + n - 1) / n;
   return count;
+}
+
+constexpr int64_t kGradientTile = int64_t{1} << 22;  // weights: what a core's cache may hold, whatever the matrix
+
+/// A sequence's gradient of a matrix, rows^T inputs, and its products with the errors, a tile of the matrix' rows at a
+/// time.
+void add_gradient(const SliceGrid& grid, const at::Tensor& rows, const at::Tensor& inputs,
+                  const std::vector<const float*>& errors, at::Tensor& buffer, GradientSums& sums) {
+  const int64_t outputs = rows.size(1), cols = inputs.size(1), step = std::max<int64_t>(1, kGradientTile / cols);
+  std::vector<const float*> own = errors;
+  if (cols > buffer.numel()) buffer = at::empty({cols});
+  for (int64_t first = 0; first < outputs; first += step) {
+    const int64_t count = std::min(step, outputs - first);
+    at::Tensor gradient = buffer.narrow(0, 0, count * cols).view({count, cols});
+    at::mm_out(gradient, rows.narrow(1, first, count).t(), inputs);
+    for (size_t s = 0; s < errors.size(); ++s) own[s] = errors[s] == nullptr ? nullptr : errors[s] + first * cols;
+    add_products(grid, first, count, gradient.data_ptr<float>(), own, sums);
+  }
 }
 
 /// Estimators by factors: every slice of a matrix under every scheme, domain by domain.
@@ -112,17 +131,19 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
   AtenBlock block = pass.aten.block(layer);
   std::vector<LayerMatrix> matrices;
   const std::map<TensorId, size_t> index = layer_matrices(pass, block, matrices);
+  pass.model.release_pages();
   const std::vector<int64_t> wanted = rows_per_window(pass);
   std::vector<std::vector<WindowMatrix>> found(windows.size());
   std::vector<at::Tensor> buffers(static_cast<size_t>(pass.threads));
-  int64_t largest = 0;
-  for (const LayerMatrix& matrix : matrices) largest = std::max(largest, matrix.weight.numel());
+  std::vector<TensorId> ids;
+  for (const LayerMatrix& matrix : matrices) ids.push_back(matrix.id);
+  LayerLimit limit(pass, ids);
 
-  parallel_for(static_cast<int64_t>(windows.size()), pass.threads, [&](int64_t i, int worker) {
-    const auto w = static_cast<size_t>(i);
+  const auto differentiate = [&](int64_t first, int64_t place, int worker) {
+    const auto w = static_cast<size_t>(first + place);
     found[w].resize(matrices.size());
     at::Tensor& buffer = buffers[static_cast<size_t>(worker)];
-    if (!buffer.defined()) buffer = at::empty({largest});
+    if (!buffer.defined()) buffer = at::empty({kGradientTile});
     const auto visit = [&](const TensorId& id, const at::Tensor& inputs, const at::Tensor& by_output) {
       const auto it = index.find(id);
       if (it == index.end()) return;
@@ -130,12 +151,10 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
       WindowMatrix& own = found[w][it->second];
       own.rows = inputs.size(0);
       const at::Tensor rows = by_output.reshape({own.rows, -1});
-      at::Tensor gradient = buffer.narrow(0, 0, matrix.weight.numel()).view(matrix.weight.sizes());
-      at::mm_out(gradient, rows.t(), inputs);
       own.gradients.resize(pass.sums.grid(id), pass.errors.schemes(), pass.channels != nullptr);
-      add_products(pass.sums.grid(id), 0, gradient.size(0), gradient.data_ptr<float>(), matrix.error_values,
-                   own.gradients);
+      add_gradient(pass.sums.grid(id), rows, inputs, matrix.error_values, buffer, own.gradients);
       if (pass.channels != nullptr) own.inputs = input_sums(inputs);
+      limit.keep(place, id, inputs, rows);
       if (pass.options.kfac_rows == 0) return;
       const ScreenWindow& window = windows[w];
       const auto sampled = [&](RowSide side, const at::Tensor& all) {
@@ -147,7 +166,13 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
     gradients[w] = layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].window->first_row, streams[w],
                                   gradients[w], visit);
     if (tick) tick();
-  });
+  };
+  const auto count = static_cast<int64_t>(windows.size());
+  for (int64_t first = 0; first < count; first += limit.windows_at_once()) {
+    parallel_for(std::min(limit.windows_at_once(), count - first), pass.threads,
+                 [&](int64_t place, int worker) { differentiate(first, place, worker); });
+    limit.add();
+  }
 
   for (size_t m = 0; m < matrices.size(); ++m) {
     std::vector<const GradientSums*> by_window;
@@ -159,6 +184,9 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
     add_matrix(pass, matrices[m].id, by_window, matrices[m].sums, inputs);
   }
   if (pass.options.kfac_rows > 0) add_factors(pass, matrices, found);
+  std::vector<at::Tensor> weights;
+  for (const LayerMatrix& matrix : matrices) weights.push_back(matrix.weight);
+  limit.finish(weights);
 }
 
 }  // namespace vernier

@@ -19,6 +19,7 @@ struct OutputGradients {
   /// Tied embeddings: the output matrix' gradient at the rows of the tokens that the window reads (`tokens`).
   std::vector<std::vector<int64_t>> tokens;  ///< each once, ascending
   std::vector<at::Tensor> token_gradients;   ///< [tokens, hidden]
+  std::vector<double> label_squares;         ///< sum of (p - onehot)^2 of each row of the output matrix; for the limit
   // Of the output matrix, for which no rows are gathered; empty unless it is screened.
   std::vector<GradientSums> sums;
   WeightSums weights;

@@ -17,6 +17,7 @@
 #include "screen/output_pass.h"
 #include "screen/scales.h"
 #include "screen/streams.h"
+#include "screen/vocabulary_limit.h"
 
 namespace vernier {
 
@@ -129,6 +130,19 @@ ScreenedDomain domain_of(const ScreenText& text, size_t domain, const ScreenSums
   return own;
 }
 
+/// Without matrices yet. All domains together are its text.
+Limit begin_limit(const Model& model, const std::vector<ScreenText>& domains, const ScreenSums& sums) {
+  for (const TensorId& id : model.matrices())
+    if (!sums.has(id))
+      fail(ErrorKind::kInvalidArgument,
+           "screen: the limit is of all matrices, and {} is in no component; leave the kinds "
+           "of components as they are",
+           name_of(id));
+  Limit limit;
+  for (const ScreenText& domain : domains) limit.tokens += domain.data.scored_tokens();
+  return limit;
+}
+
 void add_hessians(const Model& model, const std::vector<ScreenText>& domains, const ScreenOptions& options,
                   ScreenSums& sums) {
   std::map<TensorId, SliceGrid> grids;
@@ -171,8 +185,16 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
   const SchemeErrors errors(model, calibration, schemes, threads);
   ScreenSums sums(model.config(), s.components, windows_of(domains), schemes.size(), options.kfac_rows > 0);
   ChannelTable channels(sums.windows());
-  const ScreenPass pass{model,   aten, errors,     options,
-                        threads, sums, s.matrices, options.channels ? &channels : nullptr};
+  if (options.limit) s.limit = begin_limit(model, domains, sums);
+  const ScreenPass pass{model,
+                        aten,
+                        errors,
+                        options,
+                        threads,
+                        sums,
+                        s.matrices,
+                        options.channels ? &channels : nullptr,
+                        s.limit ? &*s.limit : nullptr};
 
   const auto windows = static_cast<int64_t>(sums.windows().size());
   if (progress != nullptr) progress->begin("screen", 2 * windows * model.config().depth(), "layer windows");
@@ -186,12 +208,17 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
   const std::vector<double> label_nll = output.label_nll;
   for (int layer = model.config().depth() - 1; layer >= 0; --layer)
     add_layer(pass, layer, streams.entering(layer), gradients, tick);
+  add_vocabulary_limit(pass, streams.finals(), output.label_squares, gradients);
   add_embeddings(pass, streams.finals(), std::move(output), gradients);
   if (options.hessian_probes > 0) add_hessians(model, domains, options, sums);
   if (progress != nullptr) progress->end();
 
   std::sort(s.matrices.begin(), s.matrices.end(),
             [](const ScreenedMatrix& a, const ScreenedMatrix& b) { return comes_before(a.tensor, b.tensor); });
+  if (s.limit)
+    std::sort(s.limit->matrices.begin(), s.limit->matrices.end(), [](const DamageSpectrum& a, const DamageSpectrum& b) {
+      return comes_before(parse_tensor(a.tensor), parse_tensor(b.tensor));
+    });
   for (size_t d = 0; d < domains.size(); ++d)
     s.domains.push_back(domain_of(domains[d], d, sums, label_nll, schemes.size()));
   fill_values(s, sums, options);

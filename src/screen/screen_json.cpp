@@ -11,7 +11,6 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 50;
 constexpr std::string_view kSampled = "sampled", kText = "text";
 
 const Json& member(const Json& json, const char* key, const std::string& origin) {
@@ -213,6 +212,7 @@ Json screen_to_json(const Screen& s) {
   json["parameters"] = s.parameters;
   json["values"] = values_to_json(s);
   json["matrices"] = matrices_to_json(s);
+  if (s.limit) json["limit"] = limit_to_json(*s.limit);
   return json;
 }
 
@@ -253,6 +253,7 @@ Screen screen_from_json(const Json& json, const std::string& origin) {
   s.parameters = counts_of(json, "parameters", origin, static_cast<int64_t>(s.components.size()));
   values_from_json(json, origin, s);
   matrices_from_json(json, origin, s);
+  if (const Json* limit = json_find(json, "limit")) s.limit = limit_from_json(*limit, origin);
   return s;
 }
 

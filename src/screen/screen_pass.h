@@ -21,6 +21,7 @@ struct ScreenPass {
   ScreenSums& sums;
   std::vector<ScreenedMatrix>& matrices;  ///< appended to
   ChannelTable* channels;                 ///< nullptr: none
+  Limit* limit;                           ///< nullptr: none; else its tokens are known, and matrices are appended to
 };
 
 /// A matrix with all that was found about it: to the components, the list of matrices and the channels.

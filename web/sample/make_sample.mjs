@@ -345,6 +345,27 @@ for (const [plan, kl, spread] of [
     });
   }
 
+/** A sixth of what the plan costs; a factor of four in KL for each bit per weight. */
+function limitOf(models) {
+  const { bytes: planBytes, kl_nats: planKl } = models.find((row) => row.kind === "plan");
+  const weights = 8 * (planBytes / 4.5);
+  const at = (size) => round((planKl / 6) * 4 ** ((8 * (planBytes - size)) / weights));
+  const sizes = models.map((row) => row.bytes);
+  const [first, last] = [0.85 * Math.min(...sizes), 1.15 * Math.max(...sizes)];
+  return {
+    rows: models.map(({ label, bytes, kl_nats }) => {
+      const shares = { scales: 1.8, types: 1.3, directions: 2.1, scalar_grid: 1.4233, fixed_rate: 1.45 };
+      const ratio = kl_nats / at(bytes);
+      const product = Object.values(shares).reduce((a, b) => a * b);
+      return { label, limit_kl_nats: at(bytes), ratio: round(ratio), ...shares, rounding: round(ratio / product) };
+    }),
+    curve: Array.from({ length: 24 }, (_, i) => Math.round(first * (last / first) ** (i / 23))).map((bytes) => ({
+      bytes,
+      kl_nats: at(bytes),
+    })),
+  };
+}
+
 const report = {
   schema_version: 1,
   title: "dense-26m for llama.cpp in 18.0 MiB",
@@ -413,5 +434,6 @@ const report = {
     gap: 0.0013,
     entries: planEntries,
   },
+  limit: limitOf(rows.filter((row) => row.kind !== "reference")),
 };
 writeFileSync(new URL("report.json", import.meta.url), `${JSON.stringify(report, null, 1)}\n`);

@@ -14,6 +14,25 @@ export interface Report {
   plan: Plan | null;
   front?: FrontPoint[] | null; // the plans of all budgets, foretold
   confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
+  limit?: Limit | null; // the rate-distortion bound; null: not computed
+}
+
+export interface Limit {
+  curve: { bytes: Num; kl_nats: Num }[]; // least KL of any code, by file size
+  rows: LimitRow[];
+}
+
+/** Factors that multiply to the ratio. */
+export interface LimitRow {
+  label: string;
+  limit_kl_nats: Num;
+  ratio: Num; // measured KL over the limit
+  scales: Num;
+  types: Num;
+  directions: Num;
+  scalar_grid: Num;
+  fixed_rate: Num;
+  rounding: Num;
 }
 
 export interface FrontPoint {

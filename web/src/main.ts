@@ -14,6 +14,7 @@ import { glossary } from "./sections/glossary";
 import { groups } from "./sections/groups";
 import { headline } from "./sections/headline";
 import { joint } from "./sections/joint";
+import { limit } from "./sections/limit";
 import { planSection } from "./sections/plan";
 import { provenance } from "./sections/provenance";
 import { results } from "./sections/results";
@@ -26,6 +27,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   warnings,
   results,
   frontier,
+  limit,
   sensitivity,
   confirmation,
   joint,

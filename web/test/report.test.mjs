@@ -151,7 +151,9 @@ test("every section of the data is drawn in full", async () => {
     assert.equal(await marks(page, "frontier", "models"), drawable.length);
     for (const row of drawable)
       assert.ok((await page.locator("#frontier svg").textContent()).includes(row.label), row.label);
+    assert.equal(await marks(page, "frontier", "limit"), data.limit ? 1 : 0);
   }
+  assert.equal(await page.locator("#limit tbody tr").count(), data.limit?.rows.length ?? 0);
   if (diagnosis) {
     const measured = diagnosis.components.filter((c) => isNumber(c.kl_nats));
     assert.equal(await marks(page, "sensitivity", "sensitivity cells"), measured.filter((c) => c.layer >= 0).length);

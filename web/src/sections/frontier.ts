@@ -27,13 +27,22 @@ export function frontier(report: Report): HTMLElement | null {
   const size = (r: { bytes: number }) => r.bytes / unit.size;
   const error = (r: Drawn) => 2 * (isNumber(r.kl_nats_stderr) ? r.kl_nats_stderr : 0);
   const low = (r: Drawn) => Math.max(r.kl_nats - error(r), r.kl_nats / 4); // a bar to 0 has no end on a log scale
-  const domain = logDomain(
-    drawn.flatMap((r) => [low(r), r.kl_nats + error(r)]),
-    1.4,
-  )!;
-
   // As far as the chart reaches: a budget of twice the bytes would push everything measured into a corner.
   const [smallest, largest] = [Math.min(...drawn.map((r) => r.bytes)), Math.max(...drawn.map((r) => r.bytes))];
+  const limit = (report.limit?.curve ?? []).filter(
+    (l): l is { bytes: number; kl_nats: number } =>
+      isNumber(l.bytes) &&
+      isNumber(l.kl_nats) &&
+      l.kl_nats > 0 &&
+      l.bytes >= smallest * 0.94 &&
+      l.bytes <= Math.max(largest, budget ?? 0) * 1.06,
+  );
+  // At large sizes the limit lies far below all files: a line that leaves the chart says so as well.
+  const floor = Math.min(...drawn.map(low)) / 30;
+  const domain = logDomain(
+    [...drawn.flatMap((r) => [low(r), r.kl_nats + error(r)]), ...limit.map((l) => Math.max(l.kl_nats, floor))],
+    1.4,
+  )!;
   const front = (report.front ?? []).filter(
     (f): f is Foretold =>
       isNumber(f.bytes) &&
@@ -118,6 +127,15 @@ export function frontier(report: Report): HTMLElement | null {
           clip: true,
           className: "mark-front",
         }),
+        Plot.line(limit, {
+          filter: () => limit.length > 1,
+          x: size,
+          y: "kl_nats",
+          stroke: "var(--muted)",
+          strokeWidth: 1.5,
+          clip: true,
+          className: "mark-limit",
+        }),
         Plot.ruleX(drawn, {
           x: size,
           y1: low,
@@ -179,6 +197,7 @@ export function frontier(report: Report): HTMLElement | null {
     front.length > 1
       ? el("span", null, "dotted: what plans of every budget are foretold to cost")
       : null,
+    limit.length > 1 ? el("span", null, "grey: the least that any code could cost") : null,
     reference
       ? el("span", { class: "muted" }, `${reference.label} (${bytes(reference.bytes)}, KL 0) lies off this log scale`)
       : null,

@@ -22,6 +22,10 @@ const TERMS: [string, string][] = [
     "Bits per byte",
     "Surprise per byte of text instead of per token, so that languages with longer or shorter tokens can be compared.",
   ],
+  [
+    "Limit",
+    "The least KL that any code of the weights could have in a number of bytes, by rate-distortion theory. It takes weights as Gaussian and damage to second order, so it is an estimate; no file reaches it.",
+  ],
   ["Uniform model", "The same number format for all tensors, as most tools do it. A plan chooses a format per tensor."],
   [
     "Isolated quantization",
