@@ -9,7 +9,7 @@ set(order base format scheme data ops model engine calibrate evaluate diagnose s
 set(base_headers error version progress measured)
 set(scheme_headers scheme)
 set(format_headers tokenizer)
-set(data_headers data)
+set(data_headers choices data labelled_images)
 set(ops_headers compute layer_config quantize_tensor site)
 set(model_headers blueprint component model model_config model_outline stored_matrix tensor_id)
 set(evaluate_headers evaluation_file metric)

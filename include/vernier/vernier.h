@@ -5,9 +5,11 @@
 //
 //   const vernier::Model model = vernier::load_model("models/demo-5m");
 
+#include "vernier/choices.h"
 #include "vernier/component.h"
 #include "vernier/data.h"
 #include "vernier/error.h"
+#include "vernier/labelled_images.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
 #include "vernier/report.h"

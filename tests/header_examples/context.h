@@ -37,6 +37,8 @@ extern const TargetRules rules;
 extern const TensorFacts facts;
 extern const std::vector<TensorFacts> all_facts;
 extern const int threads;
+extern const std::vector<std::string> class_names;
+extern const std::vector<double> log_likelihoods;
 
 // One matrix, its input channels, its stored bytes.
 extern const int64_t rows, cols;
