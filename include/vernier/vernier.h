@@ -9,6 +9,7 @@
 #include "vernier/component.h"
 #include "vernier/data.h"
 #include "vernier/error.h"
+#include "vernier/group_chain.h"
 #include "vernier/groups.h"
 #include "vernier/labelled_images.h"
 #include "vernier/plan.h"

@@ -40,6 +40,7 @@ extern const int threads;
 extern const std::vector<std::string> class_names;
 extern const std::vector<double> log_likelihoods;
 extern const std::vector<float> logits, quantized_logits;
+extern const GroupAnalysis analysis;
 
 // One matrix, its input channels, its stored bytes.
 extern const int64_t rows, cols;
