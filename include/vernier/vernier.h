@@ -15,6 +15,7 @@
 #include "vernier/labelled_images.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
+#include "vernier/prompts.h"
 #include "vernier/report.h"
 #include "vernier/scheme.h"
 #include "vernier/target_rules.h"
