@@ -10,7 +10,7 @@ unset OPENBLAS_CORETYPE
 # from another.
 export OMP_WAIT_POLICY=passive
 
-for preset in core dev; do
+for preset in core-unity dev-unity; do
   echo "== $preset: configure"
   cmake --preset "$preset"
   echo "== $preset: build"
@@ -20,4 +20,5 @@ for preset in core dev; do
 done
 
 echo "== tidy: what has changed"
+cmake --preset dev > build/dev-configure.log  # its list of commands has every file, that of a unity build has none
 TIDY_MAX_FILES=8 tools/tidy.sh

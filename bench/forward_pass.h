@@ -14,7 +14,13 @@
 namespace vernier {
 
 /// Runs every window and scores it. @return nats per scored token
-inline double forward_pass(const Engine& engine, const PreparedModel& model, const EvaluationData& data) {
+inline double forward_pass(const Engine& engine, PreparedModel& model, const EvaluationData& data) {
+  std::vector<Sequence> sequences;
+  for (const TokenWindow& window : data.windows) {
+    const std::span<const int32_t> tokens(window.tokens);
+    sequences.push_back({tokens.first(tokens.size() - 1), window.first_row});
+  }
+  model.run(sequences, {});
   std::vector<Arena> arenas(static_cast<size_t>(engine.workers()));
   std::vector<double> nll(data.windows.size());
   parallel_for(static_cast<int64_t>(nll.size()), engine.workers(), [&](int64_t w, int worker) {
@@ -22,7 +28,7 @@ inline double forward_pass(const Engine& engine, const PreparedModel& model, con
     const Arena::Scope scope(arena);
     const TokenWindow& window = data.windows[static_cast<size_t>(w)];
     const std::span<const int32_t> tokens(window.tokens);
-    const TileLogits logits = model.logits(arena, tokens.first(tokens.size() - 1), window.first_row);
+    const TileLogits logits = model.logits(arena, static_cast<size_t>(w));
     for_each_scored_token(arena, tokens.subspan(static_cast<size_t>(window.first_row) + 1), model.config().vocabulary,
                           {}, {&logits, 1},
                           [&](const ScoredToken& token) { nll[static_cast<size_t>(w)] += token.damage.nll; });

@@ -20,6 +20,12 @@ function(vernier_settings target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
     target_compile_options(${target} PRIVATE -Wno-dangling-reference -Wno-array-bounds)
   endif()
+  # Together files instantiate what they share once. GCC then takes none for the main one, whose types in unnamed
+  # namespaces may be members, and would warn of all.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${VERNIER_UNITY} UNITY_BUILD_BATCH_SIZE 12)
+  if(VERNIER_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  endif()
   if(VERNIER_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${VERNIER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${VERNIER_SANITIZE})

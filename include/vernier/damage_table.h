@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "vernier/diagnose.h"
 
@@ -34,6 +35,11 @@ enum class DomainObjective {
   kMean,
   kWorst,  ///< of each matrix, in nats
 };
+
+/// "mean", "worst".
+std::string_view objective_name(DomainObjective objective);
+/// @throws Error{kInvalidArgument} that lists them
+DomainObjective parse_objective(std::string_view name);
 
 /// What a screen foretells, scheme by scheme.
 /// @throws Error{kInvalidArgument} when the screen is of another model or left a matrix out

@@ -15,6 +15,8 @@ namespace vernier {
 class ProgressSink {
  public:
   virtual ~ProgressSink() = default;
+  /// What follows after the stage that begins next is foretold to take so many seconds.
+  virtual void expect_after(double /*seconds*/) {}
   /// A stage begins: `unit` is what `total` counts ("windows", "components").
   virtual void begin(std::string_view /*stage*/, int64_t /*total*/, std::string_view /*unit*/) {}
   /// `done` of `total`; may be called from any thread, never concurrently.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "vernier/compute.h"
+#include "vernier/damage_table.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
@@ -44,9 +45,13 @@ struct RunOptions {
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in
   int64_t calibration_windows = 0;              ///< evenly spaced over the text; 0: all
   Effort effort = Effort::kConfirm;
-  int64_t screen_windows = 16;    ///< of the same text, evenly spaced; 0: all. Several files are a domain each
-  int64_t diagnose_windows = 16;  ///< of exact measurements, likewise
-  double max_minutes = 0;         ///< begins no round of confirming after so many minutes; 0: no limit
+  /// Of the same text, evenly spaced; 0: all. Several files are a domain each, and so are the built-in texts; they share.
+  int64_t screen_windows = 16;
+  DomainObjective domains = DomainObjective::kMean;  ///< what a plan makes of their damages
+  int64_t diagnose_windows = 16;                     ///< of exact measurements, likewise
+  /// Confirming ends early enough for all that follows to be done after so many minutes; 0: no limit. A warning where
+  /// even the rest of the run is foretold to take longer.
+  double max_minutes = 0;
   std::vector<std::string> evaluation_text{};  ///< files to evaluate on, joined; none: built-in
   int64_t evaluation_windows = 0;              ///< the first ones of the text, not of documents; 0: all
   bool score_all = false;                      ///< every token of the text instead of the second half of each window
@@ -64,6 +69,14 @@ struct RunFiles {
   std::filesystem::path manifest, calibration, diagnosis, plan, model, evaluation, report;
 };
 
+/// What a part of a run took.
+struct StageTime {
+  std::string stage;        ///< "calibrate", "screen", "confirm", "diagnose", "plan", "export", "evaluate"
+  double seconds = 0;       ///< of the clock on the wall
+  double cpu_seconds = 0;   ///< of all threads
+  uint64_t peak_bytes = 0;  ///< most that was resident since the process began
+};
+
 struct RunResult {
   std::string model_name, model_hash;
   std::string budget_text;
@@ -72,6 +85,7 @@ struct RunResult {
   size_t chosen = 0;                ///< the row that files.model holds; 0: the source itself, which fits as it is
   RunFiles files;
   std::vector<std::string> warnings;  ///< each once, as `progress` heard them
+  std::vector<StageTime> stages;      ///< those that ran now, in their order; what was there already is not among them
 };
 
 /// A killed run that is started again ends in the same bytes.
@@ -89,6 +103,10 @@ nlohmann::ordered_json run_result_to_json(const RunResult& result);
 
 /// What a run would do, from shapes and from timing a few products.
 struct RunForecast {
+  struct Stage {
+    std::string stage;  ///< as StageTime::stage
+    double seconds = 0;
+  };
   struct UniformFile {
     std::string label;
     uint64_t bytes = 0;
@@ -97,10 +115,13 @@ struct RunForecast {
   };
   uint64_t budget_bytes = 0;
   std::vector<UniformFile> uniform_files;  ///< one per scheme of the target, whether it fits or not
-  size_t components = 0;                   ///< what diagnosing would measure
+  std::vector<Stage> stages;               ///< by the run's effort, in their order, on a machine as busy as it is now
+  double seconds = 0;                      ///< all of them
+  uint64_t peak_bytes = 0;                 ///< resident memory that it would take, about
+  size_t components = 0;                   ///< what --effort exact would measure
   int64_t diagnose_windows = 0;
+  double exact_seconds = 0;  ///< how long that alone would take
   int threads = 0;
-  double diagnose_seconds = 0;  ///< of the diagnosis alone, on a machine as busy as it is now
   std::vector<std::string> warnings;
 };
 

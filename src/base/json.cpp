@@ -40,16 +40,14 @@ const Json* json_find(const Json& object, const char* key) {
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
-namespace {
-const Json& need(const Json& object, const char* key, const std::string& origin) {
+const Json& json_member(const Json& object, const char* key, const std::string& origin) {
   const Json* value = json_find(object, key);
   if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
   return *value;
 }
-}  // namespace
 
 int64_t json_int(const Json& object, const char* key, const std::string& origin, int64_t min, int64_t max) {
-  const Json& value = need(object, key, origin);
+  const Json& value = json_member(object, key, origin);
   if (!value.is_number())
     fail(ErrorKind::kBadFile, "{}: key \"{}\": expected an integer, got {}", origin, key, value.type_name());
   // Compared as double first: a float or an unsigned beyond int64 must not wrap.
@@ -61,14 +59,14 @@ int64_t json_int(const Json& object, const char* key, const std::string& origin,
 }
 
 double json_number(const Json& object, const char* key, const std::string& origin) {
-  const Json& value = need(object, key, origin);
+  const Json& value = json_member(object, key, origin);
   if (!value.is_number())
     fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a number, got {}", origin, key, value.type_name());
   return value.get<double>();
 }
 
 std::string json_string(const Json& object, const char* key, const std::string& origin) {
-  const Json& value = need(object, key, origin);
+  const Json& value = json_member(object, key, origin);
   if (!value.is_string())
     fail(ErrorKind::kBadFile, "{}: key \"{}\": expected a string, got {}", origin, key, value.type_name());
   return value.get<std::string>();

@@ -33,8 +33,11 @@ void write_json(const std::filesystem::path& path, const Json& value);
 int64_t json_int(const Json& object, const char* key, const std::string& origin, int64_t min, int64_t max);
 double json_number(const Json& object, const char* key, const std::string& origin);
 std::string json_string(const Json& object, const char* key, const std::string& origin);
+const Json& json_member(const Json& object, const char* key, const std::string& origin);
 /// nullptr when absent or null.
 const Json* json_find(const Json& object, const char* key);
+/// A bound for json_int: more of anything is a broken file, and sums of such counts stay within int64_t.
+inline constexpr int64_t kMaxCount = int64_t{1} << 50;
 
 /// JSON has no NaN and no infinity: null stands for a figure that could not be measured.
 Json finite_or_null(double value);

@@ -46,14 +46,16 @@ void ConsoleProgress::update(int64_t done) {
 void ConsoleProgress::draw(int64_t done) {
   const double elapsed = seconds_between(start_, Clock::now());
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
-  const std::string left = rate > 0 ? short_time(static_cast<double>(total_ - done) / rate) : "?";
+  const double seconds_left = rate > 0 ? static_cast<double>(total_ - done) / rate : -1;
+  std::string left = rate > 0 ? short_time(seconds_left) + " left" : "? left";
+  if (rate > 0 && after_ > 0) left += fmt::format(", {} in all", short_time(seconds_left + after_));
   if (terminal_) {
     constexpr int kWidth = 24;
     const int filled = total_ > 0 ? static_cast<int>(std::min<int64_t>(kWidth, done * kWidth / total_)) : kWidth;
-    fmt::print(stream_, "\r\033[K{:<10} [{}{}] {}/{} {}  {:.1f}/s  {} left", stage_, std::string(filled, '#'),
+    fmt::print(stream_, "\r\033[K{:<10} [{}{}] {}/{} {}  {:.1f}/s  {}", stage_, std::string(filled, '#'),
                std::string(kWidth - filled, '.'), done, total_, unit_, rate, left);
   } else {
-    fmt::print(stream_, "{}: {}/{} {}, {:.1f}/s, {} left\n", stage_, done, total_, unit_, rate, left);
+    fmt::print(stream_, "{}: {}/{} {}, {:.1f}/s, {}\n", stage_, done, total_, unit_, rate, left);
   }
   std::fflush(stream_);
 }

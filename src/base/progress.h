@@ -14,6 +14,8 @@ namespace vernier {
 class ConsoleProgress : public ProgressSink {
  public:
   explicit ConsoleProgress(std::FILE* stream, bool quiet = false);
+  /// Where it is known, how long everything will take is said beside what is left of the stage.
+  void expect_after(double seconds) override { after_ = seconds; }
   void begin(std::string_view stage, int64_t total, std::string_view unit) override;
   void update(int64_t done) override;
   void end() override;
@@ -30,6 +32,7 @@ class ConsoleProgress : public ProgressSink {
   std::string stage_, unit_;
   std::set<std::string, std::less<>> warned_;
   int64_t total_ = 0, done_ = 0;
+  double after_ = -1;  // seconds; below 0: not known
   Clock::time_point start_, last_;
 };
 

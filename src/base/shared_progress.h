@@ -12,8 +12,8 @@ namespace vernier {
 
 class SharedProgress {
  public:
-  /// `sink` may be nullptr.
-  explicit SharedProgress(ProgressSink* sink) : sink_(sink) {}
+  /// `sink` may be nullptr. @param per_unit parts that make one of what the sink counts
+  explicit SharedProgress(ProgressSink* sink, int64_t per_unit = 1) : sink_(sink), per_unit_(per_unit) {}
 
   /// `parts` more are done; from any thread. A sink that has thrown is not called again.
   void add(int64_t parts) {
@@ -21,12 +21,13 @@ class SharedProgress {
     done_ += parts;
     if (sink_ == nullptr || cancelled_) return;
     cancelled_ = true;  // and stays so when the sink throws
-    sink_->update(done_);
+    sink_->update(done_ / per_unit_);
     cancelled_ = false;
   }
 
  private:
   ProgressSink* sink_;
+  int64_t per_unit_;
   std::mutex mutex_;
   int64_t done_ = 0;
   bool cancelled_ = false;

@@ -4,8 +4,8 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "base/shared_progress.h"
 #include "engine/engine.h"
-#include "ops/parallel.h"
 
 namespace vernier {
 
@@ -23,22 +23,18 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin("calibrate", count, "windows");
 
-  // Windows are summed on their own and then in their order, a batch at a time: the same bits with any number of
-  // threads.
   SumsOfSites total;
   Calibration calibration;
-  const int64_t batch = 4 * engine->workers();
-  for (int64_t first = 0; first < count; first += batch) {
-    std::vector<SumsOfSites> partial(static_cast<size_t>(std::min(batch, count - first)));
-    parallel_for(static_cast<int64_t>(partial.size()), engine->workers(), [&](int64_t i, int worker) {
-      partial[static_cast<size_t>(i)] = fast->site_sums(worker, data.windows[static_cast<size_t>(first + i)].tokens);
-    });
-    for (size_t i = 0; i < partial.size(); ++i) {
-      for (const auto& [site, sums] : partial[i]) total[site].add(sums);
-      calibration.tokens += static_cast<int64_t>(data.windows[static_cast<size_t>(first) + i].tokens.size());
-    }
-    if (progress != nullptr) progress->update(std::min(count, first + batch));
+  std::vector<Sequence> sequences;
+  for (const TokenWindow& window : data.windows) {
+    sequences.push_back({window.tokens});
+    calibration.tokens += static_cast<int64_t>(window.tokens.size());
   }
+  SharedProgress shared(progress, model.config().depth());
+  const size_t batch = sequences_at_once(model.config(), data.longest(), engine->workers());
+  for (size_t first = 0; first < sequences.size(); first += batch)
+    fast->add_site_sums(std::span(sequences).subspan(first, std::min(batch, sequences.size() - first)), total,
+                        [&](int64_t layers) { shared.add(layers); });
   if (progress != nullptr) progress->end();
 
   calibration.model_hash = model_hash(model);

@@ -17,7 +17,8 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, output = "out", effort = std::string(effort_name(RunOptions().effort));
+  std::string model, output = "out", effort = std::string(effort_name(RunOptions().effort)),
+                     over_domains = std::string(objective_name(RunOptions().domains));
   RunOptions options;
   CalibrationTextArgument calibration;
   bool dry_run = false;
@@ -37,10 +38,35 @@ struct Arguments {
     o.filter = data.filter;
     o.context = data.context;
     o.effort = parse_effort(effort);
+    o.domains = parse_objective(over_domains);
     o.compute = compute.options(console);
     return o;
   }
 };
+
+/// As people plan with it: "40 s", "12 min", "3.4 h".
+std::string rough_time(double seconds) {
+  if (seconds < 99.5) return fmt::format("{:.0f} s", std::max(1.0, seconds));
+  return seconds < 5970 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
+}
+
+void print_stages(const std::vector<StageTime>& stages, Console& console) {
+  if (stages.empty()) return;
+  TextTable table({"stage", "seconds", "CPU seconds", "peak MiB"});
+  StageTime all{"all"};
+  const auto add = [&](const StageTime& s) {
+    table.add({s.stage, fmt::format("{:.1f}", s.seconds), fmt::format("{:.1f}", s.cpu_seconds),
+               fmt::format("{}", s.peak_bytes >> 20)});
+  };
+  for (const StageTime& stage : stages) {
+    add(stage);
+    all.seconds += stage.seconds;
+    all.cpu_seconds += stage.cpu_seconds;
+    all.peak_bytes = std::max(all.peak_bytes, stage.peak_bytes);
+  }
+  add(all);
+  fmt::print(console.out, "{}\n", table.str(console.width()));
+}
 
 void print_result(const RunResult& result, const JsonArgument& json, Console& console) {
   if (json.write(run_result_to_json(result), console)) return;
@@ -58,14 +84,9 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
                number(measured("perplexity").mean, 4), number(kl.mean, 6), number(kl.standard_error, 6),
                number(100 * measured("same_top_share").mean, 3)});
   }
+  print_stages(result.stages, console);
   fmt::print(console.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console.width()),
              result.budget_text, result.budget_bytes, result.files.model.string(), result.files.report.string());
-}
-
-/// As people plan with it: "40 s", "12 min", "3.4 h".
-std::string rough_time(double seconds) {
-  if (seconds < 99.5) return fmt::format("{:.0f} s", std::max(1.0, seconds));
-  return seconds < 5970 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
 }
 
 void print_forecast(const RunForecast& forecast, const RunOptions& options, const JsonArgument& json,
@@ -73,7 +94,9 @@ void print_forecast(const RunForecast& forecast, const RunOptions& options, cons
   Json out = {{"budget", {{"text", options.budget}, {"bytes", forecast.budget_bytes}}},
               {"components", forecast.components},
               {"diagnose_windows", forecast.diagnose_windows},
-              {"diagnose_seconds", forecast.diagnose_seconds},
+              {"exact_seconds", forecast.exact_seconds},
+              {"seconds", forecast.seconds},
+              {"peak_bytes", forecast.peak_bytes},
               {"threads", forecast.threads}};
   TextTable table({"uniform plan", "bytes", "bits/weight"});
   for (const RunForecast::UniformFile& file : forecast.uniform_files) {
@@ -83,13 +106,23 @@ void print_forecast(const RunForecast& forecast, const RunOptions& options, cons
                                     {"bits_per_weight", file.bits_per_weight},
                                     {"fallbacks", file.fallbacks}});
   }
+  TextTable stages({"stage", "foretold"});
+  for (const RunForecast::Stage& stage : forecast.stages) {
+    stages.add({stage.stage, rough_time(stage.seconds)});
+    out["stages"].push_back({{"stage", stage.stage}, {"seconds", stage.seconds}});
+  }
   if (json.write(out, console)) return;
-  fmt::print(
-      console.out,
-      "{}\nbudget {} = {} bytes\n--effort exact would measure {} components on {} windows of {} tokens: about {} on {} "
-      "thread{}, if this machine stays as busy as it is; calibrating, quantizing and evaluating come on top\n",
-      table.str(console.width()), options.budget, forecast.budget_bytes, forecast.components, forecast.diagnose_windows,
-      options.context, rough_time(forecast.diagnose_seconds), forecast.threads, forecast.threads == 1 ? "" : "s");
+  fmt::print(console.out, "{}\nbudget {} = {} bytes\n", table.str(console.width()), options.budget,
+             forecast.budget_bytes);
+  if (forecast.stages.empty()) return;  // nothing is timed on another device
+  fmt::print(console.out,
+             "\n{}\n--effort {}: about {} and {} MiB on {} thread{}, if this machine stays as busy as it is\n",
+             stages.str(console.width()), effort_name(options.effort), rough_time(forecast.seconds),
+             forecast.peak_bytes >> 20, forecast.threads, forecast.threads == 1 ? "" : "s");
+  if (options.effort != Effort::kExact)
+    fmt::print(console.out,
+               "--effort exact would measure {} components on {} windows of {} tokens: about {} for that\n",
+               forecast.components, forecast.diagnose_windows, options.context, rough_time(forecast.exact_seconds));
 }
 
 }  // namespace
@@ -121,12 +154,15 @@ void add_run(CLI::App& app, Console& console) {
       "component measured)")
       ->capture_default_str();
   add_option(*command, "--max-minutes", o.max_minutes,
-             "Begin no round of confirming after N minutes; what follows comes on top; 0: no limit")
+             "Stop confirming early enough for everything to be done after N minutes; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_option(*command, "--screen-windows", o.screen_windows,
-             "Screen on N windows of each calibration text, evenly spaced; 0: all")
+             "Screen on N windows, shared by the calibration texts and evenly spaced in each; 0: all")
       ->check(count_range())
+      ->capture_default_str();
+  add_option(*command, "--over-domains", a->over_domains,
+             "What a plan makes of the damages on several calibration texts: their mean, or the worst")
       ->capture_default_str();
   add_option(*command, "--diagnose-windows", o.diagnose_windows,
              "Measure exactly on at most N windows of the same text, evenly spaced; 0: all")

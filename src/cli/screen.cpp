@@ -11,33 +11,11 @@
 #include "cli/command.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
+#include "data/text_domains.h"
 
 namespace vernier {
 
 namespace {
-
-/// "wiki=wiki.txt" is a domain of its own; files without a name make up one together.
-struct DomainFiles {
-  std::string name;
-  std::vector<std::string> files;
-};
-
-std::vector<DomainFiles> domains_of(const std::vector<std::string>& arguments) {
-  std::vector<DomainFiles> domains;
-  for (const std::string& argument : arguments) {
-    // A file that is there under that very name is no domain's.
-    const size_t sign = std::filesystem::exists(argument) ? std::string::npos : argument.find('=');
-    const std::string name = sign == std::string::npos ? "text" : argument.substr(0, sign);
-    const std::string file = sign == std::string::npos ? argument : argument.substr(sign + 1);
-    const auto it = std::find_if(domains.begin(), domains.end(), [&](const DomainFiles& d) { return d.name == name; });
-    if (it == domains.end())
-      domains.push_back({name, {file}});
-    else
-      it->files.push_back(file);
-  }
-  if (domains.empty()) domains.push_back({"builtin", {}});
-  return domains;
-}
 
 void print_screen(const Screen& s, int64_t top, Console& console) {
   for (const ScreenedDomain& domain : s.domains) {
@@ -101,9 +79,10 @@ void add_screen(CLI::App& app, Console& console) {
   command->add_option("--schemes", a->schemes, "Candidates, separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--data", a->texts,
-                      "Text files; NAME=FILE makes a domain, for which scores are kept apart. The built-in calibration "
-                      "text when none is named");
+  command->add_option(
+      "--data", a->texts,
+      "Text files, each a domain for which scores are kept apart; NAME=FILE names it and joins files of "
+      "one name. The built-in texts when none is given");
   command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
       ->check(count_range())
@@ -128,8 +107,7 @@ void add_screen(CLI::App& app, Console& console) {
   a->compute.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
-    const std::vector<DomainFiles> domains = domains_of(a->texts);
-    for (const DomainFiles& domain : domains) a->io.reads(domain.files);
+    for (const DomainFiles& domain : domains_of(a->texts)) a->io.reads(domain.files);
     a->io.check();
     ScreenOptions options{.schemes = a->schemes,
                           .seed = a->seed,
@@ -143,9 +121,8 @@ void add_screen(CLI::App& app, Console& console) {
     const Calibration calibration = a->calibration.load();
     const Tokenizer tokenizer(open_tokenizer(model, console));
     std::vector<ScreenText> texts;
-    for (const DomainFiles& domain : domains)
-      texts.push_back({domain.name, calibration_windows(calibration_text(tokenizer, domain.files, &console.progress),
-                                                        a->context, a->windows, &console.progress)});
+    for (const TextDomain& domain : text_domains(tokenizer, a->texts, &console.progress))
+      texts.push_back({domain.name, calibration_windows(domain.text, a->context, a->windows, &console.progress)});
     const Screen s = screen(model, calibration, texts, options, &console.progress);
     save_screen(s, a->output);
     if (!a->channels.empty()) save_channels(s, a->channels);

@@ -19,7 +19,7 @@ const char* const kArc =
 const char* const kArcOfHuggingFace =
     R"({"id": "M2", "question": "What burns?", "choices": {"text": ["water", "sand", "wood"], "label": ["1", "2", "3"]}, "answerKey": "3"})";
 
-Tokenizer tokenizer(const char* kind, bool bos = false) {
+Tokenizer choice_tokenizer(const char* kind, bool bos = false) {
   TokenizerModel model =
       load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers" / kind);
   if (bos) model.bos_id = 0, model.prefix_ids = {0};
@@ -64,7 +64,7 @@ TEST(Choices, DefectsAreNamedByLine) {
 TEST(ChoiceTexts, OnlyTheAnswerIsScored) {
   const auto items = parse_choices(std::string(kArc) + "\n" + kArcOfHuggingFace, "q.jsonl");
   for (const bool bos : {false, true}) {
-    const Tokenizer gpt2 = tokenizer("gpt2", bos);
+    const Tokenizer gpt2 = choice_tokenizer("gpt2", bos);
     const ScoredTexts texts = choice_texts(gpt2, "arc", items);
     ASSERT_EQ(texts.data.windows.size(), 5u);
     ASSERT_EQ(texts.text.size(), 5u);
@@ -81,7 +81,7 @@ TEST(ChoiceTexts, OnlyTheAnswerIsScored) {
 }
 
 TEST(ChoiceTexts, SolvedQuestionsStandInFront) {
-  const Tokenizer gpt2 = tokenizer("gpt2");
+  const Tokenizer gpt2 = choice_tokenizer("gpt2");
   const auto items = parse_choices(std::string(kArc) + "\n" + kArcOfHuggingFace, "q.jsonl");
   const ScoredTexts texts = choice_texts(gpt2, "arc", items, {.shots = 1});
   EXPECT_EQ(gpt2.decode(texts.data.windows[0].tokens),
@@ -94,7 +94,7 @@ TEST(ChoiceTexts, SolvedQuestionsStandInFront) {
 }
 
 TEST(ChoiceTexts, TheFrontIsCutAndTheAnswerStays) {
-  const Tokenizer gpt2 = tokenizer("gpt2", true);
+  const Tokenizer gpt2 = choice_tokenizer("gpt2", true);
   const auto items = parse_choices(std::string(kArc) + "\n" + kArcOfHuggingFace, "q.jsonl");
   const ScoredTexts whole = choice_texts(gpt2, "arc", items), cut = choice_texts(gpt2, "arc", items, {.context = 12});
   for (size_t w = 0; w < whole.text.size(); ++w) {
@@ -111,7 +111,7 @@ TEST(ChoiceTexts, TheFrontIsCutAndTheAnswerStays) {
 // Worked by hand: lengths turn the answer of the second question.
 TEST(ChoiceAnswers, ByLikelihoodAndPerByte) {
   const auto items = parse_choices(std::string(kArc) + "\n" + kArcOfHuggingFace, "q.jsonl");
-  const ScoredTexts texts = choice_texts(tokenizer("gpt2"), "arc", items);
+  const ScoredTexts texts = choice_texts(choice_tokenizer("gpt2"), "arc", items);
   const auto answers = choice_answers(items, texts, std::vector<double>{-2, -3, -5, -4.5, -4.6});
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_TRUE(answers[0].correct && answers[0].normalized == 0);  // -2/3 against -3/4
@@ -133,7 +133,7 @@ TEST(SentencePairs, CrowsPairs) {
   EXPECT_EQ(pairs[0].more, "Women, they say, cry.");
   EXPECT_TRUE(pairs[0].stereotype && !pairs[1].stereotype);
   EXPECT_EQ(pairs[1].group, "gender");
-  const Tokenizer gpt2 = tokenizer("gpt2", true);
+  const Tokenizer gpt2 = choice_tokenizer("gpt2", true);
   const ScoredTexts texts = pair_texts(gpt2, "crows", pairs);
   ASSERT_EQ(texts.data.windows.size(), 4u);
   EXPECT_EQ(

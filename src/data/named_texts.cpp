@@ -36,8 +36,11 @@ NamedText joined_text(const std::vector<std::string>& files, ProgressSink* progr
 
 TokenizedText calibration_text(const Tokenizer& tokenizer, const std::vector<std::string>& files,
                                ProgressSink* progress) {
-  if (files.empty())
-    return tokenize_text(tokenizer, "built-in calibration text", std::string(builtin_calibration_text()));
+  if (files.empty()) {
+    std::string all;
+    for (const BuiltinText& text : builtin_calibration_texts()) all.append(text.text);
+    return tokenize_text(tokenizer, "built-in calibration text", all);
+  }
   const NamedText joined = joined_text(files, progress);
   return tokenize_text(tokenizer, joined.names, joined.text);
 }

@@ -163,7 +163,9 @@ TEST(BuiltinTexts, CalibrationAndEvaluationDoNotOverlap) {
   const auto windows = [&](std::string_view text) {
     return text_windows(gpt2, "t", std::string(text), {.context = 512});
   };
-  const EvaluationData calibration = windows(builtin_calibration_text());
+  std::string calibrated;
+  for (const BuiltinText& text : builtin_calibration_texts()) calibrated.append(text.text);
+  const EvaluationData calibration = windows(calibrated);
   const EvaluationData groups = document_windows(gpt2, "g", parse_documents(builtin_groups_text(), "g"), {});
   // Licence headers and boilerplate repeat between files of one origin; whole passages must not.
   EXPECT_LT(shared_token_runs(windows(builtin_evaluation_text()), calibration), 20);

@@ -11,7 +11,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kCheckpointVersion = 1;
 
 DiagnosisPart part_from_json(const Json& json, const std::string& origin) {
   DiagnosisPart part;
@@ -41,11 +41,11 @@ std::optional<DiagnosisPart> SweepCheckpoint::load(const DiagnosisTask& task) co
     // Named by its folder, so that the parts of one sweep give one warning.
     const int64_t schema = json_int(json, "schema_version", origin, 0, 1 << 20);
     const std::string tool = json_string(json, "tool_version", origin);
-    if (schema != kSchemaVersion || tool != VERNIER_VERSION) {
+    if (schema != kCheckpointVersion || tool != VERNIER_VERSION) {
       warn(
           fmt::format("diagnose: {}: the checkpoint is of schema {} by vernier {}, expected schema {} by {}; measuring "
                       "again",
-                      folder_.string(), schema, tool.substr(0, 40), kSchemaVersion, VERNIER_VERSION));
+                      folder_.string(), schema, tool.substr(0, 40), kCheckpointVersion, VERNIER_VERSION));
       return std::nullopt;
     }
     if (json_string(json, "key", origin) != key_) return std::nullopt;
@@ -63,8 +63,8 @@ std::optional<DiagnosisPart> SweepCheckpoint::load(const DiagnosisTask& task) co
 void SweepCheckpoint::save(const DiagnosisTask& task, const DiagnosisPart& part) const {
   if (folder_.empty()) return;
   Json json = {
-      {"schema_version", kSchemaVersion}, {"tool_version", VERNIER_VERSION}, {"key", key_},
-      {"components", Json::array()},      {"weight_facts", Json::array()},   {"control_kl_nats", part.control_kl}};
+      {"schema_version", kCheckpointVersion}, {"tool_version", VERNIER_VERSION}, {"key", key_},
+      {"components", Json::array()},          {"weight_facts", Json::array()},   {"control_kl_nats", part.control_kl}};
   for (const ComponentDamage& damage : part.components) json["components"].push_back(damage_to_json(damage));
   for (const WeightFacts& facts : part.weight_facts) json["weight_facts"].push_back(facts_to_json(facts));
   write_json(file(task.name), json);

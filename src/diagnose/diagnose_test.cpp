@@ -25,8 +25,6 @@ using Role = TensorRole;
 
 const Scheme kScheme = Scheme::parse("int3:channel:sym");  // coarse: damage far above rounding
 
-Calibration calibration_of(const Model& model) { return calibrate(model, made_up_windows(2, 32, 320)); }
-
 /// What a sweep of the kind tensor measures: neither the embedding nor the output matrix.
 size_t layer_matrices(const Model& model) { return 7 * model.config().layers.size(); }
 

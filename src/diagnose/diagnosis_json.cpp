@@ -10,8 +10,6 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 50;
-
 Component component_at(const Json& json, const std::string& origin) {
   try {
     return parse_component(json_string(json, "name", origin));

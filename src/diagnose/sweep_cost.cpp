@@ -92,31 +92,6 @@ Model one_layer(const ModelConfig& config, int64_t vocabulary) {
   return model;
 }
 
-/// Of every matrix in the wanted scheme and the candidates, timed on some rows of the largest matrix.
-double encoding_seconds(const Model& model, const DiagnoseOptions& options) {
-  constexpr int64_t kWeights = 1 << 18;
-  const std::vector<int64_t> shape = largest_shape(model.config());
-  const int threads = resolve_threads(options.compute);
-  const int64_t rows = std::clamp<int64_t>(kWeights / shape[1], std::min<int64_t>(32 * threads, shape[0]), shape[0]);
-  const at::Tensor weight = made_up({rows, shape[1]});
-  const std::vector<float> importance(static_cast<size_t>(shape[1]), 1.0f);
-  std::vector<std::string> schemes = options.candidates;
-  schemes.push_back(options.scheme);
-  std::set<std::string> done;
-  double seconds = 0;
-  for (const std::string& name : schemes) {
-    const Scheme scheme = fitting_scheme(Scheme::parse(name), rows, shape[1]);
-    if (!done.insert(scheme.name()).second) continue;
-    seconds += seconds_of([&] { quantize_values(scheme, weight, importance, threads, "a made-up matrix"); });
-  }
-  double weights = 0;
-  for (const TensorId& id : model.matrices()) {
-    const std::vector<int64_t> s = model.shape(id);
-    weights += static_cast<double>(s[0] * s[1]);
-  }
-  return seconds * weights / static_cast<double>(weight.numel());
-}
-
 }  // namespace
 
 double component_seconds(const Component& component, const ModelConfig& config, const SweepUnits& units) {
@@ -195,6 +170,28 @@ SweepUnits time_sweep(const Model& model, const ComputeOptions& compute, int64_t
   return units;
 }
 
+double encoding_seconds(const Model& model, const std::vector<std::string>& schemes, int threads) {
+  constexpr int64_t kWeights = 1 << 18;
+  const std::vector<int64_t> shape = largest_shape(model.config());
+  const int64_t rows = std::clamp<int64_t>(kWeights / shape[1], std::min<int64_t>(32 * threads, shape[0]), shape[0]);
+  const at::Tensor weight = made_up({rows, shape[1]});
+  const std::vector<float> importance(static_cast<size_t>(shape[1]), 1.0f);
+  // Timed on some rows of the largest matrix.
+  std::set<std::string> done;
+  double seconds = 0;
+  for (const std::string& name : schemes) {
+    const Scheme scheme = fitting_scheme(Scheme::parse(name), rows, shape[1]);
+    if (!done.insert(scheme.name()).second) continue;
+    seconds += seconds_of([&] { quantize_values(scheme, weight, importance, threads, "a made-up matrix"); });
+  }
+  double weights = 0;
+  for (const TensorId& id : model.matrices()) {
+    const std::vector<int64_t> s = model.shape(id);
+    weights += static_cast<double>(s[0] * s[1]);
+  }
+  return seconds * weights / static_cast<double>(weight.numel());
+}
+
 double diagnosis_seconds(const Model& model, const DiagnoseOptions& options, int64_t windows, int64_t context) {
   const ModelConfig& c = model.config();
   const SweepUnits units = time_sweep(model, options.compute, windows, context);
@@ -213,7 +210,9 @@ double diagnosis_seconds(const Model& model, const DiagnoseOptions& options, int
   each += 2 * component_seconds({ComponentKind::kEmbed}, c, units);  // the base's forward, and everything at once
   const int threads = resolve_threads(options.compute);
   const auto rounds = static_cast<double>((windows + threads - 1) / threads);
-  return rounds * each + encoding_seconds(model, options);
+  std::vector<std::string> schemes = options.candidates;
+  schemes.push_back(options.scheme);
+  return rounds * each + encoding_seconds(model, schemes, threads);
 }
 
 }  // namespace vernier

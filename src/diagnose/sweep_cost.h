@@ -28,6 +28,9 @@ double component_seconds(const Component& component, const ModelConfig& config, 
 ///       searches in part; memory: one packed layer
 SweepUnits time_sweep(const Model& model, const ComputeOptions& compute, int64_t windows, int64_t context);
 
+/// Of every matrix in each of the schemes, or what they fall back to: quantized and decoded. @cost as time_sweep
+double encoding_seconds(const Model& model, const std::vector<std::string>& schemes, int threads);
+
 /// Of the whole diagnosis: the sweep with its controls, and every matrix in `scheme` and all candidates.
 /// @cost as time_sweep
 double diagnosis_seconds(const Model& model, const DiagnoseOptions& options, int64_t windows, int64_t context);

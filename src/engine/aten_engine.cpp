@@ -36,21 +36,31 @@ class AtenPrepared : public PreparedModel {
   const std::string& name() const override { return model_.name(); }
   const ModelConfig& config() const override { return model_.config(); }
 
-  SumsOfSites site_sums(int, std::span<const int32_t> tokens) const override {
+  void add_site_sums(std::span<const Sequence> sequences, SumsOfSites& total, const LayersDone& done) override {
     const c10::NoGradGuard no_grad;
-    SumsOfSites sums;
-    const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) { sums[site] = sums_of(x); };
-    const at::Tensor ids = on_device(tokens);
-    sums[SiteId{Site::kOutputInput}] =
-        sums_of(model_.finish(model_.ops(ids.size(1), &observer), model_.embed(ids), 0, 0));
-    return sums;
+    for (const Sequence& sequence : sequences) {
+      SumsOfSites sums;
+      const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) { sums[site] = sums_of(x); };
+      const at::Tensor ids = on_device(sequence.tokens);
+      sums[SiteId{Site::kOutputInput}] =
+          sums_of(model_.finish(model_.ops(ids.size(1), &observer), model_.embed(ids), 0, 0));
+      for (const auto& [site, own] : sums) total[site].add(own);
+      if (done) done(config().depth());
+    }
   }
 
-  TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const override {
+  void run(std::span<const Sequence> sequences, const LayersDone& done) override {
     const c10::NoGradGuard no_grad;
-    const at::Tensor ids = on_device(tokens);
-    const at::Tensor hidden = model_.finish(model_.ops(ids.size(1)), model_.embed(ids), 0, first_row)[0];
-    return [this, &arena, hidden](int64_t first, int64_t count) {
+    hidden_.clear();
+    for (const Sequence& sequence : sequences) {
+      const at::Tensor ids = on_device(sequence.tokens);
+      hidden_.push_back(model_.finish(model_.ops(ids.size(1)), model_.embed(ids), 0, sequence.first_row)[0]);
+      if (done) done(config().depth());
+    }
+  }
+
+  TileLogits logits(Arena& arena, size_t sequence) const override {
+    return [this, &arena, hidden = hidden_[sequence]](int64_t first, int64_t count) {
       const c10::NoGradGuard no_grad;
       const at::Tensor tile = model_.logits_by(model_.head(), hidden.narrow(0, first, count));
       const Slab out = arena.slab(count, tile.size(1));
@@ -70,6 +80,7 @@ class AtenPrepared : public PreparedModel {
 
   at::Device device_;
   AtenModel model_;
+  std::vector<at::Tensor> hidden_;  // of the last run, on the device
 };
 
 class AtenEngine : public Engine {

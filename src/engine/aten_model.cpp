@@ -44,19 +44,24 @@ AtenBlock AtenModel::make_block(int layer) const {
 }
 
 void AtenModel::fill(int64_t positions) {
-  embedding_ = weight({TensorRole::kTokenEmbedding, -1});
+  // Layer by layer, what the vocabulary is long stays as the file holds it, and is converted where it is used.
+  const bool all = !place_ || !place_->layer_by_layer;
+  const auto table_of = [&](const TensorId& id) { return all ? weight(id) : model_->weight(id).detach(); };
+  embedding_ = table_of({TensorRole::kTokenEmbedding, -1});
+  const at::TensorOptions options =
+      place_ ? at::TensorOptions(place_->device).dtype(place_->type) : embedding_.options();
   positions_ = weight({TensorRole::kPositionEmbedding, -1});
   const RopeTable table(config_.rope, config_.layer(0).attention.head_dim, positions);
   const auto angles = [&](const std::vector<float>& values) {
     const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
-    return at::cat({half, half}, -1).to(embedding_.options());
+    return at::cat({half, half}, -1).to(options);
   };
   cos_ = angles(table.cos);
   sin_ = angles(table.sin);
-  if (!place_ || !place_->layer_by_layer)
+  if (all)
     for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(make_block(layer));
   output_norm_ = norm({TensorRole::kOutputNorm, -1}, config_.output_norm);
-  head_ = {{config_.tied_embedding ? embedding_ : weight(model_->output_matrix()), {}}};
+  head_ = {{config_.tied_embedding ? embedding_ : table_of(model_->output_matrix()), {}}};
 }
 
 AtenBlock AtenModel::block(int layer) const {
@@ -64,7 +69,7 @@ AtenBlock AtenModel::block(int layer) const {
 }
 
 at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& ids) const {
-  at::Tensor x = at::embedding(embedding, ids);
+  at::Tensor x = moved(at::embedding(embedding, ids));
   if (config_.embedding_scale != 1) x = x * config_.embedding_scale;
   if (config_.positions == 0) return x;
   if (ids.size(1) > config_.positions)
@@ -85,7 +90,7 @@ at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_
 }
 
 at::Tensor AtenModel::logits_by(const AtenStack& head, const at::Tensor& hidden) const {
-  const at::Tensor logits = at::matmul(hidden, head[0].weight.t());
+  const at::Tensor logits = at::matmul(hidden, moved(head[0].weight).t());
   return config_.logit_soft_cap > 0 ? (logits / config_.logit_soft_cap).tanh() * config_.logit_soft_cap : logits;
 }
 

@@ -33,6 +33,8 @@ class AtenModel {
   AtenBlock block(int layer) const;
   const AtenStack& head() const { return head_; }
 
+  /// [vocabulary, hidden]; layer by layer of the file's type, as head() is.
+  const at::Tensor& embedding() const { return embedding_; }
   /// ids [batch, time] int64 on the model's device -> residual stream [batch, time, hidden]
   at::Tensor embed(const at::Tensor& ids) const { return embed_from(embedding_, ids); }
   /// The same from another embedding matrix. @throws Error{kInvalidArgument} for more tokens than the model has positions

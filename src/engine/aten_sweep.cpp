@@ -16,7 +16,7 @@ namespace vernier {
 
 namespace {
 
-constexpr size_t kBatch = 16;  // windows at once
+constexpr size_t kWindowBatch = 16;  // windows at once
 
 /// Windows of one shape, with what the base makes of them. Tensors have the batch in front.
 struct Batch {
@@ -33,11 +33,11 @@ std::vector<Batch> batches_of(const EvaluationData& data, at::Device device) {
     alike[{data.windows[w].tokens.size(), data.windows[w].first_row}].push_back(w);
   std::vector<Batch> batches;
   for (const auto& [shape, windows] : alike)
-    for (size_t first = 0; first < windows.size(); first += kBatch) {
+    for (size_t first = 0; first < windows.size(); first += kWindowBatch) {
       Batch batch;
       batch.first_row = shape.second;
       std::vector<at::Tensor> rows;
-      for (size_t i = first; i < std::min(windows.size(), first + kBatch); ++i) {
+      for (size_t i = first; i < std::min(windows.size(), first + kWindowBatch); ++i) {
         const std::vector<int32_t>& tokens = data.windows[windows[i]].tokens;
         rows.push_back(at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong));
         batch.windows.push_back(windows[i]);

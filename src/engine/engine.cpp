@@ -40,6 +40,12 @@ void SiteSums::add(const SiteSums& other) {
   }
 }
 
+size_t sequences_at_once(const ModelConfig& config, int64_t positions, int workers) {
+  constexpr int64_t kBytes = int64_t{256} << 20;
+  const int64_t stream = std::max<int64_t>(1, positions * config.hidden * static_cast<int64_t>(sizeof(float)));
+  return static_cast<size_t>(std::max<int64_t>(4 * workers, kBytes / stream));
+}
+
 std::unique_ptr<Engine> make_engine(const ComputeOptions& options) {
   if (options.device == "cpu") return make_fused_engine(resolve_threads(options));
   // float32 means float32: TF32 keeps 10 bits of each factor, and mild damage would drown in that.

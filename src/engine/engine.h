@@ -5,7 +5,8 @@
 //
 //   const std::unique_ptr<Engine> engine = make_engine(options.compute);
 //   const std::unique_ptr<PreparedModel> fast = engine->prepare(model, {.positions = data.longest()});
-//   parallel_for(windows, engine->workers(), [&](int64_t w, int worker) { fast->site_sums(worker, tokens(w)); });
+//   fast->run(sequences, {});
+//   parallel_for(sequences.size(), engine->workers(), [&](int64_t i, int worker) { fast->logits(arenas[worker], i); });
 
 #include <cstdint>
 #include <functional>
@@ -40,17 +41,32 @@ struct PrepareOptions {
   Activations activations = Activations::kExact;
 };
 
-/// A model made ready to be run. Its functions may be called from several workers at once.
+/// Token ids, and from which row on the logits are wanted.
+struct Sequence {
+  std::span<const int32_t> tokens;
+  int64_t first_row = 0;
+};
+/// So many layers of one sequence are done; from any thread and several at once. What it throws ends the pass.
+using LayersDone = std::function<void(int64_t layers)>;
+
+/// A model made ready to be run on many sequences at once: a layer at a time where that saves memory.
 class PreparedModel {
  public:
   virtual ~PreparedModel() = default;
   virtual const std::string& name() const = 0;
   virtual const ModelConfig& config() const = 0;
-  /// What entered every site, over all tokens of a sequence. @throws Error{kInvalidArgument} for ids outside the vocabulary
-  virtual SumsOfSites site_sums(int worker, std::span<const int32_t> tokens) const = 0;
-  /// Runs the sequence and then gives the logits of its rows from `first_row` on, a tile at a time, in `arena`.
-  virtual TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const = 0;
+  /// Adds what entered every site, over all tokens of each sequence, in the order of the sequences.
+  /// @throws Error{kInvalidArgument} for ids outside the vocabulary
+  virtual void add_site_sums(std::span<const Sequence> sequences, SumsOfSites& total, const LayersDone& done) = 0;
+  /// Runs the sequences up to what the output matrix multiplies; those before are forgotten. @throws as add_site_sums
+  virtual void run(std::span<const Sequence> sequences, const LayersDone& done) = 0;
+  /// The logits of a sequence of the last run from its first_row on, a tile at a time, in `arena`. From several threads
+  /// at once.
+  virtual TileLogits logits(Arena& arena, size_t sequence) const = 0;
 };
+
+/// How many sequences are run at once, so that what flows between layers stays small.
+size_t sequences_at_once(const ModelConfig& config, int64_t positions, int workers);
 
 /// Values of a matrix, from the model or from elsewhere: a quantized version.
 using WeightSource = std::function<at::Tensor(const TensorId&)>;
@@ -93,7 +109,7 @@ class Engine {
   virtual std::string name() const = 0;
   /// How many sequences are in flight.
   virtual int workers() const = 0;
-  /// @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
+  /// `model` must outlive it. @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
   virtual std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const = 0;
   /// `data` and `model` must outlive it. @cost one forward pass, and a stream per window in memory
   virtual std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const = 0;

@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
+
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "vernier/diagnose.h"
@@ -73,6 +75,41 @@ TEST_P(BothEngines, Diagnose) {
   }
   ASSERT_TRUE(plain.joint_kl);
   EXPECT_NEAR(plain.joint_kl->mean / fused.joint_kl->mean, 1, 1e-3);
+}
+
+TEST_P(BothEngines, SequencesDoNotDependOnWhatRunsBesideThem) {
+  for (const ComputeOptions& compute : {ComputeOptions{.threads = 2}, aten()}) {
+    const std::unique_ptr<Engine> engine = make_engine(compute);
+    const auto prepared = engine->prepare(model_, {.positions = data_.longest()});
+    std::vector<Sequence> sequences;
+    for (const TokenWindow& window : data_.windows) sequences.push_back({window.tokens, window.first_row});
+    const auto first_logits = [&](size_t sequence) {
+      Arena arena;
+      const Slab tile = prepared->logits(arena, sequence)(0, 1);
+      return std::vector<float>(tile.row(0), tile.row(0) + tile.cols);
+    };
+    int64_t layers = 0;
+    std::mutex mutex;
+    prepared->run(sequences, [&](int64_t done) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      layers += done;
+    });
+    EXPECT_EQ(layers, static_cast<int64_t>(sequences.size()) * model_.config().depth());
+    std::vector<std::vector<float>> together;
+    for (size_t i = 0; i < sequences.size(); ++i) together.push_back(first_logits(i));
+    SumsOfSites sums, one_by_one;
+    prepared->add_site_sums(sequences, sums, {});
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      prepared->run({&sequences[i], 1}, {});
+      EXPECT_EQ(first_logits(0), together[i]) << engine->name() << ", sequence " << i;
+      prepared->add_site_sums({&sequences[i], 1}, one_by_one, {});
+    }
+    ASSERT_EQ(sums.size(), one_by_one.size());
+    for (const auto& [site, own] : sums) {
+      EXPECT_EQ(own.squares, one_by_one.at(site).squares) << name_of(site);
+      EXPECT_EQ(own.largest, one_by_one.at(site).largest) << name_of(site);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, BothEngines, ::testing::ValuesIn(fixture_names()),

@@ -1,42 +1,98 @@
 #include "engine/fused_engine.h"
 
+#include <ATen/ATen.h>
+
 #include "engine/fused_sweep.h"
 #include "ops/kernels.h"
+#include "ops/parallel.h"
 
 namespace vernier {
 
 namespace {
 
+/// Layer by layer: one packed layer is in memory, and a stream per sequence.
 class FusedPrepared : public PreparedModel {
  public:
   FusedPrepared(const Model& model, const PrepareOptions& options, int workers)
-      : model_(model, options.type, options.positions, options.activations), arenas_(static_cast<size_t>(workers)) {}
+      : model_(model),
+        options_(options),
+        fast_(model, options.type, options.positions, options.activations, FusedModel::Layers::kLeftOut),
+        arenas_(static_cast<size_t>(workers)) {}
 
-  const std::string& name() const override { return model_.name(); }
-  const ModelConfig& config() const override { return model_.config(); }
+  const std::string& name() const override { return fast_.name(); }
+  const ModelConfig& config() const override { return fast_.config(); }
 
-  SumsOfSites site_sums(int worker, std::span<const int32_t> tokens) const override {
-    Arena& arena = arenas_[static_cast<size_t>(worker)];
-    const Arena::Scope scope(arena);
-    SumsOfSites sums;
-    const SiteObserver observer = [&](const SiteId& site, const Slab& x) {
-      SiteSums& s = sums[site];
-      if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
-      accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
+  void add_site_sums(std::span<const Sequence> sequences, SumsOfSites& total, const LayersDone& done) override {
+    // Sequences are summed on their own and then in their order: the same bits with any number of threads.
+    std::vector<SumsOfSites> own(sequences.size());
+    const auto add_up = [&] {
+      for (SumsOfSites& each : own) {
+        for (const auto& [site, sums] : each) total[site].add(sums);
+        each.clear();
+      }
     };
-    model_.hidden(arena, tokens, 0, &observer);
-    return sums;
+    pass(sequences, done, &own, add_up);
+    add_up();
   }
 
-  TileLogits logits(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const override {
-    return [this, &arena, hidden = model_.hidden(arena, tokens, first_row)](int64_t first, int64_t count) {
-      return model_.logits(arena, hidden.row_range(first, count));
+  void run(std::span<const Sequence> sequences, const LayersDone& done) override {
+    hidden_ = pass(sequences, done, nullptr, [] {});
+  }
+
+  TileLogits logits(Arena& arena, size_t sequence) const override {
+    return [this, &arena, hidden = to_slab(arena, hidden_[sequence])](int64_t first, int64_t count) {
+      return fast_.logits(arena, hidden.row_range(first, count));
     };
   }
 
  private:
-  FusedModel model_;
-  mutable std::vector<Arena> arenas_;  // one per worker
+  template <class Fn>
+  void for_sequences(std::span<const Sequence> sequences, Fn&& fn) {
+    parallel_for(static_cast<int64_t>(sequences.size()), static_cast<int>(arenas_.size()), [&](int64_t i, int worker) {
+      Arena& arena = arenas_[static_cast<size_t>(worker)];
+      const Arena::Scope scope(arena);
+      fn(static_cast<size_t>(i), arena);
+    });
+  }
+
+  /// What the output matrix multiplies, by sequence [rows, hidden]. `sums`: of the sites, by sequence; they are taken
+  /// up after each layer.
+  std::vector<at::Tensor> pass(std::span<const Sequence> sequences, const LayersDone& done,
+                               std::vector<SumsOfSites>* sums, const std::function<void()>& after_layer) {
+    const int depth = config().depth();
+    std::vector<at::Tensor> streams(sequences.size());
+    std::vector<SiteObserver> observers(sequences.size());
+    for (size_t i = 0; sums != nullptr && i < observers.size(); ++i)
+      observers[i] = [&own = (*sums)[i]](const SiteId& site, const Slab& x) {
+        SiteSums& s = own[site];
+        if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
+        accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
+      };
+    const auto observer = [&](size_t i) { return sums != nullptr ? &observers[i] : nullptr; };
+    for_sequences(sequences,
+                  [&](size_t i, Arena& arena) { streams[i] = to_tensor(fast_.embed(arena, sequences[i].tokens)); });
+    for (int layer = 0; layer < depth; ++layer) {
+      const FusedBlock block = pack_block(model_, layer, options_.type, options_.activations);
+      model_.release_pages();
+      for_sequences(sequences, [&](size_t i, Arena& arena) {
+        streams[i] = run_block_on(block, fast_.rope(), arena, streams[i],
+                                  layer + 1 == depth ? sequences[i].first_row : 0, observer(i));
+        if (done) done(1);
+      });
+      after_layer();
+    }
+    for_sequences(sequences, [&](size_t i, Arena& arena) {
+      FusedOps ops(arena, fast_.rope(), observer(i));
+      streams[i] = to_tensor(fast_.output_norm(ops, to_slab(arena, streams[i])));
+    });
+    return streams;
+  }
+
+  const Model& model_;
+  PrepareOptions options_;
+  FusedModel fast_;
+  std::vector<Arena> arenas_;  // one per worker
+  std::vector<at::Tensor> hidden_;
 };
 
 class FusedEngine : public Engine {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/fail.h"
 #include "engine/require_finite.h"
@@ -115,7 +116,27 @@ FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, 
   return block;
 }
 
-FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations)
+Slab to_slab(Arena& arena, const at::Tensor& stream) {
+  const Slab x = arena.slab(stream.size(-2), stream.size(-1));
+  std::memcpy(x.data, stream.data_ptr<float>(), static_cast<size_t>(x.rows * x.cols) * sizeof(float));
+  return x;
+}
+
+at::Tensor to_tensor(const Slab& slab) {
+  at::Tensor out = at::empty({slab.rows, slab.cols}, at::kFloat);
+  for (int64_t r = 0; r < slab.rows; ++r)
+    std::memcpy(out.data_ptr<float>() + r * slab.cols, slab.row(r), static_cast<size_t>(slab.cols) * sizeof(float));
+  return out;
+}
+
+at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& arena, const at::Tensor& stream,
+                        int64_t first_row, const SiteObserver* observer) {
+  const Arena::Scope scope(arena);
+  FusedOps ops(arena, rope, observer);
+  return to_tensor(run_block(ops, block, to_slab(arena, stream), first_row));
+}
+
+FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations, Layers layers)
     : name_((require_finite(model), model.source().name)),
       config_(model.config()),
       type_(type),
@@ -129,7 +150,8 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
     stored_embedding_ = *stored;
   else
     embedding_ = model.weight(embedding).detach();
-  for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(pack_block(model, layer, type, activations));
+  for (int layer = 0; layers == Layers::kPacked && layer < config_.depth(); ++layer)
+    blocks_.push_back(pack_block(model, layer, type, activations));
   model.release_pages();  // what was packed need not stay in memory as its file holds it too
 }
 
@@ -178,9 +200,8 @@ Slab FusedModel::output_norm(FusedOps& ops, const Slab& x) const {
   return normed;
 }
 
-Slab FusedModel::hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row,
-                        const SiteObserver* observer) const {
-  FusedOps ops(arena, rope_, observer);
+Slab FusedModel::hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const {
+  FusedOps ops(arena, rope_);
   return output_norm(ops, run_layers(ops, embed(arena, tokens), 0, first_row));
 }
 

@@ -24,6 +24,14 @@ namespace vernier {
 /// A layer on its own, for passes that hold one at a time. `model` must be finite (require_finite).
 FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations = Activations::kExact);
 
+/// `block` on the residual stream of one sequence, float32 [positions, hidden] (or [1, positions, hidden]), which is left
+/// as it is; of the model's last layer rows first_row ... only. For passes that hold one layer and many streams.
+at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& arena, const at::Tensor& stream,
+                        int64_t first_row, const SiteObserver* observer = nullptr);
+/// A copy of `stream` in `arena`, and back: [rows, cols].
+Slab to_slab(Arena& arena, const at::Tensor& stream);
+at::Tensor to_tensor(const Slab& slab);
+
 /// `base` with the matrices in `changed` replaced: only the products that they are part of are packed anew, the others
 /// share the base's memory.
 FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,
@@ -31,13 +39,16 @@ FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, 
 
 class FusedModel {
  public:
+  enum class Layers { kPacked, kLeftOut };  ///< left out: for passes that pack one at a time
   /// `positions`: longest sequence it will see. @cost converts and copies all weights
   /// @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
-  FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations = Activations::kExact);
+  FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations = Activations::kExact,
+             Layers layers = Layers::kPacked);
 
   const std::string& name() const { return name_; }
   const ModelConfig& config() const { return config_; }
   ComputeType type() const { return type_; }
+  /// Only where layers are packed.
   const FusedBlock& block(int layer) const { return blocks_[static_cast<size_t>(layer)]; }
   const RopeTable& rope() const { return rope_; }
   const StackedLinear& head() const { return head_; }
@@ -55,8 +66,7 @@ class FusedModel {
   Slab output_norm(FusedOps& ops, const Slab& x) const;
 
   /// All of it: normed final hidden states [T - first_row, hidden], in `arena`.
-  Slab hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row,
-              const SiteObserver* observer = nullptr) const;
+  Slab hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const;
   /// logits [rows, vocabulary] of normed hidden states
   Slab logits(Arena& arena, const Slab& hidden) const;
   /// The same by another output matrix, into rows that are there.

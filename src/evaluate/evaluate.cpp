@@ -14,15 +14,13 @@ namespace vernier {
 
 namespace {
 
-/// Runs one window through the reference and the models and hands over each scored token.
+/// Hands over each scored token of a window that the models have run as their sequence `index`.
 void score_window(Arena& arena, const PreparedModel* reference,
-                  const std::vector<std::unique_ptr<PreparedModel>>& models, const TokenWindow& window,
+                  const std::vector<std::unique_ptr<PreparedModel>>& models, const TokenWindow& window, size_t index,
                   const std::function<void(const ScoredToken&)>& visit) {
   const Arena::Scope scope(arena);
   const std::span<const int32_t> tokens(window.tokens);
-  // The last token predicts nothing that is scored.
-  const auto inputs = tokens.first(tokens.size() - 1);
-  const auto logits_of = [&](const PreparedModel& model) { return model.logits(arena, inputs, window.first_row); };
+  const auto logits_of = [&](const PreparedModel& model) { return model.logits(arena, index); };
   std::vector<TileLogits> logits;
   for (const auto& model : models) logits.push_back(logits_of(*model));
   for_each_scored_token(
@@ -82,18 +80,34 @@ std::vector<Evaluation> evaluate(const std::vector<const Model*>& models, const 
   // One entry per model and window, filled by whoever scores the window and read in order afterwards.
   std::vector<std::vector<WindowSums>> sums(models.size(), std::vector<WindowSums>(data.windows.size()));
   std::vector<Arena> arenas(static_cast<size_t>(engine->workers()));
-  SharedProgress shared(progress);
-  parallel_for(count, engine->workers(), [&](int64_t w, int worker) {
-    const TokenWindow& window = data.windows[static_cast<size_t>(w)];
-    TokenOutcomes outcomes(measures, window.scored());
-    score_window(arenas[static_cast<size_t>(worker)], base.get(), fast, window, [&](const ScoredToken& token) {
-      WindowSums& s = sums[token.model][static_cast<size_t>(w)];
-      s.add(outcomes.of(token));
-      if (reference != nullptr) s.add_tails(token.damage);
-      if (options.keep_tokens) s.scores.push_back({token.label, -token.damage.nll});
+  int64_t per_window = 1;  // its scores, and every model's layers
+  for (const Model* model : models) per_window += model->config().depth();
+  if (reference != nullptr) per_window += reference->config().depth();
+  SharedProgress shared(progress, per_window);
+  const size_t batch = sequences_at_once(models.front()->config(), data.longest(), engine->workers());
+  for (size_t first = 0; first < data.windows.size(); first += batch) {
+    std::vector<Sequence> sequences;
+    for (size_t w = first; w < std::min(first + batch, data.windows.size()); ++w) {
+      const std::span<const int32_t> tokens(data.windows[w].tokens);
+      sequences.push_back({tokens.first(tokens.size() - 1), data.windows[w].first_row});  // the last predicts nothing
+    }
+    const auto done = [&](int64_t layers) { shared.add(layers); };
+    if (base != nullptr) base->run(sequences, done);
+    for (const auto& model : fast) model->run(sequences, done);
+    parallel_for(static_cast<int64_t>(sequences.size()), engine->workers(), [&](int64_t i, int worker) {
+      const size_t w = first + static_cast<size_t>(i);
+      const TokenWindow& window = data.windows[w];
+      TokenOutcomes outcomes(measures, window.scored());
+      score_window(arenas[static_cast<size_t>(worker)], base.get(), fast, window, static_cast<size_t>(i),
+                   [&](const ScoredToken& token) {
+                     WindowSums& s = sums[token.model][w];
+                     s.add(outcomes.of(token));
+                     if (reference != nullptr) s.add_tails(token.damage);
+                     if (options.keep_tokens) s.scores.push_back({token.label, -token.damage.nll});
+                   });
+      shared.add(1);
     });
-    shared.add(1);
-  });
+  }
   if (progress != nullptr) progress->end();
 
   std::vector<Evaluation> results;

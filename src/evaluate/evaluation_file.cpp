@@ -15,7 +15,6 @@ namespace {
 
 constexpr const char* kExact = "exact";
 constexpr const char* kLlamaCpp = "llama.cpp";
-constexpr int64_t kMaxCount = int64_t{1} << 50;
 
 const char* name_of(Per per) {
   switch (per) {
@@ -59,12 +58,6 @@ DataFacts facts_at(const Json& json, const std::string& origin) {
           json_int(json, "context", origin, 0, kMaxCount), json_int(json, "windows", origin, 0, kMaxCount)};
 }
 
-const Json& member(const Json& json, const char* key, const std::string& origin) {
-  const Json* value = json_find(json, key);
-  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
-  return *value;
-}
-
 Json row_json(const EvaluationRow& row) {
   Json json;
   json["label"] = row.label;
@@ -89,7 +82,7 @@ EvaluationRow row_at(const Json& json, const std::string& origin) {
     if (!fits->is_boolean()) fail(ErrorKind::kBadFile, "{}: budget_fits: expected true or false", origin);
     row.budget_fits = fits->get<bool>();
   }
-  const Json& text = member(json, "text", origin);
+  const Json& text = json_member(json, "text", origin);
   row.text = scores_from_json(text, origin);
   row.tails = tails_from_json(text, origin);
   if (const Json* groups = json_find(json, "groups"))
@@ -143,8 +136,8 @@ EvaluationFile evaluation_file_from_json(const Json& json, const std::string& or
   if (json_int(json, "schema_version", origin, 1, 1 << 20) != kEvaluationSchema)
     fail(ErrorKind::kBadFile, "{}: evaluation of another schema; evaluate again", origin);
   EvaluationFile file;
-  const Json& data = member(json, "data", origin);
-  file.text = facts_at(member(data, "text", origin), origin);
+  const Json& data = json_member(json, "data", origin);
+  file.text = facts_at(json_member(data, "text", origin), origin);
   if (const Json* groups = json_find(data, "groups")) file.groups = facts_at(*groups, origin);
   const std::string activations = json_string(json, "activations", origin);
   if (activations != kExact && activations != kLlamaCpp)
@@ -152,7 +145,7 @@ EvaluationFile evaluation_file_from_json(const Json& json, const std::string& or
   file.activations = activations == kExact ? Activations::kExact : Activations::kLlamaCpp;
   if (json_find(json, "budget_bytes") != nullptr)
     file.budget_bytes = static_cast<uint64_t>(json_int(json, "budget_bytes", origin, 0, kMaxCount));
-  const Json& rows = member(json, "rows", origin);
+  const Json& rows = json_member(json, "rows", origin);
   if (!rows.is_array()) fail(ErrorKind::kBadFile, "{}: rows: expected an array", origin);
   for (const Json& row : rows) file.rows.push_back(row_at(row, origin));
   return file;

@@ -7,9 +7,7 @@
 
 namespace vernier {
 
-namespace {
-constexpr int64_t kMaxCount = int64_t{1} << 50;
-}
+namespace {}
 
 Json scores_to_json(const Scores& scores) {
   Json json;

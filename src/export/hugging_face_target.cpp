@@ -61,7 +61,7 @@ Json config_of(const Model& model) {
   return config;
 }
 
-SafetensorsWriter declare(const Model& model) {
+SafetensorsWriter declare_weights(const Model& model) {
   SafetensorsWriter writer;
   writer.set_metadata("format", "pt");
   for (const StoredTensor& tensor : stored_tensors(model.blueprint(), &TensorSpec::hugging_face))
@@ -83,12 +83,12 @@ std::vector<std::string> written_files() {
   return names;
 }
 
-uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel&, const ExportOptions&) {
+uint64_t folder_bytes(const Model& model, const Plan& plan, const TokenizerModel&, const ExportOptions&) {
   require_directory(model);
   schemes_of(plan, model);
   const fs::path source = model.source().path;
   uint64_t bytes =
-      declare(model).file_bytes() + json_text(config_of(model)).size() + json_text(plan_to_json(plan)).size();
+      declare_weights(model).file_bytes() + json_text(config_of(model)).size() + json_text(plan_to_json(plan)).size();
   for (const std::string& name : copied_files(source)) bytes += fs::file_size(source / name);
   return bytes;
 }
@@ -107,7 +107,7 @@ uint64_t counted_bytes(const Model& model, const Plan& plan, const TokenizerMode
   return bytes;
 }
 
-std::string header_hash(const Model& model, const Plan& plan, const TokenizerModel&, const ExportOptions&) {
+std::string folder_hash(const Model& model, const Plan& plan, const TokenizerModel&, const ExportOptions&) {
   require_directory(model);
   Hasher hasher;
   hasher.add(json_text(config_of(model)));
@@ -119,12 +119,12 @@ std::string header_hash(const Model& model, const Plan& plan, const TokenizerMod
   return hasher.hex();
 }
 
-void write(const QuantizedModel& quantized, const TokenizerModel&, const fs::path& folder, const ExportOptions&,
-           ProgressSink* progress) {
+void write_folder(const QuantizedModel& quantized, const TokenizerModel&, const fs::path& folder, const ExportOptions&,
+                  ProgressSink* progress) {
   const Model& model = quantized.source();
   require_directory(model);
   const fs::path source = model.source().path;
-  const SafetensorsWriter writer = declare(model);
+  const SafetensorsWriter writer = declare_weights(model);
   for (const std::string& name : copied_files(source)) write_file(folder / name, read_file(source / name));
   write_json(folder / "config.json", config_of(model));
   write_json(folder / "vernier_plan.json", plan_to_json(quantized.plan()));
@@ -159,10 +159,10 @@ Target hugging_face_target() {
           .context_length = [](const ModelConfig& config) { return config.context_length; },
           .losses = [](const Model&, const TokenizerModel&) { return std::vector<std::string>{}; },
           .takes_source = [](const ModelSource&) { return false; },
-          .file_bytes = file_bytes,
+          .file_bytes = folder_bytes,
           .counted_bytes = counted_bytes,
-          .header_hash = header_hash,
-          .write = write};
+          .header_hash = folder_hash,
+          .write = write_folder};
 }
 
 }  // namespace vernier

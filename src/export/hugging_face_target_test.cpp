@@ -15,14 +15,14 @@
 namespace vernier {
 namespace {
 
-const Target& target() { return find_target("huggingface"); }
+const Target& hugging_face() { return find_target("huggingface"); }
 
 TEST(HuggingFaceTarget, TheDirectoryOfValuesLoadsAgain) {
   const Model model = fixture_model("llama3_rope_tied");
   const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
   const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
   const auto folder = scratch_path("vernier_dequantized_test");
-  export_model(target(), q, {}, folder);
+  export_model(hugging_face(), q, {}, folder);
   const Model loaded = load_model(folder.string());
   for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.values(id)));
   std::filesystem::remove_all(folder);
@@ -39,7 +39,7 @@ TEST(HuggingFaceTarget, TheDirectoryOfValuesSaysThatTheOutputMatrixIsTied) {
   const Model model = load_model(source.string());
   EXPECT_FALSE(model.source().warnings.empty());
   const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
-  export_model(target(), quantize(model, calibration, plan_uniform(model, "f16"), 1), {}, folder);
+  export_model(hugging_face(), quantize(model, calibration, plan_uniform(model, "f16"), 1), {}, folder);
   EXPECT_EQ(read_json(folder / "config.json")["tie_word_embeddings"], true);
   EXPECT_TRUE(load_model(folder.string()).source().warnings.empty());
   fs::remove_all(source);
@@ -56,8 +56,8 @@ TEST(HuggingFaceTarget, EveryByteInTheFolderIsForetold) {
   const Model model = load_model(source.string());
   Plan plan = plan_uniform(model, "int4:g32:asym", "huggingface");
   plan.method = "nearest";
-  const uint64_t bytes = target().file_bytes(model, plan, {}, {});
-  export_model(target(), quantize(model, {}, plan, 1), {}, folder);
+  const uint64_t bytes = hugging_face().file_bytes(model, plan, {}, {});
+  export_model(hugging_face(), quantize(model, {}, plan, 1), {}, folder);
   uint64_t written = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file()) written += entry.file_size();
@@ -70,7 +70,7 @@ TEST(HuggingFaceTarget, EveryByteInTheFolderIsForetold) {
   uint64_t norms = 0;
   for (const TensorId& id : model.tensors())
     if (!is_matrix(id.role)) norms += 4 * static_cast<uint64_t>(model.weight(id).numel());
-  EXPECT_EQ(target().counted_bytes(model, plan, {}, {}), plan.tensor_bytes + norms)
+  EXPECT_EQ(hugging_face().counted_bytes(model, plan, {}, {}), plan.tensor_bytes + norms)
       << "a budget bounds the schemes, not the values";
   fs::remove_all(source);
   fs::remove_all(folder);
@@ -83,7 +83,7 @@ TEST(HuggingFaceTarget, AGgufFileIsNoDirectoryToStartFrom) {
   Model changed(model.config(), source);
   for (const TensorId& id : model.tensors()) changed.set_weight(id, model.weight(id));
   try {
-    target().file_bytes(changed, plan_uniform(changed, "int4", "huggingface"), {}, {});
+    hugging_face().file_bytes(changed, plan_uniform(changed, "int4", "huggingface"), {}, {});
     ADD_FAILURE() << "accepted";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);

@@ -180,13 +180,13 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   return writer;
 }
 
-uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+uint64_t gguf_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                     const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).file_bytes();
 }
 
-std::string header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
-                        const ExportOptions& options) {
+std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
+                             const ExportOptions& options) {
   return declare(model, plan, tokenizer, options).header_hash();
 }
 
@@ -203,8 +203,8 @@ std::vector<std::string> losses(const Model& model, const TokenizerModel& tokeni
 
 /// Query and key rows of llama models are reordered to llama.cpp's interleaved rotary layout, norms and biases stay
 /// float32. What a GGUF source says about its origin (name, licence, authors) is carried over.
-void write(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
-           const ExportOptions& options, ProgressSink* progress) {
+void write_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
+                const ExportOptions& options, ProgressSink* progress) {
   const Model& model = quantized.source();
   const GgufWriter writer = declare(model, quantized.plan(), tokenizer, options, quantized.source_hash());
   const std::vector<float> divisors = rope_divisors(model.config());
@@ -252,10 +252,10 @@ Target llama_cpp_target() {
           .context_length = context_length,
           .losses = losses,
           .takes_source = takes_source,
-          .file_bytes = file_bytes,
-          .counted_bytes = file_bytes,
-          .header_hash = header_hash,
-          .write = write};
+          .file_bytes = gguf_bytes,
+          .counted_bytes = gguf_bytes,
+          .header_hash = gguf_header_hash,
+          .write = write_gguf};
 }
 
 }  // namespace vernier

@@ -19,20 +19,20 @@
 namespace vernier {
 namespace {
 
-const Target& target() { return find_target("llama.cpp"); }
+const Target& llama_cpp() { return find_target("llama.cpp"); }
 
 void export_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer, const std::filesystem::path& path,
                  ProgressSink* progress = nullptr) {
-  export_model(target(), quantized, tokenizer, path, {}, progress);
+  export_model(llama_cpp(), quantized, tokenizer, path, {}, progress);
 }
 
 uint64_t gguf_file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer,
                          const ExportOptions& options = {}) {
-  return target().file_bytes(model, plan, tokenizer, options);
+  return llama_cpp().file_bytes(model, plan, tokenizer, options);
 }
 
 std::string gguf_header_hash(const Model& model, const Plan& plan, const TokenizerModel& tokenizer) {
-  return target().header_hash(model, plan, tokenizer, {});
+  return llama_cpp().header_hash(model, plan, tokenizer, {});
 }
 
 class Export : public ::testing::TestWithParam<std::string> {

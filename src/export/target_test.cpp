@@ -87,13 +87,13 @@ TEST_P(EveryTarget, SchemesArePlannableAndNamesAreUnique) {
   EXPECT_THAT(target_.rules.schemes, ::testing::Contains("f16")) << "50% is a share of it";
 }
 
-std::vector<std::string> names_of_rows() {
+std::vector<std::string> names_of_targets() {
   std::vector<std::string> names;
   for (const Target& target : targets()) names.push_back(target.name);
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, EveryTarget, ::testing::ValuesIn(names_of_rows()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Rows, EveryTarget, ::testing::ValuesIn(names_of_targets()), [](const auto& info) {
   std::string name = info.param;
   std::erase_if(name, [](unsigned char c) { return !std::isalnum(c); });
   return name;

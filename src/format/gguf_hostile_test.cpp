@@ -29,17 +29,17 @@ struct Parts {
   }
 };
 
-struct Defect {
+struct GgufDefect {
   const char* name;
   void (*apply)(Parts&);
   const char* says;
 };
 
-void PrintTo(const Defect& defect, std::ostream* out) { *out << defect.name; }
+void PrintTo(const GgufDefect& defect, std::ostream* out) { *out << defect.name; }
 
 constexpr uint64_t kHuge = uint64_t{1} << 62;
 
-const Defect kDefects[] = {
+const GgufDefect kGgufDefects[] = {
     {"BadMagic", [](Parts& p) { p.magic = "FUGG"; }, "magic"},
     {"OldMagic", [](Parts& p) { p.magic = "tjgg"; }, "before GGUF"},
     {"LfsPointer", [](Parts& p) { p.magic = "version https://git-lfs.github.com/spec/v1\n"; }, "git lfs pull"},
@@ -98,7 +98,7 @@ const Defect kDefects[] = {
     {"DataMissing", [](Parts& p) { p.data_bytes = 0; }, "the data section has 0"},
 };
 
-class GgufDefectTest : public FormatTest, public ::testing::WithParamInterface<Defect> {};
+class GgufDefectTest : public FormatTest, public ::testing::WithParamInterface<GgufDefect> {};
 
 TEST_P(GgufDefectTest, IsABadFileThatNamesTheDefect) {
   Parts parts;
@@ -107,7 +107,7 @@ TEST_P(GgufDefectTest, IsABadFileThatNamesTheDefect) {
   expect_error(ErrorKind::kBadFile, {"broken.gguf", GetParam().says}, [&] { GgufFile{path}; });
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GgufDefectTest, ::testing::ValuesIn(kDefects),
+INSTANTIATE_TEST_SUITE_P(All, GgufDefectTest, ::testing::ValuesIn(kGgufDefects),
                          [](const auto& info) { return std::string(info.param.name); });
 
 using GgufHostileTest = FormatTest;

@@ -12,7 +12,6 @@ namespace vernier {
 namespace {
 
 constexpr uint32_t kMaxDims = 4;
-constexpr size_t kMaxKeyBytes = 65535;
 
 /// Reads forward through the header. `what` names the thing being read, for messages.
 class Cursor {
@@ -196,7 +195,7 @@ GgufPart read_gguf_part(const std::filesystem::path& path) {
   for (uint64_t i = 0; i < value_count; ++i) {
     cursor.what = fmt::format("metadata key {}", i);
     std::string key = cursor.scalar<std::string>();
-    if (key.size() > kMaxKeyBytes) cursor.bad("{} bytes, expected at most {}", key.size(), kMaxKeyBytes);
+    if (key.size() > kMaxGgufKeyBytes) cursor.bad("{} bytes, expected at most {}", key.size(), kMaxGgufKeyBytes);
     cursor.what = "metadata " + in_quotes(key);
     if (!keys.insert(key).second) cursor.bad("duplicate key");
     GgufValue value = read_value(cursor);

@@ -6,13 +6,13 @@ namespace vernier {
 
 namespace {
 
-constexpr std::string_view kRoles[] = {"eot",     "eom",     "unknown", "seperator", "padding", "cls",
-                                       "mask",    "prefix",  "suffix",  "middle",    "fim_pre", "fim_suf",
-                                       "fim_mid", "fim_pad", "fim_rep", "fim_sep"};
+constexpr std::string_view kGgufRoles[] = {"eot",     "eom",     "unknown", "seperator", "padding", "cls",
+                                           "mask",    "prefix",  "suffix",  "middle",    "fim_pre", "fim_suf",
+                                           "fim_mid", "fim_pad", "fim_rep", "fim_sep"};
 
 }  // namespace
 
-std::span<const std::string_view> gguf_roles() { return kRoles; }
+std::span<const std::string_view> gguf_roles() { return kGgufRoles; }
 
 std::string gguf_role_key(std::string_view role) { return "tokenizer.ggml." + std::string(role) + "_token_id"; }
 

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t kMaxParts = 65535;  // split.count is a uint16
-constexpr std::string_view kEnding = "-00000-of-00000.gguf";
+constexpr std::string_view kNumberedEnding = "-00000-of-00000.gguf";
 
 std::string part_ending(const GgufSplit& split) {
   return fmt::format("-{:05}-of-{:05}.gguf", split.index + 1, split.count);
@@ -27,10 +27,10 @@ struct PartName {
 
 std::optional<PartName> parse_name(const fs::path& path) {
   const std::string name = path.filename().string();
-  if (name.size() < kEnding.size()) return std::nullopt;
-  const std::string_view ending = std::string_view(name).substr(name.size() - kEnding.size());
+  if (name.size() < kNumberedEnding.size()) return std::nullopt;
+  const std::string_view ending = std::string_view(name).substr(name.size() - kNumberedEnding.size());
   PartName result;
-  result.stem = name.substr(0, name.size() - kEnding.size());
+  result.stem = name.substr(0, name.size() - kNumberedEnding.size());
   std::from_chars(ending.data() + 1, ending.data() + 6, result.split.index);
   std::from_chars(ending.data() + 10, ending.data() + 15, result.split.count);
   --result.split.index;

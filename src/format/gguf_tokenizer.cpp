@@ -43,7 +43,7 @@ void read_chat_templates(const GgufFile& file, TokenizerModel& model) {
       model.named_templates[entry.key.substr(kNamedTemplate.size())] = file.get_string(entry.key);
 }
 
-bool flag_or(const GgufFile& file, const char* key, bool fallback) {
+bool gguf_flag_or(const GgufFile& file, const char* key, bool fallback) {
   return file.find(key) == nullptr ? fallback : file.get_bool(key);
 }
 
@@ -133,8 +133,9 @@ TokenizerModel read_tokenizer(const GgufFile& file) {
     if (const auto id = optional_id(file, gguf_role_key(role), model)) model.special_ids.emplace(role, *id);
   if (model.bos_id) model.bos_token = model.tokens[static_cast<size_t>(*model.bos_id)];
   if (model.eos_id) model.eos_token = model.tokens[static_cast<size_t>(*model.eos_id)];
-  if (model.bos_id && flag_or(file, "tokenizer.ggml.add_bos_token", pre.adds_bos)) model.prefix_ids = {*model.bos_id};
-  if (model.eos_id && flag_or(file, "tokenizer.ggml.add_eos_token", false)) model.suffix_ids = {*model.eos_id};
+  if (model.bos_id && gguf_flag_or(file, "tokenizer.ggml.add_bos_token", pre.adds_bos))
+    model.prefix_ids = {*model.bos_id};
+  if (model.eos_id && gguf_flag_or(file, "tokenizer.ggml.add_eos_token", false)) model.suffix_ids = {*model.eos_id};
   read_chat_templates(file, model);
   return model;
 }

@@ -26,6 +26,7 @@ struct GgufKeyValue {
 };
 
 inline constexpr uint32_t kGgufArray = 9;
+inline constexpr size_t kMaxGgufKeyBytes = 65535;
 
 /// Type code of a scalar or string in the file.
 template <class T>

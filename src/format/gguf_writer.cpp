@@ -8,8 +8,7 @@ namespace vernier {
 
 namespace {
 
-constexpr size_t kMaxNameBytes = 63;  // ggml keeps 64 bytes, one of them the final zero
-constexpr size_t kMaxKeyBytes = 65535;
+constexpr size_t kMaxNameBytes = 63;             // ggml keeps 64 bytes, one of them the final zero
 constexpr uint64_t kFixedBytes = 4 + 4 + 8 + 8;  // magic, version, counts
 
 template <class T>
@@ -46,7 +45,7 @@ void write_padding(OutputFile& file) {
 }  // namespace
 
 void GgufWriter::set(const std::string& key, const GgufValue& value) {
-  if (key.empty() || key.size() > kMaxKeyBytes || key == "general.alignment")
+  if (key.empty() || key.size() > kMaxGgufKeyBytes || key == "general.alignment")
     fail(ErrorKind::kInvalidArgument, "gguf: key {} cannot be set", in_quotes(key));
   if (!keys_.insert(key).second) fail(ErrorKind::kInvalidArgument, "gguf: key {} is set twice", in_quotes(key));
   append_value(encoded_values_, key);

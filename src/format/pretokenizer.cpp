@@ -12,7 +12,7 @@
 namespace vernier {
 namespace {
 
-constexpr size_t kMaxPatternBytes = 1 << 16;
+constexpr size_t kMaxExpressionBytes = 1 << 16;
 constexpr size_t kJitStackBytes = 1 << 23;
 // Per match, and 4 more for every byte of text: a sane expression backtracks over a long word once or twice.
 constexpr uint32_t kMatchSteps = 200'000;
@@ -39,9 +39,9 @@ std::string pcre2_message(int code) {
 }
 
 CodePtr compile(const std::string& pattern, const std::string& origin) {
-  if (pattern.size() > kMaxPatternBytes)
+  if (pattern.size() > kMaxExpressionBytes)
     fail(ErrorKind::kBadFile, "tokenizer: {}: an expression of {} bytes; the limit is {}", origin, pattern.size(),
-         kMaxPatternBytes);
+         kMaxExpressionBytes);
   const std::string translated = to_pcre2_syntax(pattern);
   const CompileContextPtr context(pcre2_compile_context_create(nullptr));
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);

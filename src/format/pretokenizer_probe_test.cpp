@@ -15,7 +15,7 @@ using testing::Not;
 using Words = std::vector<std::string>;
 
 // 256 bytes, no merges, and one word out of the merges' reach, so that ignore_merges matters.
-TokenizerModel byte_model(const PreTokenizerRules& rules) {
+TokenizerModel probed_model(const PreTokenizerRules& rules) {
   TokenizerModel model;
   model.origin = "test.json";
   model.tokens.assign(byte_alphabet().begin(), byte_alphabet().end());
@@ -52,7 +52,7 @@ TEST(PreTokenizerProbe, OtherSpellingsOfARuleCutAlike) {
                   R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}}};
   EXPECT_FALSE(
       first_split_difference(probe_words(spelled, "a"), probe_words(pretokenizer_for_gguf("llama-bpe").rules, "b")));
-  TokenizerModel model = byte_model(spelled);
+  TokenizerModel model = probed_model(spelled);
   expect_error(ErrorKind::kUnsupported, {"smaug-bpe", "--tokenizer-pre", "test.json"}, [&] { gguf_pre_name(model); });
   check_gguf_pre_name(model, "smaug-bpe");
   check_gguf_pre_name(model, "glm4");
@@ -75,7 +75,7 @@ TEST(PreTokenizerProbe, DifferencesEndWhereWordsLieLevelAgain) {
 
 // `qwen2` cuts digits one by one; it used to be written for a tokenizer that takes three at once.
 TEST(PreTokenizerProbe, ANameThatCutsOtherwiseIsRefused) {
-  TokenizerModel model = byte_model(pretokenizer_for_gguf("llama-bpe").rules);
+  TokenizerModel model = probed_model(pretokenizer_for_gguf("llama-bpe").rules);
   model.ignore_merges = true;
   check_gguf_pre_name(model, "llama-bpe");
   check_gguf_pre_name(model, "llama3");
@@ -91,13 +91,13 @@ TEST(PreTokenizerProbe, ANameThatCutsOtherwiseIsRefused) {
 
 TEST(PreTokenizerProbe, AnUnknownNameIsRefusedWithTheKnownOnes) {
   expect_error(ErrorKind::kInvalidArgument, {"\"foo\"", "llama-bpe", "--tokenizer-pre-unchecked"},
-               [&] { check_gguf_pre_name(byte_model({.use_gpt2_split = true}), "foo"); });
+               [&] { check_gguf_pre_name(probed_model({.use_gpt2_split = true}), "foo"); });
   expect_error(ErrorKind::kInvalidArgument, {"no known name", "test.json"},
-               [&] { check_gguf_pre_name(byte_model({.splits = {{"[aeiou]+"}}}), "gpt-2"); });
+               [&] { check_gguf_pre_name(probed_model({.splits = {{"[aeiou]+"}}}), "gpt-2"); });
 }
 
 TEST(PreTokenizerProbe, APrefixSpaceDoesNotDecideTheName) {
-  const TokenizerModel model = byte_model({.add_prefix_space = true, .use_gpt2_split = true});
+  const TokenizerModel model = probed_model({.add_prefix_space = true, .use_gpt2_split = true});
   check_gguf_pre_name(model, "gpt-2");
   expect_error(ErrorKind::kInvalidArgument, {"\"qwen2\"", "as gpt-2;"}, [&] { check_gguf_pre_name(model, "qwen2"); });
 }

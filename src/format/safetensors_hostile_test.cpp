@@ -9,13 +9,13 @@ std::string assemble(const std::string& header, size_t data_bytes) {
   return raw(uint64_t{header.size()}) + header + std::string(data_bytes, '\1');
 }
 
-struct Defect {
+struct SafetensorsDefect {
   const char* name;
   std::string bytes;
   const char* says;
 };
 
-void PrintTo(const Defect& defect, std::ostream* out) { *out << defect.name; }
+void PrintTo(const SafetensorsDefect& defect, std::ostream* out) { *out << defect.name; }
 
 constexpr const char* kGood = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
                               R"("b":{"dtype":"U8","shape":[4],"data_offsets":[8,12]}})";
@@ -27,7 +27,7 @@ std::string patched(std::string_view from, std::string_view to, size_t data_byte
   return assemble(header, data_bytes);
 }
 
-std::vector<Defect> defects() {
+std::vector<SafetensorsDefect> safetensors_defects() {
   using namespace std::string_literals;
   const std::string good = assemble(kGood, 12);
   const std::string dims = [] {
@@ -85,14 +85,14 @@ std::vector<Defect> defects() {
   };
 }
 
-class SafetensorsDefectTest : public FormatTest, public ::testing::WithParamInterface<Defect> {};
+class SafetensorsDefectTest : public FormatTest, public ::testing::WithParamInterface<SafetensorsDefect> {};
 
 TEST_P(SafetensorsDefectTest, IsABadFileThatNamesTheDefect) {
   const auto path = file("broken.safetensors", GetParam().bytes);
   expect_error(ErrorKind::kBadFile, {"broken.safetensors", GetParam().says}, [&] { SafetensorsFile{path}; });
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SafetensorsDefectTest, ::testing::ValuesIn(defects()),
+INSTANTIATE_TEST_SUITE_P(All, SafetensorsDefectTest, ::testing::ValuesIn(safetensors_defects()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 using SafetensorsHostileTest = FormatTest;

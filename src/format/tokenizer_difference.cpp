@@ -19,7 +19,7 @@ bool stands_for_nothing(const std::string& token, size_t id) {
   return token.empty() || (token.starts_with("[PAD") && token == fmt::format("[PAD{}]", id));
 }
 
-std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", shorten(text)); }
+std::string quoted_excerpt(std::string_view text) { return fmt::format("\"{}\"", shorten(text)); }
 
 std::string id_list(const std::vector<int32_t>& ids) { return fmt::format("[{}]", fmt::join(ids, ", ")); }
 
@@ -30,7 +30,7 @@ Difference compare_tokens(const TokenizerModel& a, const TokenizerModel& b) {
   };
   for (size_t id = 0; id < std::max(a.tokens.size(), b.tokens.size()); ++id) {
     const std::string &in_a = token_of(a, id), &in_b = token_of(b, id);
-    const auto shown = [](const std::string& token) { return token.empty() ? "nothing" : in_quotes(token); };
+    const auto shown = [](const std::string& token) { return token.empty() ? "nothing" : quoted_excerpt(token); };
     if (in_a != in_b) return TokenizerDifference{fmt::format("token {}", id), shown(in_a), shown(in_b)};
   }
   return std::nullopt;
@@ -40,7 +40,7 @@ Difference compare_merges(const TokenizerModel& a, const TokenizerModel& b) {
   const auto [in_a, in_b] = std::mismatch(a.merges.begin(), a.merges.end(), b.merges.begin(), b.merges.end());
   if (in_a == a.merges.end() && in_b == b.merges.end()) return std::nullopt;
   const auto shown = [](auto merge, auto end) {
-    return merge == end ? std::string("none") : in_quotes(merge->first + " " + merge->second);
+    return merge == end ? std::string("none") : quoted_excerpt(merge->first + " " + merge->second);
   };
   return TokenizerDifference{fmt::format("merge {}", in_a - a.merges.begin()), shown(in_a, a.merges.end()),
                              shown(in_b, b.merges.end())};
@@ -73,14 +73,16 @@ Difference compare_added(const Tokenizer& a, const Tokenizer& b) {
       if (!others.contains(id)) return token;
     return nullptr;
   };
-  const auto part = [](const AddedToken& token) { return fmt::format("added token {}", in_quotes(token.content)); };
+  const auto part = [](const AddedToken& token) {
+    return fmt::format("added token {}", quoted_excerpt(token.content));
+  };
   if (const AddedToken* token = lacks(in_a, in_b)) return TokenizerDifference{part(*token), flags_of(*token), "none"};
   if (const AddedToken* token = lacks(in_b, in_a)) return TokenizerDifference{part(*token), "none", flags_of(*token)};
   for (const auto& [id, first] : in_a) {
     const AddedToken& second = *in_b.at(id);
     if (first->content != second.content)
-      return TokenizerDifference{fmt::format("added token {}", id), in_quotes(first->content),
-                                 in_quotes(second.content)};
+      return TokenizerDifference{fmt::format("added token {}", id), quoted_excerpt(first->content),
+                                 quoted_excerpt(second.content)};
     const std::string flags = flags_of(*first), others = flags_of(second);
     if (flags == others) continue;
     if (first->special != second.special || gives_other_ids(a, b, "x " + first->content + " x") ||
@@ -127,7 +129,7 @@ Difference compare_encoding(const TokenizerModel& a, const TokenizerModel& b) {
 std::string TokenizerDifference::text() const { return fmt::format("{}: {} against {}", part, in_a, in_b); }
 
 std::string IdDifference::text() const {
-  const std::string place = excerpt.empty() ? "the end of the text" : in_quotes(excerpt);
+  const std::string place = excerpt.empty() ? "the end of the text" : quoted_excerpt(excerpt);
   return fmt::format("id {}, at {}: {} against {}", position, place, id_list(a), id_list(b));
 }
 
@@ -150,7 +152,7 @@ std::optional<TokenizerDifference> compare_tokenizers(const Tokenizer& a, const 
     if (left.*flag != right.*flag && gives_other_ids(a, b, "A a  b"))
       return TokenizerDifference{name, left.*flag ? "yes" : "no", right.*flag ? "yes" : "no"};
   if (left.word_end != right.word_end)
-    return TokenizerDifference{"end of words", in_quotes(left.word_end), in_quotes(right.word_end)};
+    return TokenizerDifference{"end of words", quoted_excerpt(left.word_end), quoted_excerpt(right.word_end)};
   return compare_encoding(left, right);
 }
 

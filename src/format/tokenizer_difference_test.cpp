@@ -6,6 +6,7 @@
 #include "format/gguf_tokenizer.h"
 #include "format/gguf_writer.h"
 #include "format/tokenizer_text.h"
+#include "support/byte_model.h"
 #include "support/scratch.h"
 
 namespace vernier {
@@ -15,22 +16,10 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TokenizerModel byte_model() {
-  TokenizerModel model;
-  model.tokens.assign(byte_alphabet().begin(), byte_alphabet().end());
+TokenizerModel split_byte_model() {
+  TokenizerModel model = byte_model();
   model.pre_tokenizer.use_gpt2_split = true;
   return model;
-}
-
-void add_merge(TokenizerModel& model, const std::string& left, const std::string& right) {
-  model.merges.emplace_back(left, right);
-  model.tokens.push_back(left + right);
-}
-
-void add_token(TokenizerModel& model, AddedToken token) {
-  token.id = static_cast<int32_t>(model.tokens.size());
-  model.tokens.push_back(token.content);
-  model.added.push_back(std::move(token));
 }
 
 TokenizerModel by_way_of_gguf(const TokenizerModel& model, int64_t vocabulary) {
@@ -65,7 +54,7 @@ TEST_P(TokenizerDifferenceFixture, AModelEqualsItsOwnGgufFile) {
 
 // The fault this is for: as many tokens, other ids, and a comparison of probabilities that means nothing.
 TEST(TokenizerDifference, AnotherOrderOfIdsIsFoundInVocabularyAndText) {
-  TokenizerModel model = byte_model();
+  TokenizerModel model = split_byte_model();
   TokenizerModel other = model;
   std::swap(other.tokens[0x66], other.tokens[0x67]);  // f and g
   const Tokenizer a(model), b(other);
@@ -85,7 +74,7 @@ TEST(TokenizerDifference, AnotherOrderOfIdsIsFoundInVocabularyAndText) {
 }
 
 TEST(TokenizerDifference, ExcerptsAreShortAndOfWholeCharacters) {
-  TokenizerModel model = byte_model();
+  TokenizerModel model = split_byte_model();
   TokenizerModel other = model;
   add_merge(other, byte_alphabet()[0xB8], byte_alphabet()[0xAD]);  // the end of U+4E2D
   add_merge(model, "q", "q");
@@ -108,7 +97,7 @@ TEST(TokenizerDifference, ExcerptsAreShortAndOfWholeCharacters) {
 }
 
 TEST(TokenizerDifference, EveryPartThatDecidesIdsIsCompared) {
-  TokenizerModel base = byte_model();
+  TokenizerModel base = split_byte_model();
   add_merge(base, "a", "b");  // 256
   add_merge(base, "c", "d");
   add_token(base, {.content = "<s>", .special = true});  // 258

@@ -12,10 +12,9 @@ namespace vernier {
 namespace {
 
 using testing::HasSubstr;
-using Json = nlohmann::json;
 
-Json sound() {
-  return Json::parse(R"({
+nlohmann::json sound() {
+  return nlohmann::json::parse(R"({
     "added_tokens": [{"id": 3, "content": "<s>", "special": true}],
     "normalizer": {"type": "NFC"},
     "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
@@ -27,7 +26,7 @@ Json sound() {
     "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}})");
 }
 
-struct Defect {
+struct TokenizerDefect {
   const char* name;
   const char* patch;  // a JSON patch on the sound file
   ErrorKind kind;
@@ -36,7 +35,7 @@ struct Defect {
 
 constexpr ErrorKind kBad = ErrorKind::kBadFile;
 constexpr ErrorKind kNot = ErrorKind::kUnsupported;
-constexpr Defect kDefects[] = {
+constexpr TokenizerDefect kTokenizerDefects[] = {
     {"NoModel", R"([{"op": "remove", "path": "/model"}])", kBad, "tokenizer.model is missing"},
     {"ModelIsAList", R"([{"op": "replace", "path": "/model", "value": []}])", kBad, "expected an object"},
     {"NoVocabulary", R"([{"op": "remove", "path": "/model/vocab"}])", kBad, "model.vocab is missing"},
@@ -102,8 +101,8 @@ constexpr Defect kDefects[] = {
     {"PostProcessor", R"([{"op": "replace", "path": "/post_processor/type", "value": "Magic"}])", kNot, "found Magic"},
 };
 
-class BrokenTokenizer : public testing::TestWithParam<Defect> {};
-INSTANTIATE_TEST_SUITE_P(All, BrokenTokenizer, testing::ValuesIn(kDefects),
+class BrokenTokenizer : public testing::TestWithParam<TokenizerDefect> {};
+INSTANTIATE_TEST_SUITE_P(All, BrokenTokenizer, testing::ValuesIn(kTokenizerDefects),
                          [](const auto& info) { return std::string(info.param.name); });
 
 /// Besides, the message is short, whatever the file holds.
@@ -120,7 +119,7 @@ void expect_short_error(const Call& call, ErrorKind kind, const char* message) {
 }
 
 TEST_P(BrokenTokenizer, IsAClearError) {
-  const std::string text = sound().patch(Json::parse(GetParam().patch)).dump();
+  const std::string text = sound().patch(nlohmann::json::parse(GetParam().patch)).dump();
   expect_short_error([&] { Tokenizer(parse_tokenizer_json(text, "test.json")); }, GetParam().kind, GetParam().message);
 }
 

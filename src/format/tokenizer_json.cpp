@@ -18,7 +18,7 @@ namespace {
 using SortedJson = nlohmann::json;
 
 constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us allocate
-constexpr const char* kSupported = "supported is byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP";
+constexpr const char* kSupportedTokenizers = "supported is byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP";
 
 SortedJson parse_sorted(std::string_view text, const std::string& origin) {
   text = without_byte_order_mark(text, "tokenizer: " + origin);
@@ -88,7 +88,8 @@ class Node {
   std::string path_;
 };
 
-[[noreturn]] void unsupported(const std::string& path, const std::string& found, const char* supported = kSupported) {
+[[noreturn]] void unsupported(const std::string& path, const std::string& found,
+                              const char* supported = kSupportedTokenizers) {
   fail(ErrorKind::kUnsupported, "tokenizer: {}: found {}; {}", path, shorten(found), supported);
 }
 
@@ -340,11 +341,11 @@ std::string read_special_token(const Node& config, const char* key) {
 }
 
 // Tokens without a part in ids: the key in tokenizer_config.json and the role's name in GGUF, in its spelling.
-constexpr std::pair<const char*, const char*> kRoles[] = {{"pad_token", "padding"},
-                                                          {"unk_token", "unknown"},
-                                                          {"sep_token", "seperator"},
-                                                          {"cls_token", "cls"},
-                                                          {"mask_token", "mask"}};
+constexpr std::pair<const char*, const char*> kRoleKeys[] = {{"pad_token", "padding"},
+                                                             {"unk_token", "unknown"},
+                                                             {"sep_token", "seperator"},
+                                                             {"cls_token", "cls"},
+                                                             {"mask_token", "mask"}};
 
 // One template, or a list of named ones; without a default one the first counts as that too.
 void read_chat_templates(const Node& config, TokenizerModel& model) {
@@ -408,7 +409,7 @@ void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const 
   };
   if (config.find("bos_token") != nullptr) std::tie(model.bos_token, model.bos_id) = read("bos_token");
   if (config.find("eos_token") != nullptr) std::tie(model.eos_token, model.eos_id) = read("eos_token");
-  for (const auto& [key, role] : kRoles) {
+  for (const auto& [key, role] : kRoleKeys) {
     const SortedJson* value = config.find(key);
     if (value == nullptr) continue;
     if (!value->is_string() && !value->is_object())  // kept, not used: no reason to refuse the tokenizer

@@ -12,6 +12,7 @@
 #include "format/pretokenizer.h"
 #include "format/pretokenizer_syntax.h"
 #include "format/tokenizer_text.h"
+#include "support/byte_model.h"
 #include "support/expect_error.h"
 #include "support/processor_time.h"
 #include "support/scratch.h"
@@ -24,24 +25,6 @@ using Ids = std::vector<int32_t>;
 using Words = std::vector<std::string>;
 
 const std::filesystem::path kFixtures = std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers";
-
-// The 256 bytes as ids 0..255, and nothing else.
-TokenizerModel byte_model() {
-  TokenizerModel model;
-  model.tokens.assign(byte_alphabet().begin(), byte_alphabet().end());
-  return model;
-}
-
-void add_merge(TokenizerModel& model, const std::string& left, const std::string& right) {
-  model.merges.emplace_back(left, right);
-  model.tokens.push_back(left + right);
-}
-
-void add_token(TokenizerModel& model, AddedToken token) {
-  token.id = static_cast<int32_t>(model.tokens.size());
-  model.tokens.push_back(token.content);
-  model.added.push_back(std::move(token));
-}
 
 Words split(const PreTokenizerRules& rules, std::string_view text) {
   const PreTokenizer splitter(rules, "test");

@@ -6,7 +6,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kChainVersion = 1;
 
 Json step_json(const ChainStep& step) {
   return {{"key", step.key},
@@ -45,7 +45,7 @@ ClaimVerdict read_verdict(const JsonReader& json) {
 
 nlohmann::ordered_json chain_report_to_json(const ChainReport& report, const std::vector<ChainRecord>& records) {
   Json json = {{"kind", "chain"},
-               {"schema_version", kSchemaVersion},
+               {"schema_version", kChainVersion},
                {"tool_version", VERNIER_VERSION},
                {"verdict", name_of(report.verdict)},
                {"steps", Json::array()},
@@ -58,8 +58,8 @@ nlohmann::ordered_json chain_report_to_json(const ChainReport& report, const std
 ChainReport chain_report_from_json(const nlohmann::ordered_json& json, const std::string& origin) {
   const JsonReader root(json, origin);
   if (root.text("kind") != "chain") fail(ErrorKind::kBadFile, "{}: expected a chain of causes", origin);
-  if (const int64_t schema = root.count("schema_version"); schema != kSchemaVersion)
-    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kSchemaVersion);
+  if (const int64_t schema = root.count("schema_version"); schema != kChainVersion)
+    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kChainVersion);
   ChainReport report;
   report.verdict = read_verdict(root);
   root.at("steps").each([&](const JsonReader& step) {

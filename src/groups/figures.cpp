@@ -8,7 +8,7 @@ namespace vernier {
 
 namespace {
 
-constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 /// Sums by class and logit are resampled thousands of times: of more classes than these they would take minutes.
 constexpr int64_t kMostClasses = 256;
 
@@ -46,7 +46,7 @@ double macro_recall(const GroupSums& sums) {
   int classes = 0;
   for (size_t c = 0; c < sums.labelled.size(); ++c)
     if (sums.labelled[c] > 0) total += sums.hit[c] / sums.labelled[c], ++classes;
-  return classes > 0 ? total / classes : kNothing;
+  return classes > 0 ? total / classes : kNoValue;
 }
 
 /// Variance of each class's logit over the samples, mean over the classes.
@@ -195,9 +195,9 @@ std::vector<double> FigureValues::finish(const GroupSums& sums) const {
   for (const FigureRow* row : rows_) {
     if (row->value != nullptr) {
       const double sum = sums.means[mean++];
-      values.push_back(sums.weight > kEmpty ? sum / sums.weight : kNothing);
+      values.push_back(sums.weight > kEmpty ? sum / sums.weight : kNoValue);
     } else {
-      values.push_back(sums.weight > kEmpty ? row->finish(sums) : kNothing);
+      values.push_back(sums.weight > kEmpty ? row->finish(sums) : kNoValue);
     }
   }
   return values;

@@ -8,7 +8,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kGroupsVersion = 1;
 constexpr Verdict kVerdicts[] = {Verdict::kWithin, Verdict::kExceeds, Verdict::kUndecided};
 
 Json judged_json(const Judged& judged) {
@@ -119,7 +119,7 @@ std::string_view name_of(Verdict verdict) {
 
 nlohmann::ordered_json group_analysis_to_json(const GroupAnalysis& analysis) {
   Json json = {{"kind", "groups"},
-               {"schema_version", kSchemaVersion},
+               {"schema_version", kGroupsVersion},
                {"tool_version", VERNIER_VERSION},
                {"data", {{"name", analysis.data_name}, {"hash", analysis.data_hash}, {"examples", analysis.examples}}},
                {"reference", analysis.reference},
@@ -145,8 +145,8 @@ nlohmann::ordered_json group_analysis_to_json(const GroupAnalysis& analysis) {
 GroupAnalysis group_analysis_from_json(const nlohmann::ordered_json& json, const std::string& origin) {
   const JsonReader root(json, origin);
   if (root.text("kind") != "groups") fail(ErrorKind::kBadFile, "{}: expected figures of groups (groups.json)", origin);
-  if (const int64_t schema = root.count("schema_version"); schema != kSchemaVersion)
-    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kSchemaVersion);
+  if (const int64_t schema = root.count("schema_version"); schema != kGroupsVersion)
+    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kGroupsVersion);
   const JsonReader data = root.at("data");
   GroupAnalysis analysis{data.text("name"),
                          data.text("hash"),

@@ -7,7 +7,7 @@
 namespace vernier {
 namespace {
 
-GroupAnalysis sample() {
+GroupAnalysis sample_analysis() {
   GroupedExamples examples{.name = "e", .hash = "abc", .count = 14, .classes = 3};
   examples.attributes = {{"g", {}}, {"h", {}}};
   std::vector<float> before, after;
@@ -27,7 +27,7 @@ GroupAnalysis sample() {
 }
 
 TEST(GroupsJson, BothWays) {
-  const Json json = group_analysis_to_json(sample());
+  const Json json = group_analysis_to_json(sample_analysis());
   const GroupAnalysis again = group_analysis_from_json(parse_json(json_text(json), "groups.json"), "groups.json");
   EXPECT_EQ(json_text(group_analysis_to_json(again)), json_text(json));
   EXPECT_EQ(again.options.tolerance.at("accuracy"), 0.25);
@@ -37,7 +37,7 @@ TEST(GroupsJson, BothWays) {
 }
 
 TEST(GroupsJson, DefectsAreNamed) {
-  const Json good = group_analysis_to_json(sample());
+  const Json good = group_analysis_to_json(sample_analysis());
   const auto refused = [&](const char* pointer, const Json& value, const std::vector<std::string>& parts) {
     Json bad = good;
     bad[Json::json_pointer(pointer)] = value;

@@ -14,8 +14,8 @@ namespace vernier {
 
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoEnd = std::numeric_limits<double>::infinity();
+constexpr double kNoLine = std::numeric_limits<double>::quiet_NaN();
 
 /// Student's t of this many degrees of freedom is the normal distribution to 6 digits.
 double normal_quantile(double probability) { return student_quantile(probability, 10'000'000); }
@@ -32,8 +32,8 @@ Line fitted_line(std::span<const double> x, std::span<const double> y, double co
     xy += (x[i] - mean_x) * (y[i] - mean_y);
     yy += (y[i] - mean_y) * (y[i] - mean_y);
   }
-  if (x.size() < 2 || !(xx > 0)) return {kNothing, {-kInfinity, kInfinity}, kNothing};
-  Line line{xy / xx, {-kInfinity, kInfinity}, yy > 0 ? xy * xy / (xx * yy) : kNothing};
+  if (x.size() < 2 || !(xx > 0)) return {kNoLine, {-kNoEnd, kNoEnd}, kNoLine};
+  Line line{xy / xx, {-kNoEnd, kNoEnd}, yy > 0 ? xy * xy / (xx * yy) : kNoLine};
   if (x.size() < 3) return line;
   const double residual = std::max(0.0, yy - xy * xy / xx);
   const double error = std::sqrt(residual / (n - 2) / xx);
@@ -43,7 +43,7 @@ Line fitted_line(std::span<const double> x, std::span<const double> y, double co
 }
 
 ConfidenceInterval rank_interval(double correlation, int64_t points, double confidence) {
-  if (points < 5 || std::isnan(correlation)) return {-kInfinity, kInfinity};
+  if (points < 5 || std::isnan(correlation)) return {-kNoEnd, kNoEnd};
   constexpr double kMost = 0.9999;  // a perfect order has no finite z
   const double rho = std::clamp(correlation, -kMost, kMost);
   const double error = std::sqrt((1 + rho * rho / 2) / static_cast<double>(points - 3));

@@ -11,7 +11,7 @@ namespace vernier {
 
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kOpenEnd = std::numeric_limits<double>::infinity();
 
 double normal_cdf(double z) { return std::erfc(-z / std::sqrt(2.0)) / 2; }
 
@@ -33,7 +33,7 @@ double quantile_of_sorted(const std::vector<double>& sorted, double q) {
 
 ConfidenceInterval bootstrap_interval(std::vector<double> draws, double confidence, int64_t clusters) {
   draws = sorted_numbers(std::move(draws));
-  if (clusters < 2 || draws.empty()) return {-kInfinity, kInfinity};
+  if (clusters < 2 || draws.empty()) return {-kOpenEnd, kOpenEnd};
   const auto n = static_cast<double>(clusters);
   const double t = student_quantile(1 - (1 - confidence) / 2, clusters - 1);
   const double tail = normal_cdf(-std::sqrt(n / (n - 1)) * t);

@@ -12,7 +12,7 @@ namespace vernier {
 namespace {
 
 constexpr int kPrecisionBits = 32 - 8 - 2;  // filters have negative parts: two bits for overflow and sign
-constexpr int64_t kLongestSide = 65'535;
+constexpr int64_t kLongestResized = 65'535;
 
 struct Kernel {
   double (*weight)(double);
@@ -141,9 +141,9 @@ Image nearest(const Image& image, int64_t width, int64_t height) {
 
 Image resize_image(const Image& image, int64_t width, int64_t height, ResizeFilter filter) {
   for (const int64_t side : {image.width, image.height, width, height})
-    if (side < 1 || side > kLongestSide)
+    if (side < 1 || side > kLongestResized)
       fail(ErrorKind::kInvalidArgument, "images: {} x {} to {} x {} pixels: expected sides of 1 to {}", image.width,
-           image.height, width, height, kLongestSide);
+           image.height, width, height, kLongestResized);
   if (image.rgb.size() != static_cast<size_t>(image.width * image.height * 3))
     fail(ErrorKind::kInvalidArgument, "images: {} bytes, expected {} x {} pixels of 3", image.rgb.size(), image.width,
          image.height);

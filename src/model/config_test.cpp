@@ -125,14 +125,14 @@ TEST(RopeParameters, PerKindOfLayerMustBeEqual) {
   expect_refused(ErrorKind::kBadFile, {"rope_scaling", "object", "[]"}, with(json, "rope_scaling", Json::array()));
 }
 
-struct Foreign {
+struct ForeignConfigKeys {
   const char* key;
   Json refused;
   Json passed;
 };
 
 TEST(ForeignKeys, PassWithANeutralValueOnly) {
-  const std::vector<Foreign> cases = {
+  const std::vector<ForeignConfigKeys> cases = {
       {"attn_logit_softcapping", 50.0, nullptr},
       {"final_logit_softcapping", 30, 0},
       {"query_pre_attn_scalar", 256, 16},
@@ -174,7 +174,7 @@ TEST(ForeignKeys, PassWithANeutralValueOnly) {
       {"pruned_heads", {{"1", {0}}}, Json::object()},
   };
   const Json json = config_of("llama");
-  for (const Foreign& c : cases) {
+  for (const ForeignConfigKeys& c : cases) {
     expect_refused(ErrorKind::kUnsupported, {"config.json", c.key, c.refused.dump(), "llama"},
                    with(json, c.key, c.refused));
     EXPECT_NO_THROW(parse(with(json, c.key, c.passed))) << c.key;

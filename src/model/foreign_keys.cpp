@@ -19,14 +19,19 @@ bool is_number_in_use(const Json& value, const ForeignKeys& row, const ModelConf
   return std::abs(value.get<double>() - used) <= kRelativeTolerance * std::abs(used);
 }
 
-double head_dim(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.head_dim); }
 double kv_heads(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.kv_heads); }
 double hidden(const ModelConfig& c) { return static_cast<double>(c.hidden); }
-double rope_theta(const ModelConfig& c) { return c.rope.theta; }
-double score_scale(const ModelConfig& c) { return 1 / std::sqrt(head_dim(c)); }
 double depth_scale(const ModelConfig& c) { return std::sqrt(static_cast<double>(c.layers.size())); }
 
 }  // namespace
+
+namespace in_use {
+
+double head_dim(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.head_dim); }
+double rope_theta(const ModelConfig& c) { return c.rope.theta; }
+double score_scale(const ModelConfig& c) { return 1 / std::sqrt(head_dim(c)); }
+
+}  // namespace in_use
 
 bool is_neutral(const Json& value, const std::vector<Json>& neutral) {
   if (value.is_null()) return true;
@@ -80,11 +85,11 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
       {"scales the scores of attention by another number than 1/sqrt(head_dim)",
        {},
        {"attention_multiplier", "attention_scale", "softmax_scale", "attn_softmax_scale"},
-       score_scale},
+       in_use::score_scale},
       {"scales the scores of attention by another number than 1/sqrt(head_dim)",
        {},
        {"query_pre_attn_scalar"},
-       head_dim},
+       in_use::head_dim},
       {"leaves scores unscaled", {true}, {"scale_attn_weights", "scale_qk", "use_attention_scale"}},
       {"scales attention by layer", {false}, {"scale_attn_by_inverse_layer_idx"}},
       {"scales scores with the position",
@@ -131,12 +136,12 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
       {"rotates a part of each head only",
        {1},
        {"partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rope_percent", "rope_fraction"}},
-      {"rotates a part of each head only", {}, {"rotary_dim", "rotary_ndims", "rotary_emb_dim"}, head_dim},
+      {"rotates a part of each head only", {}, {"rotary_dim", "rotary_ndims", "rotary_emb_dim"}, in_use::head_dim},
       {"sets another base of the rotary embedding",
        {},
        {"rotary_emb_base", "rope_base", "rotary_base", "rope_freq_base", "global_rope_theta", "local_rope_theta",
         "rope_local_base_freq", "rope_global_base_freq", "swa_rope_theta"},
-       rope_theta},
+       in_use::rope_theta},
       {"scales rotary frequencies",
        {1, false},
        {"rope_ratio", "rope_scaling_factor", "use_dynamic_ntk", "rotary_scaling_factor", "rotary_emb_scale_base"}},
@@ -210,7 +215,10 @@ const std::vector<ForeignKeys>& foreign_config_keys() {
        {0, 1, false},
        {"num_kv_shared_layers", "cla_share_factor", "use_cla", "kv_sharing_layers", "attention_k_eq_v"}},
       {"gives heads other shapes", {0}, {"q_lora_rank", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim"}},
-      {"gives heads another size", {}, {"v_head_dim", "value_head_dim", "kv_channels", "qk_head_dim"}, head_dim},
+      {"gives heads another size",
+       {},
+       {"v_head_dim", "value_head_dim", "kv_channels", "qk_head_dim"},
+       in_use::head_dim},
       {"counts key/value heads otherwise", {}, {"num_kv_heads", "n_kv_heads", "n_head_kv", "num_kv"}, kv_heads},
       {"shares one key/value head", {false}, {"multi_query", "multi_query_attention", "use_mqa"}},
 

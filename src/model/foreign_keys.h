@@ -24,6 +24,14 @@ struct ForeignKeys {
   double (*in_use)(const ModelConfig&) = nullptr;  ///< a number that is computed with anyway, hence neutral too
 };
 
+/// Numbers for ForeignKeys::in_use that both kinds of files have keys for.
+namespace in_use {
+double head_dim(const ModelConfig& config);
+double rope_theta(const ModelConfig& config);
+/// 1 / sqrt(head_dim), with which scores of attention are multiplied.
+double score_scale(const ModelConfig& config);
+}  // namespace in_use
+
 /// Refuses what config.json says that the architecture does not read and that would change the answers.
 /// @throws Error{kUnsupported} naming the key, its value, the family and what the key does
 void refuse_foreign_config_keys(const Json& json, const Architecture& row, const ModelConfig& config,

@@ -10,17 +10,16 @@ namespace vernier {
 
 namespace {
 
-double head_dim(const ModelConfig& c) { return static_cast<double>(c.layer(0).attention.head_dim); }
-double rope_theta(const ModelConfig& c) { return c.rope.theta; }
-double score_scale(const ModelConfig& c) { return 1 / std::sqrt(head_dim(c)); }
-
 /// Without the architecture in front. 0 means "off" for every number that llama.cpp reads here. Windows have no row: its
 /// code for llama, qwen2 and qwen3 does not read them. An architecture whose code does has them in its gguf_keys.
 const std::vector<ForeignKeys>& foreign_gguf_keys() {
   static const std::vector<ForeignKeys> table = {
       {"caps scores or logits", {0}, {"attn_logit_softcapping", "final_logit_softcapping", "router_logit_softcapping"}},
       {"clips queries, keys and values", {0}, {"attention.clamp_kqv"}},
-      {"scales the scores of attention by another number than 1/sqrt(head_dim)", {0}, {"attention.scale"}, score_scale},
+      {"scales the scores of attention by another number than 1/sqrt(head_dim)",
+       {0},
+       {"attention.scale"},
+       in_use::score_scale},
       {"scales scores with the position", {0}, {"attention.temperature_scale", "attention.temperature_length"}},
       {"scales embeddings, logits or what blocks add",
        {0, 1},
@@ -29,15 +28,15 @@ const std::vector<ForeignKeys>& foreign_gguf_keys() {
        {0},
        {"attention.max_alibi_bias", "attention.relative_buckets_count"}},
       {"rotates dimensions by several positions", {0}, {"rope.dimension_sections"}},
-      {"rotates a part of each head only", {}, {"rope.dimension_count_swa"}, head_dim},
+      {"rotates a part of each head only", {}, {"rope.dimension_count_swa"}, in_use::head_dim},
       {"scales rotary frequencies", {0, 1}, {"rope.scaling.alpha"}},
-      {"sets another base of the rotary embedding in some layers", {}, {"rope.freq_base_swa"}, rope_theta},
+      {"sets another base of the rotary embedding in some layers", {}, {"rope.freq_base_swa"}, in_use::rope_theta},
       {"shows each token what comes after it", {true}, {"attention.causal"}},
-      {"gives heads another size", {}, {"attention.value_length"}, head_dim},
+      {"gives heads another size", {}, {"attention.value_length"}, in_use::head_dim},
       {"gives heads another size in some layers",
        {},
        {"attention.key_length_swa", "attention.value_length_swa"},
-       head_dim},
+       in_use::head_dim},
       {"attends to another sequence", {0}, {"cross_attention_layers"}},
       {"runs several residual streams", {0}, {"altup.num_inputs", "hyper_connection.count"}},
       {"clamps or thins activations", {0}, {"activation_sparsity_scale"}},

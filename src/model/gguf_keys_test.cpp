@@ -73,14 +73,14 @@ class GgufKeys : public FormatTest {
   bool rope_freqs_ = false;
 };
 
-struct Foreign {
+struct ForeignGgufKeys {
   const char* key;
   GgufValue refused;
   GgufValue passed;
 };
 
 TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
-  const std::vector<Foreign> cases = {
+  const std::vector<ForeignGgufKeys> cases = {
       {"attn_logit_softcapping", 50.0f, 0.0f},
       {"final_logit_softcapping", 30.0f, 0.0f},
       {"logit_scale", 0.0625f, 1.0f},
@@ -100,7 +100,7 @@ TEST_F(GgufKeys, ForeignOnesPassWithANeutralValueOnly) {
       {"rope.scaling.yarn_ext_factor", 0.5f, 1.0f},
       {"rope.scaling.yarn_beta_fast", 16.0f, 32.0f},
   };
-  for (const Foreign& c : cases) {
+  for (const ForeignGgufKeys& c : cases) {
     const std::string key = std::string("llama.") + c.key;
     expect_refused(ErrorKind::kUnsupported, {"load: ", "model.gguf", key}, key, c.refused);
     EXPECT_NO_THROW(read_with(key, c.passed)) << key;

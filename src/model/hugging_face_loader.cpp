@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "format/bytes.h"
 #include "format/sharded_safetensors.h"
 #include "model/architecture.h"
 #include "model/config.h"
@@ -27,8 +28,6 @@ Scheme scheme_of(const SafetensorsEntry& entry) {
            entry.name, entry.dtype_name);
   }
 }
-
-std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 /// How a file spells the names of the blueprint: what stands in place of the architecture's body, and before others.
 struct Spelling {

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "model/page_budget.h"
 
 namespace vernier {
 
@@ -86,6 +87,7 @@ namespace {
 
 std::string hash_content(const Model& model) {
   Hasher hasher;
+  PageBudget pages(model);
   const auto add = [&](const std::vector<ConfigField>& fields) {
     for (const ConfigField& field : fields) hasher.add(fmt::format("{} {}", field.name, text_of(field)));
   };
@@ -98,6 +100,7 @@ std::string hash_content(const Model& model) {
     hasher.add(fmt::format("{} {}", name_of(id),
                            stored != nullptr ? stored->scheme().name() : c10::toString(weight.scalar_type())));
     hasher.add(std::span(static_cast<const std::byte*>(weight.data_ptr()), weight.nbytes()));
+    pages.read(static_cast<int64_t>(weight.nbytes()));
   }
   return hasher.hex();
 }

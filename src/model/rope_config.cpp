@@ -44,12 +44,12 @@ bool is_harmless(const std::string& key, const Json& value) {
 }
 
 /// An object of the configuration, with the name it has there.
-struct Place {
+struct RopePlace {
   std::string name;
   Json values;
 };
 
-const RopeType& type_of(const Place& place, const std::string& origin) {
+const RopeType& type_of(const RopePlace& place, const std::string& origin) {
   std::string name = "default";
   const Json *renamed = json_find(place.values, "rope_type"), *old = json_find(place.values, "type");
   if (renamed != nullptr && old != nullptr && *renamed != *old)
@@ -63,7 +63,7 @@ const RopeType& type_of(const Place& place, const std::string& origin) {
        place.name, name);
 }
 
-void check_keys(const Place& place, const std::string& origin) {
+void check_keys(const RopePlace& place, const std::string& origin) {
   const RopeType& type = type_of(place, origin);
   for (const auto& [key, value] : place.values.items()) {
     const bool read = std::find(type.keys.begin(), type.keys.end(), key) != type.keys.end();
@@ -100,8 +100,8 @@ Json one_for_all_layers(const Json& values, const std::string& name, const std::
   return merged;
 }
 
-std::vector<Place> rope_places(const Json& config, const std::string& origin) {
-  std::vector<Place> places;
+std::vector<RopePlace> rope_places(const Json& config, const std::string& origin) {
+  std::vector<RopePlace> places;
   for (const char* name : {"rope_parameters", "rope_scaling"}) {
     const Json* values = json_find(config, name);
     if (values == nullptr || (values->is_object() && values->empty())) continue;
@@ -114,9 +114,9 @@ std::vector<Place> rope_places(const Json& config, const std::string& origin) {
 }
 
 /// The one value that `key` has in `places`; nothing when it is in none.
-std::optional<Json> agreed(const char* key, const std::vector<Place>& places, const std::string& origin) {
-  const Place* found = nullptr;
-  for (const Place& place : places) {
+std::optional<Json> agreed(const char* key, const std::vector<RopePlace>& places, const std::string& origin) {
+  const RopePlace* found = nullptr;
+  for (const RopePlace& place : places) {
     const Json* value = json_find(place.values, key);
     if (value == nullptr) continue;
     if (found != nullptr && *value != found->values[key])
@@ -129,7 +129,7 @@ std::optional<Json> agreed(const char* key, const std::vector<Place>& places, co
 
 /// All that the places say, as one object. A key that only one of two objects has is a contradiction too: software that
 /// reads the other one computes something else.
-Json agreed_parameters(const Json& config, const std::vector<Place>& places, const RopeType& type,
+Json agreed_parameters(const Json& config, const std::vector<RopePlace>& places, const RopeType& type,
                        const std::string& origin) {
   if (places.size() == 2) {
     for (const char* key : type.keys) {
@@ -148,7 +148,7 @@ Json agreed_parameters(const Json& config, const std::vector<Place>& places, con
   Json outside = Json::object();
   for (const char* key : {"rope_theta", "original_max_position_embeddings"})
     if (const Json* value = json_find(config, key)) outside[key] = *value;
-  std::vector<Place> all = places;
+  std::vector<RopePlace> all = places;
   all.push_back({"the configuration", outside});
 
   Json parameters = Json::object();
@@ -184,7 +184,7 @@ void parse_llama3(RopeConfig& rope, const Json& source, const std::string& origi
 }  // namespace
 
 RopeConfig parse_rope(const Json& config, int64_t context_length, const std::string& origin, double theta) {
-  const std::vector<Place> places = rope_places(config, origin);
+  const std::vector<RopePlace> places = rope_places(config, origin);
   const RopeType& type = places.empty() ? rope_types().front() : type_of(places.front(), origin);
   const Json parameters = agreed_parameters(config, places, type, origin);
   RopeConfig rope;

@@ -17,7 +17,7 @@ struct RoleRow {
 };
 
 // In the order of TensorRole.
-constexpr std::array<RoleRow, kTensorRoleCount> kRoles = {{
+constexpr std::array<RoleRow, kTensorRoleCount> kRoleRows = {{
     {"token_embd", "embed", true, false},
     {"position_embd", "position_embd", false, false},
     {"attn_norm", "attn_norm"},
@@ -53,7 +53,7 @@ constexpr std::array<RoleRow, kTensorRoleCount> kRoles = {{
     {"output", "lm_head", true, false},
 }};
 
-const RoleRow& row_of(TensorRole role) { return kRoles[static_cast<size_t>(role)]; }
+const RoleRow& row_of(TensorRole role) { return kRoleRows[static_cast<size_t>(role)]; }
 
 }  // namespace
 
@@ -61,7 +61,7 @@ bool is_matrix(TensorRole role) { return row_of(role).matrix; }
 
 std::optional<TensorRole> bias_of(TensorRole role) {
   const auto next = static_cast<size_t>(role) + 1;
-  if (next >= kRoles.size() || kRoles[next].name != std::string(row_of(role).name) + "_bias") return std::nullopt;
+  if (next >= kRoleRows.size() || kRoleRows[next].name != std::string(row_of(role).name) + "_bias") return std::nullopt;
   return static_cast<TensorRole>(next);
 }
 
@@ -71,8 +71,8 @@ std::string name_of(const TensorId& id) { return join_name(id.layer, id.expert, 
 
 TensorId parse_tensor(std::string_view name) {
   if (const auto parts = split_name(name))
-    for (size_t i = 0; i < kRoles.size(); ++i)
-      if (kRoles[i].name == parts->part && kRoles[i].per_layer == (parts->layer >= 0))
+    for (size_t i = 0; i < kRoleRows.size(); ++i)
+      if (kRoleRows[i].name == parts->part && kRoleRows[i].per_layer == (parts->layer >= 0))
         return {static_cast<TensorRole>(i), parts->layer, parts->expert};
   fail(ErrorKind::kInvalidArgument,
        "tensor \"{}\": expected L<layer>.<role> such as L3.ffn_down, L<layer>.expert<i>.<role>, embed or lm_head",

@@ -13,11 +13,10 @@
 #include "ops/parallel.h"
 #include "ops/stacked_linear.h"
 #include "support/expect_error.h"
+#include "support/slab_view.h"
 
 namespace vernier {
 namespace {
-
-at::Tensor view(const Slab& s) { return at::from_blob(s.data, {s.rows, s.cols}, {s.ld, 1}, at::kFloat); }
 
 class PackedLinearTest : public ::testing::TestWithParam<std::tuple<int, int, int>> {};
 

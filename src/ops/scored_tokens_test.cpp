@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "support/slab_view.h"
+
 namespace vernier {
 namespace {
-
-at::Tensor view(const Slab& s) { return at::from_blob(s.data, {s.rows, s.cols}, {s.ld, 1}, at::kFloat); }
 
 /// Three tiles, the last of one row: every row of every model once, in order, with its own logits and label.
 TEST(ScoredTokens, TilesAreNotToBeSeen) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "plan/blanks.h"
 #include "vernier/plan.h"
 
 namespace vernier {
@@ -28,14 +29,6 @@ constexpr std::array<Unit, 10> kUnits{{{"", 1},
                                        {"mb", 1e6},
                                        {"gb", 1e9},
                                        {"tb", 1e12}}};
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 [[noreturn]] void reject(std::string_view text, std::string_view why) {
   fail(ErrorKind::kInvalidArgument,

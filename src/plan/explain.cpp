@@ -22,7 +22,7 @@ std::string nats(double value) {
   return fmt::format("{:.{}f}", value, digits);
 }
 
-struct Step {
+struct SchemeStep {
   const Candidate* to = nullptr;
   double damage = 0;   ///< difference, positive
   uint64_t bytes = 0;  ///< difference, positive
@@ -30,22 +30,22 @@ struct Step {
 };
 
 /// The step down that gives up least damage per byte.
-Step step_down(const PlanItem& item, const Candidate& chosen) {
-  Step best;
+SchemeStep step_down(const PlanItem& item, const Candidate& chosen) {
+  SchemeStep best;
   for (const Candidate& c : item.candidates) {
     if (c.bytes >= chosen.bytes || c.damage <= chosen.damage) continue;
-    const Step step{&c, c.damage - chosen.damage, chosen.bytes - c.bytes};
+    const SchemeStep step{&c, c.damage - chosen.damage, chosen.bytes - c.bytes};
     if (best.to == nullptr || step.rate() < best.rate()) best = step;
   }
   return best;
 }
 
 /// The step up that saves most damage per byte.
-Step step_up(const PlanItem& item, const Candidate& chosen) {
-  Step best;
+SchemeStep step_up(const PlanItem& item, const Candidate& chosen) {
+  SchemeStep best;
   for (const Candidate& c : item.candidates) {
     if (c.bytes <= chosen.bytes || c.damage >= chosen.damage) continue;
-    const Step step{&c, chosen.damage - c.damage, c.bytes - chosen.bytes};
+    const SchemeStep step{&c, chosen.damage - c.damage, c.bytes - chosen.bytes};
     if (best.to == nullptr || step.rate() > best.rate()) best = step;
   }
   return best;
@@ -56,7 +56,7 @@ bool are_neighbours(const PlanItem& item, const Candidate& small, const Candidat
                       [&](const Candidate& c) { return c.bytes > small.bytes && c.bytes < large.bytes; });
 }
 
-std::string price_clause(const Step& step, double price) {
+std::string price_clause(const SchemeStep& step, double price) {
   return fmt::format(" ({:.2g} per byte); the budget's price is {:.2g}", step.rate(), price);
 }
 
@@ -69,7 +69,7 @@ std::string explain_choice(const PlanItem& item, size_t choice, double price_per
   const Candidate& chosen = item.candidates[choice];
   const std::string_view name = short_name(chosen);
   if (item.candidates.size() == 1) return fmt::format("{}: the only scheme that fits this tensor and target", name);
-  const Step down = step_down(item, chosen), up = step_up(item, chosen);
+  const SchemeStep down = step_down(item, chosen), up = step_up(item, chosen);
   if (price_per_byte <= 0) {
     if (up.to == nullptr) return fmt::format("{}: the least damage of all candidates; the budget has room", name);
     return fmt::format("{}: {} would save {} nats for {} bytes", name, short_name(*up.to), nats(up.damage),

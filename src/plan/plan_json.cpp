@@ -10,7 +10,7 @@
 namespace vernier {
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 53;  // what a JSON number holds exactly in every reader
+constexpr int64_t kMaxExactInteger = int64_t{1} << 53;  // what a JSON number holds exactly in every reader
 constexpr size_t kMaxTextBytes = 4096;
 constexpr size_t kMaxEntries = 1'000'000;
 
@@ -39,13 +39,7 @@ double non_negative(const Json& object, const char* key, const std::string& orig
 }
 
 uint64_t byte_count(const Json& object, const char* key, const std::string& origin) {
-  return static_cast<uint64_t>(json_int(object, key, origin, 0, kMaxCount));
-}
-
-const Json& member(const Json& object, const char* key, const std::string& origin) {
-  const Json* value = json_find(object, key);
-  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
-  return *value;
+  return static_cast<uint64_t>(json_int(object, key, origin, 0, kMaxExactInteger));
 }
 
 PlanEntry entry_from_json(const Json& json, const std::string& origin) {
@@ -53,9 +47,9 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
   entry.tensor = nonempty_text(json, "tensor", origin);
   const std::string where = origin + " (" + entry.tensor + ")";
   entry.role = plain_text(json, "role", where);
-  entry.layer = json_int(json, "layer", where, -1, kMaxCount);
-  entry.rows = json_int(json, "rows", where, 0, kMaxCount);
-  entry.cols = json_int(json, "cols", where, 0, kMaxCount);
+  entry.layer = json_int(json, "layer", where, -1, kMaxExactInteger);
+  entry.rows = json_int(json, "rows", where, 0, kMaxExactInteger);
+  entry.cols = json_int(json, "cols", where, 0, kMaxExactInteger);
   entry.scheme = nonempty_text(json, "scheme", where);
   entry.bytes = byte_count(json, "bytes", where);
   try {
@@ -115,7 +109,7 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
   plan.target = nonempty_text(json, "target", origin);
   plan.method = nonempty_text(json, "method", origin);
   plan.label = plain_text(json, "label", origin);
-  const Json& budget = member(json, "budget", origin);
+  const Json& budget = json_member(json, "budget", origin);
   plan.budget_text = plain_text(budget, "text", origin + ": budget");
   plan.budget_bytes = byte_count(budget, "bytes", origin + ": budget");
   plan.tensor_bytes = byte_count(json, "tensor_bytes", origin);
@@ -123,7 +117,7 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
   plan.predicted_kl_nats = non_negative(json, "predicted_kl_nats", origin);
   plan.lower_bound_kl_nats = non_negative(json, "lower_bound_kl_nats", origin);
 
-  const Json& tensors = member(json, "tensors", origin);
+  const Json& tensors = json_member(json, "tensors", origin);
   if (!tensors.is_array() || tensors.size() > kMaxEntries)
     fail(ErrorKind::kBadFile, "{}: key \"tensors\": expected an array of at most {} entries", origin, kMaxEntries);
   std::set<std::string> names;
@@ -137,7 +131,7 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
   }
   if (sum != plan.tensor_bytes)
     fail(ErrorKind::kBadFile, "{}: tensors add up to {} bytes, tensor_bytes says {}", origin, sum, plan.tensor_bytes);
-  plan.provenance = member(json, "provenance", origin);
+  plan.provenance = json_member(json, "provenance", origin);
   if (!plan.provenance.is_object())
     fail(ErrorKind::kBadFile, "{}: key \"provenance\": expected an object, got {}", origin,
          plan.provenance.type_name());

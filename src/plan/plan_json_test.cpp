@@ -23,14 +23,14 @@ TEST(PlanJson, RoundTripsThroughText) {
   EXPECT_EQ(back.provenance, plan.provenance);
 }
 
-struct Defect {
+struct PlanDefect {
   const char* name;
   std::function<void(Json&)> apply;
   const char* message;
 };
 
 TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
-  const std::vector<Defect> defects = {
+  const std::vector<PlanDefect> defects = {
       {"array", [](Json& j) { j = Json::array(); }, "expected an object"},
       {"another artefact", [](Json& j) { j["kind"] = "diagnosis"; }, "another stage"},
       {"newer", [](Json& j) { j["schema_version"] = 3; }, "newer"},
@@ -59,7 +59,7 @@ TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
       {"layer", [](Json& j) { j["tensors"][0]["layer"] = -2; }, "layer"},
       {"provenance text", [](Json& j) { j["provenance"] = "me"; }, "provenance"},
   };
-  for (const Defect& defect : defects) {
+  for (const PlanDefect& defect : defects) {
     Json json = plan_to_json(sample_plan());
     defect.apply(json);
     try {

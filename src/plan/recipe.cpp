@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/utf8.h"
+#include "plan/blanks.h"
 #include "plan/numbers.h"
 #include "vernier/plan.h"
 
@@ -17,14 +18,6 @@ constexpr size_t kMaxPatternBytes = 1024;
 constexpr size_t kMaxCompiledBytes = size_t{256} << 20;  // of all patterns: nested repeats grow a thousandfold
 constexpr uint32_t kMatchLimit = 1'000'000;  // backtracking steps: an evil pattern ends in an error, not a hang
 constexpr uint32_t kHeapLimitKiB = 20'000;
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 /// A pattern that matches this name alone, in the dialects of Perl and of ECMAScript (which llama-quantize uses).
 /// Blanks, '#' and '=' would end a pattern, so they are written as \xHH.
@@ -57,26 +50,26 @@ struct FreeMatchData {
 struct FreeMatchContext {
   void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
 };
-using Code = std::unique_ptr<pcre2_code, FreeCode>;
+using PatternCode = std::unique_ptr<pcre2_code, FreeCode>;
 
 bool has_negation(const std::string& pattern) {
   return pattern.find("(?!") != std::string::npos || pattern.find("(?<!") != std::string::npos ||
          pattern.find("[^") != std::string::npos;
 }
 
-std::string pcre2_message(int error) {
+std::string pattern_error(int error) {
   PCRE2_UCHAR text[160] = {};
   pcre2_get_error_message(error, text, sizeof text);
   return reinterpret_cast<const char*>(text);
 }
 
-Code compile(const std::string& pattern, const std::string& where) {
+PatternCode compile_pattern(const std::string& pattern, const std::string& where) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_NEVER_UTF, &error,
-                          &offset, nullptr));
+  PatternCode code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_NEVER_UTF, &error,
+                                 &offset, nullptr));
   if (code == nullptr)
-    fail(ErrorKind::kBadFile, "{}: pattern \"{}\": {} at character {}", where, pattern, pcre2_message(error),
+    fail(ErrorKind::kBadFile, "{}: pattern \"{}\": {} at character {}", where, pattern, pattern_error(error),
          offset + 1);
   return code;
 }
@@ -124,7 +117,7 @@ std::string recipe_text(const Plan& plan) {
 }
 
 struct Recipe::Patterns {
-  std::vector<Code> codes;
+  std::vector<PatternCode> codes;
 };
 
 /// What matching needs beside the patterns: one per call, since a recipe may be asked by several threads.
@@ -144,7 +137,7 @@ bool Recipe::matches(const Matcher& matcher, size_t rule, std::string_view name)
                                  0, 0, matcher.data.get(), matcher.context.get());
   if (result < 0 && result != PCRE2_ERROR_NOMATCH)
     fail(ErrorKind::kBadFile, "{}:{}: pattern \"{}\" on {}: {}", origin_, rules_[rule].line, rules_[rule].pattern, name,
-         pcre2_message(result));
+         pattern_error(result));
   return result >= 0;
 }
 
@@ -169,7 +162,7 @@ Recipe parse_recipe(std::string_view text, const std::string& origin) {
     if (line.empty() || line.front() == '#') continue;
     RecipeRule rule = parse_line(line, where);
     rule.line = static_cast<int>(number);
-    patterns->codes.push_back(compile(rule.pattern, where));
+    patterns->codes.push_back(compile_pattern(rule.pattern, where));
     recipe.rules_.push_back(std::move(rule));
     size_t bytes = 0;
     pcre2_pattern_info(patterns->codes.back().get(), PCRE2_INFO_SIZE, &bytes);

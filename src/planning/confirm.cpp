@@ -18,7 +18,7 @@ namespace vernier {
 namespace {
 
 using Why = ConfirmedMatrix::Why;
-constexpr size_t kBatch = 6;  // matrices on the cut that are measured before the plan is asked again
+constexpr size_t kMatrixBatch = 6;  // matrices on the cut that are measured before the plan is asked again
 
 class Confirming {
  public:
@@ -58,7 +58,7 @@ class Confirming {
       for (const auto& [regret, id] : doubts) result_.doubt += regret;
       if (!result_.complete || result_.doubt <= options_.tolerance * predicted_kl_) break;
       std::vector<TensorId> dearest;
-      for (size_t i = 0; i < std::min(kBatch, doubts.size()); ++i) dearest.push_back(doubts[i].second);
+      for (size_t i = 0; i < std::min(kMatrixBatch, doubts.size()); ++i) dearest.push_back(doubts[i].second);
       std::sort(dearest.begin(), dearest.end());
       if (!measure(dearest, Why::kOnTheCut)) {
         result_.complete = false;

@@ -44,12 +44,6 @@ ConfirmedMatrix matrix_from_json(const Json& json, const std::string& origin) {
   return m;
 }
 
-const Json& member(const Json& json, const char* key, const std::string& origin) {
-  const Json* value = json_find(json, key);
-  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
-  return *value;
-}
-
 }  // namespace
 
 nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
@@ -77,13 +71,13 @@ Confirmation confirmation_from_json(const nlohmann::ordered_json& json, const st
   c.factor_spread = json_number(json, "factor_log_spread", origin);
   c.doubt = number_or_nan(json, "doubt_kl_nats", origin);
   c.control_kl = json_number(json, "control_kl_nats", origin);
-  const Json& complete = member(json, "complete", origin);
-  const Json& matrices = member(json, "matrices", origin);
+  const Json& complete = json_member(json, "complete", origin);
+  const Json& matrices = json_member(json, "matrices", origin);
   if (!complete.is_boolean() || !matrices.is_array())
     fail(ErrorKind::kBadFile, "{}: expected \"complete\" to be true or false and \"matrices\" an array", origin);
   c.complete = complete.get<bool>();
   for (const Json& row : matrices) c.matrices.push_back(matrix_from_json(row, origin));
-  c.table = damage_table_from_json(member(json, "damage", origin), origin);
+  c.table = damage_table_from_json(json_member(json, "damage", origin), origin);
   return c;
 }
 

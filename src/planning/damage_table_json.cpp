@@ -10,13 +10,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
-
-const Json& member(const Json& object, const char* key, const std::string& origin) {
-  const Json* value = json_find(object, key);
-  if (value == nullptr) fail(ErrorKind::kBadFile, "{}: key \"{}\" is missing", origin, key);
-  return *value;
-}
+constexpr int64_t kDamageTableVersion = 1;
 
 /// What other functions call an argument that cannot be meant is a bad file here.
 template <class Fn>
@@ -32,7 +26,7 @@ auto as_bad_file(const std::string& origin, const Fn& fn) {
 
 nlohmann::ordered_json damage_table_to_json(const DamageTable& table) {
   Json json = {{"kind", "damage"},
-               {"schema_version", kSchemaVersion},
+               {"schema_version", kDamageTableVersion},
                {"tool_version", VERNIER_VERSION},
                {"model_hash", table.model_hash},
                {"provenance", table.provenance},
@@ -44,18 +38,18 @@ nlohmann::ordered_json damage_table_to_json(const DamageTable& table) {
 DamageTable damage_table_from_json(const nlohmann::ordered_json& json, const std::string& origin) {
   if (json_string(json, "kind", origin) != "damage")
     fail(ErrorKind::kBadFile, "{}: expected a table of damage; `vernier run` writes damage.json", origin);
-  if (const int64_t schema = json_int(json, "schema_version", origin, 0, 1 << 20); schema != kSchemaVersion)
-    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kSchemaVersion);
+  if (const int64_t schema = json_int(json, "schema_version", origin, 0, 1 << 20); schema != kDamageTableVersion)
+    fail(ErrorKind::kBadFile, "{}: schema_version {}, expected {}; make it again", origin, schema, kDamageTableVersion);
   DamageTable table;
   table.model_hash = json_string(json, "model_hash", origin);
-  table.provenance = member(json, "provenance", origin);
-  const Json& matrices = member(json, "matrices", origin);
+  table.provenance = json_member(json, "provenance", origin);
+  const Json& matrices = json_member(json, "matrices", origin);
   if (!matrices.is_array() || !table.provenance.is_object())
     fail(ErrorKind::kBadFile, "{}: expected an array of matrices and an object of provenance", origin);
   for (const Json& row : matrices) {
     const TensorId id = as_bad_file(origin, [&] { return parse_tensor(json_string(row, "tensor", origin)); });
     const std::string where = origin + " (" + name_of(id) + ")";
-    const Json& kl = member(row, "kl_nats", where);
+    const Json& kl = json_member(row, "kl_nats", where);
     if (!kl.is_object() || table.kl.contains(id))
       fail(ErrorKind::kBadFile, "{}: expected one object of schemes and nats", where);
     for (const auto& [scheme, unused] : kl.items()) {

@@ -6,6 +6,16 @@
 
 namespace vernier {
 
+std::string_view objective_name(DomainObjective objective) {
+  return objective == DomainObjective::kWorst ? "worst" : "mean";
+}
+
+DomainObjective parse_objective(std::string_view name) {
+  for (const DomainObjective objective : {DomainObjective::kMean, DomainObjective::kWorst})
+    if (objective_name(objective) == name) return objective;
+  fail(ErrorKind::kInvalidArgument, "plan: objective over domains \"{}\", expected mean or worst", name);
+}
+
 DamageTable damage_table(const Model& model, const Screen& screen, DomainObjective objective) {
   DamageTable table;
   table.model_hash = screen.model_hash;

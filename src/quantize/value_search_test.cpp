@@ -54,13 +54,13 @@ TEST_P(EverySearch, GivesDecodableBytesWhateverTheThreadsAndNamesTheMatrix) {
   }
 }
 
-std::vector<std::string> names_of_rows() {
+std::vector<std::string> names_of_searches() {
   std::vector<std::string> names;
   for (const ValueSearch& search : value_searches()) names.push_back(search.name);
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, EverySearch, ::testing::ValuesIn(names_of_rows()),
+INSTANTIATE_TEST_SUITE_P(Rows, EverySearch, ::testing::ValuesIn(names_of_searches()),
                          [](const auto& info) { return info.param; });
 
 TEST(ValueSearches, EachIsBestByItsOwnError) {

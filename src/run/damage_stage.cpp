@@ -15,7 +15,6 @@ namespace {
 constexpr const char* kScreen = "screen.json";
 constexpr const char* kDamage = "damage.json";
 constexpr const char* kConfirmation = "work/confirmation.json";
-constexpr const char* kDiagnosis = "diagnosis.json";
 
 Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   ScreenOptions options;
@@ -27,11 +26,28 @@ Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   if (std::find(options.schemes.begin(), options.schemes.end(), run.options.scheme) == options.schemes.end())
     options.schemes.push_back(run.options.scheme);  // what parts of matrices are shown at
   for (const ScreenText& text : run.inputs.screened) key = stage_key({key, text.name, text.data.hash});
-  run.directory.stage("screen", key, kScreen, [&](const std::filesystem::path& path) {
+  run.stage("screen", "screen", key, kScreen, [&](const std::filesystem::path& path) {
     save_screen(screen(run.model, calibration, run.inputs.screened, options, &run.progress), path);
   });
   return screen_from_json(read_json(run.directory.path(kScreen)), kScreen);
 }
+
+/// Whether a round of confirming fits, by how long the rounds before it took.
+class HasTime {
+ public:
+  explicit HasTime(const RunClock& clock) : clock_(clock) {}
+  bool operator()(double share) {
+    const double now = clock_.seconds();
+    if (share_ > 0) seconds_per_share_ = std::max(seconds_per_share_, (now - began_) / share_);
+    began_ = now;
+    share_ = share;
+    return clock_.has_time_for("confirm", seconds_per_share_ * share);
+  }
+
+ private:
+  const RunClock& clock_;
+  double began_ = 0, share_ = 0, seconds_per_share_ = 0;
+};
 
 Confirmation confirm_stage(const RunContext& run, const Calibration& calibration, const DamageTable& foretold) {
   ConfirmOptions options;
@@ -40,11 +56,12 @@ Confirmation confirm_stage(const RunContext& run, const Calibration& calibration
   options.scheme = run.options.scheme;
   options.seed = run.options.seed;
   options.compute = run.options.compute;
-  if (run.options.max_minutes > 0) options.may_go_on = [&](double) { return run.clock.has_time(); };
-  const std::string key =
-      stage_key({run.directory.hash(kScreen), run.inputs.diagnosis.hash, options.budget, run.inputs.exported_as,
-                 options.scheme, fmt::format("{} {}", options.seed, run.options.max_minutes)});
-  run.directory.stage("confirm", key, kConfirmation, [&](const std::filesystem::path& path) {
+  HasTime has_time(run.clock);
+  if (run.options.max_minutes > 0) options.may_go_on = [&](double share) { return has_time(share); };
+  const std::string key = stage_key(
+      {run.directory.hash(kScreen), run.inputs.diagnosis.hash, options.budget, run.inputs.exported_as, options.scheme,
+       fmt::format("{} {} {}", options.seed, run.options.max_minutes, objective_name(run.options.domains))});
+  run.stage("confirm", "confirm", key, kConfirmation, [&](const std::filesystem::path& path) {
     write_json(path, confirmation_to_json(confirm(run.model, run.inputs.tokenizer, calibration, run.inputs.diagnosis,
                                                   foretold, options, &run.progress)));
   });
@@ -63,14 +80,15 @@ Confirmation unconfirmed(const DamageTable& foretold) {
 
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration) {
   const auto save = [&](const DamageTable& table, const std::string& evidence) {
-    run.directory.stage("damage", stage_key({run.directory.hash(evidence), evidence}), kDamage,
-                        [&](const std::filesystem::path& path) { write_json(path, damage_table_to_json(table)); });
+    run.stage("plan", "damage",
+              stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}),
+              kDamage, [&](const std::filesystem::path& path) { write_json(path, damage_table_to_json(table)); });
     return table;
   };
   if (run.options.effort == Effort::kExact)
     return save(damage_table(run.model, diagnose_stage(run, calibration)), kDiagnosis);
   const Screen screen = screen_stage(run, calibration);
-  const DamageTable foretold = damage_table(run.model, screen);
+  const DamageTable foretold = damage_table(run.model, screen, run.options.domains);
   const bool confirms = run.options.effort == Effort::kConfirm;
   Confirmation confirmation = confirms ? confirm_stage(run, calibration, foretold) : unconfirmed(foretold);
   if (confirms && !confirmation.complete)
@@ -79,11 +97,11 @@ DamageTable damage_stage(const RunContext& run, const Calibration& calibration) 
                                         confirmation.doubt)
                           : "time was up before the forecast that the plan rests on was compared with measurements");
   const std::string evidence = confirms ? kConfirmation : kScreen;
-  run.directory.stage("diagnosis", stage_key({run.directory.hash(kScreen), run.directory.hash(evidence)}), kDiagnosis,
-                      [&](const std::filesystem::path& path) {
-                        write_json(path, diagnosis_to_json(foretold_diagnosis(run.model, calibration, screen,
-                                                                              confirmation, run.options.scheme)));
-                      });
+  run.stage("plan", "diagnosis", stage_key({run.directory.hash(kScreen), run.directory.hash(evidence)}), kDiagnosis,
+            [&](const std::filesystem::path& path) {
+              write_json(path, diagnosis_to_json(foretold_diagnosis(run.model, calibration, screen, confirmation,
+                                                                    run.options.scheme)));
+            });
   return save(confirmation.table, evidence);
 }
 

@@ -50,7 +50,7 @@ std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vect
   std::string key = stage_key({model_hash(run.model), inputs.text.hash, inputs.groups ? inputs.groups->hash : "",
                                dtype_name(run.options.compute.type), std::to_string(kEvaluationSchema)});
   for (const RunCandidate& c : candidates) key = stage_key({key, c.label, run.directory.hash(c.file)});
-  run.directory.stage("evaluate", key, name, [&](const std::filesystem::path& path) {
+  run.stage("evaluate", "evaluate", key, name, [&](const std::filesystem::path& path) {
     std::vector<Evaluation> text, groups;
     evaluate_all(run, candidates, text, groups);
     EvaluationFile file = evaluation_file(text.front(), inputs.groups ? &groups.front() : nullptr);

@@ -17,14 +17,13 @@ std::string chosen_file(const Target& target) { return target.weights_file(targe
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates) {
   const int threads = resolve_threads(run.options.compute);
   for (const RunCandidate& c : candidates)
-    run.directory.stage("export " + c.label,
-                        stage_key({run.directory.hash(c.plan), run.directory.hash("calibration.safetensors"),
-                                   model_hash(run.model), run.inputs.exported_as}),
-                        c.file, [&](const std::filesystem::path& path) {
-                          export_model(
-                              run.target, quantize(run.model, calibration, load_plan(run.directory, c.plan), threads),
-                              run.inputs.tokenizer, output_of(run.target, path), run.options.file, &run.progress);
-                        });
+    run.stage("export", "export " + c.label,
+              stage_key({run.directory.hash(c.plan), run.directory.hash("calibration.safetensors"),
+                         model_hash(run.model), run.inputs.exported_as}),
+              c.file, [&](const std::filesystem::path& path) {
+                export_model(run.target, quantize(run.model, calibration, load_plan(run.directory, c.plan), threads),
+                             run.inputs.tokenizer, output_of(run.target, path), run.options.file, &run.progress);
+              });
 }
 
 }  // namespace vernier

@@ -1,28 +1,18 @@
-#include "data/named_texts.h"
 #include "diagnose/sweep_cost.h"
 #include "run/run_inputs.h"
+#include "run/stage_forecast.h"
 #include "run/warning_log.h"
 #include "vernier/planning.h"
 #include "vernier/target.h"
 
 namespace vernier {
 
-namespace {
-
-/// Read only where the number of windows depends on it.
-int64_t windows_to_diagnose(const RunOptions& options, const RunInputs& inputs, ProgressSink& progress) {
-  if (options.diagnose_windows > 0) return options.diagnose_windows;
-  const TokenizedText text = calibration_text(Tokenizer(inputs.tokenizer), options.calibration_text, &progress);
-  return static_cast<int64_t>(diagnosis_windows(text, options.context, 0, &progress).windows.size());
-}
-
-}  // namespace
-
 RunForecast forecast_run(const Model& model, const RunOptions& options, ProgressSink* progress) {
   const Target& target = find_target(options.target);
   Budget::parse(options.budget);
   WarningLog log(progress);
-  const RunInputs inputs = begin_inputs(model, options, log);
+  RunInputs inputs = begin_inputs(model, options, log);
+  read_texts(model, options, inputs, log);
   RunForecast forecast;
   forecast.budget_bytes = inputs.budget_bytes;
   for (const std::string& scheme : target.rules.schemes) {
@@ -33,9 +23,12 @@ RunForecast forecast_run(const Model& model, const RunOptions& options, Progress
   DiagnoseOptions diagnosis = planning_diagnosis(options.target, options.scheme);
   diagnosis.compute = options.compute;
   forecast.components = components_of(model.config(), diagnosis.kinds).size();
-  forecast.diagnose_windows = windows_to_diagnose(options, inputs, log);
+  forecast.diagnose_windows = static_cast<int64_t>(inputs.diagnosis.windows.size());
   forecast.threads = resolve_threads(options.compute);
-  forecast.diagnose_seconds = diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);
+  forecast.exact_seconds = diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);
+  forecast.stages = forecast_stages(model, options, inputs);
+  for (const RunForecast::Stage& stage : forecast.stages) forecast.seconds += stage.seconds;
+  forecast.peak_bytes = forecast_peak_bytes(model, options, inputs);
   forecast.warnings = log.warnings();
   return forecast;
 }

@@ -44,6 +44,7 @@ void describe_run(const RunContext& run) {
                       {"effort", effort_name(o.effort)},
                       {"max_minutes", o.max_minutes},
                       {"screen_windows", o.screen_windows},
+                      {"over_domains", objective_name(o.domains)},
                       {"diagnose_windows", inputs.diagnosis.windows.size()},
                       {"filter", o.filter},
                       {"tokenizer_pre", o.file.tokenizer_pre},

@@ -10,24 +10,24 @@ Plan load_plan(const RunDirectory& directory, const std::string& name) {
   return plan_from_json(read_json(directory.path(name)), name);
 }
 
-namespace {
-
-/// Whether all uniform files are measured, or only those that might be better than the plan. Multiplications and
-/// additions of a forward pass of one file over the evaluation text decide, not the clock: a run is made again alike.
-bool measures_all(const RunContext& run) {
+/// Multiplications and additions of a forward pass of one file over the evaluation text decide, not the clock: a run is
+/// made again alike.
+bool measures_all_files(const Model& model, const RunOptions& options, const RunInputs& inputs) {
   constexpr double kCheap = 3e12;  // about 10 s on two cores
   double tokens = 0;
   const auto add = [&](const EvaluationData& data) {
     for (const TokenWindow& window : data.windows) tokens += static_cast<double>(window.tokens.size());
   };
-  add(run.inputs.text);
-  if (run.inputs.groups) add(*run.inputs.groups);
-  return run.options.effort == Effort::kExact || 2 * tokens * static_cast<double>(run.model.parameters()) <= kCheap;
+  add(inputs.text);
+  if (inputs.groups) add(*inputs.groups);
+  return options.effort == Effort::kExact || 2 * tokens * static_cast<double>(model.parameters()) <= kCheap;
 }
+
+namespace {
 
 /// Uniform plans that forecasts do not rule out: what is foretold at more than twice the plan's damage is not found below it.
 std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, double planned_kl) {
-  if (measures_all(run) || uniform.empty()) return uniform;
+  if (measures_all_files(run.model, run.options, run.inputs) || uniform.empty()) return uniform;
   constexpr double kHopeless = 2;
   double best = uniform.front().predicted_kl_nats;
   for (const Plan& plan : uniform) best = std::min(best, plan.predicted_kl_nats);
@@ -46,12 +46,12 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
   const std::string key = stage_key({run.directory.hash("damage.json"), options.budget, options.target,
                                      inputs.exported_as, std::to_string(Plan().schema_version)});
   const auto write = [&](const std::string& stage, const std::string& name, const auto& make) {
-    run.directory.stage(stage, key, name,
-                        [&](const std::filesystem::path& path) { write_json(path, plan_to_json(make())); });
+    run.stage("plan", stage, key, name,
+              [&](const std::filesystem::path& path) { write_json(path, plan_to_json(make())); });
   };
   write("plan", "work/planned.json",
         [&] { return plan_within(run.model, inputs.tokenizer, damage, options.budget, planning); });
-  run.directory.stage("front", key, "front.json", [&](const std::filesystem::path& path) {
+  run.stage("plan", "front", key, "front.json", [&](const std::filesystem::path& path) {
     write_json(path, front_to_json(plan_front(run.model, inputs.tokenizer, damage, planning)));
   });
   std::vector<RunCandidate> candidates;

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "run/run_stages.h"
+#include "run/stage_forecast.h"
 #include "run/warning_log.h"
 #include "vernier/plan.h"
 #include "vernier/target.h"
@@ -14,7 +15,18 @@ namespace vernier {
 
 namespace {
 constexpr std::string_view kEfforts[] = {"screen", "confirm", "exact"};
+
+void warn_of_time(const RunOptions& options, const std::vector<RunForecast::Stage>& foretold, ProgressSink& progress) {
+  double least = 0;  // of what cannot be cut short
+  for (const RunForecast::Stage& stage : foretold) least += stage.stage == "confirm" ? 0 : stage.seconds;
+  if (options.max_minutes > 0 && least > 60 * options.max_minutes)
+    progress.warn(
+        fmt::format("--max-minutes {:g}: {} takes about {:.1f} minutes even if nothing is confirmed; fewer --windows, "
+                    "--calibration-windows or --screen-windows make it shorter",
+                    options.max_minutes, options.effort == Effort::kExact ? "--effort exact" : "this run", least / 60));
 }
+
+}  // namespace
 
 std::string_view effort_name(Effort effort) { return kEfforts[static_cast<size_t>(effort)]; }
 
@@ -31,7 +43,9 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   RunInputs inputs = begin_inputs(model, options, log);
   RunDirectory directory(options.output, model_hash(model), options.replace);
   read_texts(model, options, inputs, log);
-  RunClock clock(options.max_minutes);
+  const std::vector<RunForecast::Stage> foretold = forecast_stages(model, options, inputs);
+  warn_of_time(options, foretold, log);
+  RunClock clock(options.max_minutes, foretold);
   const RunContext context{model, target, options, inputs, directory, log, clock};
   describe_run(context);
   directory.save();  // from here on the folder is a run's
@@ -54,6 +68,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
                   directory.path(target.output),    directory.path("evaluation.json"),
                   directory.path("report.html")};
   result.warnings = log.warnings();
+  result.stages = clock.times();
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "data/named_texts.h"
+#include "data/text_domains.h"
 #include "run/source.h"
 #include "vernier/planning.h"
 
@@ -26,22 +27,6 @@ void find_shared_text(const RunOptions& options, RunInputs& inputs, ProgressSink
       inputs.shared_runs);
   if (options.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
   progress.warn(message);
-}
-
-/// Files that are screened together.
-std::vector<std::vector<std::string>> domains_of(const RunOptions& options) {
-  if (options.calibration_text.empty()) return {{}};
-  std::vector<std::vector<std::string>> domains;
-  for (const std::string& file : options.calibration_text) domains.push_back({file});
-  return domains;
-}
-
-/// Without dots, which separate what a screen stores; the number keeps files of one name apart.
-std::string domain_name(const std::vector<std::string>& files, size_t number) {
-  if (files.empty()) return "built-in";
-  std::string name = std::filesystem::path(files.front()).stem().string();
-  std::replace(name.begin(), name.end(), '.', '_');
-  return number == 0 ? name : fmt::format("{} {}", name, number + 1);
 }
 
 void check_context(const Model& model, const RunOptions& options, const EvaluationData& text, ProgressSink& progress) {
@@ -77,11 +62,10 @@ void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs
   const TokenizedText calibration = calibration_text(tokenizer, options.calibration_text, &progress);
   inputs.calibration = calibration_windows(calibration, options.context, options.calibration_windows, &progress);
   inputs.diagnosis = diagnosis_windows(calibration, options.context, options.diagnose_windows, &progress);
-  for (const std::vector<std::string>& domain : domains_of(options)) {
-    const TokenizedText text = calibration_text(tokenizer, domain, &progress);
-    inputs.screened.push_back({domain_name(domain, inputs.screened.size()),
-                               diagnosis_windows(text, options.context, options.screen_windows, &progress)});
-  }
+  const std::vector<TextDomain> domains = text_domains(tokenizer, options.calibration_text, &progress);
+  const int64_t each = windows_per_domain(options.screen_windows, domains.size());
+  for (const TextDomain& domain : domains)
+    inputs.screened.push_back({domain.name, diagnosis_windows(domain.text, options.context, each, &progress)});
   inputs.text = evaluation_windows(tokenizer, options.evaluation_text,
                                    {options.context, options.evaluation_windows, options.score_all}, &progress);
   inputs.groups = group_windows(tokenizer, options.groups, options.filter, options.context, &progress);

@@ -2,6 +2,7 @@
 
 // The stages of a run, each from the artefacts of those before it to its own in the run directory. One file each.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,22 @@ struct RunContext {
   RunDirectory& directory;
   ProgressSink& progress;
   RunClock& clock;
+
+  /// RunDirectory::stage, timed as (a part of) `part`.
+  void stage(const std::string& part, const std::string& name, const std::string& key, const std::string& artefact,
+             const std::function<void(const std::filesystem::path&)>& make) const {
+    directory.stage(name, key, artefact,
+                    [&](const std::filesystem::path& path) { clock.run(part, progress, [&] { make(path); }); });
+  }
 };
 
 /// A file that may become the result; names are inside the run directory.
 struct RunCandidate {
   std::string label, kind, plan, file;
 };
+
+/// In the run directory.
+inline constexpr const char* kDiagnosis = "diagnosis.json";
 
 /// manifest.json's facts: model, texts, options and versions.
 void describe_run(const RunContext& run);
@@ -40,6 +51,8 @@ Calibration calibrate_stage(const RunContext& run);
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
 /// By the run's effort: damage.json, and a diagnosis.json of what was measured or foretold.
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration);
+/// Whether all uniform files that fit are measured, or only those that might be better than the plan.
+bool measures_all_files(const Model& model, const RunOptions& options, const RunInputs& inputs);
 /// The uniform plans that fit, by rising size, then the solved one; and the front of all budgets.
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage);
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);

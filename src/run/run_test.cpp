@@ -78,6 +78,9 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   const RunResult result = run(path, options(), &stages);
   EXPECT_THAT(stages.begun, ElementsAre("calibrate", "diagnose", "evaluate", "quantize"));
   EXPECT_EQ(result.warnings, stages.warnings);
+  std::vector<std::string> timed;
+  for (const StageTime& stage : result.stages) timed.push_back(stage.stage);
+  EXPECT_THAT(timed, ElementsAre("calibrate", "diagnose", "plan", "export", "evaluate"));
   EXPECT_EQ(result.model_hash, model_hash(load_model(path)));
   ASSERT_GE(result.rows.size(), 3u);
   EXPECT_EQ(result.rows[0].label, "full precision");
@@ -109,6 +112,7 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   Stages again;
   const RunResult same = run(path, options(), &again);
   EXPECT_THAT(again.begun, IsEmpty());
+  EXPECT_THAT(same.stages, IsEmpty());
   EXPECT_EQ(read_file(result.files.manifest), manifest);
   EXPECT_EQ(run_result_to_json(same), json);
 }
@@ -119,7 +123,7 @@ TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
   o.effort = Effort::kConfirm;
   o.diagnose_windows = 2;
   o.calibration_text = {text_, other_text_};
-  o.evaluation_text = {(source_dir() / "data/builtin/calibration.txt").string()};
+  o.evaluation_text = {(source_dir() / "data/builtin/calibration/languages.txt").string()};
   Stages stages;
   const RunResult result = run(path, o, &stages);
   EXPECT_THAT(stages.begun, ElementsAre("calibrate", "evaluate", "measure", "quantize", "screen"));
@@ -210,7 +214,15 @@ TEST_F(RunLibrary, AForecastWritesNothing) {
   EXPECT_EQ(forecast.uniform_files.size(), planning_diagnosis().candidates.size());
   EXPECT_EQ(forecast.diagnose_windows, 1);
   EXPECT_EQ(forecast.threads, 1);
-  EXPECT_GT(forecast.diagnose_seconds, 0);
+  EXPECT_GT(forecast.exact_seconds, 0);
+  ASSERT_EQ(forecast.stages.size(), 4u) << "calibrate, diagnose, export, evaluate";
+  double seconds = 0;
+  for (const RunForecast::Stage& stage : forecast.stages) {
+    EXPECT_GT(stage.seconds, 0) << stage.stage;
+    seconds += stage.seconds;
+  }
+  EXPECT_DOUBLE_EQ(forecast.seconds, seconds);
+  EXPECT_GT(forecast.peak_bytes, 0u);
   EXPECT_FALSE(fs::exists(out_));
   RunOptions all = options();
   all.diagnose_windows = 0;

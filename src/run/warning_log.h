@@ -13,6 +13,9 @@ namespace vernier {
 class WarningLog : public ProgressSink {
  public:
   explicit WarningLog(ProgressSink* to) : to_(to) {}
+  void expect_after(double seconds) override {
+    if (to_ != nullptr) to_->expect_after(seconds);
+  }
   void begin(std::string_view stage, int64_t total, std::string_view unit) override {
     if (to_ != nullptr) to_->begin(stage, total, unit);
   }

@@ -11,8 +11,6 @@ namespace vernier {
 
 namespace {
 
-constexpr int kSubBlocks = 8, kSub = 32, kHeader = 16;
-
 /// Scale and minimum 0..3 fill the low six bits of bytes 0-3 and 4-7; of 4..7 the low four bits make bytes 8-11, and
 /// the upper two sit above the six bits of bytes 0-3 (scales) and 4-7 (minima).
 void store_steps(const AffineSuperBlock& block, std::byte* out) {
@@ -39,6 +37,7 @@ Integers load_steps(const std::byte* in, int j) {
 template <int levels>
 struct AffineKBlock : UniformLevels<0, levels> {
   static constexpr bool kFifth = levels > 15;
+  static constexpr int kSubBlocks = 8, kSub = 32, kHeader = 16;
   static constexpr int kElements = kSuperBlock, kSegments = kSubBlocks, kNibbles = kHeader + (kFifth ? kSub : 0);
   static constexpr int kBytes = kNibbles + kSuperBlock / 2;
 

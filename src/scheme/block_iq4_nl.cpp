@@ -14,7 +14,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int kBlock = 32, kHalf = 16, kLevels = 16;
+constexpr int kHalfBlock = kSmallBlock / 2, kLevels = 16;
 
 /// @source ggml's kvalues_iq4nl
 constexpr std::array<float, kLevels> kCodebook = {-127, -104, -83, -65, -49, -35, -22, -10,
@@ -38,12 +38,10 @@ inline LaneCodes nearest_codes(Lanes t) {
   return codes;
 }
 
-float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
-
 float error_at(const float* x, const float* w, float scale) {
-  const float inverse = inverse_of(scale);
+  const float inverse = inverse_scale(scale);
   Lanes sum{};
-  for (int i = 0; i < kBlock; i += kLanes) {
+  for (int i = 0; i < kSmallBlock; i += kLanes) {
     const Lanes value = load(x + i), error = scale * nearest_levels(value * inverse) - value;
     sum += load(w + i) * error * error;
   }
@@ -57,11 +55,12 @@ class Search {
   Search(const float* x, const float* w) : x_(x), w_(w) {}
 
   float best() {
-    const float* peak = std::max_element(x_, x_ + kBlock, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+    const float* peak =
+        std::max_element(x_, x_ + kSmallBlock, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
     if (*peak == 0.0f) return 0.0f;
     for (const float end : {kCodebook.front(), kCodebook.back()})
       for (int k = 0; k < kCandidates; ++k) consider(end * spread(k) / *peak);
-    for (int round = 0; round < kPolish && consider(inverse_of(scale_)); ++round) continue;
+    for (int round = 0; round < kPolish && consider(inverse_scale(scale_)); ++round) continue;
     return rounded();
   }
 
@@ -77,7 +76,7 @@ class Search {
   /// The least-squares scale for the levels that are nearest at a scale.
   double refit(float inverse, double* explained) const {
     Lanes sum_qq{}, sum_qx{};
-    for (int i = 0; i < kBlock; i += kLanes) {
+    for (int i = 0; i < kSmallBlock; i += kLanes) {
       const Lanes value = load(x_ + i), q = nearest_levels(value * inverse), wq = load(w_ + i) * q;
       sum_qq += wq * q;
       sum_qx += wq * value;
@@ -100,7 +99,7 @@ class Search {
     float scale = round_to_half(scale_), error = error_at(x_, w_, scale);
     for (int round = 0; round < kRounds; ++round) {
       double ignored = 0.0;
-      const float next = round_to_half(static_cast<float>(refit(inverse_of(scale), &ignored)));
+      const float next = round_to_half(static_cast<float>(refit(inverse_scale(scale), &ignored)));
       const float next_error = error_at(x_, w_, next);
       if (!(next_error < error)) break;
       scale = next;
@@ -116,13 +115,13 @@ class Search {
 };
 
 struct Iq4NlBlock {
-  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 18;
+  static constexpr int kElements = kSmallBlock, kSegments = 1, kBytes = 18;
   static constexpr Code kTopCode = kLevels - 1;
 
   static float level(Code code) { return kCodebook[code]; }
 
   static void nearest(const Step& step, const float* x, int64_t n, Code* codes) {
-    const float inverse = inverse_of(step.scale);
+    const float inverse = inverse_scale(step.scale);
     for (int64_t i = 0; i < n; i += kLanes) {
       float values[kLanes] = {};
       const int64_t count = std::min<int64_t>(kLanes, n - i);
@@ -139,13 +138,13 @@ struct Iq4NlBlock {
   static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
 
   static void pack(const Code* codes, std::byte* out) {
-    for (int i = 0; i < kHalf; ++i) out[2 + i] = static_cast<std::byte>(codes[i] | codes[i + kHalf] << 4);
+    for (int i = 0; i < kHalfBlock; ++i) out[2 + i] = static_cast<std::byte>(codes[i] | codes[i + kHalfBlock] << 4);
   }
 
   template <class Fn>
   static void each_code(const std::byte* in, Fn&& fn) {
-    for (int i = 0; i < kHalf; ++i) fn(0, i, std::to_integer<int>(in[2 + i]) & 15);
-    for (int i = 0; i < kHalf; ++i) fn(0, i + kHalf, std::to_integer<int>(in[2 + i]) >> 4);
+    for (int i = 0; i < kHalfBlock; ++i) fn(0, i, std::to_integer<int>(in[2 + i]) & 15);
+    for (int i = 0; i < kHalfBlock; ++i) fn(0, i + kHalfBlock, std::to_integer<int>(in[2 + i]) >> 4);
   }
 };
 

@@ -17,11 +17,11 @@ namespace {
 constexpr int kRun = 32, kSub = 16, kSubBlocks = 16, kLowBytes = 64;
 
 /// Where weight i of a super-block keeps its low bits and its third bit.
-struct Place {
+struct BitPlace {
   int byte, shift, third_byte, third_bit;
 };
 
-Place place_of(int i) {
+BitPlace place_of(int i) {
   const int half = i / 128, run = i % 128 / kRun, at = i % kRun;
   return {.byte = half * kRun + at, .shift = 2 * run, .third_byte = at, .third_bit = half * 4 + run};
 }
@@ -29,12 +29,12 @@ Place place_of(int i) {
 void store_low_bits(const Code* codes, std::byte* out) {
   for (int i = 0; i < kLowBytes; ++i) out[i] = std::byte{0};
   for (int i = 0; i < kSuperBlock; ++i) {
-    const Place place = place_of(i);
+    const BitPlace place = place_of(i);
     out[place.byte] |= static_cast<std::byte>((codes[i] & 3) << place.shift);
   }
 }
 
-int load_low_bits(const std::byte* in, const Place& place) {
+int load_low_bits(const std::byte* in, const BitPlace& place) {
   return std::to_integer<int>(in[place.byte]) >> place.shift & 3;
 }
 
@@ -97,7 +97,7 @@ struct Q3KBlock : UniformLevels<-4, 3> {
   static void pack(const Code* codes, std::byte* out) {
     for (int i = 0; i < kRun; ++i) out[i] = std::byte{0};
     for (int i = 0; i < kSuperBlock; ++i) {
-      const Place place = place_of(i);
+      const BitPlace place = place_of(i);
       out[place.third_byte] |= static_cast<std::byte>((codes[i] >> 2) << place.third_bit);
     }
     store_low_bits(codes, out + kLow);
@@ -106,7 +106,7 @@ struct Q3KBlock : UniformLevels<-4, 3> {
   template <class Fn>
   static void each_code(const std::byte* in, Fn&& fn) {
     for (int i = 0; i < kSuperBlock; ++i) {
-      const Place place = place_of(i);
+      const BitPlace place = place_of(i);
       const int third = std::to_integer<int>(in[place.third_byte]) >> place.third_bit & 1;
       fn(i / kSub, i, load_low_bits(in + kLow, place) | third << 2);
     }

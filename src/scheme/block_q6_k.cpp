@@ -12,11 +12,10 @@ namespace vernier {
 
 namespace {
 
-constexpr int kRun = 32, kHalf = 128;
-constexpr int kUpper = 128, kScales = 192, kD = 208;  // byte offsets
-
 struct Q6KBlock : UniformLevels<-32, 31> {
   static constexpr int kElements = kSuperBlock, kSegments = 16, kBytes = 210;
+  static constexpr int kRun = 32, kHalf = 128;
+  static constexpr int kUpper = 128, kScales = 192, kD = 208;  // byte offsets
 
   static void fit(const float* x, const float* w, std::byte* out) {
     const ScaledSuperBlock block = fit_scaled(

@@ -17,18 +17,18 @@ namespace vernier {
 
 namespace {
 
-constexpr int kBlock = 32, kNibbleBytes = 16, kFifthBytes = 4;
+constexpr int kNibbleBytes = 16, kFifthBytes = 4;
 constexpr int kRounds = 3;  // of: round to fp16, choose codes, least squares
 
 /// The best fp16 scale for codes lowest .. highest.
 uint16_t fit_scale(const float* x, const float* w, int lowest, int highest) {
-  float scale = round_to_half(search_scale(x, w, kBlock, lowest, highest));
-  float error = scaled_error(x, w, kBlock, lowest, highest, scale);
+  float scale = round_to_half(search_scale(x, w, kSmallBlock, lowest, highest));
+  float error = scaled_error(x, w, kSmallBlock, lowest, highest, scale);
   for (int round = 0; round < kRounds; ++round) {
-    const CodeSums sums = scaled_sums(x, w, kBlock, lowest, highest, scale);
+    const CodeSums sums = scaled_sums(x, w, kSmallBlock, lowest, highest, scale);
     if (!(sums.qq > 0.0f)) break;
     const float next = round_to_half(sums.qx / sums.qq);
-    const float next_error = scaled_error(x, w, kBlock, lowest, highest, next);
+    const float next_error = scaled_error(x, w, kSmallBlock, lowest, highest, next);
     if (!(next_error < error)) break;
     scale = next;
     error = next_error;
@@ -39,20 +39,20 @@ uint16_t fit_scale(const float* x, const float* w, int lowest, int highest) {
 /// The best fp16 scale and minimum for codes 0 .. levels.
 AffineFit fit_scale_and_min(const float* x, const float* w, int levels) {
   // Here, unlike in a super-block, the minimum may be above zero: the search sees such a block moved down to zero.
-  const float lift = std::max(0.0f, *std::min_element(x, x + kBlock));
-  float moved[kBlock];
-  for (int i = 0; i < kBlock; ++i) moved[i] = x[i] - lift;
-  const AffineFit found = search_affine(moved, w, kBlock, levels);
+  const float lift = std::max(0.0f, *std::min_element(x, x + kSmallBlock));
+  float moved[kSmallBlock];
+  for (int i = 0; i < kSmallBlock; ++i) moved[i] = x[i] - lift;
+  const AffineFit found = search_affine(moved, w, kSmallBlock, levels);
   AffineFit fit{.scale = round_to_half(found.scale), .min = round_to_half(found.min - lift)};
-  float error = affine_error(x, w, kBlock, levels, fit.scale, fit.min);
-  const DataSums data = data_sums(x, w, kBlock);
+  float error = affine_error(x, w, kSmallBlock, levels, fit.scale, fit.min);
+  const DataSums data = data_sums(x, w, kSmallBlock);
   for (int round = 0; round < kRounds; ++round) {
-    const CodeSums sums = affine_sums(x, w, kBlock, levels, fit.scale, fit.min);
+    const CodeSums sums = affine_sums(x, w, kSmallBlock, levels, fit.scale, fit.min);
     // The minimum that suits the rounded scale, then the scale that suits the rounded minimum.
     AffineFit next = fit;
     next.min = round_to_half((fit.scale * sums.q - data.x) / data.w);
     if (sums.qq > 0.0f) next.scale = round_to_half((sums.qx + next.min * sums.q) / sums.qq);
-    const float next_error = affine_error(x, w, kBlock, levels, next.scale, next.min);
+    const float next_error = affine_error(x, w, kSmallBlock, levels, next.scale, next.min);
     if (!(next_error < error)) break;
     fit = next;
     error = next_error;
@@ -91,7 +91,7 @@ struct Nibbles {
 template <int lowest, int highest>
 struct ScaledBlock : UniformLevels<lowest, highest> {
   using Codes = Nibbles<(highest > 7)>;
-  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 2 + Codes::kSize;
+  static constexpr int kElements = kSmallBlock, kSegments = 1, kBytes = 2 + Codes::kSize;
   static void fit(const float* x, const float* w, std::byte* out) { store_u16(fit_scale(x, w, lowest, highest), out); }
   static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
   static void pack(const Code* codes, std::byte* out) { Codes::pack(codes, out + 2); }
@@ -104,7 +104,7 @@ struct ScaledBlock : UniformLevels<lowest, highest> {
 template <int levels>
 struct AffineBlock : UniformLevels<0, levels> {
   using Codes = Nibbles<(levels > 15)>;
-  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 4 + Codes::kSize;
+  static constexpr int kElements = kSmallBlock, kSegments = 1, kBytes = 4 + Codes::kSize;
   static void fit(const float* x, const float* w, std::byte* out) {
     const AffineFit fit = fit_scale_and_min(x, w, levels);
     store_u16(float_to_half(fit.scale), out);
@@ -122,18 +122,18 @@ struct AffineBlock : UniformLevels<0, levels> {
 
 /// Bytes may also be -128, which other encoders may write; ours does not choose it.
 struct Q8Block : UniformLevels<-128, 127> {
-  static constexpr int kElements = kBlock, kSegments = 1, kBytes = 2 + kBlock;
+  static constexpr int kElements = kSmallBlock, kSegments = 1, kBytes = 2 + kSmallBlock;
   static void nearest(const Step& step, const float* x, int64_t n, Code* codes) {
     nearest_uniform(step, -127, 127, x, n, codes, /*first=*/1);
   }
   static void fit(const float* x, const float* w, std::byte* out) { store_u16(fit_scale(x, w, -127, 127), out); }
   static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
   static void pack(const Code* codes, std::byte* out) {
-    for (int i = 0; i < kBlock; ++i) out[2 + i] = static_cast<std::byte>(codes[i] - 128);
+    for (int i = 0; i < kSmallBlock; ++i) out[2 + i] = static_cast<std::byte>(codes[i] - 128);
   }
   template <class Fn>
   static void each_code(const std::byte* in, Fn&& fn) {
-    for (int i = 0; i < kBlock; ++i) fn(0, i, static_cast<int8_t>(in[2 + i]) + 128);
+    for (int i = 0; i < kSmallBlock; ++i) fn(0, i, static_cast<int8_t>(in[2 + i]) + 128);
   }
 };
 

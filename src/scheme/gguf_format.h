@@ -21,6 +21,9 @@
 
 namespace vernier {
 
+/// Weights of a block that has no sub-blocks.
+inline constexpr int kSmallBlock = 32;
+
 /// One block's functions. @shape x, w [elements]: finite values below kLargestWeight in size, importances > 0
 struct GgufBlock {
   int elements = 0, bytes = 0, segments = 0;

@@ -14,7 +14,7 @@
 namespace vernier {
 namespace {
 
-constexpr int64_t kRows = 5, kCols = 768;
+constexpr int64_t kRows = 5, kColumns = 768;
 
 std::vector<std::string> scheme_names() {
   std::vector<std::string> names = gguf_scheme_names();
@@ -27,28 +27,28 @@ std::vector<std::string> scheme_names() {
 std::vector<float> weights() {
   std::mt19937 random(11);
   std::normal_distribution<float> normal(0.0f, 0.02f);
-  std::vector<float> values(static_cast<size_t>(kRows * kCols));
+  std::vector<float> values(static_cast<size_t>(kRows * kColumns));
   for (float& x : values) x = normal(random);
   return values;
 }
 
 std::vector<float> importances() {
-  std::vector<float> importance(static_cast<size_t>(kCols));
+  std::vector<float> importance(static_cast<size_t>(kColumns));
   for (size_t c = 0; c < importance.size(); ++c) importance[c] = 0.1f + static_cast<float>(c * 7 % 31);
   return importance;
 }
 
 struct Stored {
   explicit Stored(const std::string& name)
-      : scheme(Scheme::parse(name)), grid(grid_of(scheme, kRows, kCols)), bytes(scheme.bytes(kRows, kCols)) {}
+      : scheme(Scheme::parse(name)), grid(grid_of(scheme, kRows, kColumns)), bytes(scheme.bytes(kRows, kColumns)) {}
 
   /// Block after block over all rows, as error feedback goes.
   void fit(const std::vector<float>& weight) {
-    const std::vector<float> w = column_weights(importances(), kCols);
+    const std::vector<float> w = column_weights(importances(), kColumns);
     for (int64_t block = 0; block < grid->blocks(); ++block) {
       const int64_t col = block * grid->block_cols;
       for (int64_t row = 0; row < kRows; row += grid->block_rows)
-        grid->fit(row, block, weight.data() + row * kCols + col, kCols, w.data() + col, bytes.data());
+        grid->fit(row, block, weight.data() + row * kColumns + col, kColumns, w.data() + col, bytes.data());
     }
   }
 
@@ -59,8 +59,8 @@ struct Stored {
   }
 
   std::vector<float> values() const {
-    std::vector<float> out(static_cast<size_t>(kRows * kCols));
-    decode(scheme, bytes, kRows, kCols, out);
+    std::vector<float> out(static_cast<size_t>(kRows * kColumns));
+    decode(scheme, bytes, kRows, kColumns, out);
     return out;
   }
 
@@ -78,15 +78,15 @@ TEST(Grid, EncodingIsFitNearestAndPack) {
   for (const std::string& name : scheme_names()) {
     Stored stored(name);
     stored.fit(weight);
-    std::vector<Code> codes(static_cast<size_t>(kCols));
+    std::vector<Code> codes(static_cast<size_t>(kColumns));
     for (int64_t row = 0; row < kRows; ++row) {
-      for (int64_t col = 0; col < kCols; ++col)
-        stored.grid->nearest(stored.step(row, col), &weight[static_cast<size_t>(row * kCols + col)], 1,
+      for (int64_t col = 0; col < kColumns; ++col)
+        stored.grid->nearest(stored.step(row, col), &weight[static_cast<size_t>(row * kColumns + col)], 1,
                              &codes[static_cast<size_t>(col)]);
       stored.grid->pack_row(row, codes.data(), stored.bytes.data());
     }
     std::vector<std::byte> expected(stored.bytes.size());
-    encode(stored.scheme, weight, kRows, kCols, importances(), expected);
+    encode(stored.scheme, weight, kRows, kColumns, importances(), expected);
     EXPECT_TRUE(stored.bytes == expected) << name;
   }
 }
@@ -96,17 +96,17 @@ TEST(Grid, AnyCodesDecodeToTheGridsValues) {
   for (const std::string& name : scheme_names()) {
     Stored stored(name);
     stored.fit(weights());
-    std::vector<Code> codes(static_cast<size_t>(kRows * kCols)), back(codes.size());
+    std::vector<Code> codes(static_cast<size_t>(kRows * kColumns)), back(codes.size());
     for (Code& code : codes) code = random() % (static_cast<uint64_t>(stored.grid->top_code) + 1);
     for (int64_t row = 0; row < kRows; ++row)
-      stored.grid->pack_row(row, &codes[static_cast<size_t>(row * kCols)], stored.bytes.data());
+      stored.grid->pack_row(row, &codes[static_cast<size_t>(row * kColumns)], stored.bytes.data());
     for (int64_t row = 0; row < kRows; ++row)
-      stored.grid->unpack_row(row, stored.bytes.data(), &back[static_cast<size_t>(row * kCols)]);
+      stored.grid->unpack_row(row, stored.bytes.data(), &back[static_cast<size_t>(row * kColumns)]);
     EXPECT_EQ(codes, back) << name;
     const std::vector<float> values = stored.values();
-    for (int64_t i = 0; i < kRows * kCols; ++i) {
+    for (int64_t i = 0; i < kRows * kColumns; ++i) {
       const auto at = static_cast<size_t>(i);
-      ASSERT_TRUE(same(values[at], value_of(stored.step(i / kCols, i % kCols), stored.grid->level(codes[at]))))
+      ASSERT_TRUE(same(values[at], value_of(stored.step(i / kColumns, i % kColumns), stored.grid->level(codes[at]))))
           << name << " at " << i << ": " << values[at];
     }
   }
@@ -116,9 +116,9 @@ TEST(Grid, OneCodeIsOneValue) {
   const std::vector<float> weight = weights();
   for (const std::string& name : scheme_names()) {
     Stored stored(name);
-    encode(stored.scheme, weight, kRows, kCols, {}, stored.bytes);
+    encode(stored.scheme, weight, kRows, kColumns, {}, stored.bytes);
     const std::vector<float> before = stored.values();
-    std::vector<Code> codes(static_cast<size_t>(kCols));
+    std::vector<Code> codes(static_cast<size_t>(kColumns));
     for (const int64_t col : {0, 1, 15, 16, 31, 32, 100, 255, 256, 500, 767}) {
       const int64_t row = col % kRows;
       const std::vector<std::byte> kept = stored.bytes;
@@ -127,10 +127,10 @@ TEST(Grid, OneCodeIsOneValue) {
       code = code > 0 ? code - 1 : code + 1;
       stored.grid->pack_row(row, codes.data(), stored.bytes.data());
       const std::vector<float> after = stored.values();
-      for (int64_t i = 0; i < kRows * kCols; ++i) {
+      for (int64_t i = 0; i < kRows * kColumns; ++i) {
         const bool changed = !same(before[static_cast<size_t>(i)], after[static_cast<size_t>(i)]);
         // Codes of a segment whose scale was stored as zero all mean the same.
-        const bool can_change = i == row * kCols + col && stored.step(row, col).scale != 0.0f;
+        const bool can_change = i == row * kColumns + col && stored.step(row, col).scale != 0.0f;
         ASSERT_EQ(changed, can_change) << name << " at " << i;
       }
       stored.bytes = kept;
@@ -146,9 +146,9 @@ TEST(Grid, LevelsRiseAndTheNearestIsNearest) {
     const Grid& grid = *stored.grid;
     const Code few = grid.top_code < 256 ? grid.top_code : 0;  // floats end in NaN on both sides
     for (Code code = 0; code < few; ++code) EXPECT_LT(grid.level(code), grid.level(code + 1)) << name;
-    for (int64_t i = 0; i < kRows * kCols; ++i) {
+    for (int64_t i = 0; i < kRows * kColumns; ++i) {
       const float x = weight[static_cast<size_t>(i)];
-      const Step step = stored.step(i / kCols, i % kCols);
+      const Step step = stored.step(i / kColumns, i % kColumns);
       Code code = 0;
       grid.nearest(step, &x, 1, &code);
       const auto error = [&](Code c) { return std::fabs(static_cast<double>(value_of(step, grid.level(c))) - x); };

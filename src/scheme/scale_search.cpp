@@ -80,15 +80,13 @@ Solution solve_affine(const DataSums& data, const CodeSums& sums) {
           .error = data.xx + s * (s * qq - 2.0 * (m * q + qx)) + m * (m * w + 2.0 * x)};
 }
 
-float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
-
 LaneGrid affine_grid(int levels, float scale, float min) {
-  return {.shift = min, .inverse = inverse_of(scale), .lowest = 0.0f, .highest = static_cast<float>(levels)};
+  return {.shift = min, .inverse = inverse_scale(scale), .lowest = 0.0f, .highest = static_cast<float>(levels)};
 }
 
 LaneGrid scaled_grid(int lowest, int highest, float scale) {
   return {.shift = 0.0f,
-          .inverse = inverse_of(scale),
+          .inverse = inverse_scale(scale),
           .lowest = static_cast<float>(lowest),
           .highest = static_cast<float>(highest)};
 }
@@ -128,7 +126,7 @@ AffineFit search_affine(const float* x, const float* w, int n, int levels) {
   };
   for (int k = 0; k < candidates(top); ++k) consider((top + candidate(k, top)) / (max - min), -min);
   for (int round = 0; round < kPolish; ++round) {
-    if (!consider(inverse_of(best.scale), best.min)) break;
+    if (!consider(inverse_scale(best.scale), best.min)) break;
   }
   return best;
 }
@@ -171,7 +169,7 @@ float search_scale(const float* x, const float* w, int n, int lowest, int highes
     }
   }
   for (int round = 0; round < kPolish; ++round) {
-    if (!consider(inverse_of(best))) break;
+    if (!consider(inverse_scale(best))) break;
   }
   return best;
 }
@@ -186,7 +184,7 @@ CodeSums scaled_sums(const float* x, const float* w, int n, int lowest, int high
 
 void nearest_uniform(const Step& step, int lowest, int highest, const float* x, int64_t n, Code* codes, int first) {
   const LaneGrid grid{.shift = -step.offset,
-                      .inverse = inverse_of(step.scale),
+                      .inverse = inverse_scale(step.scale),
                       .lowest = static_cast<float>(lowest),
                       .highest = static_cast<float>(highest)};
   const auto nearest = [&](const float* values, Code* out) {

@@ -30,6 +30,9 @@ inline float search_value(float x) {
   return magnitude < kNegligible ? 0.0f : clipped;
 }
 
+/// 1 / scale, and 0 where all weights are zero.
+inline float inverse_scale(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
+
 /// Codes of the levels lowest .. highest, `first` being the lowest's: round((x - offset) / scale), clamped, ties to even.
 /// @shape x, codes [n], n any number; x any finite number
 void nearest_uniform(const Step& step, int lowest, int highest, const float* x, int64_t n, Code* codes, int first = 0);

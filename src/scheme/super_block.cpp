@@ -11,7 +11,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int kRounds = 3;  // of: choose integers for (d, dmin), refit (d, dmin) to them
+constexpr int kIntegerRounds = 3;  // of: choose integers for (d, dmin), refit (d, dmin) to them
 
 /// The nearest half to a scale, but never zero for a scale that is not.
 float stored_scale(double value) {
@@ -51,7 +51,7 @@ class AffineFitter {
       state.min[j] = static_cast<uint8_t>(nearest_step(ideal_[j].min, state.dmin, 0, shape_.top_scale));
     }
     double error = choose_steps(state);
-    for (int round = 1; round < kRounds; ++round) {
+    for (int round = 1; round < kIntegerRounds; ++round) {
       AffineSuperBlock next = state;
       if (!refit(next) || (next.d == state.d && next.dmin == state.dmin)) break;
       const double next_error = choose_steps(next);
@@ -144,7 +144,7 @@ class ScaledFitter {
       state.scale[j] = static_cast<int8_t>(nearest_step(ideal_[j], state.d, shape_.lowest_scale, shape_.highest_scale));
     }
     double error = choose_steps(state);
-    for (int round = 1; round < kRounds; ++round) {
+    for (int round = 1; round < kIntegerRounds; ++round) {
       ScaledSuperBlock next = state;
       if (!refit(next) || next.d == state.d) break;
       const double next_error = choose_steps(next);

@@ -20,9 +20,9 @@ class RowErrors {
   RowErrors(const ScreenPass& pass, const at::Tensor& weight, const std::vector<int64_t>& tokens) : tokens_(tokens) {
     const at::Tensor index = at::tensor(tokens, at::kLong);
     if (pass.errors.rows_independent(kEmbedding)) {
-      errors_ = pass.errors.of(kEmbedding, weight.index_select(0, index));
+      errors_ = pass.errors.of(kEmbedding, weight.index_select(0, index).to(at::kFloat));
     } else {
-      for (const at::Tensor& error : pass.errors.of(kEmbedding, weight))
+      for (const at::Tensor& error : pass.errors.of(kEmbedding, weight.to(at::kFloat).contiguous()))
         errors_.push_back(error.defined() ? error.index_select(0, index) : at::Tensor());
     }
   }
@@ -59,7 +59,7 @@ WeightSums weight_sums(const ScreenPass& pass, const at::Tensor& weight) {
                            ? vocabulary_tile(rows, 4 * schemes * weight.size(1), pass.options.memory_bytes / 4)
                            : rows;
   for (int64_t first = 0; first < rows; first += step) {
-    const at::Tensor part = weight.narrow(0, first, std::min(step, rows - first));
+    const at::Tensor part = weight.narrow(0, first, std::min(step, rows - first)).to(at::kFloat).contiguous();
     pass.errors.add_sums(kEmbedding, pass.sums.grid(kEmbedding), first, part, pass.errors.of(kEmbedding, part), sums);
   }
   return sums;
@@ -116,7 +116,7 @@ void add_embeddings(const ScreenPass& pass, const std::vector<at::Tensor>& final
   pass.sums.without_rows(kEmbedding);
   if (!pass.sums.has(kEmbedding)) return;
 
-  const at::Tensor weight = pass.model.weight(kEmbedding).to(at::kFloat).contiguous();
+  const at::Tensor& weight = pass.aten.embedding();
   std::vector<int64_t> all;
   for (const ScreenWindow& window : windows)
     for (const int64_t token : tokens_read(window)) all.push_back(token);

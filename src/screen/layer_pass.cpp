@@ -61,6 +61,24 @@ std::vector<int64_t> rows_per_window(const ScreenPass& pass) {
   return count;
 }
 
+constexpr int64_t kGradientTile = int64_t{1} << 22;  // weights: what a core's cache may hold, whatever the matrix
+
+/// A sequence's gradient of a matrix, rows^T inputs, and its products with the errors, a tile of the matrix' rows at a
+/// time.
+void add_gradient(const SliceGrid& grid, const at::Tensor& rows, const at::Tensor& inputs,
+                  const std::vector<const float*>& errors, at::Tensor& buffer, GradientSums& sums) {
+  const int64_t outputs = rows.size(1), cols = inputs.size(1), step = std::max<int64_t>(1, kGradientTile / cols);
+  std::vector<const float*> own = errors;
+  if (cols > buffer.numel()) buffer = at::empty({cols});
+  for (int64_t first = 0; first < outputs; first += step) {
+    const int64_t count = std::min(step, outputs - first);
+    at::Tensor gradient = buffer.narrow(0, 0, count * cols).view({count, cols});
+    at::mm_out(gradient, rows.narrow(1, first, count).t(), inputs);
+    for (size_t s = 0; s < errors.size(); ++s) own[s] = errors[s] == nullptr ? nullptr : errors[s] + first * cols;
+    add_products(grid, first, count, gradient.data_ptr<float>(), own, sums);
+  }
+}
+
 /// Estimators by factors: every slice of a matrix under every scheme, domain by domain.
 void add_factors(const ScreenPass& pass, const std::vector<LayerMatrix>& matrices,
                  std::vector<std::vector<WindowMatrix>>& found) {
@@ -112,17 +130,16 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
   AtenBlock block = pass.aten.block(layer);
   std::vector<LayerMatrix> matrices;
   const std::map<TensorId, size_t> index = layer_matrices(pass, block, matrices);
+  pass.model.release_pages();
   const std::vector<int64_t> wanted = rows_per_window(pass);
   std::vector<std::vector<WindowMatrix>> found(windows.size());
   std::vector<at::Tensor> buffers(static_cast<size_t>(pass.threads));
-  int64_t largest = 0;
-  for (const LayerMatrix& matrix : matrices) largest = std::max(largest, matrix.weight.numel());
 
   parallel_for(static_cast<int64_t>(windows.size()), pass.threads, [&](int64_t i, int worker) {
     const auto w = static_cast<size_t>(i);
     found[w].resize(matrices.size());
     at::Tensor& buffer = buffers[static_cast<size_t>(worker)];
-    if (!buffer.defined()) buffer = at::empty({largest});
+    if (!buffer.defined()) buffer = at::empty({kGradientTile});
     const auto visit = [&](const TensorId& id, const at::Tensor& inputs, const at::Tensor& by_output) {
       const auto it = index.find(id);
       if (it == index.end()) return;
@@ -130,11 +147,8 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
       WindowMatrix& own = found[w][it->second];
       own.rows = inputs.size(0);
       const at::Tensor rows = by_output.reshape({own.rows, -1});
-      at::Tensor gradient = buffer.narrow(0, 0, matrix.weight.numel()).view(matrix.weight.sizes());
-      at::mm_out(gradient, rows.t(), inputs);
       own.gradients.resize(pass.sums.grid(id), pass.errors.schemes(), pass.channels != nullptr);
-      add_products(pass.sums.grid(id), 0, gradient.size(0), gradient.data_ptr<float>(), matrix.error_values,
-                   own.gradients);
+      add_gradient(pass.sums.grid(id), rows, inputs, matrix.error_values, buffer, own.gradients);
       if (pass.channels != nullptr) own.inputs = input_sums(inputs);
       if (pass.options.kfac_rows == 0) return;
       const ScreenWindow& window = windows[w];

@@ -44,19 +44,22 @@ class Run {
     prepare();
     const std::vector<Tile> tiles = cut();
     if (tiles.size() > 1)
-      for (const Tile& tile : tiles) for_windows([&](size_t w) { add_bins(w, tile, logits(w, tile)); });
+      for (const Tile& tile : tiles) {
+        const at::Tensor weight = weight_of(tile);
+        for_windows([&](size_t w) { add_bins(w, tile, logits(w, weight)); });
+      }
     if (tiles.size() > 1) for_windows([&](size_t w) { draw(w); });
     const bool whole = !pass_.errors.rows_independent(output_);
     std::vector<at::Tensor> all;  // errors of all rows, where they cannot be had tile by tile
-    if (screened_ && whole) all = pass_.errors.of(output_, weight_);
+    if (screened_ && whole) all = pass_.errors.of(output_, weight_of({0, vocabulary_}));
     for (const Tile& tile : tiles) {
-      const at::Tensor weight = weight_.narrow(0, tile.first, tile.count);
+      const at::Tensor weight = weight_of(tile);
       std::vector<at::Tensor> errors;
       if (screened_) errors = whole ? narrowed(all, tile) : pass_.errors.of(output_, weight);
       if (screened_)
         pass_.errors.add_sums(output_, pass_.sums.grid(output_), tile.first, weight, errors, found_.weights);
       for_windows([&](size_t w) {
-        at::Tensor values = logits(w, tile);
+        at::Tensor values = logits(w, weight);
         if (tiles.size() == 1) {
           add_bins(w, tile, values);
           draw(w);
@@ -65,6 +68,7 @@ class Run {
         add_gradient(w, tile, values, weight, errors);
       });
     }
+    pass_.model.release_pages();
     return std::move(found_);
   }
 
@@ -109,8 +113,8 @@ class Run {
     for (const at::Tensor& state : finals_) most = std::max(most, state.size(0));
     const auto schemes = screened_ ? static_cast<int64_t>(pass_.errors.schemes()) : 0;
     const auto own = std::min<int64_t>(pass_.threads, static_cast<int64_t>(windows_.size()));
-    // Errors, and per thread the logits and the gradient.
-    const int64_t bytes = 4 * (schemes * weight_.size(1) + own * (2 * most + weight_.size(1)));
+    // Weights and errors, and per thread the logits and the gradient.
+    const int64_t bytes = 4 * ((1 + schemes) * weight_.size(1) + own * (2 * most + weight_.size(1)));
     const int64_t step = vocabulary_tile(vocabulary_, bytes, pass_.options.memory_bytes / 4);
     std::vector<Tile> tiles;
     for (int64_t first = 0; first < vocabulary_; first += step)
@@ -125,8 +129,11 @@ class Run {
     return rows;
   }
 
-  at::Tensor logits(size_t w, const Tile& tile) const {
-    const at::Tensor weight = weight_.narrow(0, tile.first, tile.count);
+  at::Tensor weight_of(const Tile& tile) const {
+    return weight_.narrow(0, tile.first, tile.count).to(at::kFloat).contiguous();
+  }
+
+  at::Tensor logits(size_t w, const at::Tensor& weight) const {
     return pass_.aten.logits_by({{weight, {}}}, finals_[w]).contiguous();
   }
 
@@ -197,7 +204,7 @@ class Run {
   const ScreenPass& pass_;
   const std::vector<at::Tensor>& finals_;
   const std::vector<ScreenWindow>& windows_;
-  const at::Tensor weight_;
+  const at::Tensor weight_;  // of the file's type
   const int64_t vocabulary_, bins_;
   const TensorId output_;
   const bool screened_;

@@ -11,7 +11,6 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 50;
 constexpr std::string_view kSampled = "sampled", kText = "text";
 
 const Json& member(const Json& json, const char* key, const std::string& origin) {

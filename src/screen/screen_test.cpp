@@ -20,8 +20,6 @@ namespace {
 
 constexpr uint64_t kSeed = 7;
 
-Calibration calibration_of(const Model& model) { return calibrate(model, made_up_windows(2, 32, 320)); }
-
 ScreenText text_of(int64_t windows, int64_t length, bool all = true) {
   ScreenText text{"own", made_up_windows(windows, length, 320)};
   if (all)

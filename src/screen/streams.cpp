@@ -4,10 +4,8 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/fused_model.h"
-#include "ops/block_forward.h"
 #include "ops/parallel.h"
 
 namespace vernier {
@@ -67,21 +65,14 @@ Streams::Streams(const Model& weights, const AtenModel& model, const std::vector
 
 void Streams::run(Stream& stream, int layer, const LayerTick& tick) {
   const FusedBlock block = pack_block(weights_, layer, ComputeType::kFloat32);
+  weights_.release_pages();
   const bool last = layer + 1 == model_.config().depth();
   parallel_for(static_cast<int64_t>(stream.size()), threads_, [&](int64_t i, int worker) {
     const c10::NoGradGuard no_grad;
     const auto w = static_cast<size_t>(i);
-    Arena& arena = arenas_[static_cast<size_t>(worker)];
-    const Arena::Scope scope(arena);
-    const int64_t rows = stream[w].size(1), width = stream[w].size(2);
-    const Slab x = arena.slab(rows, width);
-    std::memcpy(x.data, stream[w].data_ptr<float>(), static_cast<size_t>(rows * width) * sizeof(float));
-    FusedOps ops(arena, rope_);
-    const Slab y = run_block(ops, block, x, last ? windows_[w].window->first_row : 0);
-    at::Tensor leaving = at::empty({1, y.rows, width});
-    for (int64_t r = 0; r < y.rows; ++r)
-      std::memcpy(leaving.data_ptr<float>() + r * width, y.row(r), static_cast<size_t>(width) * sizeof(float));
-    stream[w] = leaving;
+    stream[w] = run_block_on(block, rope_, arenas_[static_cast<size_t>(worker)], stream[w],
+                             last ? windows_[w].window->first_row : 0)
+                    .unsqueeze(0);
     if (tick) tick();
   });
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/aten_model.h"
+#include "vernier/calibrate.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
 #include "vernier/quantize_tensor.h"
@@ -52,6 +53,9 @@ inline EvaluationData made_up_windows(int64_t count, int64_t length, int64_t voc
   data.hash = "made up";
   return data;
 }
+
+/// Of a model from tests/fixtures, on a few made-up windows.
+inline Calibration calibration_of(const Model& model) { return calibrate(model, made_up_windows(2, 32, 320)); }
 
 /// A matrix of a model in another scheme.
 inline StoredMatrix requantize(const Model& model, const TensorId& id, const Scheme& scheme,

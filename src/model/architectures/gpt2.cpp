@@ -7,7 +7,7 @@ namespace {
 
 using Role = TensorRole;
 
-LayerConfig layer_of(int64_t heads, int64_t head_dim, int64_t intermediate, double epsilon, Activation activation) {
+LayerConfig gpt2_layer(int64_t heads, int64_t head_dim, int64_t intermediate, double epsilon, Activation activation) {
   LayerConfig layer;
   layer.norm = {NormConfig::Kind::kLayer, epsilon, /*bias=*/true};
   layer.attention.heads = layer.attention.kv_heads = heads;
@@ -21,7 +21,7 @@ LayerConfig layer_of(int64_t heads, int64_t head_dim, int64_t intermediate, doub
   return layer;
 }
 
-ModelConfig read(const ConfigFile& file) {
+ModelConfig read_gpt2(const ConfigFile& file) {
   ModelConfig config;
   config.vocabulary = file.dimension("vocab_size");
   config.hidden = file.dimension("n_embd");
@@ -29,15 +29,15 @@ ModelConfig read(const ConfigFile& file) {
   config.tied_embedding = file.flag("tie_word_embeddings", true);
   const int64_t heads = file.dimension("n_head");
   const int64_t intermediate = file.integer_or("n_inner", 4 * config.hidden, 1, kMaxDimension);
-  const LayerConfig layer = layer_of(heads, head_dim_of(file.origin(), config.hidden, heads), intermediate,
-                                     file.positive_number("layer_norm_epsilon", 1e-5),
-                                     read_activation(file, "activation_function", "gelu_new"));
+  const LayerConfig layer = gpt2_layer(heads, head_dim_of(file.origin(), config.hidden, heads), intermediate,
+                                       file.positive_number("layer_norm_epsilon", 1e-5),
+                                       read_activation(file, "activation_function", "gelu_new"));
   config.output_norm = layer.norm;
   config.layers.assign(static_cast<size_t>(file.integer("n_layer", 1, kMaxLayers)), layer);
   return config;
 }
 
-ModelConfig read_gguf(const GgufFile& file) {
+ModelConfig read_gpt2_gguf(const GgufFile& file) {
   const std::string origin = "load: " + file.path().string();
   const auto dimension = [&](const char* part) { return file.get_int(std::string("gpt2.") + part, 1, kMaxDimension); };
   ModelConfig config;
@@ -46,7 +46,7 @@ ModelConfig read_gguf(const GgufFile& file) {
   config.context_length = config.positions = dimension("context_length");
   config.tied_embedding = file.find_tensor("output.weight") == nullptr;
   const int64_t heads = dimension("attention.head_count");
-  const LayerConfig layer = layer_of(
+  const LayerConfig layer = gpt2_layer(
       heads, head_dim_of(origin, config.hidden, heads), dimension("feed_forward_length"),
       positive(file.get_number("gpt2.attention.layer_norm_epsilon"), "gpt2.attention.layer_norm_epsilon", origin),
       Activation::kGeluTanh);
@@ -55,7 +55,7 @@ ModelConfig read_gguf(const GgufFile& file) {
   return config;
 }
 
-std::optional<std::string> why_not_gguf(const ModelConfig& config) {
+std::optional<std::string> why_not_gpt2_gguf(const ModelConfig& config) {
   if (config.layer(0).feed_forward.activation == Activation::kGeluTanh) return std::nullopt;
   return "the activation is not gelu_new, which llama.cpp's gpt2 always takes";
 }
@@ -67,7 +67,7 @@ const Architecture& gpt2_architecture() {
   static const Architecture row = {
       .name = "gpt2",
       .model_types = {"gpt2"},
-      .read_config = read,
+      .read_config = read_gpt2,
       .body = "transformer.",
       .hugging_face = {{Role::kTokenEmbedding, "transformer.wte.weight"},
                        {Role::kPositionEmbedding, "transformer.wpe.weight"},
@@ -92,14 +92,14 @@ const Architecture& gpt2_architecture() {
       .unread = {".attn.bias", ".attn.masked_bias"},  // the causal mask, which old files store
       .config_keys = {{nullptr, {}, {"activation_function"}}},
       .gguf = "gpt2",
-      .read_gguf = read_gguf,
+      .read_gguf = read_gpt2_gguf,
       .gguf_names = {{Role::kAttnQ, "blk.{layer}.attn_qkv.weight"},
                      {Role::kAttnK, "blk.{layer}.attn_qkv.weight"},
                      {Role::kAttnV, "blk.{layer}.attn_qkv.weight"},
                      {Role::kAttnQBias, "blk.{layer}.attn_qkv.bias"},
                      {Role::kAttnKBias, "blk.{layer}.attn_qkv.bias"},
                      {Role::kAttnVBias, "blk.{layer}.attn_qkv.bias"}},
-      .why_not_gguf = why_not_gguf,
+      .why_not_gguf = why_not_gpt2_gguf,
   };
   return row;
 }

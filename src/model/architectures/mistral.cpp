@@ -5,7 +5,7 @@ namespace vernier {
 
 namespace {
 
-ModelConfig read(const ConfigFile& file) {
+ModelConfig read_mistral(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.kv_heads = 8, .context_length = 131072});
   read_sliding_windows(file, {.every_layer = true}, config);
   return config;
@@ -18,7 +18,7 @@ const Architecture& mistral_architecture() {
   static const Architecture row = {
       .name = "mistral",
       .model_types = {"mistral"},
-      .read_config = read,
+      .read_config = read_mistral,
       .config_keys = {sliding_window_keys()},
       .gguf = "llama",
       .interleaved_rope = true,

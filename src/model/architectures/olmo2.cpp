@@ -17,7 +17,7 @@ void place_norms(ModelConfig& config) {
   }
 }
 
-ModelConfig read(const ConfigFile& file) {
+ModelConfig read_olmo2(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.epsilon = 1e-5});
   const bool bias = file.flag("attention_bias", false);
   for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
@@ -25,13 +25,13 @@ ModelConfig read(const ConfigFile& file) {
   return config;
 }
 
-ModelConfig read_gguf(const GgufFile& file) {
+ModelConfig read_olmo2_gguf(const GgufFile& file) {
   ModelConfig config = read_gguf_decoder(file);
   place_norms(config);
   return config;
 }
 
-std::optional<std::string> why_not_gguf(const ModelConfig& config) {
+std::optional<std::string> why_not_olmo2_gguf(const ModelConfig& config) {
   const AttentionConfig& attention = config.layer(0).attention;
   if (attention.qkv_bias) return "blk.0.attn_q.bias: llama.cpp's olmo2 adds no biases";
   if (config.tied_embedding)
@@ -48,7 +48,7 @@ const Architecture& olmo2_architecture() {
   static const Architecture row = {
       .name = "olmo2",
       .model_types = {"olmo2"},
-      .read_config = read,
+      .read_config = read_olmo2,
       .config_keys = {{"leaves queries and keys without their norm",
                        {true},
                        {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}},
@@ -59,10 +59,10 @@ const Architecture& olmo2_architecture() {
                        {false},
                        {"do_layer_norm_before", "pre_norm", "normalize_before"}}},
       .gguf = "olmo2",
-      .read_gguf = read_gguf,
+      .read_gguf = read_olmo2_gguf,
       // llama.cpp reads Olmo3 under the same name: with a window, in which it also rotates otherwise.
       .gguf_keys = {{"limits what tokens see in some layers", {0}, {"attention.sliding_window"}}},
-      .why_not_gguf = why_not_gguf,
+      .why_not_gguf = why_not_olmo2_gguf,
   };
   return row;
 }

@@ -7,7 +7,7 @@ namespace {
 
 using Role = TensorRole;
 
-ModelConfig read(const ConfigFile& file) {
+ModelConfig read_phi3(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.context_length = 4096, .epsilon = 1e-5});
   read_sliding_windows(file, {.every_layer = true, .window = 0}, config);
   return config;
@@ -20,7 +20,7 @@ const Architecture& phi3_architecture() {
   static const Architecture row = {
       .name = "phi3",
       .model_types = {"phi3"},
-      .read_config = read,
+      .read_config = read_phi3,
       .hugging_face = {{Role::kAttnQ, "model.layers.{layer}.self_attn.qkv_proj.weight"},
                        {Role::kAttnK, "model.layers.{layer}.self_attn.qkv_proj.weight"},
                        {Role::kAttnV, "model.layers.{layer}.self_attn.qkv_proj.weight"},

@@ -5,7 +5,7 @@ namespace vernier {
 
 namespace {
 
-ModelConfig read(const ConfigFile& file) {
+ModelConfig read_qwen3(const ConfigFile& file) {
   // head_dim has a default of its own, whatever hidden / heads is.
   ModelConfig config = read_decoder(file, {.kv_heads = 32, .context_length = 32768, .head_dim = 128});
   const bool bias = file.flag("attention_bias", false);
@@ -17,7 +17,7 @@ ModelConfig read(const ConfigFile& file) {
   return config;
 }
 
-std::optional<std::string> why_not_gguf(const ModelConfig& config) {
+std::optional<std::string> why_not_qwen3_gguf(const ModelConfig& config) {
   if (!config.layer(0).attention.output_bias) return std::nullopt;
   return "blk.0.attn_output.bias: llama.cpp's qwen3 has no bias there and refuses the file";
 }
@@ -28,7 +28,7 @@ const Architecture& qwen3_architecture() {
   static const Architecture row = {
       .name = "qwen3",
       .model_types = {"qwen3"},
-      .read_config = read,
+      .read_config = read_qwen3,
       .config_keys = {sliding_window_keys(),
                       {"leaves queries and keys without their norm",
                        {true},
@@ -36,7 +36,7 @@ const Architecture& qwen3_architecture() {
                       {nullptr, {}, {"qk_layer_norms"}}},
       .gguf = "qwen3",
       .read_gguf = read_gguf_decoder,
-      .why_not_gguf = why_not_gguf,
+      .why_not_gguf = why_not_qwen3_gguf,
   };
   return row;
 }

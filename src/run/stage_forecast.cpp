@@ -1,0 +1,140 @@
+#include "run/stage_forecast.h"
+
+#include <algorithm>
+
+#include "diagnose/sweep_cost.h"
+#include "run/run_stages.h"
+#include "vernier/confirm.h"
+#include "vernier/planning.h"
+#include "vernier/screen.h"
+#include "vernier/target.h"
+
+namespace vernier {
+
+namespace {
+
+class StageForecast {
+ public:
+  StageForecast(const Model& model, const RunOptions& options, const RunInputs& inputs)
+      : model_(model),
+        options_(options),
+        inputs_(inputs),
+        schemes_(find_target(options.target).rules.schemes),
+        threads_(resolve_threads(options.compute)),
+        units_(time_sweep(model, options.compute, threads_, options.context)),
+        encoding_(encoding_seconds(model, schemes_, threads_)) {}
+
+  double calibrate() const { return rounds(inputs_.calibration) * depth() * units_.block; }
+
+  double screen() const {
+    // Forward, forward again and backward by ATen, whose operations are not fused: measured, in forwards of the engine.
+    constexpr double kPasses = 6;
+    double all = 0;
+    for (const ScreenText& text : inputs_.screened) all += rounds(text.data);
+    return all * kPasses * forward() + encoding_;
+  }
+
+  double confirm() const {
+    constexpr double kOnTheCut = 8;    // matrices, as a rule
+    constexpr double kShare = 0.5;     // of the windows, until an interval is tight enough
+    constexpr double kBasePasses = 4;  // one for each time that something is measured
+    const ModelConfig& config = model_.config();
+    double outside = 0, inside = 0, matrices = 0;
+    for (const TensorId& id : model_.matrices()) {
+      const double seconds = component_seconds(component_of(id), config, units_);
+      (id.layer < 0 ? outside : inside) += seconds;
+      matrices += id.layer < 0 ? 0 : 1;
+    }
+    const double measured = static_cast<double>(ConfirmOptions().sample) + kOnTheCut;
+    return rounds(inputs_.diagnosis) * (outside + kShare * std::min(1.0, measured / std::max(1.0, matrices)) * inside +
+                                        kBasePasses * forward()) +
+           encoding_ / static_cast<double>(schemes_.size());
+  }
+
+  double diagnose() const {
+    DiagnoseOptions diagnosis = planning_diagnosis(options_.target, options_.scheme);
+    diagnosis.compute = options_.compute;
+    return diagnosis_seconds(model_, diagnosis, static_cast<int64_t>(inputs_.diagnosis.windows.size()),
+                             options_.context);
+  }
+
+  double exporting() const { return files() * encoding_ / static_cast<double>(schemes_.size()); }
+
+  double evaluate() const {
+    const double windows = rounds(inputs_.text) + (inputs_.groups ? rounds(*inputs_.groups) : 0);
+    return windows * (1 + files()) * forward();
+  }
+
+ private:
+  double depth() const { return model_.config().depth(); }
+  double forward() const { return (depth() - 1) * units_.block + units_.last_block + units_.scores; }
+
+  /// Windows that run one after the other; short ones count by their length.
+  double rounds(const EvaluationData& data) const {
+    double tokens = 0;
+    for (const TokenWindow& window : data.windows) tokens += static_cast<double>(window.tokens.size());
+    return tokens / static_cast<double>(options_.context) / threads_;
+  }
+
+  /// That are written and evaluated: the plan, and uniform ones.
+  double files() const {
+    constexpr double kNotRuledOut = 2;
+    if (!measures_all_files(model_, options_, inputs_)) return kNotRuledOut;
+    double fit = 1;
+    for (const std::string& scheme : schemes_) {
+      const Plan plan = plan_uniform(model_, scheme, options_.target);
+      fit += find_target(options_.target).counted_bytes(model_, plan, inputs_.tokenizer, options_.file) <=
+             inputs_.budget_bytes;
+    }
+    return fit;
+  }
+
+  const Model& model_;
+  const RunOptions& options_;
+  const RunInputs& inputs_;
+  const std::vector<std::string>& schemes_;
+  int threads_;
+  SweepUnits units_;
+  double encoding_;  // of all matrices in all schemes
+};
+
+}  // namespace
+
+std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options,
+                                                const RunInputs& inputs) {
+  if (options.compute.device != "cpu") return {};
+  const StageForecast of(model, options, inputs);
+  std::vector<RunForecast::Stage> stages = {{"calibrate", of.calibrate()}};
+  if (options.effort == Effort::kExact) stages.push_back({"diagnose", of.diagnose()});
+  if (options.effort != Effort::kExact) stages.push_back({"screen", of.screen()});
+  if (options.effort == Effort::kConfirm) stages.push_back({"confirm", of.confirm()});
+  stages.push_back({"export", of.exporting()});
+  stages.push_back({"evaluate", of.evaluate()});
+  return stages;
+}
+
+uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, const RunInputs& inputs) {
+  constexpr double kProgram = 300e6;  // libtorch, tables of the tokenizer, results
+  const ModelConfig& c = model.config();
+  const auto parameters = static_cast<double>(model.parameters());
+  const double packed = 4 * parameters;
+  const double threads = resolve_threads(options.compute);
+  // Per thread: a layer's states, and a tile of logits of the models that are compared.
+  const double window =
+      threads * static_cast<double>(options.context * (c.hidden * 8 + c.layer(0).feed_forward.intermediate * 3)) * 4;
+  double peak = 2 * packed;  // evaluate: the reference and a file
+  if (options.effort != Effort::kExact) {
+    double tokens = 0;
+    for (const ScreenText& text : inputs.screened)
+      tokens += static_cast<double>(text.data.windows.size()) * options.context;
+    const double streams = tokens * static_cast<double>(c.hidden) * 4 * c.depth();
+    const double embedding = 4 * static_cast<double>(c.vocabulary * c.hidden);
+    const auto schemes = static_cast<double>(find_target(options.target).rules.schemes.size());
+    const double layer = (parameters - embedding / 4) / c.depth() * 4;
+    peak = std::max(peak, std::min(streams, static_cast<double>(ScreenOptions().memory_bytes)) + 2 * embedding +
+                              (2 + schemes + threads) * layer);
+  }
+  return static_cast<uint64_t>(peak + window + kProgram);
+}
+
+}  // namespace vernier

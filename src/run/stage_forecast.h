@@ -1,0 +1,18 @@
+#pragma once
+
+// How long each stage of a run will take: counts of windows and files times a few timed products.
+
+#include <vector>
+
+#include "run/run_inputs.h"
+
+namespace vernier {
+
+/// The stages of a run by its effort, in their order; none where nothing is timed, on other devices than the CPU.
+/// @cost a few seconds at most (diagnose/sweep_cost.h)
+std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options, const RunInputs& inputs);
+
+/// Resident memory of the stage that takes the most: packed models beside each other, about.
+uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, const RunInputs& inputs);
+
+}  // namespace vernier
