@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache pkg-config git ca-certificates
   libtorch-dev libopenblas-openmp-dev libdnnl-dev          # tensors; the default BLAS is 50 times slower
+  libopencv-core-dev libopencv-imgcodecs-dev               # images are decoded
   nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
   libgtest-dev libgmock-dev libglpk-dev chromium           # tests
   clang-tidy libomp-dev                                    # tools/tidy.sh; clang finds no omp.h but its own

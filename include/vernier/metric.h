@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "vernier/measured.h"
+#include "vernier/worse.h"
 
 namespace vernier {
 
@@ -19,9 +20,6 @@ enum class Per {
   kDocument,  ///< only of documents, i.e. texts of known length
   kByte,      ///< UTF-8, of documents
 };
-
-/// Which way a model gets worse.
-enum class Worse { kHigher, kLower, kNeither };
 
 /// What one scored example adds to a sum; the library's own.
 struct Measure;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen and most models since.
+// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen, CLIP and most models since.
 // TokenizerModel is plain data, filled from a Hugging Face folder or from a GGUF file; Tokenizer runs it.
 //
 //   Tokenizer tokenizer(load_tokenizer_model("models/demo"));
@@ -62,6 +62,10 @@ struct TokenizerModel {
   std::optional<int32_t> unknown_id;                        ///< for bytes without a token; none: they are dropped
   bool fuse_unknown = false;                                ///< a run of such bytes gives one unknown_id
   bool nfc = false;                                         ///< normalize to Unicode's form C
+  bool one_space = false;                                   ///< then make each run of whitespace one space
+  bool lowercase = false;                                   ///< then lower-case
+  /// Written behind the last character of every word ("</w>" of CLIP), to tell its tokens from those inside of words.
+  std::string word_end = {};
   PreTokenizerRules pre_tokenizer;
   std::vector<int32_t> prefix_ids;  ///< put before a sequence
   std::vector<int32_t> suffix_ids;  ///< put behind a sequence
@@ -108,7 +112,7 @@ class Tokenizer {
   /// Invalid UTF-8 counts as U+FFFD. Cost: linear in the text times a logarithm of its longest word.
   /// @throws Error{kBadFile} when an expression of the model runs away on this text
   std::vector<int32_t> encode(std::string_view utf8, const EncodeOptions& options = {}) const;
-  /// Always valid UTF-8: bytes that are none become U+FFFD. Added tokens come out verbatim, special or not (Hugging
+  /// Always valid UTF-8: bytes that are none become U+FFFD. An end of a word is a space, but for the last one. Added tokens come out verbatim, special or not (Hugging
   /// Face reads them in the byte-level alphabet, which breaks those with accents).
   /// @throws Error{kInvalidArgument} on an id outside the vocabulary
   std::string decode(std::span<const int32_t> ids) const;

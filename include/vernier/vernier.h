@@ -5,12 +5,18 @@
 //
 //   const vernier::Model model = vernier::load_model("models/demo-5m");
 
+#include "vernier/choices.h"
 #include "vernier/component.h"
 #include "vernier/data.h"
 #include "vernier/error.h"
+#include "vernier/group_chain.h"
+#include "vernier/groups.h"
+#include "vernier/images.h"
+#include "vernier/labelled_images.h"
 #include "vernier/limit.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
+#include "vernier/prompts.h"
 #include "vernier/report.h"
 #include "vernier/scheme.h"
 #include "vernier/target_rules.h"
@@ -21,6 +27,7 @@
 #include "vernier/compute.h"
 #include "vernier/confirm.h"
 #include "vernier/damage_table.h"
+#include "vernier/decode_images.h"
 #include "vernier/diagnose.h"
 #include "vernier/evaluate.h"
 #include "vernier/evaluation_file.h"

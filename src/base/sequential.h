@@ -7,14 +7,10 @@
 
 #include <cstdint>
 
+#include "vernier/interval.h"
 #include "vernier/measured.h"
 
 namespace vernier {
-
-struct ConfidenceInterval {
-  double low = 0, high = 0;
-  bool contains(double value) const { return low <= value && value <= high; }
-};
 
 /// Quantile of Student's t distribution, by inverting its distribution function. @param probability in (0, 1)
 double student_quantile(double probability, int64_t degrees_of_freedom);

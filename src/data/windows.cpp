@@ -7,20 +7,12 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "data/tokenized_text.h"
+#include "data/windows_hash.h"
 #include "vernier/data.h"
 
 namespace vernier {
 
 namespace {
-
-std::string hash_windows(const EvaluationData& data) {
-  Hasher hasher;
-  for (const TokenWindow& window : data.windows) {
-    hasher.add(fmt::format("{} {}", window.first_row, data.clusters[static_cast<size_t>(window.cluster)].group));
-    hasher.add(std::as_bytes(std::span(window.tokens)));
-  }
-  return hasher.hex();
-}
 
 /// Bytes of text that a token stands for: the byte-level alphabet has one character for each.
 size_t bytes_of(const Tokenizer& tokenizer, int32_t id) {
@@ -41,6 +33,15 @@ void check_context(int64_t context) {
 }
 
 }  // namespace
+
+std::string hash_windows(const EvaluationData& data) {
+  Hasher hasher;
+  for (const TokenWindow& window : data.windows) {
+    hasher.add(fmt::format("{} {}", window.first_row, data.clusters[static_cast<size_t>(window.cluster)].group));
+    hasher.add(std::as_bytes(std::span(window.tokens)));
+  }
+  return hasher.hex();
+}
 
 int64_t EvaluationData::scored_tokens() const {
   int64_t total = 0;

@@ -27,12 +27,20 @@ void check_ids(const TokenizerModel& model) {
   for (const auto& [role, id] : model.special_ids) check(id, role.c_str());
 }
 
+bool normalizes(const TokenizerModel& model) { return model.nfc || model.one_space || model.lowercase; }
+
+std::string normalized_text(const TokenizerModel& model, std::string_view text) {
+  std::string result = model.nfc ? to_nfc(text) : std::string(text);
+  if (model.one_space) result = with_single_spaces(result);
+  return model.lowercase ? to_lower(result) : result;
+}
+
 // The tokens to look for in raw text, or those for normalized text in their normalized form.
 AddedTokenMatcher make_matcher(const TokenizerModel& model, bool normalized, bool with_special) {
   std::vector<AddedToken> chosen;
   for (AddedToken token : model.added) {
     if (token.normalized != normalized || (token.special && !with_special)) continue;
-    if (normalized && model.nfc) token.content = to_nfc(replace_invalid_utf8(token.content));
+    if (normalized && normalizes(model)) token.content = normalized_text(model, replace_invalid_utf8(token.content));
     chosen.push_back(std::move(token));
   }
   return AddedTokenMatcher(std::move(chosen));
@@ -94,8 +102,8 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, const EncodeOption
   matchers.raw.split(utf8, [&](std::string_view part, const AddedToken* token) {
     if (token != nullptr) {
       ids.push_back(token->id);
-    } else if (model.nfc) {
-      matchers.normalized.split(to_nfc(part), on_normalized);
+    } else if (normalizes(model)) {
+      matchers.normalized.split(normalized_text(model, part), on_normalized);
     } else {
       matchers.normalized.split(part, on_normalized);
     }
@@ -105,21 +113,25 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, const EncodeOption
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
+  const std::string& word_end = impl_->model.word_end;
   std::string bytes;
   for (const int32_t id : ids) {
     if (id < 0 || id >= vocab_size())
       fail(ErrorKind::kInvalidArgument, "tokenizer: {}: id {} is outside the vocabulary of {} tokens",
            impl_->model.origin, id, vocab_size());
     const auto added = impl_->added.find(id);
-    const std::string& token = impl_->model.tokens[id];
+    std::string_view token = impl_->model.tokens[id];
+    const bool ends_word = !word_end.empty() && token.ends_with(word_end);
     if (added != impl_->added.end()) {
       bytes += added->second->content;
-    } else if (const std::optional<std::string> spelled = bytes_of_token(token)) {
-      bytes += *spelled;
-    } else {
-      bytes += token;
+      continue;
     }
+    if (ends_word) token.remove_suffix(word_end.size());
+    const std::optional<std::string> spelled = bytes_of_token(token);
+    bytes += spelled ? *spelled : std::string(token);
+    if (ends_word) bytes += ' ';
   }
+  if (!word_end.empty() && bytes.ends_with(' ')) bytes.pop_back();
   return valid_utf8_prefix(bytes) < bytes.size() ? replace_invalid_utf8(bytes) : bytes;
 }
 

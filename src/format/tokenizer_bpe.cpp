@@ -27,7 +27,10 @@ BytePairEncoder::BytePairEncoder(const TokenizerModel& model)
     return found == ids.end() ? -1 : found->second;
   };
 
-  for (size_t byte = 0; byte < byte_ids_.size(); ++byte) byte_ids_[byte] = id_of(byte_alphabet()[byte]);
+  for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
+    byte_ids_[byte] = id_of(byte_alphabet()[byte]);
+    last_ids_[byte] = model.word_end.empty() ? byte_ids_[byte] : id_of(byte_alphabet()[byte] + model.word_end);
+  }
   merges_.reserve(model.merges.size());
   std::string joined;
   for (size_t rank = 0; rank < model.merges.size(); ++rank) {
@@ -60,8 +63,8 @@ const BytePairEncoder::Merge* BytePairEncoder::find_merge(int32_t left, int32_t 
 }
 
 void BytePairEncoder::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
-  if (word.size() == 1 && byte_ids_[static_cast<unsigned char>(word[0])] >= 0) {
-    ids.push_back(byte_ids_[static_cast<unsigned char>(word[0])]);
+  if (word.size() == 1 && last_ids_[static_cast<unsigned char>(word[0])] >= 0) {
+    ids.push_back(last_ids_[static_cast<unsigned char>(word[0])]);
     return;
   }
   const bool cacheable = word.size() <= kCachedWordBytes;
@@ -92,8 +95,9 @@ void BytePairEncoder::merge_bytes(std::string_view word, Scratch& scratch, std::
   std::vector<Symbol>& symbols = scratch.symbols;
   symbols.clear();
   bool after_unknown = false;
-  for (const char c : word) {
-    const int32_t known = byte_ids_[static_cast<unsigned char>(c)];
+  for (size_t i = 0; i < word.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(word[i]);
+    const int32_t known = i + 1 < word.size() ? byte_ids_[byte] : last_ids_[byte];
     if (known < 0 && (!unknown_id_ || (fuse_unknown_ && after_unknown))) continue;
     const auto position = static_cast<int32_t>(symbols.size());
     symbols.push_back({known >= 0 ? known : *unknown_id_, position - 1, position + 1, true});

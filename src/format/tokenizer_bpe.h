@@ -64,6 +64,7 @@ class BytePairEncoder {
   const Merge* find_merge(int32_t left, int32_t right) const;
 
   std::array<int32_t, 256> byte_ids_;  // -1: no token
+  std::array<int32_t, 256> last_ids_;  // of a word's last byte: with the end of words behind it, if there is one
   std::unordered_map<uint64_t, Merge, PairHash> merges_;
   std::unordered_map<std::string, int32_t, StringHash, std::equal_to<>> whole_words_;  // by bytes; for ignore_merges
   std::optional<int32_t> unknown_id_;

@@ -147,6 +147,12 @@ std::optional<TokenizerDifference> compare_tokenizers(const Tokenizer& a, const 
   // A letter with its accent apart, and one that form C replaces.
   if (left.nfc != right.nfc && gives_other_ids(a, b, "e\u0301 \u212B"))
     return TokenizerDifference{"normalization", left.nfc ? "NFC" : "none", right.nfc ? "NFC" : "none"};
+  for (const auto& [name, flag] :
+       {std::pair("lower case", &TokenizerModel::lowercase), {"single spaces", &TokenizerModel::one_space}})
+    if (left.*flag != right.*flag && gives_other_ids(a, b, "A a  b"))
+      return TokenizerDifference{name, left.*flag ? "yes" : "no", right.*flag ? "yes" : "no"};
+  if (left.word_end != right.word_end)
+    return TokenizerDifference{"end of words", quoted_excerpt(left.word_end), quoted_excerpt(right.word_end)};
   return compare_encoding(left, right);
 }
 

@@ -118,6 +118,9 @@ TEST(TokenizerDifference, EveryPartThatDecidesIdsIsCompared) {
   differs("pre-tokenizer: ", [](TokenizerModel& m) { m.pre_tokenizer = pretokenizer_for_gguf("qwen2").rules; });
   differs("pre-tokenizer: ", [](TokenizerModel& m) { m.pre_tokenizer.add_prefix_space = true; });
   differs("normalization: ", [](TokenizerModel& m) { m.nfc = true; });
+  differs("lower case: ", [](TokenizerModel& m) { m.lowercase = true; });
+  differs("single spaces: ", [](TokenizerModel& m) { m.one_space = true; });
+  differs("end of words: ", [](TokenizerModel& m) { m.word_end = "</w>"; });
   differs("BOS): ", [](TokenizerModel& m) { m.prefix_ids = {258}; });
   differs("EOS): ", [](TokenizerModel& m) { m.suffix_ids = {258}; });
 

@@ -18,7 +18,7 @@ namespace {
 using SortedJson = nlohmann::json;
 
 constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us allocate
-constexpr const char* kSupportedTokenizers = "supported is byte-level BPE, as in GPT-2, Llama 3 and Qwen";
+constexpr const char* kSupportedTokenizers = "supported is byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP";
 
 SortedJson parse_sorted(std::string_view text, const std::string& origin) {
   text = without_byte_order_mark(text, "tokenizer: " + origin);
@@ -179,9 +179,9 @@ void read_model(const Node& root, TokenizerModel& model) {
   const Node bpe = root.child("model");
   const std::string type = bpe.string_or("type", bpe.find("merges") ? "BPE" : "a model without type");
   if (type != "BPE") unsupported(bpe.path("type"), type);
-  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
-    if (!bpe.string_or(key, "").empty())
-      unsupported(bpe.path(key), "\"" + bpe.string(key) + "\"", "supported is BPE without prefixes and suffixes");
+  if (const char* key = "continuing_subword_prefix"; !bpe.string_or(key, "").empty())
+    unsupported(bpe.path(key), "\"" + bpe.string(key) + "\"", "supported is BPE without prefixes");
+  model.word_end = bpe.string_or("end_of_word_suffix", "");
   const SortedJson* dropout = bpe.find("dropout");
   if (dropout != nullptr && !(dropout->is_number() && dropout->get<double>() == 0.0))
     unsupported(bpe.path("dropout"), dropout->dump(), "supported are deterministic merges, without dropout");
@@ -218,13 +218,29 @@ void flatten(const SortedJson* step, const std::string& path, const char* list_k
     flatten(&list[i], fmt::format("{}[{}]", node.path(list_key), i), list_key, steps);
 }
 
+constexpr const char* kSupportedNormalizers =
+    "supported normalizers are NFC, runs of whitespace to one space, Lowercase, in this order";
+
 void read_normalizer(const Node& root, TokenizerModel& model) {
   std::vector<Node> steps;
   flatten(root.find("normalizer"), root.path("normalizer"), "normalizers", steps);
+  // In this order, since lower case can take a text out of form C.
+  const auto take = [](const Node& step, bool& flag, bool later) {
+    if (later) unsupported(step.path(), step.string("type") + " behind a later one", kSupportedNormalizers);
+    flag = true;
+  };
   for (const Node& step : steps) {
-    if (step.string("type") != "NFC")
-      unsupported(step.path(), step.string("type"), "supported normalizers are none and NFC");
-    model.nfc = true;
+    const std::string type = step.string("type");
+    if (type == "NFC") {
+      take(step, model.nfc, model.one_space || model.lowercase);
+    } else if (type == "Lowercase") {
+      take(step, model.lowercase, false);
+    } else if (type == "Replace" && step.child("pattern").string_or("Regex", "") == "\\s+" &&
+               step.string("content") == " ") {
+      take(step, model.one_space, model.lowercase);
+    } else {
+      unsupported(step.path(), type, kSupportedNormalizers);
+    }
   }
 }
 

@@ -50,6 +50,47 @@ TEST_P(TokenizerFixture, AgreesWithHuggingFace) {
   }
 }
 
+// Hugging Face, without a decoder in the file, joins CLIP's tokens as they are stored; read back they are the words.
+TEST(ClipTokenizer, AgreesWithHuggingFace) {
+  const Tokenizer clip(load_tokenizer_model(kFixtures / "clip"));
+  const Json golden = read_json(kFixtures / "clip/golden.json");
+  ASSERT_GT(golden.size(), 25u);
+  for (const Json& example : golden) {
+    const auto text = example["text"].get<std::string>();
+    EXPECT_EQ(clip.encode(text), example["ids"].get<Ids>()) << text;
+    const Ids plain = clip.encode(text, {.add_special = false});
+    EXPECT_EQ(plain, example["ids_no_special"].get<Ids>()) << text;
+    std::string stored;
+    for (const int32_t id : plain) stored += (stored.empty() ? "" : " ") + clip.model().tokens[static_cast<size_t>(id)];
+    EXPECT_EQ(stored, example["decoded"].get<std::string>()) << text;
+  }
+  EXPECT_EQ(clip.decode(clip.encode("A  photo\n of a CAT.", {.add_special = false})), "a photo of a cat .");
+  EXPECT_EQ(clip.bos_id(), 0);
+  EXPECT_EQ(clip.eos_id(), 1);
+  EXPECT_TRUE(clip.adds_bos() && clip.model().adds_eos());
+}
+
+TEST(ClipTokenizer, EndsOfWords) {
+  TokenizerModel model = byte_model();
+  model.word_end = "</w>";
+  for (const char* token : {"a</w>", "b</w>"}) model.tokens.push_back(token);  // 256, 257
+  add_merge(model, "a", "b</w>");                                              // 258
+  model.pre_tokenizer.splits = {{" ", SplitBehavior::kRemoved}};
+  const Tokenizer tokenizer(model);
+  const int32_t a = tokenizer.encode("aa", {})[0];
+  EXPECT_THAT(tokenizer.encode("ab a aa b"), ElementsAre(258, 256, a, 256, 257));
+  EXPECT_EQ(tokenizer.decode(Ids{258, 256, a, 256, 257}), "ab a aa b");
+  EXPECT_THAT(tokenizer.encode("ac"), ElementsAre(a)) << "a last byte without a token is dropped, as others are";
+}
+
+TEST(ClipTokenizer, LowerCaseAndSingleSpaces) {
+  EXPECT_EQ(to_lower("ABC \u00C4\u03A9 \u0130 \u1E9E x"), "abc \u00E4\u03C9 i\u0307 \u00DF x");
+  EXPECT_EQ(with_single_spaces("\t a \u00A0\u3000b\n"), " a b ");
+  TokenizerModel model = byte_model();
+  model.one_space = model.lowercase = true;
+  EXPECT_EQ(Tokenizer(model).decode(Tokenizer(model).encode("A \n B")), "a b");
+}
+
 TEST_P(TokenizerFixture, DecodingUndoesEncoding) {
   TokenizerModel model = load_tokenizer_model(kFixtures / GetParam());
   model.nfc = false;

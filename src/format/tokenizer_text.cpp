@@ -98,6 +98,40 @@ std::string to_nfc(std::string_view text) {
   return std::string(reinterpret_cast<const char*>(mapped), static_cast<size_t>(length));
 }
 
+std::string with_single_spaces(std::string_view text) {
+  std::string result;
+  bool in_space = false;
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Unit unit = utf8_at(text, i);
+    const bool space = is_unicode_space(unit.code);
+    if (!space) result += text.substr(i, unit.length);
+    if (space && !in_space) result += ' ';
+    in_space = space;
+    i += unit.length;
+  }
+  return result;
+}
+
+std::string to_lower(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Unit unit = utf8_at(text, i);
+    constexpr char32_t kCapitalIWithDot = 0x130;  // the only one that becomes two characters
+    const auto lower = static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(unit.code)));
+    if (unit.code == kCapitalIWithDot) {
+      result += "i\u0307";
+    } else if (lower == unit.code) {
+      result += text.substr(i, unit.length);
+    } else {
+      utf8proc_uint8_t bytes[4];
+      const utf8proc_ssize_t length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(lower), bytes);
+      result.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+    }
+    i += unit.length;
+  }
+  return result;
+}
+
 std::string shorten(std::string_view text) {
   constexpr size_t kLimit = 60;
   if (text.size() <= kLimit) return replace_invalid_utf8(text);

@@ -24,6 +24,11 @@ std::optional<std::string> bytes_of_token(std::string_view token);
 /// `text` in Unicode's form C. `text` is valid UTF-8. @throws Error{kInternal} when memory runs out
 std::string to_nfc(std::string_view text);
 
+/// Each run of whitespace becomes one space.
+std::string with_single_spaces(std::string_view text);
+/// Character by character, as Rust's char::to_lowercase. `text` is valid UTF-8.
+std::string to_lower(std::string_view text);
+
 /// At most about 60 bytes of `text`, whole characters, for messages.
 std::string shorten(std::string_view text);
 

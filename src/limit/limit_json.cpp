@@ -8,7 +8,6 @@ namespace vernier {
 
 namespace {
 
-
 const Json& array_of(const Json& json, const char* key, const std::string& origin) {
   const Json* found = json.is_object() ? json_find(json, key) : nullptr;
   if (found == nullptr || !found->is_array())

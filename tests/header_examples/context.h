@@ -39,6 +39,13 @@ extern const std::vector<TensorFacts> all_facts;
 extern const int threads;
 extern const Limit limit;
 extern const uint64_t matrix_bytes;
+extern const std::vector<std::string> class_names;
+extern const std::vector<double> log_likelihoods;
+extern const std::vector<float> logits, quantized_logits;
+extern const GroupAnalysis analysis;
+extern const Image image;
+extern const ImagePreprocessor preprocessor;
+extern const std::vector<std::filesystem::path> paths;
 
 // One matrix, its input channels, its stored bytes.
 extern const int64_t rows, cols;

@@ -1,0 +1,63 @@
+#include "data/image_set.h"
+
+#include <map>
+
+#include "base/fail.h"
+#include "base/hash.h"
+
+namespace vernier {
+
+namespace {
+
+std::string place_of(const LabelledImage& image, const std::string& origin) {
+  return image.line > 0 ? fmt::format("{}:{}", origin, image.line) : origin;
+}
+
+void warn_of_copies(LabelledImages& set, const std::string& origin) {
+  std::map<std::filesystem::path, const LabelledImage*> first;
+  int64_t copies = 0;
+  std::string example;
+  for (const LabelledImage& image : set.images) {
+    const auto [it, is_new] = first.try_emplace(image.path.lexically_normal(), &image);
+    if (is_new) continue;
+    if (copies++ == 0)
+      example =
+          fmt::format("{}: {} is also in line {}", place_of(image, origin), image.path.string(), it->second->line);
+  }
+  if (copies > 0) set.warnings.push_back(fmt::format("data: {}; {} images occur again in all", example, copies));
+}
+
+void warn_of_single_examples(LabelledImages& set, const std::string& origin) {
+  for (size_t a = 0; a < set.attributes.size(); ++a) {
+    std::map<std::string, std::pair<int64_t, const LabelledImage*>> groups;
+    for (const LabelledImage& image : set.images)
+      if (!image.groups[a].empty()) {
+        auto& [count, last] = groups[image.groups[a]];
+        ++count;
+        last = &image;
+      }
+    for (const auto& [group, counted] : groups)
+      if (counted.first == 1)
+        set.warnings.push_back(fmt::format(
+            "data: {}: {} = \"{}\" is a group with one example, {}: nothing can be said of it with an interval",
+            place_of(*counted.second, origin), set.attributes[a], group, counted.second->path.string()));
+  }
+}
+
+}  // namespace
+
+void finish_image_set(LabelledImages& set, const std::string& origin) {
+  Hasher hasher;
+  for (const std::string& name : set.classes) hasher.add(name);
+  for (const std::string& name : set.attributes) hasher.add(name);
+  for (const LabelledImage& image : set.images) {
+    hasher.add(image.path.filename().string());
+    hasher.add(std::to_string(image.label));
+    for (const std::string& group : image.groups) hasher.add(group);
+  }
+  set.hash = hasher.hex();
+  warn_of_copies(set, origin);
+  warn_of_single_examples(set, origin);
+}
+
+}  // namespace vernier

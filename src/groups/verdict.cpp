@@ -1,0 +1,75 @@
+#include "groups/verdict.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/fail.h"
+#include "base/sequential.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr double kOpenEnd = std::numeric_limits<double>::infinity();
+
+double normal_cdf(double z) { return std::erfc(-z / std::sqrt(2.0)) / 2; }
+
+std::vector<double> sorted_numbers(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return std::isnan(value); });
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+}  // namespace
+
+double quantile_of_sorted(const std::vector<double>& sorted, double q) {
+  if (sorted.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const double place = q * static_cast<double>(sorted.size() - 1);
+  const auto low = static_cast<size_t>(place);
+  const size_t high = std::min(low + 1, sorted.size() - 1);
+  return sorted[low] + (place - static_cast<double>(low)) * (sorted[high] - sorted[low]);
+}
+
+ConfidenceInterval bootstrap_interval(std::vector<double> draws, double confidence, int64_t clusters) {
+  draws = sorted_numbers(std::move(draws));
+  if (clusters < 2 || draws.empty()) return {-kOpenEnd, kOpenEnd};
+  const auto n = static_cast<double>(clusters);
+  const double t = student_quantile(1 - (1 - confidence) / 2, clusters - 1);
+  const double tail = normal_cdf(-std::sqrt(n / (n - 1)) * t);
+  return {quantile_of_sorted(draws, tail), quantile_of_sorted(draws, 1 - tail)};
+}
+
+double unseen_share(const std::vector<double>& draws, double confidence, int64_t clusters) {
+  const std::vector<double> sorted = sorted_numbers(draws);
+  if (sorted.empty() || sorted.front() != sorted.back()) return 0;
+  return 1 - std::pow((1 - confidence) / 2, 1 / static_cast<double>(clusters));
+}
+
+ConfidenceInterval widened(const ConfidenceInterval& interval, double by) {
+  return {interval.low - by, interval.high + by};
+}
+
+double two_sided_p(const std::vector<double>& null, double value) {
+  if (null.empty() || std::isnan(value)) return 1;
+  const auto above = std::count_if(null.begin(), null.end(), [&](double draw) { return draw >= value; });
+  const auto below = std::count_if(null.begin(), null.end(), [&](double draw) { return draw <= value; });
+  return std::min(1.0, 2 * static_cast<double>(std::min(above, below) + 1) / static_cast<double>(null.size() + 1));
+}
+
+double upper_p(const std::vector<double>& null, double value) {
+  if (null.empty() || std::isnan(value)) return 1;
+  const auto above = std::count_if(null.begin(), null.end(), [&](double draw) { return draw >= value; });
+  return static_cast<double>(above + 1) / static_cast<double>(null.size() + 1);
+}
+
+Verdict judge(const ConfidenceInterval& interval, Worse worse, double tolerance) {
+  if (!(tolerance >= 0))
+    fail(ErrorKind::kInvalidArgument, "groups: tolerance {}: expected a number of at least 0", tolerance);
+  const bool up = worse != Worse::kLower, down = worse != Worse::kHigher;
+  if ((up && interval.low > tolerance) || (down && interval.high < -tolerance)) return Verdict::kExceeds;
+  if ((!up || interval.high <= tolerance) && (!down || interval.low >= -tolerance)) return Verdict::kWithin;
+  return Verdict::kUndecided;
+}
+
+}  // namespace vernier

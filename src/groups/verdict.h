@@ -1,0 +1,33 @@
+#pragma once
+
+// From resampled values to intervals, probabilities and verdicts.
+
+#include <cstdint>
+#include <vector>
+
+#include "vernier/groups.h"
+
+namespace vernier {
+
+/// Percentiles of bootstrap draws at the tails that make them as wide as Student's t for `clusters` (Hesterberg 2015,
+/// arXiv 1411.5279, "expanded percentile"). Draws that are NaN do not count. Everything for fewer than 2 clusters.
+ConfidenceInterval bootstrap_interval(std::vector<double> draws, double confidence, int64_t clusters);
+
+/// How far a share that was the same in every draw may still be off: 1 - (alpha / 2)^(1 / clusters), the exact bound
+/// for an event that was never seen; 0 where draws differ.
+double unseen_share(const std::vector<double>& draws, double confidence, int64_t clusters);
+
+ConfidenceInterval widened(const ConfidenceInterval& interval, double by);
+
+/// Linear between order statistics of sorted values; NaN of none.
+double quantile_of_sorted(const std::vector<double>& sorted, double q);
+
+/// Two-sided: twice the smaller share of null draws that are as extreme, the value itself counted as one.
+double two_sided_p(const std::vector<double>& null, double value);
+/// Share of null draws that are as great or greater, the value itself counted as one.
+double upper_p(const std::vector<double>& null, double value);
+
+/// Undecided for an interval without ends. @throws Error{kInvalidArgument} for a negative tolerance
+Verdict judge(const ConfidenceInterval& interval, Worse worse, double tolerance);
+
+}  // namespace vernier
