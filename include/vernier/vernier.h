@@ -24,6 +24,7 @@
 #include "vernier/version.h"
 
 #include "vernier/calibrate.h"
+#include "vernier/classify.h"
 #include "vernier/compute.h"
 #include "vernier/confirm.h"
 #include "vernier/damage_table.h"

@@ -25,7 +25,8 @@ TEST(DecodeImages, PixelsArePillows) {
 
 TEST(DecodeImages, BrokenFilesAreNamed) {
   expect_error(ErrorKind::kBadFile, {"truncated.jpg"}, [] { read_image(kImageFixtures / "truncated.jpg"); });
-  expect_error(ErrorKind::kBadFile, {"truncated.png", "incomplete"}, [] { read_image(kImageFixtures / "truncated.png"); });
+  expect_error(ErrorKind::kBadFile, {"truncated.png", "incomplete"},
+               [] { read_image(kImageFixtures / "truncated.png"); });
   expect_error(ErrorKind::kUnsupported, {"PROVENANCE.md"}, [] { read_image(kImageFixtures / "PROVENANCE.md"); });
   expect_error(ErrorKind::kIo, {"absent.png"}, [] { read_image(kImageFixtures / "absent.png"); });
   for (const char* name : {"wave.bmp", "wave.ppm", "wave.webp", "progressive.jpg", "palette.png"}) {

@@ -1,0 +1,95 @@
+#include "vernier/classify.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/output_file.h"
+#include "engine/aten_answers.h"
+#include "support/expect_error.h"
+#include "support/models.h"
+#include "support/scratch.h"
+#include "support/vision_models.h"
+
+namespace vernier {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The tiny ViT with a preprocessor, and images of noise in two groups.
+class ClassifyImages : public ::testing::Test {
+ protected:
+  static constexpr int kSide = 32, kImages = 5;
+  fs::path folder_ = scratch_path("vernier_classify");
+  std::vector<std::string> bytes_;
+
+  void SetUp() override {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_ / "model");
+    for (const char* file : {"config.json", "model.safetensors"})
+      fs::copy_file(vision_fixture("vit") / file, folder_ / "model" / file);
+    write_file(
+        folder_ / "model/preprocessor_config.json",
+        R"({"image_processor_type": "ViTImageProcessor", "do_resize": false, "do_rescale": true, "do_normalize": true,
+                   "rescale_factor": 0.00392156862745098, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]})");
+    std::mt19937 random(3);
+    std::string manifest = "path,label,kind\n";
+    for (int i = 0; i < kImages; ++i) {
+      std::string& pixels = bytes_.emplace_back();
+      for (int k = 0; k < 3 * kSide * kSide; ++k) pixels.push_back(static_cast<char>(random() % 256));
+      write_file(folder_ / fmt::format("{}.ppm", i), fmt::format("P6\n{} {}\n255\n", kSide, kSide) + pixels);
+      manifest += fmt::format("{}.ppm,LABEL_{},{}\n", i, i, i % 2 == 0 ? "even" : "odd");
+    }
+    write_file(folder_ / "images.csv", manifest);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+};
+
+TEST_F(ClassifyImages, LogitsAreThoseOfTheModelOnTheirPixels) {
+  const Model model = load_model((folder_ / "model").string());
+  const std::vector<std::string> names = class_names_of(model);
+  ASSERT_EQ(names.size(), 10u);
+  EXPECT_EQ(names[7], "LABEL_7");
+  const LabelledImages images = read_manifest(folder_ / "images.csv", names);
+  const Answers answers = classify_images(model, images, {.compute = {.threads = 2}});
+  at::Tensor pixels = at::empty({kImages, 3, kSide, kSide});
+  for (int64_t i = 0; i < kImages; ++i)
+    for (int64_t k = 0; k < kSide * kSide; ++k)
+      for (int64_t c = 0; c < 3; ++c)
+        pixels.data_ptr<float>()[(i * 3 + c) * kSide * kSide + k] =
+            (static_cast<float>(static_cast<uint8_t>(bytes_[static_cast<size_t>(i)][static_cast<size_t>(3 * k + c)])) /
+                 255 -
+             0.5f) /
+            0.25f;
+  const at::Tensor expected = classify(model, pixels), nll = -expected.log_softmax(-1);
+  ASSERT_EQ(answers.logits.size(), static_cast<size_t>(expected.numel()));
+  const at::Tensor got = at::tensor(answers.logits).view(expected.sizes());
+  EXPECT_LT(relative_distance(got, expected), 2e-5);
+  for (int64_t i = 0; i < kImages; ++i) {
+    EXPECT_NEAR(answers.loss_nats[static_cast<size_t>(i)], nll[i][i].item<double>(), 1e-4);
+    EXPECT_EQ(answers.predicted[static_cast<size_t>(i)], expected[i].argmax().item<int64_t>());
+  }
+}
+
+TEST_F(ClassifyImages, ClassesAreTheFirstAttribute) {
+  const LabelledImages images = read_manifest(folder_ / "images.csv");
+  const GroupedExamples examples = grouped_examples(images);
+  ASSERT_EQ(examples.attributes.size(), 2u);
+  EXPECT_EQ(examples.attributes[0].name, "class");
+  EXPECT_EQ(examples.attributes[0].values[3], "LABEL_3");
+  EXPECT_EQ(examples.attributes[1].name, "kind");
+  EXPECT_EQ(examples.attributes[1].values[4], "even");
+  EXPECT_EQ(examples.labels, (std::vector<int32_t>{0, 1, 2, 3, 4}));
+}
+
+TEST_F(ClassifyImages, WhatCannotBeClassifiedIsRefused) {
+  const LabelledImages images = read_manifest(folder_ / "images.csv");  // five classes by their names
+  expect_error(ErrorKind::kInvalidArgument, {"10 classes", "images have 5"},
+               [&] { classify_images(load_model((folder_ / "model").string()), images); });
+  expect_error(ErrorKind::kUnsupported, {"language model"}, [&] { classify_images(fixture_model("llama"), images); });
+}
+
+}  // namespace
+}  // namespace vernier
