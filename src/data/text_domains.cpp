@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "data/builtin_texts.h"
 #include "data/named_texts.h"
 
@@ -47,10 +48,31 @@ std::vector<TextDomain> text_domains(const Tokenizer& tokenizer, const std::vect
   return domains;
 }
 
+EvaluationData joined_windows(const std::vector<EvaluationData>& parts) {
+  if (parts.size() == 1) return parts.front();
+  EvaluationData joined;
+  Hasher hasher;
+  for (const EvaluationData& part : parts) {
+    const auto before = static_cast<int64_t>(joined.clusters.size());
+    joined.name += (joined.name.empty() ? "" : " + ") + part.name;
+    joined.context = std::max(joined.context, part.context);
+    hasher.add(part.hash);
+    for (TokenWindow window : part.windows) {
+      window.cluster += before;
+      joined.windows.push_back(std::move(window));
+    }
+    for (Cluster cluster : part.clusters) {
+      if (cluster.same_as >= 0) cluster.same_as += before;
+      joined.clusters.push_back(std::move(cluster));
+    }
+  }
+  joined.hash = hasher.hex();
+  return joined;
+}
+
 int64_t windows_per_domain(int64_t windows, size_t domains) {
-  constexpr int64_t kLeast = 2;  // a standard error takes two
-  const auto n = static_cast<int64_t>(domains);
-  return windows == 0 ? 0 : std::max(kLeast, (windows + n - 1) / n);
+  const auto n = static_cast<int64_t>(domains), least = std::min<int64_t>(windows, 2);  // a standard error takes two
+  return std::max(least, (windows + n - 1) / n);
 }
 
 }  // namespace vernier

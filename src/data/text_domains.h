@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/tokenized_text.h"
+#include "vernier/data.h"
 #include "vernier/progress.h"
 #include "vernier/tokenizer.h"
 
@@ -31,7 +32,10 @@ struct TextDomain {
 std::vector<TextDomain> text_domains(const Tokenizer& tokenizer, const std::vector<std::string>& arguments,
                                      ProgressSink* progress);
 
-/// How many of `windows` each of so many domains gets: evenly, at least 2; 0 stays 0, all.
+/// Windows of several texts as those of one, each text's in their order: what is measured over all domains alike.
+EvaluationData joined_windows(const std::vector<EvaluationData>& parts);
+
+/// How many of `windows` each of so many domains gets: evenly, at least 2 where there are 2; 0 stays 0, all.
 int64_t windows_per_domain(int64_t windows, size_t domains);
 
 }  // namespace vernier

@@ -19,6 +19,7 @@ constexpr const char* kConfirmation = "work/confirmation.json";
 Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   ScreenOptions options;
   options.schemes = run.target.rules.schemes;
+  options.kfac_rows = 0;  // a plan is made of predicted_kl; `vernier screen` compares estimators
   options.seed = run.options.seed;
   options.compute = run.options.compute;
   options.limit = makes_limit(run.model, run.options, run.inputs);

@@ -63,11 +63,16 @@ void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs
   const Tokenizer tokenizer(inputs.tokenizer);
   const TokenizedText calibration = calibration_text(tokenizer, options.calibration_text, &progress);
   inputs.calibration = calibration_windows(calibration, options.context, options.calibration_windows, &progress);
-  inputs.diagnosis = diagnosis_windows(calibration, options.context, options.diagnose_windows, &progress);
   const std::vector<TextDomain> domains = text_domains(tokenizer, options.calibration_text, &progress);
-  const int64_t each = windows_per_domain(options.screen_windows, domains.size());
-  for (const TextDomain& domain : domains)
-    inputs.screened.push_back({domain.name, diagnosis_windows(domain.text, options.context, each, &progress)});
+  std::vector<EvaluationData> measured;  // as many of each domain as are foretold on
+  for (const TextDomain& domain : domains) {
+    const auto some = [&](int64_t windows) {
+      return diagnosis_windows(domain.text, options.context, windows_per_domain(windows, domains.size()), &progress);
+    };
+    inputs.screened.push_back({domain.name, some(options.screen_windows)});
+    measured.push_back(some(options.diagnose_windows));
+  }
+  inputs.diagnosis = joined_windows(measured);
   inputs.text = evaluation_windows(tokenizer, options.evaluation_text,
                                    {options.context, options.evaluation_windows, options.score_all}, &progress);
   inputs.groups = group_windows(tokenizer, options.groups, options.filter, options.context, &progress);
