@@ -32,7 +32,7 @@ class ClassifyImages : public ::testing::Test {
       fs::copy_file(vision_fixture("vit") / file, folder_ / "model" / file);
     write_file(
         folder_ / "model/preprocessor_config.json",
-        R"({"image_processor_type": "ViTImageProcessor", "do_resize": false, "do_rescale": true, "do_normalize": true,
+        R"({"image_processor_type": "ViTImageProcessor", "do_resize": true, "size": {"height": 32, "width": 32}, "do_rescale": true, "do_normalize": true,
                    "rescale_factor": 0.00392156862745098, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]})");
     std::mt19937 random(3);
     std::string manifest = "path,label,kind\n";
