@@ -39,4 +39,7 @@ int resolve_threads(const ComputeOptions& options);
 /// of a program; the library works without it, slower.
 void configure_process(int threads);
 
+/// Gives the system back what was freed: between stages, so that one does not hold what another needed.
+void release_free_memory();
+
 }  // namespace vernier

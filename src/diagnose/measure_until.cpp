@@ -53,6 +53,7 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   std::vector<Component> open = components;
   int64_t first = 0;
+  bool has_controls = false;  // one layer's, in the first round: twice what few components of a layer take
   for (const int64_t end : ends) {
     const int64_t work = static_cast<int64_t>(open.size()) * (end - first);
     if (open.empty() || (options.may_go_on && !options.may_go_on(work))) break;
@@ -62,12 +63,18 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     TaskRunner runner(model, quantized, *sweep, round);
     SharedProgress shared(progress);
     if (progress != nullptr) progress->begin("measure", work, "component windows");
+    const int last_layer = std::max_element(open.begin(), open.end(), [](const Component& a, const Component& b) {
+                             return a.layer < b.layer;
+                           })->layer;
     for (const DiagnosisTask& task : diagnosis_tasks(model.config(), open)) {
       if (task.components.empty()) {
-        runner.skip(task);
+        if (task.layer < last_layer) runner.skip(task);
         continue;
       }
-      const TaskSums found = runner.measure(task, [&](int64_t done) { shared.add(done); });
+      const bool controlled = task.layer >= 0 && !has_controls;
+      has_controls |= controlled;
+      const TaskSums found =
+          runner.measure(task, controlled ? Controls::kAll : Controls::kNone, [&](int64_t done) { shared.add(done); });
       for (size_t i = 0; i < task.components.size(); ++i) {
         std::vector<DamageSums>& own = sums[task.components[i]];
         own.insert(own.end(), found.components[i].begin(), found.components[i].end());

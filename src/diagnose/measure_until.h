@@ -34,7 +34,7 @@ struct SequentialDamage {
 
 struct SequentialResult {
   std::vector<SequentialDamage> components;  ///< in the order asked for
-  double control_kl = 0;                     ///< nats; the largest of a perturbation by nothing
+  double control_kl = 0;  ///< nats; the largest of a perturbation by nothing, in the first layer that was measured
 };
 
 /// Windows are taken in an order that spreads every round over the text.

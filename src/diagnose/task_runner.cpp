@@ -11,16 +11,15 @@ namespace vernier {
 
 namespace {
 
-/// Components whose "quantized" weights are their own, which go through the same stack as the others: heads, whose
-/// differences are added to the stream, in every layer; what recomputes the stream, in the first.
-std::vector<Component> controls_of(const DiagnosisTask& task) {
+std::vector<Component> controls_of(const DiagnosisTask& task, Controls controls) {
   const int layer = task.layer;
-  std::vector<Component> controls{{ComponentKind::kHead, layer, 0}, {ComponentKind::kKvHead, layer, 0}};
-  if (layer == 0)
-    for (const Component& control : {Component{ComponentKind::kFfn, 0}, component_of(task.matrices.front()),
-                                     component_of(task.matrices.back()), Component{ComponentKind::kLayer, 0}})
-      controls.push_back(control);
-  return controls;
+  std::vector<Component> components;
+  if (controls != Controls::kNone) components = {{ComponentKind::kHead, layer, 0}, {ComponentKind::kKvHead, layer, 0}};
+  if (controls == Controls::kAll)
+    for (const Component& control : {Component{ComponentKind::kFfn, layer}, component_of(task.matrices.front()),
+                                     component_of(task.matrices.back()), Component{ComponentKind::kLayer, layer}})
+      components.push_back(control);
+  return components;
 }
 
 }  // namespace
@@ -31,7 +30,7 @@ TaskRunner::Values TaskRunner::quantized_values(const std::vector<TensorId>& mat
   return values;
 }
 
-TaskSums TaskRunner::measure(const DiagnosisTask& task, const Values& values,
+TaskSums TaskRunner::measure(const DiagnosisTask& task, Controls controls, const Values& values,
                              const std::function<void(int64_t)>& on_window) {
   const WeightSource changed = [&](const TensorId& id) { return values.at(id); };
   const WeightSource unchanged = [&](const TensorId& id) { return model_.weight(id); };
@@ -43,7 +42,7 @@ TaskSums TaskRunner::measure(const DiagnosisTask& task, const Values& values,
   }
   std::vector<Perturbation> perturbations;
   for (const Component& c : task.components) perturbations.push_back({c, changed});
-  for (const Component& c : controls_of(task)) perturbations.push_back({c, unchanged});
+  for (const Component& c : controls_of(task, controls)) perturbations.push_back({c, unchanged});
   const size_t own = task.components.size();
   sums.components = sweep_.layer(task.layer, perturbations, [&] { on_window(static_cast<int64_t>(own)); });
   for (size_t i = own; i < sums.components.size(); ++i)
@@ -52,16 +51,18 @@ TaskSums TaskRunner::measure(const DiagnosisTask& task, const Values& values,
   return sums;
 }
 
-TaskSums TaskRunner::measure(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window) {
+TaskSums TaskRunner::measure(const DiagnosisTask& task, Controls controls,
+                             const std::function<void(int64_t)>& on_window) {
   std::set<TensorId> touched;
   for (const Component& c : task.components)
     for (const WeightSlice& slice : slices_of(model_.config(), c)) touched.insert(slice.tensor);
-  return measure(task, quantized_values({touched.begin(), touched.end()}), on_window);
+  return measure(task, controls, quantized_values({touched.begin(), touched.end()}), on_window);
 }
 
 DiagnosisPart TaskRunner::run(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window) {
   const Values values = quantized_values(task.matrices);
-  const TaskSums sums = measure(task, values, on_window);
+  const Controls controls = task.layer == 0 ? Controls::kAll : Controls::kHeads;
+  const TaskSums sums = measure(task, controls, values, on_window);
   DiagnosisPart part;
   part.control_kl = sums.control_kl;
   for (size_t i = 0; i < task.components.size(); ++i)

@@ -17,6 +17,13 @@ struct TaskSums {
   double control_kl = 0;                            ///< nats; the largest of a perturbation by nothing
 };
 
+/// Perturbations by nothing that go through the same stack as a task's components, of layers.
+enum class Controls {
+  kNone,
+  kHeads,  ///< those whose differences are added to the stream
+  kAll,    ///< and those that recompute it
+};
+
 class TaskRunner {
  public:
   /// All must outlive it.
@@ -27,14 +34,15 @@ class TaskRunner {
   /// components measured in it; from any thread, as Sweep says.
   DiagnosisPart run(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window);
   /// The damage alone, in sums. @cost memory: the matrices of the task's layer, twice in float32
-  TaskSums measure(const DiagnosisTask& task, const std::function<void(int64_t)>& on_window);
+  TaskSums measure(const DiagnosisTask& task, Controls controls, const std::function<void(int64_t)>& on_window);
   /// Leaves the sweep where running it would.
   void skip(const DiagnosisTask& task);
 
  private:
   using Values = std::map<TensorId, at::Tensor>;
   Values quantized_values(const std::vector<TensorId>& matrices) const;
-  TaskSums measure(const DiagnosisTask& task, const Values& values, const std::function<void(int64_t)>& on_window);
+  TaskSums measure(const DiagnosisTask& task, Controls controls, const Values& values,
+                   const std::function<void(int64_t)>& on_window);
 
   const Model& model_;
   const QuantizedWeights& quantized_;

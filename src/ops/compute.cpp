@@ -31,4 +31,6 @@ void configure_process(int threads) {
   omp_set_num_threads(threads);
 }
 
+void release_free_memory() { malloc_trim(0); }
+
 }  // namespace vernier

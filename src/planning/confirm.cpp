@@ -44,8 +44,10 @@ class Confirming {
     std::vector<TensorId> sample = inside_;
     std::shuffle(sample.begin(), sample.end(), std::mt19937_64(options_.seed));
     sample.resize(std::min(sample.size(), static_cast<size_t>(std::max<int64_t>(options_.sample, 0))));
-    std::sort(sample.begin(), sample.end());
-    result_.complete = measure(outside_, Why::kOutside) && measure(sample, Why::kSample);
+    std::map<TensorId, Why> first;
+    for (const TensorId& id : outside_) first[id] = Why::kOutside;
+    for (const TensorId& id : sample) first[id] = Why::kSample;
+    result_.complete = measure(first);
     while (true) {
       correct();
       if (!result_.complete && measured_inside() < 2) {
@@ -57,10 +59,9 @@ class Confirming {
       result_.doubt = 0;
       for (const auto& [regret, id] : doubts) result_.doubt += regret;
       if (!result_.complete || result_.doubt <= options_.tolerance * predicted_kl_) break;
-      std::vector<TensorId> dearest;
-      for (size_t i = 0; i < std::min(kMatrixBatch, doubts.size()); ++i) dearest.push_back(doubts[i].second);
-      std::sort(dearest.begin(), dearest.end());
-      if (!measure(dearest, Why::kOnTheCut)) {
+      std::map<TensorId, Why> dearest;
+      for (size_t i = 0; i < std::min(kMatrixBatch, doubts.size()); ++i) dearest[doubts[i].second] = Why::kOnTheCut;
+      if (!measure(dearest)) {
         result_.complete = false;
         break;
       }
@@ -118,11 +119,11 @@ class Confirming {
   }
 
   /// False when there was no time for it.
-  bool measure(const std::vector<TensorId>& ids, Why why) {
-    if (ids.empty()) return true;
+  bool measure(const std::map<TensorId, Why>& matrices) {
+    if (matrices.empty()) return true;
     std::vector<Component> components;
     std::map<Component, TensorId> tensor_of;
-    for (const TensorId& id : ids) {
+    for (const auto& [id, why] : matrices) {
       components.push_back(component_of(id));
       tensor_of[components.back()] = id;
     }
@@ -136,8 +137,9 @@ class Confirming {
     const SequentialResult found = measure_until(
         model_, quantized_, data_, components, measuring,
         [&](const Component& c, const ConfidenceInterval& kl) {
-          if (why != Why::kOnTheCut) return kl.high - kl.low <= kSampleWidth * (kl.high + kl.low);
-          return settled(tensor_of.at(c), kl);
+          const TensorId& id = tensor_of.at(c);
+          if (matrices.at(id) != Why::kOnTheCut) return kl.high - kl.low <= kSampleWidth * (kl.high + kl.low);
+          return settled(id, kl);
         },
         progress_);
     result_.control_kl = std::max(result_.control_kl, found.control_kl);
@@ -146,7 +148,7 @@ class Confirming {
       const TensorId& id = tensor_of.at(one.damage.component);
       all &= one.windows > 0;
       if (one.windows > 0)
-        result_.matrices.push_back({id, why, quantized_.scheme_of(id).name(), foretold(id), one.damage.kl,
+        result_.matrices.push_back({id, matrices.at(id), quantized_.scheme_of(id).name(), foretold(id), one.damage.kl,
                                     one.damage.delta_nll, one.damage.same_top, one.windows, one.kl.low, one.kl.high});
     }
     return all;

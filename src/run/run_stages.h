@@ -13,6 +13,7 @@
 #include "run/run_directory.h"
 #include "run/run_inputs.h"
 #include "vernier/calibrate.h"
+#include "vernier/compute.h"
 #include "vernier/damage_table.h"
 #include "vernier/diagnose.h"
 #include "vernier/limit.h"
@@ -33,8 +34,10 @@ struct RunContext {
   /// RunDirectory::stage, timed as (a part of) `part`.
   void stage(const std::string& part, const std::string& name, const std::string& key, const std::string& artefact,
              const std::function<void(const std::filesystem::path&)>& make) const {
-    directory.stage(name, key, artefact,
-                    [&](const std::filesystem::path& path) { clock.run(part, progress, [&] { make(path); }); });
+    directory.stage(name, key, artefact, [&](const std::filesystem::path& path) {
+      clock.run(part, progress, [&] { make(path); });
+      release_free_memory();
+    });
   }
 };
 
