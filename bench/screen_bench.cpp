@@ -38,7 +38,7 @@ struct Arguments {
   std::vector<std::string> schemes;
 };
 
-/// What is screened, every token scored, and what is swept exactly, the second half of each window scored.
+/// What is screened, and what is swept exactly.
 struct Texts {
   EvaluationData screened, exact;
 };
@@ -63,7 +63,8 @@ Texts texts_of(const Tokenizer& tokenizer, const Arguments& a) {
   else
     for (int64_t w = 0; w < count; ++w)
       (w % 3 == 2 ? texts.exact : texts.screened).windows.push_back(all.windows[static_cast<size_t>(w)]);
-  for (TokenWindow& window : texts.exact.windows) window.first_row = 256;
+  if (golden)
+    for (TokenWindow& window : texts.exact.windows) window.first_row = 256;  // the half that was scored there
   if (texts.screened.windows.size() < 2)
     fail(ErrorKind::kInvalidArgument, "{}: {} windows: name a longer text", a.text, count);
   return texts;
