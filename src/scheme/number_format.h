@@ -3,15 +3,9 @@
 // The table of number formats. A row is one object that says all that is particular to a format; schemes, plans,
 // exporters and searches derive what they need from it, and nothing else asks which format it is.
 //
-// To add one: a file that defines the row, and its two lines in number_formats.cpp. How some that may come would say it:
-//   fp8       parameters: granularity. Grid: levels are the 254 finite e4m3 numbers in rising order, Step.scale the
-//             tensor's or channel's; parts weight (F8_E4M3) and weight_scale; compressed_tensors.
-//   mxfp4     a GgufFormat (17 bytes for 32): its block's step is 2^(E8M0 byte - 127), levels are the 15 different e2m1
-//             numbers, which pack() maps to their 4 bits.
-//   nvfp4     one block is the whole weight, since all segments of 16 share a float32 scale: fit() chooses that and the
-//             e4m3 scales, steps() multiply both; parts weight_packed, weight_scale, weight_global_scale;
-//             rows_independent and rows_in_sequence are false.
-//   codebook  a GgufFormat whose block has a level() and nearest() of its own (gguf:iq4_nl).
+// To add one: a file that defines the row, and its two lines in number_formats.cpp. A format of ggml's blocks is a
+// GgufFormat (gguf_format.h); its codebook may be of single weights (gguf:iq4_nl) or of several (codebook_block.h). One
+// where all weights share a number has one block, the whole weight (nvfp4).
 
 #include <memory>
 #include <optional>
@@ -28,6 +22,7 @@ namespace vernier {
 /// Answers that Scheme passes on; see there.
 struct FormatFacts {
   std::optional<GgufNumbers> gguf{};
+  bool writable = true;
   bool compressed_tensors = false, plain_tensors = false;
   bool rows_independent = true, rows_in_sequence = true;
   ActivationRounding llama_cpp_rounding = ActivationRounding::kNone;

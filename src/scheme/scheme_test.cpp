@@ -44,7 +44,11 @@ TEST(Scheme, NamesAreCanonical) {
                                                            {"bf16", "bf16"},
                                                            {"gguf:bf16", "bf16"},
                                                            {"gguf:f32", "f32"},
-                                                           {"int2:g32", "int2:g32:sym"}};
+                                                           {"int2:g32", "int2:g32:sym"},
+                                                           {"FP8:e4m3", "fp8:e4m3:channel"},
+                                                           {"fp8:e4m3:b128", "fp8:e4m3:b128"},
+                                                           {"mxfp4", "mxfp4"},
+                                                           {"NVFP4", "nvfp4"}};
   for (const auto& [text, name] : spellings) {
     const Scheme scheme = Scheme::parse(text);
     EXPECT_EQ(scheme.name(), name);
@@ -80,6 +84,10 @@ TEST(Scheme, RefusesWhatDoesNotExistAndSaysWhatDoes) {
                            "gguf:int4",
                            "int4:g12x",
                            "fp8",
+                           "fp8:e5m2",
+                           "fp8:e4m3:",
+                           "fp8:e4m3:b64",
+                           "mxfp4:g32",
                            "int4::sym",
                            " int4"}) {
     try {
@@ -118,9 +126,25 @@ TEST(Scheme, BytesAreExact) {
                {"f32", 3, 5, 60},
                {"f16", 3, 5, 30},
                {"bf16", 3, 5, 30},
+               {"fp8:e4m3:tensor", 3, 5, 15 + 4},
+               {"fp8:e4m3:channel", 3, 5, 15 + 12},
+               {"fp8:e4m3:b128", 256, 384, 256 * 384 + 6 * 4},
+               {"mxfp4", 3, 64, 3 * 32 + 3 * 2},
+               {"nvfp4", 3, 64, 3 * 32 + 3 * 4 + 4},
                {"gguf:q8_0", 3, 64, 3 * 2 * 34},
                {"gguf:q4_0", 3, 64, 3 * 2 * 18},
                {"gguf:iq4_nl", 3, 64, 3 * 2 * 18},
+               {"gguf:iq4_xs", 3, 512, 3 * 2 * 136},
+               {"gguf:mxfp4", 3, 64, 3 * 2 * 17},
+               {"gguf:iq3_s", 3, 512, 3 * 2 * 110},
+               {"gguf:iq3_xxs", 3, 512, 3 * 2 * 98},
+               {"gguf:iq2_s", 3, 512, 3 * 2 * 82},
+               {"gguf:iq2_xs", 3, 512, 3 * 2 * 74},
+               {"gguf:iq2_xxs", 3, 512, 3 * 2 * 66},
+               {"gguf:iq1_m", 3, 512, 3 * 2 * 56},
+               {"gguf:iq1_s", 3, 512, 3 * 2 * 50},
+               {"gguf:tq2_0", 3, 512, 3 * 2 * 66},
+               {"gguf:tq1_0", 3, 512, 3 * 2 * 54},
                {"gguf:q6_k", 3, 512, 3 * 2 * 210},
                {"gguf:q5_k", 3, 512, 3 * 2 * 176},
                {"gguf:q4_k", 3, 512, 3 * 2 * 144},
@@ -135,6 +159,23 @@ TEST(Scheme, BytesAreExact) {
   EXPECT_DOUBLE_EQ(Scheme::parse("gguf:q4_k").bits_per_weight(512, 512), 4.5);
   EXPECT_DOUBLE_EQ(Scheme::parse("int4:g128:sym").bits_per_weight(512, 512), 4.125);
   EXPECT_DOUBLE_EQ(Scheme::parse("int4:g128:asym").bits_per_weight(512, 512), 4.15625);
+}
+
+TEST(Scheme, WhatIsOnlyReadIsNotWritten) {
+  std::vector<float> weight(256, 0.5f);
+  for (const char* name : {"gguf:iq1_s", "gguf:iq1_m", "gguf:tq1_0", "gguf:tq2_0"}) {
+    const Scheme scheme = Scheme::parse(name);
+    EXPECT_FALSE(scheme.writable());
+    std::vector<std::byte> stored(scheme.bytes(1, 256));
+    try {
+      encode(scheme, weight, 1, 256, {}, stored);
+      ADD_FAILURE() << "wrote " << name;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kUnsupported);
+      EXPECT_THAT(e.what(), HasSubstr(name));
+    }
+  }
+  EXPECT_TRUE(Scheme::parse("gguf:iq2_xxs").writable());
 }
 
 TEST(Scheme, SaysWhichShapesItCannotTake) {
@@ -177,17 +218,24 @@ TEST(Scheme, ContainersHoldWhatTheyCan) {
   EXPECT_EQ(held("gguf:q4_k"), (std::array<bool, 3>{true, false, false}));
   EXPECT_EQ(held("bf16"), (std::array<bool, 3>{true, false, true}));
   EXPECT_EQ(held("int4:g128:sym"), (std::array<bool, 3>{false, true, false}));
+  for (const char* name : {"fp8:e4m3:b128", "mxfp4", "nvfp4"})
+    EXPECT_EQ(held(name), (std::array<bool, 3>{false, true, false}));
   EXPECT_FALSE(Scheme::parse("int4").gguf());
 }
 
 // ggml's own numbers: the enums ggml_type and llama_ftype.
 TEST(Scheme, GgufNumbersAreGgmls) {
   const std::map<std::string, std::pair<uint32_t, uint32_t>> numbers = {
-      {"f32", {0, 0}},           {"f16", {1, 1}},         {"gguf:q4_0", {2, 2}},   {"gguf:q4_1", {3, 3}},
-      {"gguf:q5_0", {6, 8}},     {"gguf:q5_1", {7, 9}},   {"gguf:q8_0", {8, 7}},   {"gguf:q2_k", {10, 10}},
-      {"gguf:q3_k", {11, 12}},   {"gguf:q4_k", {12, 15}}, {"gguf:q5_k", {13, 17}}, {"gguf:q6_k", {14, 18}},
-      {"gguf:iq4_nl", {20, 25}}, {"bf16", {30, 32}}};
-  EXPECT_EQ(gguf_scheme_names().size(), numbers.size());
+      {"f32", {0, 0}},           {"f16", {1, 1}},           {"gguf:q4_0", {2, 2}},
+      {"gguf:q4_1", {3, 3}},     {"gguf:q5_0", {6, 8}},     {"gguf:q5_1", {7, 9}},
+      {"gguf:q8_0", {8, 7}},     {"gguf:q2_k", {10, 10}},   {"gguf:q3_k", {11, 12}},
+      {"gguf:q4_k", {12, 15}},   {"gguf:q5_k", {13, 17}},   {"gguf:q6_k", {14, 18}},
+      {"gguf:iq4_nl", {20, 25}}, {"bf16", {30, 32}},        {"gguf:iq4_xs", {23, 30}},
+      {"gguf:mxfp4", {39, 38}},  {"gguf:iq3_s", {21, 26}},  {"gguf:iq3_xxs", {18, 23}},
+      {"gguf:iq2_s", {22, 28}},  {"gguf:iq2_xs", {17, 20}}, {"gguf:iq2_xxs", {16, 19}},
+      {"gguf:iq1_m", {29, 31}},  {"gguf:iq1_s", {19, 24}},  {"gguf:tq2_0", {35, 37}},
+      {"gguf:tq1_0", {34, 36}}};
+  EXPECT_EQ(readable_gguf_scheme_names().size(), numbers.size());
   for (const auto& [name, pair] : numbers) {
     const GgufNumbers got = Scheme::parse(name).gguf().value();
     EXPECT_EQ(std::pair(got.type, got.file_type), pair) << name;
@@ -195,7 +243,7 @@ TEST(Scheme, GgufNumbersAreGgmls) {
 }
 
 TEST(Scheme, BlocksAreGgmls) {
-  for (const std::string& name : gguf_scheme_names()) {
+  for (const std::string& name : readable_gguf_scheme_names()) {
     const Scheme scheme = Scheme::parse(name);
     const GgmlType& type = ggml_type(scheme.gguf().value().type);
     EXPECT_EQ(scheme.bytes(3, 2 * type.block_elements),
@@ -213,18 +261,29 @@ TEST(Scheme, WhatLlamaCppRoundsBesideIt) {
   EXPECT_EQ(rounding("f32"), ActivationRounding::kNone);
   EXPECT_EQ(rounding("gguf:f16"), ActivationRounding::kHalf);
   EXPECT_EQ(rounding("bf16"), ActivationRounding::kBFloat16);
-  for (const char* name : {"gguf:q4_0", "gguf:iq4_nl", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
+  for (const char* name :
+       {"gguf:q4_0", "gguf:iq4_nl", "gguf:mxfp4", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
     EXPECT_EQ(rounding(name), ActivationRounding::kQ8_0);
-  for (const char* name : {"gguf:q2_k", "gguf:q3_k", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k"})
+  for (const char* name :
+       {"gguf:q2_k", "gguf:q3_k", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k", "gguf:iq4_xs", "gguf:iq3_s", "gguf:iq3_xxs",
+        "gguf:iq2_s", "gguf:iq2_xs", "gguf:iq2_xxs", "gguf:iq1_m", "gguf:iq1_s", "gguf:tq1_0", "gguf:tq2_0"})
     EXPECT_EQ(rounding(name), ActivationRounding::kQ8_K);
   EXPECT_EQ(rounding("int4:g128"), ActivationRounding::kNone);
 }
 
 TEST(Scheme, FallsBackToWhatLlamaCppDoes) {
-  const std::pair<const char*, const char*> fallbacks[] = {
-      {"gguf:q2_k", "gguf:q4_0"}, {"gguf:q3_k", "gguf:q4_0"}, {"gguf:q4_k", "gguf:q5_0"},
-      {"gguf:q5_k", "gguf:q5_1"}, {"gguf:q6_k", "gguf:q8_0"}, {"int4:g128:asym", "int4:channel:asym"},
-      {"gguf:q4_0", "gguf:q4_0"}};
+  const std::pair<const char*, const char*> fallbacks[] = {{"gguf:q2_k", "gguf:q4_0"},
+                                                           {"gguf:q3_k", "gguf:q4_0"},
+                                                           {"gguf:q4_k", "gguf:q5_0"},
+                                                           {"gguf:q5_k", "gguf:q5_1"},
+                                                           {"gguf:q6_k", "gguf:q8_0"},
+                                                           {"int4:g128:asym", "int4:channel:asym"},
+                                                           {"gguf:q4_0", "gguf:q4_0"},
+                                                           {"gguf:iq4_xs", "gguf:iq4_nl"},
+                                                           {"gguf:iq3_s", "gguf:iq4_nl"},
+                                                           {"gguf:iq2_xxs", "gguf:iq4_nl"},
+                                                           {"fp8:e4m3:b128", "fp8:e4m3:channel"},
+                                                           {"mxfp4", "mxfp4"}};
   for (const auto& [scheme, fallback] : fallbacks)
     EXPECT_EQ(fitting_scheme(Scheme::parse(scheme), 8, 96).name(), fallback);
   EXPECT_EQ(fitting_scheme(Scheme::parse("gguf:q4_k"), 8, 100).name(), "f16");
@@ -233,9 +292,12 @@ TEST(Scheme, FallsBackToWhatLlamaCppDoes) {
 
 TEST(Scheme, OnlyPerTensorGridsTieRowsTogether) {
   EXPECT_FALSE(Scheme::parse("int4:tensor").rows_independent());
+  EXPECT_FALSE(Scheme::parse("fp8:e4m3:b128").rows_independent());
+  EXPECT_FALSE(Scheme::parse("nvfp4").rows_independent());
   EXPECT_FALSE(Scheme::parse("int4:channel").rows_in_sequence());
   EXPECT_TRUE(Scheme::parse("gguf:q4_k").rows_in_sequence());
-  for (const char* name : {"int4:channel:asym", "int3:g64", "gguf:q6_k", "bf16"}) {
+  for (const char* name :
+       {"int4:channel:asym", "int3:g64", "gguf:q6_k", "gguf:iq2_xs", "bf16", "fp8:e4m3:channel", "mxfp4"}) {
     const Scheme scheme = Scheme::parse(name);
     ASSERT_TRUE(scheme.rows_independent());
     const std::vector<float> weight = gauss(4 * 256, 1);
@@ -284,11 +346,18 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"gguf:q4_k", 0.075},
                                                      {"gguf:iq4_nl", 0.082},
                                                      {"gguf:q4_0", 0.090},
+                                                     {"gguf:iq4_xs", 0.082},
+                                                     {"gguf:mxfp4", 0.12},
                                                      {"gguf:q5_1", 0.038},
                                                      {"gguf:q5_0", 0.045},
                                                      {"gguf:q4_1", 0.075},
                                                      {"gguf:q3_k", 0.16},
                                                      {"gguf:q2_k", 0.30},
+                                                     {"gguf:iq3_s", 0.14},
+                                                     {"gguf:iq3_xxs", 0.18},
+                                                     {"gguf:iq2_s", 0.26},
+                                                     {"gguf:iq2_xs", 0.30},
+                                                     {"gguf:iq2_xxs", 0.35},
                                                      {"int8:channel", 0.010},
                                                      {"int8:g128:asym", 0.008},
                                                      {"int4:g32:sym", 0.10},
@@ -296,7 +365,10 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"int4:g128:sym7", 0.13},
                                                      {"int4:g128:asym", 0.12},
                                                      {"int3:g64:asym", 0.23},
-                                                     {"int2:g32:asym", 0.46}};
+                                                     {"int2:g32:asym", 0.46},
+                                                     {"fp8:e4m3:channel", 0.028},
+                                                     {"mxfp4", 0.12},
+                                                     {"nvfp4", 0.10}};
   const std::vector<float> weight = gauss(16 * 1024, 2);
   for (const auto& [name, ceiling] : ceilings) {
     const std::vector<float> stored = values_of(name, weight, 16, 1024);
@@ -320,8 +392,8 @@ TEST(Scheme, StructuredWeightsSurvive) {
     inputs.back()[78] = constant;  // and among ordinary weights
   }
   std::vector<std::string> names = gguf_scheme_names();
-  names.insert(names.end(),
-               {"int2:sym7", "int2:asym", "int4:g32:sym", "int8:tensor:asym", "int3:tensor:sym7", "int8:g64:sym"});
+  names.insert(names.end(), {"int2:sym7", "int2:asym", "int4:g32:sym", "int8:tensor:asym", "int3:tensor:sym7",
+                             "int8:g64:sym", "fp8:e4m3:tensor", "fp8:e4m3:channel", "mxfp4", "nvfp4"});
   for (const std::string& name : names) {
     for (const auto& input : inputs) {
       const std::vector<float> stored = values_of(name, input, 1, 256);
