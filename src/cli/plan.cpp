@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "vernier/plan_front.h"
@@ -33,6 +34,7 @@ void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe, limit;
     ExportOptions options;
+    CLI::Option* target_option = nullptr;
     JsonArgument json;
     CommandFiles io;
     bool dry_run = false, front = false;
@@ -47,7 +49,7 @@ void add_plan(CLI::App& app, Console& console) {
   a->io.reads(a->damage);
   add_option(*command, "--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
-  add_target(*command, a->target);
+  a->target_option = add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   add_input(*command, a->io, "--limit", a->limit,
@@ -58,14 +60,15 @@ void add_plan(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const Target& target = find_target(a->target);
+    find_target(a->target);  // says what is not supported yet, before the model is read
     const Model model = open_model(a->model, console);
+    const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
     const DamageTable damage =
         a->damage.empty()
             ? damage_table(model, diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis))
             : damage_table_from_json(read_artefact(a->damage, "run"), a->damage);
-    const PlanningOptions options{a->target, a->options};
+    const PlanningOptions options{target.name, a->options};
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front) {
       const PlanFront front = plan_front(model, tokenizer, damage, options);
