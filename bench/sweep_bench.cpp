@@ -114,8 +114,8 @@ void run(const Arguments& a) {
         if (c.layer == layers[i]) own.push_back({c, changed});
       components += own.size();
       const Seconds part = seconds_of([&] {
-        for (; next < layers[i]; ++next) sweep->layer(next, {}, nullptr);
-        for (const auto& damage : sweep->layer(next++, own, nullptr))
+        for (; next < layers[i]; ++next) sweep->layer(Stack::kOnly, next, {}, nullptr);
+        for (const auto& damage : sweep->layer(Stack::kOnly, next++, own, nullptr))
           for (const DamageSums& window : damage) kl += window.kl;
       });
       layer[i] = least(layer[i], part);

@@ -9,7 +9,7 @@ set(order base format scheme limit data groups ops images model engine calibrate
 set(base_headers error interval version progress measured worse)
 set(scheme_headers scheme)
 set(format_headers tokenizer)
-set(data_headers choices data labelled_images prompts)
+set(data_headers choices data labelled_images prompts vision_inputs)
 set(groups_headers group_chain)
 set(ops_headers compute layer_config quantize_tensor site stack)
 set(images_headers decode_images)

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "vernier/data.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -44,16 +44,6 @@ struct Calibration {
 /// @throws Error{kInvalidArgument} for tokens outside the vocabulary
 Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute = {},
                       ProgressSink* progress = nullptr);
-
-/// What a model that sees is calibrated on.
-struct VisionInputs {
-  std::string name;
-  std::string hash;  ///< of pixels and tokens
-  int64_t images = 0;
-  /// An image [channels, side, side] as the model's preprocessing makes it. Asked for from several threads at once.
-  std::function<std::vector<float>(int64_t image)> pixels;
-  std::vector<std::vector<int32_t>> texts;  ///< of a model that also reads, each with its end
-};
 
 /// The same for classifiers of images and for CLIP. Statistics are per row that entered a site: patches, rows of the
 /// stream, one answer per image or text.

@@ -6,6 +6,7 @@
 //   const Answers answers = classify_images(model, images, {});
 //   const GroupAnalysis who = analyse_groups(grouped_examples(images), answers, classify_images(quantized, images, {}), {});
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "vernier/model.h"
 #include "vernier/progress.h"
 #include "vernier/prompts.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -36,6 +38,17 @@ struct ClassifyOptions {
 /// @cost a forward pass per image, on as many threads as compute says
 Answers classify_images(const Model& model, const LabelledImages& images, const ClassifyOptions& options = {},
                         ProgressSink* progress = nullptr);
+
+/// The images as calibrating and diagnosing ask for them: decoded and preprocessed as classify_images says, whenever they
+/// are asked for. Of a model of images and texts, the prompts of every class. Copies of an image, by content, share a cluster.
+/// @cost reads every file once, for the hash
+/// @throws Error{kIo, kBadFile} naming the image; as load_image_preprocessor and Tokenizer
+AnswerData answer_data(const Model& model, const LabelledImages& images,
+                       const PromptTemplates& prompts = known_prompt_templates().front());
+
+/// Tokens of the prompts of each class, class after class. @throws as Tokenizer
+std::vector<std::vector<int32_t>> class_prompts(const Model& model, const std::vector<std::string>& classes,
+                                                const PromptTemplates& prompts);
 
 /// The images with their classes as the first attribute and those of the manifest after it.
 GroupedExamples grouped_examples(const LabelledImages& images);

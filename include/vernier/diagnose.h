@@ -3,7 +3,7 @@
 // Which component breaks when it is quantized: each head, KV head, feed-forward block, matrix, layer and embedding is
 // quantized alone while everything else stays in full precision, and the change of the next-token distribution is
 // measured. With its controls: quantize nothing (must be 0), the noise floor of the arithmetic, everything at once.
-// In: a Model, its Calibration, token windows. Out: a Diagnosis, stored as diagnosis.json.
+// In: a Model, its Calibration, token windows or labelled images. Out: a Diagnosis, stored as diagnosis.json.
 //
 //   const Diagnosis d = diagnose(model, calibration, windows, {.scheme = "gguf:q4_k"});
 //   for (const ComponentDamage& c : d.components) print(name_of(c.component), c.kl.mean, c.kl.standard_error);
@@ -22,6 +22,7 @@
 #include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -82,7 +83,8 @@ struct Diagnosis {
   std::string calibration_hash;  ///< calibration_hash(): of what was measured, not of the text
   std::string scheme;
   int64_t windows = 0;
-  int64_t tokens = 0;  ///< scored
+  int64_t tokens = 0;          ///< scored; of a model that sees, images
+  std::string unit = "token";  ///< what nats are per: "token" or "image"
   /// What stood in for the scheme where a shape cannot take it or a file stores it already, a line for all matrices
   /// alike.
   std::vector<std::string> fallbacks;
@@ -107,6 +109,13 @@ struct Diagnosis {
 ///       memory: one activation stream per window
 /// @throws Error{kInvalidArgument} when the calibration belongs to another model
 Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
+                   const DiagnoseOptions& options = {}, ProgressSink* progress = nullptr);
+
+/// The same of a model that sees: an image is a window, and its class the one thing scored; components of the image tower,
+/// of the text tower and of both are those of one model. Nats are per image.
+/// @throws Error{kInvalidArgument} as above, and where the data are not what the model answers to (its classes, prompts of
+///         a model that reads); Error{kUnsupported} for language models
+Diagnosis diagnose(const Model& model, const Calibration& calibration, const AnswerData& data,
                    const DiagnoseOptions& options = {}, ProgressSink* progress = nullptr);
 
 nlohmann::ordered_json diagnosis_to_json(const Diagnosis& diagnosis);

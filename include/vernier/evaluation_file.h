@@ -33,6 +33,7 @@ struct EvaluationRow {
 };
 
 struct EvaluationFile {
+  bool of_images = false;  ///< measured on labelled images: metrics are image_metrics(), tokens count images
   DataFacts text;
   std::optional<DataFacts> groups;  ///< the documents; the same as the text where nothing else was given
   Activations activations = Activations::kExact;

@@ -47,4 +47,11 @@ LabelledImages parse_manifest(std::string_view text, const std::string& origin, 
 /// @throws Error{kIo}; Error{kBadFile} for no subfolder, one without images, one that is no class
 LabelledImages read_image_folder(const std::filesystem::path& folder, const std::vector<std::string>& classes = {});
 
+/// A folder by read_image_folder, a file by read_manifest.
+LabelledImages read_labelled_images(const std::filesystem::path& path, const std::vector<std::string>& classes = {});
+
+/// Whether a path is one or the other rather than text: a folder, or a file whose first line names the columns path and
+/// label.
+bool is_image_set(const std::filesystem::path& path);
+
 }  // namespace vernier

@@ -19,6 +19,7 @@ enum class Per {
   kToken,     ///< scored token
   kDocument,  ///< only of documents, i.e. texts of known length
   kByte,      ///< UTF-8, of documents
+  kImage,     ///< with one class
 };
 
 /// What one scored example adds to a sum; the library's own.
@@ -43,11 +44,13 @@ struct Metric {
   bool column_of_models = false, column_of_groups = false;
 
   bool needs_reference() const;
-  bool needs_documents() const { return per != Per::kToken; }
+  bool needs_documents() const { return per == Per::kDocument || per == Per::kByte; }
 };
 
 /// All of them, the most telling ones first.
 const std::vector<Metric>& metrics();
+/// Those of images with their classes, a row per quantity: accuracy, and what text has as well, under the same keys.
+const std::vector<Metric>& image_metrics();
 /// nullptr when there is none of that key.
 const Metric* find_metric(std::string_view key);
 

@@ -45,7 +45,7 @@ struct RunOptions {
   std::filesystem::path output = "out";         ///< the run directory; the same one again goes on where it stopped
   bool replace = false;                         ///< also where the directory holds another model's run
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in
-  int64_t calibration_windows = 0;              ///< evenly spaced over the text; 0: all
+  int64_t calibration_windows = 0;              ///< evenly spaced over the text, or so many images; 0: all
   Effort effort = Effort::kConfirm;
   /// Of the same text, evenly spaced; 0: all. Several files are a domain each, and so are the built-in texts; they share.
   int64_t screen_windows = 16;
@@ -58,15 +58,21 @@ struct RunOptions {
   /// even the rest of the run is foretold to take longer.
   double max_minutes = 0;
   std::vector<std::string> evaluation_text{};  ///< files to evaluate on, joined; none: built-in
-  int64_t evaluation_windows = 0;              ///< the first ones of the text, not of documents; 0: all
-  bool score_all = false;                      ///< every token of the text instead of the second half of each window
+  int64_t evaluation_windows = 0;  ///< the first ones of the text, not of documents, or so many images; 0: all
+  bool score_all = false;          ///< every token of the text instead of the second half of each window
   std::string groups{};      ///< JSON lines of documents with groups; none: built-in, unless evaluation_text is named
   std::string filter{};      ///< KEY=VALUE of the documents to keep
   int64_t context = 512;     ///< tokens per window
   ComputeOptions compute{};  ///< the reference is in float32 whatever this says
   ExportOptions file{};      ///< what else is written into the file
-  bool strict = false;       ///< text that calibration and evaluation share is an error, not a warning
-  uint64_t seed = 0;         ///< of the labels that a screen draws and the sample that confirms it
+  // Of a model that sees, in place of all texts. Its effort is kExact, and its target one that needs no tokenizer.
+  std::string images{};              ///< to evaluate on: a manifest, or a folder of classes (labelled_images.h)
+  std::string calibration_images{};  ///< to calibrate and diagnose on; "": a fifth of `images`, which is not evaluated
+  std::vector<std::string> classes{};  ///< names by index, where neither model nor images say them in that order
+  std::string prompts = "single";      ///< of a model of images and texts, as prompt_templates reads it
+  int64_t diagnose_images = 256;       ///< of exact measurements, evenly over the classes; 0: all
+  bool strict = false;                 ///< text that calibration and evaluation share is an error, not a warning
+  uint64_t seed = 0;                   ///< of the labels that a screen draws and the sample that confirms it
 };
 
 /// Paths of the artefacts.
@@ -87,6 +93,7 @@ struct RunResult {
   std::string budget_text;
   uint64_t budget_bytes = 0;
   std::vector<EvaluationRow> rows;  ///< the reference, uniform files that fit by rising size, the plan
+  bool of_images = false;           ///< measured on images: the rows hold image_metrics()
   size_t chosen = 0;                ///< the row that files.model holds; 0: the source itself, which fits as it is
   /// By label of a row, without the source's; empty without a limit.
   std::map<std::string, LimitShares> limits;

@@ -22,6 +22,7 @@
 #include "vernier/target_rules.h"
 #include "vernier/tokenizer.h"
 #include "vernier/version.h"
+#include "vernier/vision_inputs.h"
 
 #include "vernier/calibrate.h"
 #include "vernier/classify.h"

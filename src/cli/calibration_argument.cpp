@@ -9,9 +9,6 @@
 
 namespace vernier {
 
-namespace {
-
-/// By its name or its first bytes, the length of a JSON header that fits into the file.
 bool is_safetensors(const std::filesystem::path& path) {
   if (path.extension() == ".safetensors") return true;
   std::array<char, 9> start{};
@@ -22,8 +19,6 @@ bool is_safetensors(const std::filesystem::path& path) {
   const auto size = std::filesystem::file_size(path, code);
   return !code && start[8] == '{' && header < size;
 }
-
-}  // namespace
 
 CLI::Option* CalibrationArgument::add(CLI::App& app, CommandFiles& files) {
   return add_input(app, files, "--calibration", path, "Artefact of `vernier calibrate`");

@@ -3,6 +3,7 @@
 // --calibration is the artefact of `vernier calibrate` in every subcommand, --calibration-text what it is made from.
 // Whoever gives one for the other is told which option takes it.
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct CalibrationArgument {
   /// @throws Error{kInvalidArgument} for what was meant as text; {kBadFile, kIo} as load_calibration
   Calibration load() const;
 };
+
+/// By its name or its first bytes, the length of a JSON header that fits into the file.
+bool is_safetensors(const std::filesystem::path& path);
 
 /// --calibration-text.
 struct CalibrationTextArgument {

@@ -4,6 +4,7 @@
 
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "cli/subcommands.h"
 
 namespace vernier {
@@ -11,17 +12,13 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, reference, data, output, prompts = "single";
-  std::vector<std::string> classes;
+  std::string model, reference, data, output;
+  ImageArguments images;
   GroupOptions groups;
   ComputeArguments compute;
   JsonArgument json;
   CommandFiles io;
 };
-
-LabelledImages images_of(const std::string& data, const std::vector<std::string>& classes) {
-  return std::filesystem::is_directory(data) ? read_image_folder(data, classes) : read_manifest(data, classes);
-}
 
 double value_of(const GroupResult& group, const char* key, bool of_reference) {
   const auto figure = group.figures.find(key);
@@ -58,7 +55,9 @@ void print_compared(const GroupAnalysis& analysis, Console& console) {
   add("all", analysis.all);
   for (const AttributeResult& attribute : analysis.attributes) {
     for (const GroupResult& group : attribute.groups) add(attribute.name + " " + group.name, group);
-    const GroupGap& gap = attribute.gaps.at("loss_nats");
+    const auto found = attribute.gaps.find("loss_nats");
+    if (found == attribute.gaps.end()) continue;  // fewer than two groups are large enough
+    const GroupGap& gap = found->second;
     fmt::print(
         console.out,
         "{}: excess losses differ by {:.4f} nats ({:.4f} to {:.4f}; groups at random {:.4f}): {}; {} pays most\n",
@@ -81,9 +80,7 @@ void add_classify(CLI::App& app, Console& console) {
   add_option(*command, "--reference", a->reference, "The model before quantizing, to compare with");
   a->io.reads(a->data);
   a->io.reads_model(a->reference);
-  add_option(*command, "--classes", a->classes, "Names by index, where neither model nor data say them in that order");
-  add_option(*command, "--prompts", a->prompts, "Of CLIP: single, best-7, or a file with a template per line")
-      ->capture_default_str();
+  a->images.add(*command);
   add_option(*command, "--intersections", a->groups.intersections, "Cross up to N attributes")->capture_default_str();
   add_option(*command, "--seed", a->groups.seed, "Of resampling")->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Write groups.json");
@@ -91,10 +88,9 @@ void add_classify(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const ClassifyOptions options{prompt_templates(a->prompts), a->compute.options(console)};
+    const ClassifyOptions options{prompt_templates(a->images.prompts), a->compute.options(console)};
     const Model model = open_model(a->model, console);
-    const LabelledImages images = images_of(a->data, a->classes.empty() ? class_names_of(model) : a->classes);
-    for (const std::string& warning : images.warnings) console.progress.warn(warning);
+    const LabelledImages images = a->images.read(a->data, model, console);
     const Answers answers = classify_images(model, images, options, &console.progress);
     const Answers before = a->reference.empty()
                                ? answers

@@ -61,14 +61,19 @@ TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Cons
   return target.needs_tokenizer ? open_tokenizer(model, console) : TokenizerModel();
 }
 
-void add_target(CLI::App& command, std::string& target) {
+CLI::Option* add_target(CLI::App& command, std::string& target) {
   std::string rows;
   for (const Target& row : targets()) rows += (rows.empty() ? "" : "; ") + row.name + ": " + row.about;
-  add_option(command, "--target", target, "Who must load the result. " + rows)->capture_default_str();
+  return add_option(command, "--target", target, "Who must load the result. " + rows)->capture_default_str();
 }
 
 void DataArguments::add(CLI::App& app, CommandFiles& files) {
-  add_input(app, files, "--data", data, "Text to evaluate on (files are joined); a built-in text when none is named");
+  files.reads(data);
+  add_option(
+      app, "--data", data,
+      "Text to evaluate on (files are joined), a built-in one when none is named; for a model that sees a manifest "
+      "(CSV: path, label and a column per attribute) or a folder of classes")
+      ->check(CLI::ExistingPath);
   add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
   add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   add_option(app, "--context", context, "Tokens per window")->check(context_range())->capture_default_str();

@@ -40,7 +40,7 @@ TokenizerModel open_tokenizer(const Model& model, Console& console);
 TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Console& console);
 
 /// --target.
-void add_target(CLI::App& command, std::string& target);
+CLI::Option* add_target(CLI::App& command, std::string& target);
 
 /// --data, --groups, --filter, --context, --windows, --score.
 struct DataArguments {

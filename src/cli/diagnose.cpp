@@ -5,6 +5,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
 #include "vernier/planning.h"
@@ -20,7 +21,7 @@ std::set<ComponentKind> parse_kinds(const std::vector<std::string>& names) {
 }
 
 void print_diagnosis(const Diagnosis& d, int64_t top, std::FILE* out) {
-  fmt::print(out, "isolated {} on {} tokens of {}\n", d.scheme, d.tokens, d.data_name);
+  fmt::print(out, "isolated {} on {} {}s of {}\n", d.scheme, d.tokens, d.unit, d.data_name);
   fmt::print(out, "control (quantize nothing): KL {:g}; noise floor of the arithmetic: {:.2g} nats\n", d.control_kl,
              d.noise_floor_kl);
   for (const std::string& line : d.fallbacks) fmt::print(out, "note: {}\n", line);
@@ -63,7 +64,9 @@ void add_diagnose(CLI::App& app, Console& console) {
     std::string model, output = "diagnosis.json", scheme = "gguf:q4_k", target = "llama.cpp", checkpoint;
     std::vector<std::string> files, kinds;
     CalibrationArgument calibration;
-    int64_t context = 512, windows = 16, top = 20;
+    ImageArguments labelled;
+    int64_t context = 512, windows = 16, images = 256, top = 20;
+    CLI::Option* target_option = nullptr;
     bool no_joint = false, dry_run = false;
     ComputeArguments compute;
     JsonArgument json;
@@ -75,15 +78,24 @@ void add_diagnose(CLI::App& app, Console& console) {
   a->calibration.add(*command, a->io)->required();
   add_option(*command, "--scheme", a->scheme, "Any scheme: int4:g128:sym, int3:g64:asym, gguf:q4_k ...")
       ->capture_default_str();
-  add_option(*command, "--target", a->target, "Engine whose schemes are compared for the planner")
-      ->capture_default_str();
+  a->target_option = add_option(*command, "--target", a->target,
+                                "Engine whose schemes are compared for the planner; huggingface for a model that sees")
+                         ->capture_default_str();
   add_option(*command, "--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
       ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
-  add_input(*command, a->io, "--data", a->files,
-            "Text to measure on; the built-in calibration text when none is named");
+  a->io.reads(a->files);
+  add_option(
+      *command, "--data", a->files,
+      "Text to measure on, the built-in calibration text when none is named; for a model that sees a manifest (CSV: "
+      "path, label) or a folder of classes")
+      ->check(CLI::ExistingPath);
+  a->labelled.add(*command);
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_option(*command, "--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
+  add_option(*command, "--images", a->images, "Use N images, evenly over their classes; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
@@ -96,18 +108,26 @@ void add_diagnose(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    DiagnoseOptions options = planning_diagnosis(a->target, a->scheme);
+    const Model model = open_model(a->model, console);
+    DiagnoseOptions options = planning_diagnosis(target_for(*a->target_option, a->target, model), a->scheme);
     if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
     options.joint = !a->no_joint;
     options.checkpoint = a->checkpoint;
     options.compute = a->compute.options(console);
-    const Model model = open_model(a->model, console);
     if (a->dry_run) return list_components(components_of(model.config(), options.kinds), a->json, console);
     const Calibration calibration = a->calibration.load();
-    const Tokenizer tokenizer(open_tokenizer(model, console));
-    const EvaluationData data = diagnosis_windows(calibration_text(tokenizer, a->files, &console.progress), a->context,
-                                                  a->windows, &console.progress);
-    const Diagnosis d = diagnose(model, calibration, data, options, &console.progress);
+    const auto on_images = [&] {
+      const AnswerData data = a->labelled.data(image_set_of(a->files, model, "diagnose"), a->images, model, console);
+      return diagnose(model, calibration, data, options, &console.progress);
+    };
+    const auto on_text = [&] {
+      require_texts(a->files, model, "diagnose");
+      const Tokenizer tokenizer(open_tokenizer(model, console));
+      const EvaluationData data = diagnosis_windows(calibration_text(tokenizer, a->files, &console.progress),
+                                                    a->context, a->windows, &console.progress);
+      return diagnose(model, calibration, data, options, &console.progress);
+    };
+    const Diagnosis d = model.config().is_language_model() ? on_text() : on_images();
     const Json json = diagnosis_to_json(d);
     write_json(a->output, json);
     if (a->json.write(json, console)) return;

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "vernier/plan_front.h"
@@ -41,6 +42,7 @@ void add_plan(CLI::App& app, Console& console) {
     std::string model, diagnosis, damage, preset, budget = "+10%", target = "llama.cpp", output = "plan.json";
     std::string recipe, limit;
     ExportOptions options;
+    CLI::Option* target_option = nullptr;
     JsonArgument json;
     CommandFiles io;
     bool dry_run = false, front = false;
@@ -60,7 +62,7 @@ void add_plan(CLI::App& app, Console& console) {
                             "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
                      ->capture_default_str();
   preset->excludes(budget);
-  add_target(*command, a->target);
+  a->target_option = add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   preset->excludes(
@@ -73,10 +75,11 @@ void add_plan(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const Target& target = find_target(a->target);
+    find_target(a->target);  // says what is not supported yet, before the model is read
     const Model model = open_model(a->model, console);
+    const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const PlanningOptions options{a->target, a->options};
+    const PlanningOptions options{target.name, a->options};
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front) {
       const PlanFront front = plan_front(model, tokenizer, read_damage(a->damage, a->diagnosis, model), options);
@@ -86,7 +89,7 @@ void add_plan(CLI::App& app, Console& console) {
     }
     const Plan plan = a->preset.empty() ? plan_within(model, tokenizer, read_damage(a->damage, a->diagnosis, model),
                                                       a->budget, options)
-                                        : plan_preset(model, a->preset, a->target);
+                                        : plan_preset(model, a->preset, target.name);
     if (!a->dry_run) {
       write_json(a->output, plan_to_json(plan));
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));

@@ -8,6 +8,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "vernier/plan.h"
@@ -22,23 +23,36 @@ struct Arguments {
                      over_domains = std::string(objective_name(RunOptions().domains));
   RunOptions options;
   CalibrationTextArgument calibration;
+  ImageArguments labelled;
+  CLI::Option *target_option = nullptr, *effort_option = nullptr, *scheme_option = nullptr;
   bool dry_run = false;
   DataArguments data;
   ComputeArguments compute;
   JsonArgument json;
   CommandFiles io;
 
-  RunOptions parsed(Console& console) const {
+  /// What nobody chose is by the model: one that sees has a target and an effort of its own.
+  RunOptions parsed(const Model& model, Console& console) const {
     RunOptions o = options;
+    const bool reads = model.config().is_language_model();
     o.output = output;
     o.calibration_text = calibration.files;
-    o.evaluation_text = data.data;
+    if (reads) {
+      require_texts(data.data, model, "run");
+      o.evaluation_text = data.data;
+    } else {
+      o.images = image_set_of(data.data, model, "run");
+      o.classes = labelled.classes;
+      o.prompts = labelled.prompts;
+      o.target = target_for(*target_option, o.target, model);
+      if (scheme_option->count() == 0) o.scheme = find_target(o.target).four_bit_schemes.front();
+    }
     o.evaluation_windows = data.windows;
     o.score_all = data.score == "all";
     o.groups = data.groups;
     o.filter = data.filter;
     o.context = data.context;
-    o.effort = parse_effort(effort);
+    o.effort = reads || effort_option->count() > 0 ? parse_effort(effort) : Effort::kExact;
     o.domains = parse_objective(over_domains);
     o.compute = compute.options(console);
     return o;
@@ -71,7 +85,11 @@ void print_stages(const std::vector<StageTime>& stages, Console& console) {
 
 void print_result(const RunResult& result, const JsonArgument& json, Console& console) {
   if (json.write(run_result_to_json(result), console)) return;
-  std::vector<std::string> head{"plan", "bytes", "bits/weight", "perplexity", "KL nats", "±", "same top %"};
+  std::vector<std::string> head{"plan", "bytes", "bits/weight"};
+  const std::vector<std::string> measures =
+      result.of_images ? std::vector<std::string>{"accuracy %", "loss nats", "KL nats", "±", "same class %"}
+                       : std::vector<std::string>{"perplexity", "KL nats", "±", "same top %"};
+  head.insert(head.end(), measures.begin(), measures.end());
   const bool limits = !result.limits.empty();
   if (limits) head.insert(head.end(), {"limit nats", "times limit"});
   TextTable table(head);
@@ -84,13 +102,13 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
       return value == nullptr ? Measured{NAN, NAN} : *value;
     };
     const Measured kl = measured("kl_nats");
-    std::vector<std::string> row{r.label,
-                                 fmt::format("{}", r.bytes),
-                                 number(r.bits_per_weight, 3),
-                                 number(measured("perplexity").mean, 4),
-                                 number(kl.mean, 6),
-                                 number(kl.standard_error, 6),
-                                 number(100 * measured("same_top_share").mean, 3)};
+    std::vector<std::string> row{r.label, fmt::format("{}", r.bytes), number(r.bits_per_weight, 3)};
+    if (result.of_images)
+      row.insert(row.end(), {number(100 * measured("accuracy_share").mean, 2), number(measured("nll_nats").mean, 4)});
+    else
+      row.push_back(number(measured("perplexity").mean, 4));
+    row.insert(row.end(),
+               {number(kl.mean, 6), number(kl.standard_error, 6), number(100 * measured("same_top_share").mean, 3)});
     if (limits) {
       const auto it = result.limits.find(r.label);
       const bool known = it != result.limits.end();
@@ -152,24 +170,32 @@ void add_run(CLI::App& app, Console& console) {
   add_model(*command, a->io, a->model);
   add_option(*command, "--budget", o.budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
-  add_target(*command, o.target);
+  a->target_option = add_target(*command, o.target);
   add_option(*command, "-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
       ->capture_default_str();
-  a->io.writes_folder(
-      "--output", a->output,
-      {"manifest.json", "calibration.safetensors", "screen.json", "damage.json", "diagnosis.json", "front.json",
-       "plan.json", "limit.json", "model.gguf", "model/", "evaluation.json", "report.html", "work/", "work/sweep/"});
+  a->io.writes_folder("--output", a->output,
+                      {"manifest.json", "calibration.safetensors", "screen.json", "damage.json", "diagnosis.json",
+                       "front.json", "plan.json", "groups.json", "limit.json", "model.gguf", "model/",
+                       "evaluation.json", "report.html", "work/", "work/sweep/"});
   add_flag(*command, "--force", o.replace, "Replace the run of another model in the run directory");
   a->calibration.add(*command, a->io, "Text to calibrate and diagnose on; a built-in text by default");
+  a->io.reads(o.calibration_images);
+  add_option(
+      *command, "--calibration-images", o.calibration_images,
+      "Manifest or folder to calibrate and diagnose a model that sees on; by default a fifth of --data, which is then "
+      "not evaluated")
+      ->check(CLI::ExistingPath);
+  a->labelled.add(*command);
   add_option(*command, "--calibration-windows", o.calibration_windows,
-             "Calibrate on N windows, evenly spaced over the text; 0: all")
+             "Calibrate on N windows, evenly spaced over the text, or N images; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  add_option(
-      *command, "--effort", a->effort,
-      "What the plan rests on: screen (foretold by gradients), confirm (measured where it decides), exact (every "
-      "component measured)")
-      ->capture_default_str();
+  a->effort_option =
+      add_option(
+          *command, "--effort", a->effort,
+          "What the plan rests on: screen (foretold by gradients), confirm (measured where it decides), exact (every "
+          "component measured: the only one for models that see)")
+          ->capture_default_str();
   add_option(*command, "--max-minutes", o.max_minutes,
              "Stop confirming early enough for everything to be done after N minutes; 0: no limit")
       ->check(CLI::NonNegativeNumber)
@@ -188,7 +214,13 @@ void add_run(CLI::App& app, Console& console) {
              "Measure exactly on at most N windows of the same text, evenly spaced; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  add_option(*command, "--scheme", o.scheme, "Scheme of the isolated measurements")->capture_default_str();
+  add_option(*command, "--diagnose-images", o.diagnose_images,
+             "Measure a model that sees on at most N images, evenly over the classes; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
+  a->scheme_option = add_option(*command, "--scheme", o.scheme,
+                                "Scheme of the isolated measurements; for a model that sees its target's own of 4 bits")
+                         ->capture_default_str();
   a->data.add(*command, a->io);
   add_export_options(*command, o.file);
   add_flag(*command, "--strict", o.strict, "Text shared between calibration and evaluation is an error");
@@ -202,8 +234,8 @@ void add_run(CLI::App& app, Console& console) {
     a->calibration.check();
     find_target(a->options.target);  // says what is not supported yet, before the model is read
     Budget::parse(a->options.budget);
-    const RunOptions options = a->parsed(console);
     const Model model = load_model(a->model);
+    const RunOptions options = a->parsed(model, console);
     if (a->dry_run) return print_forecast(forecast_run(model, options, &console.progress), options, a->json, console);
     print_result(run(model, options, &console.progress), a->json, console);
   });

@@ -87,11 +87,12 @@ TEST_F(VisionCli, WhatNeedsALanguageModelSaysSo) {
     EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(said));
   };
   refused({"evaluate", model("vit")}, "expected a language model");
-  refused({"calibrate", model("vit"), "-o", at("c")}, "expected a language model");
-  refused({"run", model("vit"), "--budget", "+10%", "-o", at("run")}, "expected a language model");
+  refused({"calibrate", model("vit"), "-o", at("c")}, "name some with --images");
+  refused({"run", model("vit"), "--budget", "+10%", "-o", at("run")}, "expected one --data, a manifest");
   refused({"export", model("vit"), "--scheme", "gguf:q8_0", "-o", at("x.gguf")}, "expected a language model");
   const Model vit = load_model(model("vit"));
-  expect_error(ErrorKind::kUnsupported, {"diagnose", "expected a language model"}, [&] { diagnose(vit, {}, {}, {}); });
+  expect_error(ErrorKind::kUnsupported, {"diagnose", "expected a language model"},
+               [&] { diagnose(vit, {}, EvaluationData(), {}); });
   expect_error(ErrorKind::kUnsupported, {"screen", "expected a language model"}, [&] { screen(vit, {}, {}, {}); });
   refused({"logits", model("clip"), "--input", inputs("vit"), "-o", at("x")}, "input_ids");
 }

@@ -1,9 +1,11 @@
 #include "data/image_set.h"
 
+#include <fstream>
 #include <map>
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/csv.h"
 
 namespace vernier {
 
@@ -46,7 +48,7 @@ void warn_of_single_examples(LabelledImages& set, const std::string& origin) {
 
 }  // namespace
 
-void finish_image_set(LabelledImages& set, const std::string& origin) {
+std::string hash_of_images(const LabelledImages& set) {
   Hasher hasher;
   for (const std::string& name : set.classes) hasher.add(name);
   for (const std::string& name : set.attributes) hasher.add(name);
@@ -55,9 +57,31 @@ void finish_image_set(LabelledImages& set, const std::string& origin) {
     hasher.add(std::to_string(image.label));
     for (const std::string& group : image.groups) hasher.add(group);
   }
-  set.hash = hasher.hex();
+  return hasher.hex();
+}
+
+void finish_image_set(LabelledImages& set, const std::string& origin) {
+  set.hash = hash_of_images(set);
   warn_of_copies(set, origin);
   warn_of_single_examples(set, origin);
+}
+
+LabelledImages read_labelled_images(const std::filesystem::path& path, const std::vector<std::string>& classes) {
+  return std::filesystem::is_directory(path) ? read_image_folder(path, classes) : read_manifest(path, classes);
+}
+
+bool is_image_set(const std::filesystem::path& path) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code)) return true;
+  std::string line;
+  std::ifstream file(path);
+  if (!std::getline(file, line) || line.size() > 1 << 12) return false;
+  try {
+    const CsvTable table = parse_csv(line, path.string());
+    return table.column("path") && table.column("label");
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace vernier

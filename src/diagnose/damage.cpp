@@ -1,14 +1,22 @@
 #include "diagnose/damage.h"
 
+#include <map>
+
 #include "base/statistics.h"
 
 namespace vernier {
 
-Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows) {
+std::vector<int64_t> distinct_clusters(const EvaluationData& data) {
+  std::vector<int64_t> clusters;
+  for (const TokenWindow& window : data.windows) clusters.push_back(data.distinct_cluster(window));
+  return clusters;
+}
+
+Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows) {
   std::vector<double> tokens, kl, delta_nll, same_top;  // per distinct cluster
   std::map<int64_t, size_t> row_of;
   for (size_t w = 0; w < windows.size(); ++w) {
-    const auto [it, is_new] = row_of.try_emplace(data.distinct_cluster(data.windows[w]), tokens.size());
+    const auto [it, is_new] = row_of.try_emplace(clusters[w], tokens.size());
     if (is_new)
       for (auto* column : {&tokens, &kl, &delta_nll, &same_top}) column->push_back(0);
     tokens[it->second] += windows[w].tokens;
@@ -20,11 +28,11 @@ Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& wind
   return {measured(kl), measured(delta_nll), measured(same_top)};
 }
 
-ComponentDamage component_damage(const Model& model, const Component& component, const EvaluationData& data,
+ComponentDamage component_damage(const Model& model, const Component& component, std::span<const int64_t> clusters,
                                  const std::vector<DamageSums>& windows) {
   int64_t parameters = 0;
   for (const WeightSlice& slice : slices_of(model.config(), component)) parameters += slice.size();
-  const Damage damage = summarize(data, windows);
+  const Damage damage = summarize(clusters, windows);
   return {component, parameters, damage.kl, damage.delta_nll, damage.same_top};
 }
 

@@ -2,9 +2,11 @@
 
 // Sums of windows as means with errors.
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/sweep.h"
 #include "vernier/diagnose.h"
 
 namespace vernier {
@@ -14,9 +16,12 @@ struct Damage {
   Measured kl, delta_nll, same_top;
 };
 
-Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows);
+/// Of each window the cluster that it is evidence of.
+std::vector<int64_t> distinct_clusters(const EvaluationData& data);
 
-ComponentDamage component_damage(const Model& model, const Component& component, const EvaluationData& data,
+Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows);
+
+ComponentDamage component_damage(const Model& model, const Component& component, std::span<const int64_t> clusters,
                                  const std::vector<DamageSums>& windows);
 
 }  // namespace vernier

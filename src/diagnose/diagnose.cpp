@@ -3,13 +3,18 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 
 #include "base/hash.h"
 #include "base/shared_progress.h"
 #include "diagnose/checkpoint.h"
+#include "diagnose/damage.h"
 #include "diagnose/merge.h"
 #include "diagnose/task_runner.h"
 #include "diagnose/whole_model.h"
+#include "engine/engine.h"
+#include "engine/vision_sweep.h"
 #include "model/language_model.h"
 
 namespace vernier {
@@ -46,9 +51,20 @@ const ComponentDamage* Diagnosis::find(const Component& component) const {
   return nullptr;
 }
 
-Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
-                   const DiagnoseOptions& options, ProgressSink* progress) {
-  require_language_model(model.config(), model.source().name, "diagnose");
+namespace {
+
+/// What both kinds of data are to a diagnosis.
+struct SweptData {
+  std::string name, hash;
+  std::vector<int64_t> clusters;  ///< of each window
+  int64_t scored = 0;
+  std::string unit;
+  std::function<std::unique_ptr<Sweep>(const Engine&)> sweep;
+  std::function<double(Sweep&)> noise_floor;
+};
+
+Diagnosis diagnose_on(const Model& model, const Calibration& calibration, const SweptData& data,
+                      const DiagnoseOptions& options, ProgressSink* progress) {
   check_calibration(calibration, model);
   const QuantizedWeights quantized(model, calibration, options, resolve_threads(options.compute));
   Diagnosis d;
@@ -57,21 +73,22 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   d.data_name = data.name;
   d.data_hash = data.hash;
   d.scheme = Scheme::parse(options.scheme).name();
-  d.windows = static_cast<int64_t>(data.windows.size());
-  d.tokens = data.scored_tokens();
+  d.windows = static_cast<int64_t>(data.clusters.size());
+  d.tokens = data.scored;
+  d.unit = data.unit;
   d.fallbacks = quantized.fallback_lines();
 
   const std::vector<Component> components = components_of(model.config(), options.kinds);
   const SweepCheckpoint checkpoint(options.checkpoint, checkpoint_key(d, model, calibration, options, components),
                                    progress);
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
-  const std::unique_ptr<Sweep> sweep = engine->sweep(model, data, options.compute.type);
-  d.noise_floor_kl = noise_floor(model, *sweep, data);
+  const std::unique_ptr<Sweep> sweep = data.sweep(*engine);
+  d.noise_floor_kl = data.noise_floor(*sweep);
 
   SharedProgress shared(progress);
   if (progress != nullptr)
     progress->begin("diagnose", static_cast<int64_t>(components.size()) * d.windows, "component windows");
-  TaskRunner runner(model, quantized, *sweep, data);
+  TaskRunner runner(model, quantized, *sweep, data.clusters);
   for (const DiagnosisTask& task : diagnosis_tasks(model.config(), components)) {
     std::optional<DiagnosisPart> part = checkpoint.load(task);
     if (part) {
@@ -85,9 +102,41 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   }
   if (progress != nullptr) progress->end();
 
-  if (options.joint && every_matrix_measured(d, model)) add_joint(d, joint_damage(model, quantized, *sweep, data));
+  if (options.joint && every_matrix_measured(d, model))
+    add_joint(d, joint_damage(model, quantized, *sweep, data.clusters));
   add_summaries(d);
   return d;
+}
+
+}  // namespace
+
+Diagnosis diagnose(const Model& model, const Calibration& calibration, const EvaluationData& data,
+                   const DiagnoseOptions& options, ProgressSink* progress) {
+  require_language_model(model.config(), model.source().name, "diagnose");
+  const SweptData swept{.name = data.name,
+                        .hash = data.hash,
+                        .clusters = distinct_clusters(data),
+                        .scored = data.scored_tokens(),
+                        .unit = "token",
+                        .sweep = [&](const Engine& engine) { return engine.sweep(model, data, options.compute.type); },
+                        .noise_floor = [&](Sweep& sweep) { return noise_floor(model, sweep, data); }};
+  return diagnose_on(model, calibration, swept, options, progress);
+}
+
+Diagnosis diagnose(const Model& model, const Calibration& calibration, const AnswerData& data,
+                   const DiagnoseOptions& options, ProgressSink* progress) {
+  check_answer_data(model, data, "diagnose");
+  const SweptData swept{.name = data.inputs.name,
+                        .hash = data.inputs.hash,
+                        .clusters = data.clusters,
+                        .scored = data.inputs.images,
+                        .unit = "image",
+                        .sweep =
+                            [&](const Engine& engine) {
+                              return std::make_unique<VisionSweep>(engine, model, data, options.compute.type);
+                            },
+                        .noise_floor = [&](Sweep& sweep) { return noise_floor(model, sweep, data); }};
+  return diagnose_on(model, calibration, swept, options, progress);
 }
 
 }  // namespace vernier

@@ -115,6 +115,7 @@ Json diagnosis_to_json(const Diagnosis& d) {
   json["scheme"] = d.scheme;
   json["windows"] = d.windows;
   json["tokens"] = d.tokens;
+  if (d.unit != Diagnosis().unit) json["unit"] = d.unit;
   json["fallbacks"] = d.fallbacks;
   json["control_kl_nats"] = d.control_kl;
   json["noise_floor_kl_nats"] = finite_or_null(d.noise_floor_kl);
@@ -161,6 +162,7 @@ Diagnosis diagnosis_from_json(const Json& json, const std::string& origin) {
   d.scheme = json_string(json, "scheme", origin);
   d.windows = json_int(json, "windows", origin, 0, kMaxCount);
   d.tokens = json_int(json, "tokens", origin, 0, kMaxCount);
+  if (json_find(json, "unit") != nullptr) d.unit = json_string(json, "unit", origin);
   for (const Json& line : array_at(json, "fallbacks", origin))
     d.fallbacks.push_back(line.is_string() ? line.get<std::string>() : line.dump());
   d.control_kl = json_number(json, "control_kl_nats", origin);

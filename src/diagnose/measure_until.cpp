@@ -8,6 +8,7 @@
 #include "base/shared_progress.h"
 #include "diagnose/damage.h"
 #include "diagnose/task_runner.h"
+#include "engine/engine.h"
 
 namespace vernier {
 
@@ -60,7 +61,7 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     EvaluationData round = data;
     round.windows.assign(order.begin() + first, order.begin() + end);
     const std::unique_ptr<Sweep> sweep = engine->sweep(model, round, options.compute.type);
-    TaskRunner runner(model, quantized, *sweep, round);
+    TaskRunner runner(model, quantized, *sweep, distinct_clusters(round));
     SharedProgress shared(progress);
     if (progress != nullptr) progress->begin("measure", work, "component windows");
     const int last_layer = std::max_element(open.begin(), open.end(), [](const Component& a, const Component& b) {
@@ -85,10 +86,11 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     first = end;
 
     seen.windows.assign(order.begin(), order.begin() + end);
+    const std::vector<int64_t> clusters = distinct_clusters(seen);
     for (SequentialDamage& one : result.components) {
       const Component& c = one.damage.component;
       if (std::find(open.begin(), open.end(), c) == open.end()) continue;
-      one.damage = component_damage(model, c, seen, sums.at(c));
+      one.damage = component_damage(model, c, clusters, sums.at(c));
       one.windows = end;
       one.kl = interval_over_looks(one.damage.kl, end, static_cast<int>(ends.size()), options.confidence);
       if (settled(c, one.kl)) std::erase(open, c);

@@ -62,9 +62,11 @@ double seconds_on_all(std::vector<Arena>& arenas, Run&& run) {
   });
 }
 
-/// Of the matrices of the first layer.
+/// Of the matrices of the first layer, of the first stack of several.
 std::vector<int64_t> largest_shape(const ModelConfig& config) {
-  const std::vector<WeightSlice> slices = slices_of(config, {ComponentKind::kLayer, 0});
+  const Stack stack = config.stacks.empty() ? Stack::kOnly : config.stacks.front().stack;
+  const std::vector<WeightSlice> slices =
+      slices_of(config, Component{.kind = ComponentKind::kLayer, .layer = 0, .stack = stack});
   const auto largest = std::max_element(slices.begin(), slices.end(),
                                         [](const WeightSlice& a, const WeightSlice& b) { return a.size() < b.size(); });
   return {largest->rows, largest->cols};

@@ -1,7 +1,7 @@
 #pragma once
 
 // How long a diagnosis takes, before it is begun: a few products of the model's shapes are timed, and the structure of
-// the sweep (engine/fused_sweep.h) says how many of them there are.
+// the sweep (engine/suffix_sweep.h) says how many of them there are.
 //
 //   const double seconds = diagnosis_seconds(model, planning_diagnosis("llama.cpp"), /*windows=*/16, /*context=*/512);
 

@@ -14,10 +14,11 @@
 namespace vernier {
 
 struct DiagnosisTask {
-  std::string name;  ///< "L3", "embed", "lm_head"
+  std::string name;  ///< "L3", "embed", "lm_head", "image.L3"
   int layer = -1;    ///< -1: outside of the layers
   std::vector<Component> components;
   std::vector<TensorId> matrices;  ///< of which facts are wanted
+  Stack stack = Stack::kOnly;
 };
 
 /// What one task found, in its order.
@@ -27,7 +28,8 @@ struct DiagnosisPart {
   double control_kl = 0;  ///< nats; the largest KL of a perturbation by nothing
 };
 
-/// The embedding, every layer in order, the output matrix; a layer that nothing is measured of has facts all the same.
+/// Stack by stack: what stands before the layers, every layer in order, what stands after them; a layer that nothing is
+/// measured of has facts all the same.
 /// @throws Error{kInvalidArgument} for a component that the model does not have
 std::vector<DiagnosisTask> diagnosis_tasks(const ModelConfig& config, const std::vector<Component>& components);
 

@@ -11,13 +11,16 @@ namespace vernier {
 
 namespace {
 
+/// Components whose "quantized" weights are their own, which go through the same stack as the others.
 std::vector<Component> controls_of(const DiagnosisTask& task, Controls controls) {
-  const int layer = task.layer;
+  const auto whole = [&](ComponentKind kind) {
+    return Component{.kind = kind, .layer = task.layer, .stack = task.stack};
+  };
   std::vector<Component> components;
-  if (controls != Controls::kNone) components = {{ComponentKind::kHead, layer, 0}, {ComponentKind::kKvHead, layer, 0}};
+  if (controls != Controls::kNone) components = {whole(ComponentKind::kHead), whole(ComponentKind::kKvHead)};
   if (controls == Controls::kAll)
-    for (const Component& control : {Component{ComponentKind::kFfn, layer}, component_of(task.matrices.front()),
-                                     component_of(task.matrices.back()), Component{ComponentKind::kLayer, layer}})
+    for (const Component& control : {whole(ComponentKind::kFfn), component_of(task.matrices.front()),
+                                     component_of(task.matrices.back()), whole(ComponentKind::kLayer)})
       components.push_back(control);
   return components;
 }
@@ -36,15 +39,15 @@ TaskSums TaskRunner::measure(const DiagnosisTask& task, Controls controls, const
   const WeightSource unchanged = [&](const TensorId& id) { return model_.weight(id); };
   TaskSums sums;
   if (task.layer < 0) {
-    for (const Component& c : task.components) sums.components.push_back(sweep_.embedding({c, changed}));
-    on_window(static_cast<int64_t>(task.components.size() * data_.windows.size()));
+    for (const Component& c : task.components) sums.components.push_back(sweep_.outside({c, changed}));
+    on_window(static_cast<int64_t>(task.components.size() * clusters_.size()));
     return sums;
   }
   std::vector<Perturbation> perturbations;
   for (const Component& c : task.components) perturbations.push_back({c, changed});
   for (const Component& c : controls_of(task, controls)) perturbations.push_back({c, unchanged});
   const size_t own = task.components.size();
-  sums.components = sweep_.layer(task.layer, perturbations, [&] { on_window(static_cast<int64_t>(own)); });
+  sums.components = sweep_.layer(task.stack, task.layer, perturbations, [&] { on_window(static_cast<int64_t>(own)); });
   for (size_t i = own; i < sums.components.size(); ++i)
     for (const DamageSums& window : sums.components[i]) sums.control_kl = std::max(sums.control_kl, window.kl);
   sums.components.resize(own);
@@ -66,13 +69,13 @@ DiagnosisPart TaskRunner::run(const DiagnosisTask& task, const std::function<voi
   DiagnosisPart part;
   part.control_kl = sums.control_kl;
   for (size_t i = 0; i < task.components.size(); ++i)
-    part.components.push_back(component_damage(model_, task.components[i], data_, sums.components[i]));
+    part.components.push_back(component_damage(model_, task.components[i], clusters_, sums.components[i]));
   for (const TensorId& id : task.matrices) part.weight_facts.push_back(quantized_.facts(id, values.at(id)));
   return part;
 }
 
 void TaskRunner::skip(const DiagnosisTask& task) {
-  if (task.layer >= 0) sweep_.layer(task.layer, {}, nullptr);  // the next layer needs this one's stream
+  if (task.layer >= 0) sweep_.layer(task.stack, task.layer, {}, nullptr);  // the next layer needs this one's stream
 }
 
 }  // namespace vernier

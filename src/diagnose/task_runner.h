@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "diagnose/quantized_weights.h"
 #include "diagnose/task.h"
-#include "engine/engine.h"
+#include "engine/sweep.h"
 
 namespace vernier {
 
@@ -26,9 +28,9 @@ enum class Controls {
 
 class TaskRunner {
  public:
-  /// All must outlive it.
-  TaskRunner(const Model& model, const QuantizedWeights& quantized, Sweep& sweep, const EvaluationData& data)
-      : model_(model), quantized_(quantized), sweep_(sweep), data_(data) {}
+  /// All but the clusters, of each window of the sweep one, must outlive it.
+  TaskRunner(const Model& model, const QuantizedWeights& quantized, Sweep& sweep, std::vector<int64_t> clusters)
+      : model_(model), quantized_(quantized), sweep_(sweep), clusters_(std::move(clusters)) {}
 
   /// Tasks of layers must come in order, each run or skipped. `on_window` is called after each window, with the number of
   /// components measured in it; from any thread, as Sweep says.
@@ -47,7 +49,7 @@ class TaskRunner {
   const Model& model_;
   const QuantizedWeights& quantized_;
   Sweep& sweep_;
-  const EvaluationData& data_;
+  std::vector<int64_t> clusters_;
 };
 
 }  // namespace vernier

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/json.h"
+#include "diagnose/damage.h"
 #include "diagnose/merge.h"
 #include "diagnose/task_runner.h"
 #include "engine/engine.h"
@@ -44,7 +45,8 @@ TEST(DiagnosisTasks, PartsOfSeveralRunnersMakeTheSameDiagnosis) {
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   const std::unique_ptr<Sweep> sweeps[] = {engine->sweep(model, data, ComputeType::kFloat32),
                                            engine->sweep(model, data, ComputeType::kFloat32)};
-  TaskRunner runners[] = {{model, quantized, *sweeps[0], data}, {model, quantized, *sweeps[1], data}};
+  const std::vector<int64_t> clusters = distinct_clusters(data);
+  TaskRunner runners[] = {{model, quantized, *sweeps[0], clusters}, {model, quantized, *sweeps[1], clusters}};
   Diagnosis merged = whole;
   merged.components.clear();
   merged.weight_facts.clear();

@@ -6,10 +6,51 @@
 #include <algorithm>
 
 #include "diagnose/damage.h"
+#include "engine/aten_answers.h"
 #include "engine/aten_model.h"
+#include "engine/class_vectors.h"
+#include "engine/logit_damage.h"
 #include "ops/parallel.h"
 
 namespace vernier {
+
+namespace {
+
+/// [texts, time], filled up behind their ends, where nothing is looked at.
+at::Tensor padded(std::span<const std::vector<int32_t>> texts) {
+  size_t longest = 0;
+  for (const std::vector<int32_t>& text : texts) longest = std::max(longest, text.size());
+  std::vector<int64_t> ids;
+  for (const std::vector<int32_t>& text : texts) {
+    ids.insert(ids.end(), text.begin(), text.end());
+    ids.insert(ids.end(), longest - text.size(), 0);
+  }
+  return at::tensor(ids, at::kLong).view({static_cast<int64_t>(texts.size()), static_cast<int64_t>(longest)});
+}
+
+/// [images, classes] in plain arithmetic.
+at::Tensor zero_shot_logits(const Model& model, const at::Tensor& pixels, const AnswerData& data) {
+  constexpr size_t kTexts = 64;  // at once
+  const std::span<const std::vector<int32_t>> texts = data.inputs.texts;
+  std::vector<std::vector<float>> units;
+  at::Tensor images;
+  for (size_t first = 0; first < texts.size(); first += kTexts) {
+    const ImageTextAnswers answers = compare_images_with_texts(
+        model, pixels, padded(texts.subspan(first, std::min(kTexts, texts.size() - first))), AtenModel::Place{});
+    const at::Tensor own = answers.text_embeds.contiguous();
+    for (int64_t i = 0; i < own.size(0); ++i) {
+      const float* unit = own.data_ptr<float>() + i * own.size(1);
+      units.emplace_back(unit, unit + own.size(1));
+    }
+    images = answers.image_embeds.to(at::kDouble);
+  }
+  std::vector<at::Tensor> logits;
+  for (const std::vector<double>& vector : class_vectors(model, units, static_cast<size_t>(data.classes)))
+    logits.push_back(at::matmul(images, at::tensor(vector, at::kDouble)));
+  return at::stack(logits, 1);
+}
+
+}  // namespace
 
 double noise_floor(const Model& model, Sweep& sweep, const EvaluationData& data) {
   constexpr int64_t kRows = 64;  // of logits in float64 at once
@@ -35,11 +76,29 @@ double noise_floor(const Model& model, Sweep& sweep, const EvaluationData& data)
   return kl / static_cast<double>(rows);
 }
 
-Measured joint_damage(const Model& model, const QuantizedWeights& quantized, Sweep& sweep, const EvaluationData& data) {
+double noise_floor(const Model& model, Sweep& sweep, const AnswerData& data) {
+  const c10::NoGradGuard no_grad;
+  const std::vector<float> first = data.inputs.pixels(0);
+  const ModelConfig& seeing =
+      model.config().stacks.empty() ? model.config() : *model.config().find_stack(Stack::kImage);
+  const int64_t side = seeing.patches.image_size;
+  const at::Tensor pixels = at::tensor(first).view({1, seeing.patches.channels, side, side});
+  double kl = 0;
+  parallel_for(1, 1, [&](int64_t, int) {
+    const at::Tensor plain = model.config().stacks.empty() ? classify(model, pixels, AtenModel::Place{})
+                                                           : zero_shot_logits(model, pixels, data);
+    kl = logit_damage(plain.to(at::kDouble), sweep.base_logits(0).to(at::kDouble), at::zeros({1, 1}, at::kLong))
+             .kl.item<double>();
+  });
+  return kl;
+}
+
+Measured joint_damage(const Model& model, const QuantizedWeights& quantized, Sweep& sweep,
+                      std::span<const int64_t> clusters) {
   Model all(model.config(), model.source());
   for (const TensorId& id : model.tensors())
     all.set_weight(id, is_matrix(id.role) ? quantized.make(id) : model.weight(id));
-  return summarize(data, sweep.whole_model(all)).kl;
+  return summarize(clusters, sweep.whole_model(all)).kl;
 }
 
 }  // namespace vernier

@@ -147,6 +147,12 @@ class AtenEngine : public Engine {
   std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const override {
     return make_aten_sweep(model, data, device_, type_of(type));
   }
+  std::unique_ptr<AnswerSweep> answer_sweep(const Model& model, const VisionInputs& data,
+                                            ComputeType type) const override {
+    require_read_out(model.config(), model.source().name);
+    require_finite(model);
+    return make_aten_answer_sweep(model, data, device_, type_of(type));
+  }
 
  private:
   static at::ScalarType type_of(ComputeType type) { return type == ComputeType::kFloat32 ? at::kFloat : at::kBFloat16; }

@@ -96,7 +96,7 @@ at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& 
   return x + positions_.narrow(0, 0, ids.size(1));
 }
 
-at::Tensor AtenModel::embed_images(const AtenOps& ops, const at::Tensor& pixels) const {
+at::Tensor AtenModel::embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const {
   const PatchConfig& p = config_.patches;
   if (pixels.dim() != 4 || pixels.size(1) != p.channels || pixels.size(2) != p.image_size ||
       pixels.size(3) != p.image_size)
@@ -113,22 +113,23 @@ at::Tensor AtenModel::embed_images(const AtenOps& ops, const at::Tensor& pixels)
                                  .to(learned_.options());
   ops.observe({Site::kPatchInput}, squares);
   const int64_t learned = p.learned_rows();
-  const at::Tensor patches = ops.linear(patches_, squares) + positions_.narrow(0, learned, p.count());
+  const at::Tensor patches = ops.linear(embedding, squares) + positions_.narrow(0, learned, p.count());
   const at::Tensor own = (learned_ + positions_.narrow(0, 0, learned)).unsqueeze(0).expand({batch, -1, -1});
   const at::Tensor x = at::cat({patches, own}, 1);
   return config_.input_norm ? ops.norm(input_norm_, x) : x;
 }
 
-at::Tensor AtenModel::read_out(const AtenOps& ops, const at::Tensor& hidden, const at::Tensor& rows) const {
+at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distilled_head, const AtenOps& ops,
+                                  const at::Tensor& hidden, const at::Tensor& rows) const {
   const at::Tensor batch = at::arange(hidden.size(0), rows.options());
   const at::Tensor answering = hidden.index({batch, rows});
   ops.observe({Site::kOutputInput}, answering);
-  const at::Tensor out = logits_by(head_, answering);
+  const at::Tensor out = logits_by(head, answering);
   if (config_.read_out.projection > 0) return out / out.norm(2, -1, /*keepdim=*/true);
   if (!config_.read_out.distilled) return out;
   const at::Tensor distilled = hidden.index({batch, rows + 1});
   ops.observe({Site::kDistilledInput}, distilled);
-  return (out + logits_by(distilled_head_, distilled)) / 2;
+  return (out + logits_by(distilled_head, distilled)) / 2;
 }
 
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer) const {

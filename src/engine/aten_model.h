@@ -32,6 +32,8 @@ class AtenModel {
   const std::string& name() const { return name_; }
   AtenBlock block(int layer) const;
   const AtenStack& head() const { return head_; }
+  const AtenStack& distilled_head() const { return distilled_head_; }
+  const AtenStack& patches() const { return patches_; }
 
   /// [vocabulary, hidden]; layer by layer of the file's type, as head() is.
   const at::Tensor& embedding() const { return embedding_; }
@@ -41,7 +43,11 @@ class AtenModel {
   at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids) const;
   /// pixels [batch, channels, side, side] -> residual stream [batch, rows, hidden]: the patches, then the learned rows.
   /// @throws Error{kInvalidArgument} for images of another size
-  at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels) const;
+  at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels) const {
+    return embed_images_by(patches_, ops, pixels);
+  }
+  /// The same by another patch embedding.
+  at::Tensor embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const;
   AtenOps ops(int64_t time, const AtenObserver* observer = nullptr) const;
   /// Layers `begin` ... on the stream x, whose last one keeps rows first_row ... only; then the output norm.
   at::Tensor finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const;
@@ -49,7 +55,12 @@ class AtenModel {
   at::Tensor logits_by(const AtenStack& head, const at::Tensor& hidden) const;
   /// What a stack that answers for whole inputs makes of its normed states [batch, time, hidden], `rows` [batch] int64
   /// being where each answers: logits [batch, classes], or unit vectors [batch, width].
-  at::Tensor read_out(const AtenOps& ops, const at::Tensor& hidden, const at::Tensor& rows) const;
+  at::Tensor read_out(const AtenOps& ops, const at::Tensor& hidden, const at::Tensor& rows) const {
+    return read_out_by(head_, distilled_head_, ops, hidden, rows);
+  }
+  /// The same by other output matrices; the second one matters only where the configuration has one.
+  at::Tensor read_out_by(const AtenStack& head, const AtenStack& distilled_head, const AtenOps& ops,
+                         const at::Tensor& hidden, const at::Tensor& rows) const;
 
  private:
   at::Tensor moved(const at::Tensor& t) const;

@@ -5,12 +5,11 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/fail.h"
 #include "engine/aten_engine.h"
-#include "engine/slices.h"
-#include "model/block_layout.h"
+#include "engine/changed_block.h"
+#include "engine/logit_damage.h"
 
 namespace vernier {
 
@@ -67,14 +66,14 @@ class AtenSweep : public Sweep {
     }
   }
 
-  std::vector<std::vector<DamageSums>> layer(int layer, const std::vector<Perturbation>& perturbations,
+  std::vector<std::vector<DamageSums>> layer(Stack, int layer, const std::vector<Perturbation>& perturbations,
                                              const std::function<void()>& on_window) override {
     if (layer != layer_) fail(ErrorKind::kInternal, "sweep: layer {} asked for at layer {}", layer, layer_);
     const c10::NoGradGuard no_grad;
     const bool last = layer + 1 == base_.config().depth();
     std::vector<std::vector<DamageSums>> damage(perturbations.size(), std::vector<DamageSums>(windows_));
     for (size_t p = 0; p < perturbations.size(); ++p) {
-      const AtenBlock block = changed_block(layer, perturbations[p]);
+      const AtenBlock block = changed_block(base_, model_, perturbations[p], {device_, type_});
       for (const Batch& batch : batches_) {
         const AtenOps ops = base_.ops(batch.ids.size(1));
         AtenOps here = ops;
@@ -92,7 +91,7 @@ class AtenSweep : public Sweep {
     return damage;
   }
 
-  std::vector<DamageSums> embedding(const Perturbation& p) override {
+  std::vector<DamageSums> outside(const Perturbation& p) override {
     const c10::NoGradGuard no_grad;
     const bool looks_up = p.component.kind == ComponentKind::kEmbed;
     const TensorId id{looks_up ? TensorRole::kTokenEmbedding : TensorRole::kOutput, -1};
@@ -129,20 +128,6 @@ class AtenSweep : public Sweep {
   }
 
  private:
-  AtenBlock changed_block(int layer, const Perturbation& p) const {
-    const std::vector<WeightSlice> slices = slices_of(base_.config(), p.component);
-    std::set<TensorId> ids;
-    for (const WeightSlice& slice : slices) ids.insert(slice.tensor);
-    AtenBlock block = base_.block(layer);
-    for_each_product(block, [&](AtenStack& part, const std::vector<TensorId>& members) {
-      for (size_t i = 0; i < members.size(); ++i)
-        if (ids.contains(members[i]))
-          part[i].weight = with_slices(model_, slices, members[i], p.weight).to(device_, type_);
-    });
-    return block;
-  }
-
-  /// KL from the differences of the logits, in float64: log sum p e^d - sum p d, exactly 0 where d is.
   void compare(const Batch& batch, const AtenStack& head, const at::Tensor& hidden,
                std::vector<DamageSums>& damage) const {
     constexpr int64_t kRows = 128;
@@ -156,12 +141,9 @@ class AtenSweep : public Sweep {
         const at::Tensor z =
             base_.logits_by(base_.head(), batch.final_state[window].narrow(0, first, count)).to(at::kDouble);
         const at::Tensor y = base_.logits_by(head, hidden[window].narrow(0, first, count)).to(at::kDouble);
-        const at::Tensor log_p = z.log_softmax(-1), p = log_p.exp();
-        const at::Tensor shift = (p * (y - z)).sum(-1, /*keepdim=*/true), d = y - z - shift;
-        const at::Tensor kl = (p * (d.expm1() - d)).sum(-1).log1p();
-        const at::Tensor delta_nll = (log_p - y.log_softmax(-1)).gather(-1, labels).sum();
-        const at::Tensor same = (z.argmax(-1) == y.argmax(-1)).to(at::kDouble).sum();
-        const at::Tensor together = at::stack({kl.sum(), delta_nll, same}).to(at::kCPU);
+        const LogitDamage damage_of = logit_damage(z, y, labels);
+        const at::Tensor together =
+            at::stack({damage_of.kl.sum(), damage_of.delta_nll.sum(), damage_of.same_top.sum()}).to(at::kCPU);
         sums.tokens += static_cast<double>(count);
         sums.kl += together[0].item<double>();
         sums.delta_nll += together[1].item<double>();

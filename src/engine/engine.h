@@ -17,12 +17,13 @@
 #include <vector>
 
 #include "engine/read_out.h"
+#include "engine/sweep.h"
 #include "ops/scored_tokens.h"
-#include "vernier/component.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
 #include "vernier/site.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -81,40 +82,6 @@ class AnsweringModel {
 /// How many sequences are run at once, so that what flows between layers stays small.
 size_t sequences_at_once(const ModelConfig& config, int64_t positions, int workers);
 
-/// Values of a matrix, from the model or from elsewhere: a quantized version.
-using WeightSource = std::function<at::Tensor(const TensorId&)>;
-
-/// One component under one set of replacement weights.
-struct Perturbation {
-  Component component;
-  /// Replacement for the whole tensor, float32; only the component's slice of it is used. Asked for while the sweep is
-  /// at the component's layer.
-  WeightSource weight;
-};
-
-/// Sums over the scored tokens of one window.
-struct DamageSums {
-  double tokens = 0, kl = 0, delta_nll = 0, same_top = 0;
-};
-
-/// Exact isolated perturbation by suffix: layer by layer, with the base's stream kept, and only what comes after a
-/// component run again. A perturbation by nothing takes the same path, so its damage is exactly 0.
-class Sweep {
- public:
-  virtual ~Sweep() = default;
-  /// Damage of each perturbation of one layer, [perturbation][window]; the layers must be asked for in order, and a
-  /// layer may be asked with no perturbations. `on_window` is called after each window, from any thread and several at
-  /// once; what it throws ends the sweep.
-  virtual std::vector<std::vector<DamageSums>> layer(int layer, const std::vector<Perturbation>& perturbations,
-                                                     const std::function<void()>& on_window) = 0;
-  /// The same for the embedding and the output matrix, at any time.
-  virtual std::vector<DamageSums> embedding(const Perturbation& perturbation) = 0;
-  /// All replaced at once by another model of the same shape.
-  virtual std::vector<DamageSums> whole_model(const Model& other) = 0;
-  /// Logits of the scored rows of a window in the base's arithmetic, float32 [scored, vocabulary] on the CPU.
-  virtual at::Tensor base_logits(size_t window) = 0;
-};
-
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -128,6 +95,10 @@ class Engine {
   virtual std::unique_ptr<AnsweringModel> prepare_answers(const Model& model, const PrepareOptions& options) const = 0;
   /// `data` and `model` must outlive it. @cost one forward pass, and a stream per window in memory
   virtual std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const = 0;
+  /// `model`, a classifier or one stack of a model with several, and `data` must outlive it: its images, or the texts of
+  /// a stack that reads. @cost as sweep. @throws as prepare_answers
+  virtual std::unique_ptr<AnswerSweep> answer_sweep(const Model& model, const VisionInputs& data,
+                                                    ComputeType type) const = 0;
 };
 
 /// By options.device: "cpu" is the fused engine, "aten" plain ATen on the CPU, any other word a device of libtorch.

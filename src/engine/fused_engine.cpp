@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "engine/fused_answer_sweep.h"
 #include "engine/fused_sweep.h"
 #include "ops/kernels.h"
 #include "ops/parallel.h"
@@ -142,6 +143,11 @@ class FusedEngine : public Engine {
   }
   std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const override {
     return std::make_unique<FusedSweep>(model, data, type, threads_);
+  }
+  std::unique_ptr<AnswerSweep> answer_sweep(const Model& model, const VisionInputs& data,
+                                            ComputeType type) const override {
+    require_read_out(model.config(), model.source().name);
+    return std::make_unique<FusedAnswerSweep>(model, data, type, threads_);
   }
 
  private:

@@ -35,12 +35,12 @@ void make_unit(const Slab& x) {
 
 }  // namespace
 
-Slab FusedModel::embed_image(FusedOps& ops, std::span<const float> pixels) const {
+Slab FusedModel::embed_image_by(const StackedLinear& embedding, FusedOps& ops, std::span<const float> pixels) const {
   const PatchConfig& p = config_.patches;
   const Slab squares = cut_into_patches(ops.arena(), p, pixels);
   ops.observe({Site::kPatchInput}, squares);
   const Slab x = ops.arena().slab(p.rows(), config_.hidden), patches = x.row_range(0, p.count());
-  patches_.apply(squares, patches, /*accumulate=*/false, ops.arena());
+  embedding.apply(squares, patches, /*accumulate=*/false, ops.arena());
   // Where a product pads its rows it wrote over those that follow.
   for (int64_t r = 0; r < p.learned_rows(); ++r)
     std::copy_n(learned_.data_ptr<float>() + r * x.cols, x.cols, x.row(p.count() + r));
@@ -52,26 +52,32 @@ Slab FusedModel::embed_image(FusedOps& ops, std::span<const float> pixels) const
   return config_.input_norm ? ops.norm(input_norm_, x) : x;
 }
 
-Slab FusedModel::answer(Arena& arena, const ModelInput& input, const SiteObserver* observer) const {
-  check_input(config_, input, name_);
-  FusedOps ops(arena, rope_, observer);
-  const bool sees = config_.reads_images();
-  // A text's rows after the answering one change nothing, its stack being causal; an image's learned rows are the last.
-  const int64_t row = sees ? config_.patches.count() : answering_row(config_, input.tokens);
-  const Slab stream =
-      sees ? embed_image(ops, input.pixels) : embed(arena, input.tokens.first(static_cast<size_t>(row) + 1));
-  const Slab normed = norm_last(ops, run_layers(ops, stream, 0, row));
-  const Slab answering = normed.row_range(0, 1);
+Slab FusedModel::read_out_by(const StackedLinear& head, const StackedLinear& distilled_head, FusedOps& ops,
+                             const Slab& normed) const {
+  Arena& arena = ops.arena();
+  const Slab answering = normed.row_range(0, 1), out = arena.slab(1, head.out());
   ops.observe({Site::kOutputInput}, answering);
-  const Slab out = logits(arena, answering);
+  logits_by(head, arena, answering, out);
   if (config_.read_out.projection > 0) make_unit(out);
   if (!config_.read_out.distilled) return out;
   const Slab distilled = normed.row_range(1, 1), second = arena.slab(1, out.cols);
   ops.observe({Site::kDistilledInput}, distilled);
-  logits_by(distilled_head_, arena, distilled, second);
+  logits_by(distilled_head, arena, distilled, second);
   add_row(second.row(0), out.row(0), out.cols);
   scale_row(out.row(0), out.cols, 0.5f);
   return out;
+}
+
+Slab FusedModel::embed_input(FusedOps& ops, const ModelInput& input) const {
+  check_input(config_, input, name_);
+  if (config_.reads_images()) return embed_image(ops, input.pixels);
+  return embed(ops.arena(), read_tokens(config_, input));
+}
+
+Slab FusedModel::answer(Arena& arena, const ModelInput& input, const SiteObserver* observer) const {
+  FusedOps ops(arena, rope_, observer);
+  const Slab stream = embed_input(ops, input);
+  return read_out(ops, norm_last(ops, run_layers(ops, stream, 0, answering_rows(config_, stream.rows))));
 }
 
 }  // namespace vernier

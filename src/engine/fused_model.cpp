@@ -144,6 +144,10 @@ StackedLinear pack_output(const Model& model, const TensorId& id, ComputeType ty
 
 }  // namespace
 
+StackedLinear pack_outside(const Model& model, const TensorId& id, const at::Tensor& weight, ComputeType type) {
+  return stack({{weight, bias_of_tensor(model, id), ActivationRounding::kNone}}, type);
+}
+
 FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations, Layers layers)
     : name_((require_finite(model), model.source().name)),
       config_(model.config()),

@@ -37,6 +37,9 @@ at::Tensor to_tensor(const Slab& slab);
 FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,
                   const WeightSource& weight);
 
+/// A matrix outside of the layers as a product, with the model's bias and `weight` for its values.
+StackedLinear pack_outside(const Model& model, const TensorId& id, const at::Tensor& weight, ComputeType type);
+
 class FusedModel {
  public:
   enum class Layers { kPacked, kLeftOut };  ///< left out: for passes that pack one at a time
@@ -52,6 +55,7 @@ class FusedModel {
   const FusedBlock& block(int layer) const { return blocks_[static_cast<size_t>(layer)]; }
   const RopeTable& rope() const { return rope_; }
   const StackedLinear& head() const { return head_; }
+  const StackedLinear& distilled_head() const { return distilled_head_; }
 
   /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the
   /// vocabulary
@@ -68,10 +72,19 @@ class FusedModel {
   /// All of it: normed final hidden states [T - first_row, hidden], in `arena`.
   Slab hidden(Arena& arena, std::span<const int32_t> tokens, int64_t first_row) const;
   /// Residual stream [rows, hidden] of an image: the patches, then the learned rows. `pixels` [channels, side, side]
-  Slab embed_image(FusedOps& ops, std::span<const float> pixels) const;
+  Slab embed_image(FusedOps& ops, std::span<const float> pixels) const { return embed_image_by(patches_, ops, pixels); }
+  /// The same by another patch embedding.
+  Slab embed_image_by(const StackedLinear& embedding, FusedOps& ops, std::span<const float> pixels) const;
+  /// Residual stream of an image, or of a text up to its end. @throws Error{kInvalidArgument} as check_input
+  Slab embed_input(FusedOps& ops, const ModelInput& input) const;
   /// What a stack that answers for whole inputs makes of one: logits [1, classes], or a unit vector [1, width].
   /// @throws Error{kInvalidArgument} as check_input, {kUnsupported} for other models
   Slab answer(Arena& arena, const ModelInput& input, const SiteObserver* observer = nullptr) const;
+  /// The end of it, from the normed answering rows [1 or 2, hidden].
+  Slab read_out(FusedOps& ops, const Slab& normed) const { return read_out_by(head_, distilled_head_, ops, normed); }
+  /// The same by other output matrices; the second one matters only where the configuration has one.
+  Slab read_out_by(const StackedLinear& head, const StackedLinear& distilled_head, FusedOps& ops,
+                   const Slab& normed) const;
 
   /// logits [rows, vocabulary] of normed hidden states
   Slab logits(Arena& arena, const Slab& hidden) const;

@@ -19,6 +19,14 @@ int64_t answering_row(const ModelConfig& config, std::span<const int32_t> tokens
   return end - tokens.begin();
 }
 
+std::span<const int32_t> read_tokens(const ModelConfig& config, const ModelInput& input) {
+  return input.tokens.first(static_cast<size_t>(answering_row(config, input.tokens)) + 1);
+}
+
+int64_t answering_rows(const ModelConfig& config, int64_t rows) {
+  return config.reads_images() ? config.patches.count() : rows - 1;
+}
+
 void check_input(const ModelConfig& config, const ModelInput& input, const std::string& name) {
   const PatchConfig& patches = config.patches;
   if (config.reads_images() && static_cast<int64_t>(input.pixels.size()) != patches.pixels())

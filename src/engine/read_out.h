@@ -22,6 +22,12 @@ struct ModelInput {
 /// The row that the class is read from, or that of a text's end. @throws Error{kInvalidArgument} for a text without its end
 int64_t answering_row(const ModelConfig& config, std::span<const int32_t> tokens);
 
+/// The tokens of a text that are run: its stack being causal, those after the answering row change nothing.
+std::span<const int32_t> read_tokens(const ModelConfig& config, const ModelInput& input);
+
+/// From which of a stream's rows on answers are read: an image's learned rows are its last, and so is a text's end.
+int64_t answering_rows(const ModelConfig& config, int64_t rows);
+
 /// @throws Error{kInvalidArgument} where the input is not what the stack takes: `name` is that of the model
 void check_input(const ModelConfig& config, const ModelInput& input, const std::string& name);
 

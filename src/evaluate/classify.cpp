@@ -1,15 +1,14 @@
 #include "vernier/classify.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "engine/class_vectors.h"
 #include "engine/engine.h"
 #include "ops/parallel.h"
 #include "vernier/decode_images.h"
-#include "vernier/tokenizer.h"
 
 namespace vernier {
 
@@ -20,32 +19,18 @@ constexpr size_t kBatch = 512;  // images whose pixels are in memory at once
 /// Unit vectors of the classes times e^logit_scale, [classes][width].
 std::vector<std::vector<float>> text_classifier(const Model& model, const std::vector<std::string>& classes,
                                                 const ClassifyOptions& options, const Engine& engine) {
-  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
-  std::vector<std::vector<int32_t>> prompts;
+  const std::vector<std::vector<int32_t>> prompts = class_prompts(model, classes, options.prompts);
   int64_t longest = 1;
-  for (const std::string& name : classes)
-    for (const std::string& prompt : prompts_of(options.prompts, name)) {
-      prompts.push_back(tokenizer.encode(prompt));
-      longest = std::max(longest, static_cast<int64_t>(prompts.back().size()));
-    }
+  for (const std::vector<int32_t>& prompt : prompts) longest = std::max(longest, static_cast<int64_t>(prompt.size()));
   const Model stack = stack_of(model, Stack::kText);
   const auto text = engine.prepare_answers(stack, {.type = options.compute.type, .positions = longest});
   std::vector<std::vector<float>> units(prompts.size());
   parallel_for(static_cast<int64_t>(prompts.size()), engine.workers(), [&](int64_t i, int worker) {
     units[static_cast<size_t>(i)] = text->answer(worker, std::span<const int32_t>(prompts[static_cast<size_t>(i)]));
   });
-  const double scale = std::exp(model.weight({TensorRole::kLogitScale}).to(at::kDouble).item<double>());
-  const size_t each = options.prompts.templates.size(), width = units.front().size();
   std::vector<std::vector<float>> vectors;
-  for (size_t c = 0; c < classes.size(); ++c) {
-    std::vector<double> mean(width, 0.0);
-    for (size_t t = 0; t < each; ++t)
-      for (size_t j = 0; j < width; ++j) mean[j] += static_cast<double>(units[c * each + t][j]);
-    double squares = 0;
-    for (const double value : mean) squares += value * value;
-    std::vector<float>& vector = vectors.emplace_back();
-    for (const double value : mean) vector.push_back(static_cast<float>(scale * value / std::sqrt(squares)));
-  }
+  for (const std::vector<double>& vector : class_vectors(model, units, classes.size()))
+    vectors.emplace_back(vector.begin(), vector.end());
   return vectors;
 }
 

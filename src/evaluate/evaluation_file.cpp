@@ -15,12 +15,14 @@ namespace {
 
 constexpr const char* kExact = "exact";
 constexpr const char* kLlamaCpp = "llama.cpp";
+constexpr const char* kImages = "images";
 
 const char* name_of(Per per) {
   switch (per) {
     case Per::kToken: return "token";
     case Per::kDocument: return "document";
     case Per::kByte: return "byte";
+    case Per::kImage: return "image";
   }
   fail(ErrorKind::kInternal, "evaluation: a metric per {}", static_cast<int>(per));
 }
@@ -121,10 +123,11 @@ Json evaluation_file_to_json(const EvaluationFile& file) {
   json["schema_version"] = kEvaluationSchema;
   json["tool_version"] = VERNIER_VERSION;
   json["data"] = {{"text", facts_json(file.text)}, {"groups", file.groups ? facts_json(*file.groups) : Json()}};
+  if (file.of_images) json["examples"] = kImages;
   json["activations"] = file.activations == Activations::kExact ? kExact : kLlamaCpp;
   if (file.budget_bytes) json["budget_bytes"] = *file.budget_bytes;
   json["metrics"] = Json::array();
-  for (const Metric& metric : metrics())
+  for (const Metric& metric : file.of_images ? image_metrics() : metrics())
     if (std::any_of(file.rows.begin(), file.rows.end(), [&](const auto& row) { return holds(row, metric.key); }))
       json["metrics"].push_back(metric_json(metric));
   json["rows"] = Json::array();
@@ -136,6 +139,7 @@ EvaluationFile evaluation_file_from_json(const Json& json, const std::string& or
   if (json_int(json, "schema_version", origin, 1, 1 << 20) != kEvaluationSchema)
     fail(ErrorKind::kBadFile, "{}: evaluation of another schema; evaluate again", origin);
   EvaluationFile file;
+  file.of_images = json_find(json, "examples") != nullptr && json_string(json, "examples", origin) == kImages;
   const Json& data = json_member(json, "data", origin);
   file.text = facts_at(json_member(data, "text", origin), origin);
   if (const Json* groups = json_find(data, "groups")) file.groups = facts_at(*groups, origin);

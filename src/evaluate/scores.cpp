@@ -65,6 +65,7 @@ struct ClusterSums {
       case Per::kToken: return tokens;
       case Per::kDocument: return documents;
       case Per::kByte: return bytes;
+      case Per::kImage: break;  // image_scores.cpp
     }
     fail(ErrorKind::kInternal, "evaluate: a metric per {}", static_cast<int>(per));
   }

@@ -1,5 +1,9 @@
 #include "evaluate/scores_json.h"
 
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
 #include "base/measured_json.h"
 #include "evaluate/tails.h"
 #include "vernier/evaluation_file.h"
@@ -7,7 +11,18 @@
 
 namespace vernier {
 
-namespace {}
+namespace {
+
+/// Every key that scores may have, in the order in which they are written.
+std::vector<std::string_view> score_keys() {
+  std::vector<std::string_view> keys;
+  for (const auto* table : {&metrics(), &image_metrics()})
+    for (const Metric& metric : *table)
+      if (std::find(keys.begin(), keys.end(), metric.key) == keys.end()) keys.push_back(metric.key);
+  return keys;
+}
+
+}  // namespace
 
 Json scores_to_json(const Scores& scores) {
   Json json;
@@ -17,8 +32,8 @@ Json scores_to_json(const Scores& scores) {
     json["distinct_documents"] = scores.distinct_documents;
     json["text_bytes"] = scores.bytes;
   }
-  for (const Metric& metric : metrics())
-    if (const Measured* value = scores.find(metric.key)) put_measured(json, std::string(metric.key), *value);
+  for (const std::string_view key : score_keys())
+    if (const Measured* value = scores.find(key)) put_measured(json, std::string(key), *value);
   return json;
 }
 
@@ -30,9 +45,8 @@ Scores scores_from_json(const Json& json, const std::string& origin) {
     scores.distinct_documents = json_int(json, "distinct_documents", origin, 0, scores.documents);
     scores.bytes = json_int(json, "text_bytes", origin, 0, kMaxCount);
   }
-  for (const Metric& metric : metrics())
-    if (const auto value = optional_measured_at(json, std::string(metric.key), origin))
-      scores.metrics.emplace(metric.key, *value);
+  for (const std::string_view key : score_keys())
+    if (const auto value = optional_measured_at(json, std::string(key), origin)) scores.metrics.emplace(key, *value);
   return scores;
 }
 

@@ -151,6 +151,7 @@ Json report_data(const ReportParts& parts) {
   for (const char* key : {"scheme", "fallbacks", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats",
                           "components", "differential_bias", "joint", "weight_facts", "rank_correlation"})
     section[key] = value_or_null(diagnosis, key);
+  if (const Json* unit = json_find(diagnosis, "unit")) section["unit"] = *unit;
   // What the planner keeps beside the facts is not for the page.
   if (section["weight_facts"].is_array())
     for (Json& row : section["weight_facts"])

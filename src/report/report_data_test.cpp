@@ -119,6 +119,13 @@ TEST(ReportData, TheLimitIsPartOfIt) {
   EXPECT_EQ(data["rows"], limit["rows"]);
 }
 
+TEST(ReportData, WhatNatsArePerIsSaidWhereItIsNoToken) {
+  Artefacts a;
+  EXPECT_FALSE(a.data()["diagnosis"].contains("unit"));
+  a.diagnosis["unit"] = "image";
+  EXPECT_EQ(a.data()["diagnosis"]["unit"], "image");
+}
+
 TEST(ReportData, AMissingPartIsNamed) {
   const auto expect_missing = [](const Artefacts& a, const std::string& part) {
     try {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "run/image_rows.h"
 #include "run/run_stages.h"
 #include "run/source.h"
 #include "vernier/evaluation_file.h"
@@ -47,16 +48,22 @@ EvaluationRow row_of(const RunContext& run, const std::string& label, const std:
 std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates) {
   const RunInputs& inputs = run.inputs;
   const std::string name = "evaluation.json";
-  std::string key = stage_key({model_hash(run.model), inputs.text.hash, inputs.groups ? inputs.groups->hash : "",
+  const std::string& hash = inputs.images ? inputs.images->evaluation.inputs.hash : inputs.text.hash;
+  std::string key = stage_key({model_hash(run.model), hash, inputs.groups ? inputs.groups->hash : "",
                                dtype_name(run.options.compute.type), std::to_string(kEvaluationSchema)});
   for (const RunCandidate& c : candidates) key = stage_key({key, c.label, run.directory.hash(c.file)});
   run.stage("evaluate", "evaluate", key, name, [&](const std::filesystem::path& path) {
     std::vector<Evaluation> text, groups;
-    evaluate_all(run, candidates, text, groups);
+    std::optional<Evaluation> source;
+    if (inputs.images)
+      source = evaluate_on_images(run, candidates, text);
+    else
+      evaluate_all(run, candidates, text, groups);
     EvaluationFile file = evaluation_file(text.front(), inputs.groups ? &groups.front() : nullptr);
+    file.of_images = inputs.images.has_value();
     file.budget_bytes = inputs.budget_bytes;
     file.rows.push_back(row_of(run, source_label(run.model), "reference", source_bytes(run.model)));
-    file.rows.back().text = scores_of_reference(text.front().all);
+    file.rows.back().text = source ? source->all : scores_of_reference(text.front().all);
     for (size_t i = 0; i < candidates.size(); ++i) {
       const uint64_t bytes = run.target.counted_bytes(run.model, load_plan(run.directory, candidates[i].plan),
                                                       inputs.tokenizer, run.options.file);
@@ -73,7 +80,7 @@ Json run_result_to_json(const RunResult& result) {
   for (const EvaluationRow& r : result.rows) {
     Json row = {{"label", r.label}, {"kind", r.kind}, {"bytes", r.bytes}, {"bits_per_weight", r.bits_per_weight}};
     row["budget_fits"] = r.budget_fits ? Json(*r.budget_fits) : Json();
-    for (const Metric& metric : metrics()) {
+    for (const Metric& metric : result.of_images ? image_metrics() : metrics()) {
       if (metric.needs_documents()) continue;
       const Measured* value = r.text.find(metric.key);
       const std::string key(metric.key);

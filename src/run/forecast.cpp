@@ -12,7 +12,7 @@ RunForecast forecast_run(const Model& model, const RunOptions& options, Progress
   Budget::parse(options.budget);
   WarningLog log(progress);
   RunInputs inputs = begin_inputs(model, options, log);
-  read_texts(model, options, inputs, log);
+  read_data(model, options, inputs, log);
   RunForecast forecast;
   forecast.budget_bytes = inputs.budget_bytes;
   for (const std::string& scheme : target.rules.schemes) {
@@ -23,10 +23,15 @@ RunForecast forecast_run(const Model& model, const RunOptions& options, Progress
   DiagnoseOptions diagnosis = planning_diagnosis(options.target, options.scheme);
   diagnosis.compute = options.compute;
   forecast.components = components_of(model.config(), diagnosis.kinds).size();
-  forecast.diagnose_windows = static_cast<int64_t>(inputs.diagnosis.windows.size());
+  forecast.diagnose_windows =
+      inputs.images ? inputs.images->diagnosis.inputs.images : static_cast<int64_t>(inputs.diagnosis.windows.size());
   forecast.threads = resolve_threads(options.compute);
-  forecast.exact_seconds = diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);
   forecast.stages = forecast_stages(model, options, inputs);
+  if (inputs.images)
+    for (const RunForecast::Stage& stage : forecast.stages)
+      forecast.exact_seconds += stage.stage == "diagnose" ? stage.seconds : 0;
+  else
+    forecast.exact_seconds = diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);
   for (const RunForecast::Stage& stage : forecast.stages) forecast.seconds += stage.seconds;
   forecast.peak_bytes = forecast_peak_bytes(model, options, inputs);
   forecast.warnings = log.warnings();

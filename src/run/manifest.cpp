@@ -6,8 +6,29 @@
 
 namespace vernier {
 
+namespace {
+
+Json image_facts(const AnswerData& data) {
+  return {{"name", data.inputs.name},
+          {"images", data.inputs.images},
+          {"classes", data.classes},
+          {"hash", data.inputs.hash}};
+}
+
+/// In place of what is said of texts.
+void describe_images(const RunImages& images, const RunOptions& options, Json& facts) {
+  facts["calibration"] = image_facts(images.calibration);
+  facts["calibration"]["held_back"] = images.held_back;
+  facts["evaluation"] = image_facts(images.evaluation);
+  facts["options"]["diagnose_images"] = images.diagnosis.inputs.images;
+  facts["options"]["prompts"] = options.prompts;
+}
+
+}  // namespace
+
 void describe_run(const RunContext& run) {
-  const ModelConfig& c = run.model.config();
+  const ModelConfig& whole = run.model.config();
+  const ModelConfig& c = whole.stacks.empty() ? whole : *whole.find_stack(Stack::kImage);
   const RunOptions& o = run.options;
   const RunInputs& inputs = run.inputs;
   const auto data_facts = [](const EvaluationData& d) {
@@ -22,7 +43,7 @@ void describe_run(const RunContext& run) {
   facts["libtorch"] = torch_version();
   facts["model"] = {{"name", run.model.source().name},
                     {"hash", model_hash(run.model)},
-                    {"family", c.family},
+                    {"family", whole.family},
                     {"parameters", run.model.parameters()},
                     {"layers", c.depth()},
                     {"heads", c.layer(0).attention.heads},
@@ -52,6 +73,7 @@ void describe_run(const RunContext& run) {
                       {"tokenizer_pre_unchecked", o.file.tokenizer_pre_unchecked},
                       {"strict", o.strict}};
   facts["seed"] = o.seed;
+  if (inputs.images) describe_images(*inputs.images, o, facts);
 }
 
 }  // namespace vernier

@@ -10,11 +10,15 @@ constexpr const char* kCalibration = "calibration.safetensors";
 std::string dtype_name(ComputeType type) { return type == ComputeType::kBFloat16 ? "bf16" : "f32"; }
 
 Calibration calibrate_stage(const RunContext& run) {
-  const EvaluationData& data = run.inputs.calibration;
   const ComputeOptions& compute = run.options.compute;
-  run.stage("calibrate", "calibrate", stage_key({model_hash(run.model), data.hash, dtype_name(compute.type)}),
-            kCalibration, [&](const std::filesystem::path& path) {
-              save_calibration(calibrate(run.model, data, compute, &run.progress), path);
+  const RunInputs& in = run.inputs;
+  const std::string& hash = in.images ? in.images->calibration.inputs.hash : in.calibration.hash;
+  run.stage("calibrate", "calibrate", stage_key({model_hash(run.model), hash, dtype_name(compute.type)}), kCalibration,
+            [&](const std::filesystem::path& path) {
+              save_calibration(in.images
+                                   ? calibrate_vision(run.model, in.images->calibration.inputs, compute, &run.progress)
+                                   : calibrate(run.model, in.calibration, compute, &run.progress),
+                               path);
             });
   return load_calibration(run.directory.path(kCalibration));
 }
@@ -23,12 +27,16 @@ Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration) 
   DiagnoseOptions options = planning_diagnosis(run.options.target, run.options.scheme);
   options.compute = run.options.compute;
   options.checkpoint = run.directory.path("work/sweep");
-  const EvaluationData& data = run.inputs.diagnosis;
+  const RunInputs& in = run.inputs;
+  const std::string& hash = in.images ? in.images->diagnosis.inputs.hash : in.diagnosis.hash;
   run.stage("diagnose", "diagnose",
-            stage_key({run.directory.hash(kCalibration), data.hash, run.options.scheme, run.options.target,
+            stage_key({run.directory.hash(kCalibration), hash, run.options.scheme, run.options.target,
                        dtype_name(options.compute.type)}),
             kDiagnosis, [&](const std::filesystem::path& path) {
-              write_json(path, diagnosis_to_json(diagnose(run.model, calibration, data, options, &run.progress)));
+              write_json(path,
+                         diagnosis_to_json(
+                             in.images ? diagnose(run.model, calibration, in.images->diagnosis, options, &run.progress)
+                                       : diagnose(run.model, calibration, in.diagnosis, options, &run.progress)));
             });
   return diagnosis_from_json(read_json(run.directory.path(kDiagnosis)), kDiagnosis);
 }

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/fail.h"
+#include "run/image_rows.h"
 #include "run/run_stages.h"
 #include "run/stage_forecast.h"
 #include "run/warning_log.h"
@@ -42,7 +43,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   WarningLog log(progress);
   RunInputs inputs = begin_inputs(model, options, log);
   RunDirectory directory(options.output, model_hash(model), options.replace);
-  read_texts(model, options, inputs, log);
+  read_data(model, options, inputs, log);
   const std::vector<RunForecast::Stage> foretold = forecast_stages(model, options, inputs);
   warn_of_time(options, foretold, log);
   RunClock clock(options.max_minutes, foretold);
@@ -59,6 +60,8 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   RunResult result;
   result.rows = evaluate_stage(context, candidates);
   result.chosen = choose_stage(context, candidates, result.rows);
+  result.of_images = inputs.images.has_value();
+  if (inputs.images && result.chosen > 0) groups_stage(context, candidates[result.chosen - 1]);
   result.limits = limit_stage(context, candidates, result.rows);
   report_stage(context);
   result.model_name = model.source().name;

@@ -5,7 +5,6 @@
 #include "base/fail.h"
 #include "data/named_texts.h"
 #include "data/text_domains.h"
-#include "model/language_model.h"
 #include "run/source.h"
 #include "vernier/planning.h"
 
@@ -40,13 +39,33 @@ void check_context(const Model& model, const RunOptions& options, const Evaluati
          text.longest(), options.target, same, same);
 }
 
+void require_vision_options(const Model& model, const RunOptions& options) {
+  const std::string seen = fmt::format("run: {} ({}) sees images", model.source().name, model.config().family);
+  if (find_target(options.target).needs_tokenizer)
+    fail(ErrorKind::kUnsupported, "{}, which {} does not load; plan for --target huggingface", seen, options.target);
+  if (options.effort != Effort::kExact)
+    fail(ErrorKind::kUnsupported, "{}: there are no gradients to screen it by yet; give --effort exact", seen);
+  if (options.images.empty())
+    fail(
+        ErrorKind::kInvalidArgument,
+        "{}: name some to evaluate on: --data with a manifest (CSV: path,label and a column per attribute) or a folder "
+        "with a subfolder per class",
+        seen);
+  if (!options.evaluation_text.empty() || !options.calibration_text.empty() || !options.groups.empty())
+    fail(ErrorKind::kInvalidArgument,
+         "{}: expected no text; --data and --calibration-images name images, and groups are columns of their manifest",
+         seen);
+}
+
 }  // namespace
 
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
   for (const std::string& warning : model.source().warnings) progress.warn(warning);
-  require_language_model(model.config(), model.source().name, "run");
   RunInputs inputs;
-  inputs.tokenizer = load_tokenizer_of(model.source().path);
+  if (model.config().is_language_model())
+    inputs.tokenizer = load_tokenizer_of(model.source().path);
+  else
+    require_vision_options(model, options);
   for (const std::string& warning : inputs.tokenizer.warnings) progress.warn(warning);
   inputs.budget_bytes = reachable_budget(model, inputs.tokenizer, options.budget, {options.target, options.file});
   const Target& target = find_target(options.target);
@@ -55,7 +74,14 @@ RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSi
   return inputs;
 }
 
+void read_data(const Model& model, const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
+  (model.config().is_language_model() ? read_texts : read_images)(model, options, inputs, progress);
+}
+
 void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
+  if (!options.images.empty() || !options.calibration_images.empty())
+    fail(ErrorKind::kInvalidArgument, "run: {} ({}) is a language model; expected texts to measure it on, not images",
+         model.source().name, model.config().family);
   // What cannot be exported should say so now, not after the measurements.
   inputs.exported_as =
       find_target(options.target)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "diagnose/sweep_cost.h"
+#include "run/image_forecast.h"
 #include "run/run_stages.h"
 #include "vernier/confirm.h"
 #include "vernier/planning.h"
@@ -106,6 +107,7 @@ class StageForecast {
 std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options,
                                                 const RunInputs& inputs) {
   if (options.compute.device != "cpu") return {};
+  if (inputs.images) return forecast_image_stages(model, options, inputs);
   const StageForecast of(model, options, inputs);
   std::vector<RunForecast::Stage> stages = {{"calibrate", of.calibrate()}};
   if (options.effort == Effort::kExact) stages.push_back({"diagnose", of.diagnose()});
@@ -118,6 +120,7 @@ std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOpt
 
 uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, const RunInputs& inputs) {
   constexpr double kProgram = 300e6;  // libtorch, tables of the tokenizer, results
+  if (inputs.images) return static_cast<uint64_t>(image_run_bytes(model, options, inputs) + kProgram);
   const ModelConfig& c = model.config();
   const auto parameters = static_cast<double>(model.parameters());
   const double packed = 4 * parameters, embedding = 4 * static_cast<double>(c.vocabulary * c.hidden);

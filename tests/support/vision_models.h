@@ -13,6 +13,7 @@
 
 #include "format/safetensors_file.h"
 #include "vernier/model.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -46,6 +47,34 @@ inline double relative_distance(const at::Tensor& got, const at::Tensor& expecte
 inline std::span<const float> pixels_of(const at::Tensor& images, int64_t index) {
   const int64_t count = images[0].numel();
   return {images.data_ptr<float>() + index * count, static_cast<size_t>(count)};
+}
+
+/// The golden inputs of a fixture; of CLIP every text is the prompt of a class of its own.
+inline AnswerData golden_answer_data(const Model& model, const std::string& fixture) {
+  const SafetensorsFile golden(vision_fixture(fixture) / "golden.safetensors");
+  const at::Tensor pixels = tensor_in(golden, "pixel_values");
+  AnswerData data;
+  data.inputs.name = fixture;
+  data.inputs.hash = fixture;
+  data.inputs.images = pixels.size(0);
+  data.inputs.pixels = [pixels](int64_t image) {
+    const std::span<const float> one = pixels_of(pixels, image);
+    return std::vector<float>(one.begin(), one.end());
+  };
+  data.classes = model.config().read_out.classes;
+  if (!model.config().stacks.empty()) {
+    const at::Tensor ids = tensor_in(golden, "input_ids").to(at::kInt);
+    data.classes = ids.size(0);
+    for (int64_t t = 0; t < ids.size(0); ++t) {
+      const int32_t* first = ids.data_ptr<int32_t>() + t * ids.size(1);
+      data.inputs.texts.emplace_back(first, first + ids.size(1));
+    }
+  }
+  for (int64_t i = 0; i < data.inputs.images; ++i) {
+    data.labels.push_back(static_cast<int32_t>(i % data.classes));
+    data.clusters.push_back(i);
+  }
+  return data;
 }
 
 }  // namespace vernier

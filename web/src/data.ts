@@ -71,8 +71,16 @@ export interface Provenance {
     hidden: Num;
     vocabulary: Num;
   };
-  calibration: { name: string; tokens: Num; windows: Num; hash: string } | null;
-  evaluation: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
+  // Of texts tokens and windows, of images their number.
+  calibration: {
+    name: string;
+    tokens?: Num;
+    windows?: Num;
+    images?: Num;
+    held_back?: Num; // images of the evaluated set that the plan was made from
+    hash: string;
+  } | null;
+  evaluation: { name: string; tokens?: Num; windows?: Num; context?: Num; images?: Num; hash: string } | null;
   groups?: { name: string; tokens: Num; windows: Num; context: Num; hash: string } | null;
   shared_token_runs: Num; // runs of 50 tokens, or whole documents, found in both calibration and evaluation
   options: Record<string, unknown>;
@@ -102,6 +110,7 @@ export interface ResultRow {
   kl_nats_stderr: Num;
   same_top_share: Num;
   same_top_share_stderr?: Num;
+  accuracy_share?: Num; // of images
   budget_fits: boolean;
 }
 
@@ -157,6 +166,7 @@ export interface Diagnosis {
   fallbacks?: string[] | null; // what stood in for the scheme, a line for all matrices alike
   tokens: Num;
   windows: Num;
+  unit?: string | null; // what nats are per: "token" where it is not said, "image"
   noise_floor_kl_nats: Num;
   control_kl_nats: Num;
   components: Component[];

@@ -21,6 +21,7 @@ import { results } from "./sections/results";
 import { sensitivity } from "./sections/sensitivity";
 import { warnings } from "./sections/warnings";
 import { weightFacts } from "./sections/weight_facts";
+import { setUnit } from "./unit";
 
 const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   headline,
@@ -47,6 +48,7 @@ function contents(sections: HTMLElement[]): HTMLElement {
 
 function show(main: HTMLElement): void {
   const report = readReport();
+  setUnit(report);
   document.title = report.title;
   const sections = SECTIONS.map((make) => make(report)).filter((s): s is HTMLElement => s !== null);
   main.replaceChildren(...sections);

@@ -4,6 +4,7 @@ import type { Confirmation, Report } from "../data";
 import { p, section, strong } from "../dom";
 import { count, isNumber, measured, number } from "../format";
 import { table } from "../table";
+import { natsPer } from "../unit";
 
 type Row = Confirmation["matrices"][number];
 
@@ -22,9 +23,9 @@ function opening(data: Confirmation): HTMLElement {
         )
       : "",
     data.complete
-      ? `Knowing the others exactly would improve the plan by about ${number(data.doubt_kl_nats)} nats per token on average, so measuring ended there.`
+      ? `Knowing the others exactly would improve the plan by about ${number(data.doubt_kl_nats)} ${natsPer()} on average, so measuring ended there.`
       : isNumber(data.doubt_kl_nats)
-        ? `Time was up while knowing the others exactly would still have improved the plan by about ${number(data.doubt_kl_nats)} nats per token on average.`
+        ? `Time was up while knowing the others exactly would still have improved the plan by about ${number(data.doubt_kl_nats)} ${natsPer()} on average.`
         : "Time was up before that said how far the plan can be relied on.",
   );
 }

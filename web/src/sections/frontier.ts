@@ -7,6 +7,7 @@ import { budgetBytes, type FrontPoint, type Report, type ResultRow } from "../da
 import { el, section } from "../dom";
 import { byteUnit, bytes, isNumber, measured } from "../format";
 import { placeLabels } from "../labels";
+import { natsPer } from "../unit";
 
 type Drawn = ResultRow & { bytes: number; kl_nats: number };
 type Foretold = FrontPoint & { bytes: number; predicted_kl_nats: number };
@@ -67,7 +68,7 @@ export function frontier(report: Report): HTMLElement | null {
       marginBottom: 42,
       style: plotStyle,
       x: { domain: x, label: `file size, ${unit.name} →`, ticks: narrow ? 4 : 8 },
-      y: logAxis(domain, "↑ KL, nats per token"),
+      y: logAxis(domain, `↑ KL, ${natsPer()}`),
     };
     const scales = Plot.plot(options);
     const [px, py] = [scales.scale("x")!, scales.scale("y")!];
@@ -174,7 +175,7 @@ export function frontier(report: Report): HTMLElement | null {
             x: size,
             y: "kl_nats",
             title: (r: Drawn) =>
-              `${r.label}\n${bytes(r.bytes)}\nKL ${measured(r.kl_nats, r.kl_nats_stderr)} nats per token`,
+              `${r.label}\n${bytes(r.bytes)}\nKL ${measured(r.kl_nats, r.kl_nats_stderr)} ${natsPer()}`,
           }),
         ),
       ],

@@ -7,7 +7,8 @@ import type { GroupRow, Num, Report } from "../data";
 import { disclosure, el, p, section, strong } from "../dom";
 import { bytes, count, isNumber, measured, number, tick } from "../format";
 import { metricColumns } from "../metrics";
-import { table } from "../table";
+import { table, type Column } from "../table";
+import { natsPer, ofImages, units } from "../unit";
 
 interface Panel {
   title: string;
@@ -17,11 +18,11 @@ interface Panel {
   error: (row: GroupRow) => Num;
 }
 
-const PANELS: Panel[] = [
+const panelsOf = (): Panel[] => [
   {
-    title: "KL per token.",
+    title: ofImages() ? "KL per image." : "KL per token.",
     summary: "How far the answers drift.",
-    axis: "nats per token →",
+    axis: `${natsPer()} →`,
     value: (r) => r.kl_nats,
     error: (r) => r.kl_nats_stderr,
   },
@@ -79,6 +80,7 @@ export function groups(report: Report): HTMLElement | null {
   const y = { type: "band" as const, domain: names, label: null, tickSize: 0, tickFormat: shorten, grid: true };
   const offset = (row: GroupRow) => (plans.indexOf(row.plan) - (plans.length - 1) / 2) * Math.min(6, 14 / plans.length);
 
+  const hasData = ({ value }: Panel) => rows.some((r) => isNumber(value(r)));
   const panel = ({ title, summary, axis, value, error }: Panel) => {
     const drawn = rows.filter((r) => isNumber(value(r)));
     const bar = (r: GroupRow) => 2 * (isNumber(error(r)) ? (error(r) as number) : 0);
@@ -124,7 +126,7 @@ export function groups(report: Report): HTMLElement | null {
               y: "group",
               x: (r: GroupRow) => value(r),
               title: (r: GroupRow) =>
-                `${r.group}, ${r.plan}\n${measured(value(r), error(r))} ${axis.replace(" →", "")}\n${count(r.tokens)} tokens`,
+                `${r.group}, ${r.plan}\n${measured(value(r), error(r))} ${axis.replace(" →", "")}\n${units(count(r.tokens))}`,
             }),
           ),
         ],
@@ -199,15 +201,26 @@ export function groups(report: Report): HTMLElement | null {
 
   const measuredRows = first.filter((r) => isNumber(r.kl_nats)).sort((a, b) => b.kl_nats! - a.kl_nats!);
   const [worst, least] = [measuredRows[0], measuredRows[measuredRows.length - 1]];
+  const tokens: Column<GroupRow> = {
+    head: ofImages() ? "Images" : "Tokens",
+    numeric: true,
+    cell: (r) => count(r.tokens),
+    key: (r) => r.tokens,
+  };
+  const sizes: Column<GroupRow>[] = ofImages()
+    ? [tokens]
+    : [
+        { head: "Documents", numeric: true, cell: (r) => count(r.documents), key: (r) => r.documents },
+        tokens,
+        { head: "Text", numeric: true, cell: (r) => bytes(r.bytes), key: (r) => r.bytes },
+      ];
   const view = () =>
     table<GroupRow>(
       "Damage per group",
       [
         { head: "Group", cell: (r) => r.group, key: (r) => r.group },
         { head: "Model", cell: (r) => r.plan, key: (r) => r.plan },
-        { head: "Documents", numeric: true, cell: (r) => count(r.documents), key: (r) => r.documents },
-        { head: "Tokens", numeric: true, cell: (r) => count(r.tokens), key: (r) => r.tokens },
-        { head: "Text", numeric: true, cell: (r) => bytes(r.bytes), key: (r) => r.bytes },
+        ...sizes,
         ...metricColumns<GroupRow>(report.groups?.metrics),
       ],
       rows,
@@ -233,7 +246,7 @@ export function groups(report: Report): HTMLElement | null {
         )
       : null,
     legend,
-    el("div", { class: "multiples" }, ...PANELS.map(panel), reference.length > 0 && referencePanel),
+    el("div", { class: "multiples" }, ...panelsOf().filter(hasData).map(panel), reference.length > 0 && referencePanel),
     disclosure(`All ${rows.length} rows as a table`, view),
   );
 }

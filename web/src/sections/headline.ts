@@ -3,6 +3,7 @@
 import { budgetBytes, comparison, verdict, type Report } from "../data";
 import { append, code, el, p } from "../dom";
 import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
+import { natsPer, ofImages } from "../unit";
 
 /** The sentence, from the data alone. */
 export function sentence(report: Report): string {
@@ -12,18 +13,18 @@ export function sentence(report: Report): string {
     if (!uniform) return "This report measures the model; it holds no plan and no quantized model to compare.";
     return (
       `At ${bytes(uniform.bytes)}, the best uniform model within the budget (${uniform.label}) drifts from the original by ` +
-      `${measured(uniform.kl_nats, uniform.kl_nats_stderr)} nats per token; this report holds no measured plan.`
+      `${measured(uniform.kl_nats, uniform.kl_nats_stderr)} ${natsPer()}; this report holds no measured plan.`
     );
   }
   const squeezed =
     reference && isNumber(reference.bytes)
       ? `Squeezed from ${bytes(reference.bytes)} to ${bytes(plan.bytes)}, the planned model`
       : `At ${bytes(plan.bytes)}, the planned model`;
-  const own = `${measured(plan.kl_nats, plan.kl_nats_stderr)} nats per token`;
+  const own = `${measured(plan.kl_nats, plan.kl_nats_stderr)} ${natsPer()}`;
   if (!uniform || !isNumber(uniform.kl_nats))
     return `${squeezed} drifts from the original by a KL divergence of ${own}; no uniform model fits the budget of ${bytes(budget)}.`;
   const rival = `the best uniform one within ${isNumber(budget) ? `the same ${bytes(budget)}` : "the budget"}`;
-  const evidence = `KL ${measured(plan.kl_nats, plan.kl_nats_stderr)} against ${measured(uniform.kl_nats, uniform.kl_nats_stderr)} nats per token`;
+  const evidence = `KL ${measured(plan.kl_nats, plan.kl_nats_stderr)} against ${measured(uniform.kl_nats, uniform.kl_nats_stderr)} ${natsPer()}`;
   switch (verdict(plan, uniform)) {
     case "better":
       return `${squeezed} drifts ${reduction(uniform.kl_nats, plan.kl_nats)} less from the original than ${rival}: ${evidence}.`;
@@ -72,19 +73,25 @@ export function headline(report: Report): HTMLElement {
         "dl",
         { class: "tiles", "aria-label": "The plan in four numbers" },
         tile(bytes(plan.bytes), "Size", smaller),
-        tile(number(plan.kl_nats), "KL, nats per token", beside(number(uniform?.kl_nats))),
-        tile(share(plan.same_top_share), "Same first choice", beside(share(uniform?.same_top_share))),
-        tile(
-          number(plan.perplexity, 4),
-          "Perplexity",
-          reference ? `${number(reference.perplexity, 4)} for the original` : "",
-        ),
+        tile(number(plan.kl_nats), `KL, ${natsPer()}`, beside(number(uniform?.kl_nats))),
+        tile(share(plan.same_top_share), ofImages() ? "Same class" : "Same first choice", beside(share(uniform?.same_top_share))),
+        ofImages()
+          ? tile(
+              share(plan.accuracy_share),
+              "Accuracy",
+              reference ? `${share(reference.accuracy_share)} for the original` : "",
+            )
+          : tile(
+              number(plan.perplexity, 4),
+              "Perplexity",
+              reference ? `${number(reference.perplexity, 4)} for the original` : "",
+            ),
       ),
     ]);
   }
   append(header, [
     p(
-      "Throughout, “±” is one standard error over windows of text, and error bars span two in each direction. ",
+      `Throughout, “±” is one standard error over ${ofImages() ? "images" : "windows of text"}, and error bars span two in each direction. `,
       "Terms are explained in the ",
       el("a", { href: "#glossary" }, "glossary"),
       "; ",

@@ -3,6 +3,7 @@
 import type { Report } from "../data";
 import { p, section, strong } from "../dom";
 import { isNumber, measured, number } from "../format";
+import { natsPer } from "../unit";
 
 function meaning(ratio: number): string {
   if (ratio < 0.9)
@@ -18,7 +19,7 @@ export function joint(report: Report): HTMLElement | null {
     "joint",
     "Does it add up?",
     p(
-      `All tensors quantized at once cost a KL of ${measured(data.kl_nats, data.kl_nats_stderr)} nats per token; their isolated damages sum to ${number(data.sum_isolated_kl_nats)}. `,
+      `All tensors quantized at once cost a KL of ${measured(data.kl_nats, data.kl_nats_stderr)} ${natsPer()}; their isolated damages sum to ${number(data.sum_isolated_kl_nats)}. `,
       isNumber(data.additivity_ratio) ? strong(`Additivity ratio ${number(data.additivity_ratio)}`) : "",
       isNumber(data.additivity_ratio) ? `: ${meaning(data.additivity_ratio)}` : "",
     ),

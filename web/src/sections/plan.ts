@@ -8,6 +8,8 @@ import { el, p, section, strong } from "../dom";
 import { bits, bytes, count, fixed, isNumber, number } from "../format";
 import { layerGrid } from "../layer_grid";
 import { table } from "../table";
+import { stackOf } from "../stack";
+import { natsPer } from "../unit";
 
 type Drawn = PlanEntry & { bits_per_weight: number };
 
@@ -16,7 +18,7 @@ function describe(e: PlanEntry): string {
     e.tensor,
     `${e.scheme}, ${bits(e.bits_per_weight)} bits per weight`,
     `${count(e.rows)} × ${count(e.cols)}, ${bytes(e.bytes)}`,
-    `predicted KL ${number(e.predicted_kl_nats)} nats per token`,
+    `predicted KL ${number(e.predicted_kl_nats)} ${natsPer()}`,
     e.reason,
   ].join("\n");
 }
@@ -27,7 +29,8 @@ function grid(entries: Drawn[]): HTMLElement | null {
   const values = entries.map((e) => e.bits_per_weight);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const position = (e: Drawn) => (high > low ? (e.bits_per_weight - low) / (high - low) : 0.5);
-  const roles = [...new Set(inLayers.map((e) => e.role))];
+  const rowOf = (e: Drawn) => [stackOf(e.tensor), e.role].filter(Boolean).join(" ");
+  const roles = [...new Set(inLayers.map(rowOf))];
   const layers = [...new Set(inLayers.map((e) => e.layer))].sort((a, b) => a - b);
   const chips = outside.map((e) => ({
     e,
@@ -53,20 +56,20 @@ function grid(entries: Drawn[]): HTMLElement | null {
       marks: [
         Plot.cell(inLayers, {
           x: "layer",
-          y: "role",
+          y: rowOf,
           fill: (e: Drawn) => colours.at(position(e)),
           className: "mark-plan-cells",
         }),
         cellWidth >= 28
           ? Plot.text(inLayers, {
               x: "layer",
-              y: "role",
+              y: rowOf,
               text: (e: Drawn) => bits(e.bits_per_weight),
               fill: (e: Drawn) => inkOn(colours.at(position(e))),
               fontSize: 11,
             })
           : null,
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: "role", title: describe, maxRadius: 60 })),
+        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: rowOf, title: describe, maxRadius: 60 })),
       ],
     });
   };
@@ -157,7 +160,7 @@ function opening(plan: Plan, instead: ResultRow | null): HTMLElement {
     isNumber(plan.file_bytes) ? `; the file takes ${bytes(plan.file_bytes)}` : "",
     isNumber(spare) && spare >= 0 ? `, ${bytes(spare)} to spare` : isNumber(spare) ? `, ${bytes(-spare)} too many` : "",
     ". ",
-    isNumber(plan.predicted_kl_nats) ? `Predicted KL ${number(plan.predicted_kl_nats)} nats per token` : "",
+    isNumber(plan.predicted_kl_nats) ? `Predicted KL ${number(plan.predicted_kl_nats)} ${natsPer()}` : "",
     isNumber(plan.lower_bound_kl_nats)
       ? `; no plan of these candidates can be predicted below ${number(plan.lower_bound_kl_nats)}`
       : "",

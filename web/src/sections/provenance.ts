@@ -3,6 +3,7 @@
 import type { Report } from "../data";
 import { el, section, type Child } from "../dom";
 import { count, countInWords, isNumber } from "../format";
+import { ofImages } from "../unit";
 
 const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
@@ -83,18 +84,21 @@ export function provenance(report: Report): HTMLElement {
         ["Vernier", run.tool_version],
         ["libtorch", run.libtorch],
         ["Seed", isNumber(run.seed) ? String(run.seed) : null],
-        ["Shared 50-token runs", numeric(run.shared_token_runs)],
+        [ofImages() ? "Shared images" : "Shared 50-token runs", numeric(run.shared_token_runs)],
       ]),
       calibration &&
-        list("Calibration text", [
+        list(ofImages() ? "Calibration images" : "Calibration text", [
           ["Name", calibration.name],
+          ["Images", numeric(calibration.images)],
+          ["Held back from the evaluation", calibration.held_back ? numeric(calibration.held_back) : null],
           ["Tokens", numeric(calibration.tokens)],
           ["Windows", numeric(calibration.windows)],
           ["Hash", hash(calibration.hash)],
         ]),
       evaluation &&
-        list("Evaluation text", [
+        list(ofImages() ? "Evaluation images" : "Evaluation text", [
           ["Name", evaluation.name],
+          ["Images", numeric(evaluation.images)],
           ["Tokens", numeric(evaluation.tokens)],
           ["Windows", numeric(evaluation.windows)],
           ["Context", isNumber(evaluation.context) ? `${count(evaluation.context)} tokens` : null],

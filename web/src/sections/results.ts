@@ -5,6 +5,7 @@ import { el, p, section } from "../dom";
 import { bits, bytes, count, isNumber } from "../format";
 import { metricColumns } from "../metrics";
 import { table } from "../table";
+import { ofImages } from "../unit";
 
 const KIND_WORD: Record<string, string> = { reference: "original", uniform: "uniform", plan: "plan" };
 
@@ -45,8 +46,8 @@ export function results(report: Report): HTMLElement | null {
     "What was measured",
     p(
       isNumber(budget) ? `The budget is ${bytes(budget)} (${count(budget)} bytes). ` : "",
-      reference ? `KL and “same first choice” compare each model with ${reference.label}, token by token.` : "",
-      " Perplexity can fall below the original's by luck, so it decides nothing here.",
+      reference ? `KL and “${ofImages() ? "same class" : "same first choice"}” compare each model with ${reference.label}, ${ofImages() ? "image by image" : "token by token"}.` : "",
+      ` ${ofImages() ? "Accuracy can rise above" : "Perplexity can fall below"} the original's by luck, so it decides nothing here.`,
     ),
     view.element,
   );

@@ -7,8 +7,10 @@ import type { Component, Diagnosis, Report, Spread } from "../data";
 import { disclosure, el, p, section, strong } from "../dom";
 import { count, isNumber, measured, number, share, tick } from "../format";
 import { layerGrid } from "../layer_grid";
+import { stackOf, stacksOf } from "../stack";
 import { box, logHistogram } from "../stats";
 import { table } from "../table";
+import { natsPer, ofImages, units } from "../unit";
 
 type Drawn = Component & { kl_nats: number };
 
@@ -49,7 +51,7 @@ function rowLabel(c: Component): string {
 function describe(c: Component): string {
   return [
     c.name,
-    `KL ${measured(c.kl_nats, c.kl_nats_stderr)} nats per token`,
+    `KL ${measured(c.kl_nats, c.kl_nats_stderr)} ${natsPer()}`,
     ...(c.foretold
       ? ["foretold, not measured"]
       : [
@@ -78,7 +80,8 @@ function mapRows(components: Drawn[]): { domain: string[]; labels: Map<string, s
   return { domain, labels };
 }
 
-function heatMap(components: Drawn[], noise: number): HTMLElement {
+function heatMap(all: Drawn[], noise: number, stack: string): HTMLElement {
+  const components = all.filter((c) => stackOf(c.name) === stack);
   const inLayers = components.filter((c) => c.layer >= 0);
   const positive = inLayers.map((c) => c.kl_nats).filter((v) => v > 0);
   const high = Math.max(...positive, 1e-12);
@@ -125,9 +128,9 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
     {
       class: "ramp-legend",
       role: "img",
-      "aria-label": `Colour scale: KL from ${number(low)} to ${number(high)} nats per token, logarithmic`,
+      "aria-label": `Colour scale: KL from ${number(low)} to ${number(high)} ${natsPer()}, logarithmic`,
     },
-    el("span", null, "KL, nats per token"),
+    el("span", null, `KL, ${natsPer()}`),
     el(
       "div",
       { class: "ramp-box" },
@@ -138,7 +141,7 @@ function heatMap(components: Drawn[], noise: number): HTMLElement {
     ),
   );
   return figure(
-    "Damage by layer and component.",
+    `Damage by layer and component${stack ? `, of the ${stack} tower` : ""}.`,
     `Log colour scale${floored ? `; ${number(low)} and below share the first colour` : ""}. Point at a cell for its numbers.`,
     draw,
     legend,
@@ -158,7 +161,7 @@ function ranking(components: Drawn[]): HTMLElement {
     "Most sensitive components",
     [
       { head: "Component", cell: (c) => c.name },
-      { head: "KL, nats per token", numeric: true, cell: (c) => measured(c.kl_nats, c.kl_nats_stderr) },
+      { head: `KL, ${natsPer()}`, numeric: true, cell: (c) => measured(c.kl_nats, c.kl_nats_stderr) },
     ],
     top,
   );
@@ -185,7 +188,7 @@ function byKind(components: Drawn[]): HTMLElement[] {
       marginBottom: 40,
       style: plotStyle,
       x: {
-        ...logAxis(domain, "KL, nats per token →"),
+        ...logAxis(domain, `KL, ${natsPer()} →`),
         ...(width < 480 ? { ticks: logTicks(...domain).filter((_, i) => i % 2 === 0) } : {}),
       },
       y: { domain: [-1, 1], axis: null },
@@ -255,7 +258,7 @@ function byKind(components: Drawn[]): HTMLElement[] {
       marginBottom: 40,
       style: plotStyle,
       x: {
-        ...logAxis(domain, "KL, nats per token →"),
+        ...logAxis(domain, `KL, ${natsPer()} →`),
         ...(width < 480 ? { ticks: logTicks(...domain).filter((_, i) => i % 2 === 0) } : {}),
       },
       y: { label: null, ticks: 2, axis: "right", tickSize: 0 },
@@ -300,7 +303,7 @@ function biasTable(rows: Spread[]): HTMLElement {
     key: (r: Spread) => r[key],
   });
   return table<Spread>(
-    "Differential bias: how unevenly the damage (KL, nats per token) is spread among components of one kind",
+    `Differential bias: how unevenly the damage (KL, ${natsPer()}) is spread among components of one kind`,
     [
       { head: "Kind", cell: (r) => kindName(r.kind) },
       { head: "Count", numeric: true, cell: (r) => count(r.count), key: (r) => r.count },
@@ -326,7 +329,7 @@ function allComponents(components: Component[]): HTMLElement {
       { head: "Component", cell: (c) => c.name, key: (c) => c.name },
       { head: "Kind", cell: (c) => c.kind, key: (c) => c.kind },
       {
-        head: "KL, nats per token",
+        head: `KL, ${natsPer()}`,
         numeric: true,
         cell: (c) => measured(c.kl_nats, c.kl_nats_stderr),
         key: (c) => c.kl_nats,
@@ -359,7 +362,9 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
       ? `the arithmetic's own noise floor is ${number(diagnosis.noise_floor_kl_nats)}`
       : "",
   ].filter(Boolean);
-  const scope = `${count(diagnosis.tokens)} tokens in ${count(diagnosis.windows)} windows`;
+  const scope = ofImages()
+    ? units(count(diagnosis.tokens))
+    : `${units(count(diagnosis.tokens))} in ${count(diagnosis.windows)} windows`;
   return p(
     foretold === 0
       ? `Each component was quantized alone to ${diagnosis.scheme} while all others stayed as they were, over ${scope}. `
@@ -370,7 +375,7 @@ function opening(diagnosis: Diagnosis, components: Drawn[]): HTMLElement {
       : "",
     worst ? `The most sensitive is ` : "",
     worst ? strong(worst.name) : "",
-    worst ? ` with a KL of ${measured(worst.kl_nats, worst.kl_nats_stderr)} nats per token. ` : "",
+    worst ? ` with a KL of ${measured(worst.kl_nats, worst.kl_nats_stderr)} ${natsPer()}. ` : "",
     checks.length > 0 && `${checks.join("; ")}.`,
   );
 }
@@ -380,12 +385,18 @@ export function sensitivity(report: Report): HTMLElement | null {
   if (!diagnosis) return null;
   const components = diagnosis.components.filter((c): c is Drawn => isNumber(c.kl_nats));
   const hasMap = components.some((c) => c.layer >= 0);
+  const stacks = stacksOf(components.map((c) => c.name));
   return section(
     "sensitivity",
     "Where it hurts",
     opening(diagnosis, components),
     hasMap
-      ? el("div", { class: "beside" }, heatMap(components, diagnosis.noise_floor_kl_nats ?? 0), ranking(components))
+      ? el(
+          "div",
+          { class: "beside" },
+          el("div", null, ...stacks.map((s) => heatMap(components, diagnosis.noise_floor_kl_nats ?? 0, s))),
+          ranking(components),
+        )
       : components.length > 0 && ranking(components),
     components.length > 0 && el("div", { class: "pair" }, ...byKind(components)),
     diagnosis.differential_bias.length > 0 && biasTable(diagnosis.differential_bias),

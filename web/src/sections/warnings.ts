@@ -3,6 +3,7 @@
 import { comparison, heldInstead, verdict, type Report } from "../data";
 import { el, section } from "../dom";
 import { bytes, count, isNumber, number } from "../format";
+import { natsPer, ofImages } from "../unit";
 
 /** [what is wrong, what it means] */
 export function findWarnings(report: Report): [string, string][] {
@@ -10,8 +11,10 @@ export function findWarnings(report: Report): [string, string][] {
   const shared = report.provenance.shared_token_runs;
   if (isNumber(shared) && shared > 0)
     found.push([
-      `Calibration and evaluation texts share ${count(shared)} ${shared === 1 ? "run" : "runs"} of 50 tokens (or whole documents).`,
-      "The plan has partly seen what it is judged on, so the measured damage may be too small. Evaluate on other text.",
+      ofImages()
+        ? `Calibration and evaluation share ${count(shared)} images.`
+        : `Calibration and evaluation texts share ${count(shared)} ${shared === 1 ? "run" : "runs"} of 50 tokens (or whole documents).`,
+      `The plan has partly seen what it is judged on, so the measured damage may be too small. Evaluate on other ${ofImages() ? "images" : "text"}.`,
     ]);
   const control = report.diagnosis?.control_kl_nats;
   if (isNumber(control) && control !== 0)
@@ -38,7 +41,7 @@ export function findWarnings(report: Report): [string, string][] {
     if (result === "worse")
       found.push([
         `The plan is not better than the uniform model ${uniform.label}.`,
-        `KL ${number(plan.kl_nats)} against ${number(uniform.kl_nats)} nats per token: use the uniform model at this budget.`,
+        `KL ${number(plan.kl_nats)} against ${number(uniform.kl_nats)} ${natsPer()}: use the uniform model at this budget.`,
       ]);
     if (result === "unclear")
       found.push([

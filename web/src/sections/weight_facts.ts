@@ -6,6 +6,7 @@ import type { Report, WeightFact } from "../data";
 import { el, p, section } from "../dom";
 import { count, fixed, isNumber, number, tick } from "../format";
 import { table } from "../table";
+import { natsPer } from "../unit";
 
 const FACT_NAME: Record<string, string> = {
   absmax_over_sigma: "largest weight / σ",
@@ -42,7 +43,7 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
       x: x
         ? { ...logAxis(x, `${factName(fact)} →`), ticks: logTicks(...x).slice(0, 8) }
         : { label: `${factName(fact)} →`, nice: true, inset: 6, ticks: 5, tickFormat: tick, grid: true },
-      y: logAxis(y, "↑ KL, nats per token"),
+      y: logAxis(y, `↑ KL, ${natsPer()}`),
       marks: [
         Plot.dot(points, {
           x: fact,
@@ -59,7 +60,7 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
             x: fact,
             y: "kl_nats",
             title: (f: WeightFact) =>
-              `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} nats per token`,
+              `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} ${natsPer()}`,
           }),
         ),
       ],

@@ -1,0 +1,90 @@
+// What the command line does with a model that sees and labelled images, stage by stage and as one run.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "support/models.h"
+#include "support/noise_images.h"
+#include "support/scratch.h"
+
+namespace vernier {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+int run_images(std::initializer_list<std::string> arguments) {
+  std::vector<const char*> argv{"vernier"};
+  for (const std::string& a : arguments) argv.push_back(a.c_str());
+  return run_cli(static_cast<int>(argv.size()), argv.data());
+}
+
+class ImageCli : public ::testing::Test {
+ protected:
+  NoiseImages files_{scratch_path("vernier_image_cli")};
+  std::string test_ = files_.manifest("test", 30, 5);
+  std::string at(const std::string& name) const { return (files_.folder() / name).string(); }
+
+  static void expect_refused(std::initializer_list<std::string> arguments, const std::vector<std::string>& words) {
+    ::testing::internal::CaptureStderr();
+    EXPECT_NE(run_images(arguments), 0);
+    const std::string said = ::testing::internal::GetCapturedStderr();
+    for (const std::string& word : words) EXPECT_THAT(said, HasSubstr(word));
+  }
+};
+
+TEST_F(ImageCli, StagesOneByOne) {
+  const std::string calibration = at("calibration.safetensors");
+  ASSERT_EQ(run_images({"calibrate", files_.model(), "--images", test_, "--windows", "20", "-o", calibration}), 0);
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_images({"diagnose", files_.model(), "--data", test_, "--images", "10", "--calibration", calibration,
+                        "--scheme", "int3:channel:sym", "-o", at("diagnosis.json")}),
+            0);
+  const std::string told = ::testing::internal::GetCapturedStdout();
+  EXPECT_THAT(told, HasSubstr("on 10 images of test.csv"));
+  EXPECT_THAT(told, HasSubstr("control (quantize nothing): KL 0;"));
+  ASSERT_EQ(run_images({"plan", files_.model(), "--diagnosis", at("diagnosis.json"), "--budget", "+10%", "-o",
+                        at("plan.json")}),
+            0);
+  EXPECT_EQ(read_json(at("plan.json"))["target"], "huggingface") << "a model that sees has no other";
+  ASSERT_EQ(run_images({"quantize", files_.model(), "--plan", at("plan.json"), "--calibration", calibration, "-o",
+                        at("quantized")}),
+            0);
+  ASSERT_EQ(run_images({"classify", at("quantized"), "--reference", files_.model(), "--data", test_}), 0);
+}
+
+TEST_F(ImageCli, AsOneRun) {
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_images({"run", files_.model(), "--data", test_, "--budget", "+10%", "-o", at("out")}), 0);
+  const std::string told = ::testing::internal::GetCapturedStdout();
+  for (const char* part : {"accuracy %", "same class %", "full precision", "report.html"})
+    EXPECT_THAT(told, HasSubstr(part));
+  for (const char* file : {"model/model.safetensors", "model/preprocessor_config.json", "groups.json", "report.html"})
+    EXPECT_TRUE(fs::exists(files_.folder() / "out" / file)) << file;
+  EXPECT_EQ(run_images({"run", files_.model(), "--data", test_, "--dry-run", "-o", at("dry")}), 0);
+}
+
+TEST_F(ImageCli, TextForImagesAndImagesForTextAreToldWhatToGive) {
+  const std::string calibration = at("calibration.safetensors"), text = at("text.txt");
+  ASSERT_EQ(run_images({"calibrate", files_.model(), "--images", test_, "-o", calibration}), 0);
+  write_file(text, "Some words.\n");
+  expect_refused({"diagnose", files_.model(), "--calibration", calibration, "-o", at("d")},
+                 {"sees images", "a manifest (CSV: path,label", "got 0"});
+  expect_refused({"diagnose", files_.model(), "--data", text, "--calibration", calibration, "-o", at("d")},
+                 {"text.txt is text", "a manifest"});
+  expect_refused({"run", files_.model(), "--data", text, "-o", at("r")}, {"text.txt is text"});
+  const std::string reads = (source_dir() / "models/demo-5m").string();
+  expect_refused({"run", reads, "--data", test_, "-o", at("r")}, {"is a language model", "test.csv names images"});
+  expect_refused({"run", reads, "--data", files_.folder().string(), "-o", at("r")}, {"is a language model"});
+  expect_refused({"calibrate", reads, "--images", test_, "-o", at("c")}, {"is a language model"});
+  expect_refused({"run", files_.model(), "--data", test_, "--effort", "screen", "-o", at("r")}, {"--effort exact"});
+  expect_refused({"run", files_.model(), "--data", test_, "--target", "llama.cpp", "-o", at("r")},
+                 {"--target huggingface"});
+}
+
+}  // namespace
+}  // namespace vernier

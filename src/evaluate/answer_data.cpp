@@ -1,0 +1,64 @@
+// Labelled images as a model sees them.
+
+#include <map>
+#include <span>
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "base/output_file.h"
+#include "vernier/classify.h"
+#include "vernier/decode_images.h"
+#include "vernier/tokenizer.h"
+
+namespace vernier {
+
+std::vector<std::vector<int32_t>> class_prompts(const Model& model, const std::vector<std::string>& classes,
+                                                const PromptTemplates& prompts) {
+  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+  std::vector<std::vector<int32_t>> texts;
+  for (const std::string& name : classes)
+    for (const std::string& prompt : prompts_of(prompts, name)) texts.push_back(tokenizer.encode(prompt));
+  return texts;
+}
+
+namespace {
+
+/// What cannot be read is named by its line, too.
+std::vector<float> pixels_of(const LabelledImage& image, const std::string& set,
+                             const ImagePreprocessor& preprocessor) {
+  try {
+    return pixel_values(read_image(image.path), preprocessor);
+  } catch (const Error& e) {
+    if (image.line == 0) throw;
+    fail(e.kind(), "data: {}:{}: {}", set, image.line, e.what());
+  }
+}
+
+}  // namespace
+
+AnswerData answer_data(const Model& model, const LabelledImages& images, const PromptTemplates& prompts) {
+  const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
+  AnswerData data;
+  data.inputs.name = images.name;
+  data.inputs.images = static_cast<int64_t>(images.images.size());
+  data.classes = static_cast<int64_t>(images.classes.size());
+  std::map<std::string, int64_t> first;  // by content: a copy under another name is a copy
+  Hasher hasher;
+  hasher.add(read_file(model.source().path / "preprocessor_config.json"));
+  for (const LabelledImage& image : images.images) {
+    const std::string content = hash_file(image.path);
+    hasher.add(content);
+    hasher.add(std::to_string(image.label));
+    data.labels.push_back(image.label);
+    data.clusters.push_back(first.try_emplace(content, static_cast<int64_t>(data.clusters.size())).first->second);
+  }
+  if (!model.config().stacks.empty()) data.inputs.texts = class_prompts(model, images.classes, prompts);
+  for (const std::vector<int32_t>& text : data.inputs.texts) hasher.add(std::as_bytes(std::span(text)));
+  data.inputs.hash = hasher.hex();
+  data.inputs.pixels = [images = images.images, name = images.name, preprocessor](int64_t image) {
+    return pixels_of(images[static_cast<size_t>(image)], name, preprocessor);
+  };
+  return data;
+}
+
+}  // namespace vernier
