@@ -5,8 +5,10 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/group_damage_table.h"
 #include "cli/subcommands.h"
-#include "data/named_texts.h"
+#include "data/grouped_texts.h"
+#include "data/text_domains.h"
 #include "vernier/planning.h"
 
 namespace vernier {
@@ -80,10 +82,12 @@ void add_diagnose(CLI::App& app, Console& console) {
   add_option(*command, "--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
       ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
-  add_input(*command, a->io, "--data", a->files,
-            "Text to measure on; the built-in calibration text when none is named");
+  add_option(*command, "--data", a->files,
+             "Text to measure on; the built-in calibration text when none is named. Damage is also told by group for a "
+             ".jsonl file of documents with groups, and for texts named NAME=FILE");
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
-  add_option(*command, "--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+  add_option(*command, "--windows", a->windows,
+             "Use N windows, evenly spaced over the text and shared by its groups; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
@@ -95,6 +99,8 @@ void add_diagnose(CLI::App& app, Console& console) {
   a->compute.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
+    const std::vector<DomainFiles> domains = domains_of(a->files);  // as long as they are looked at
+    for (const DomainFiles& domain : domains) a->io.reads(domain.files);
     a->io.check();
     DiagnoseOptions options = planning_diagnosis(a->target, a->scheme);
     if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
@@ -105,13 +111,14 @@ void add_diagnose(CLI::App& app, Console& console) {
     if (a->dry_run) return list_components(components_of(model.config(), options.kinds), a->json, console);
     const Calibration calibration = a->calibration.load();
     const Tokenizer tokenizer(open_tokenizer(model, console));
-    const EvaluationData data = diagnosis_windows(calibration_text(tokenizer, a->files, &console.progress), a->context,
-                                                  a->windows, &console.progress);
+    const EvaluationData data =
+        grouped_diagnosis_windows(tokenizer, a->files, a->context, a->windows, &console.progress);
     const Diagnosis d = diagnose(model, calibration, data, options, &console.progress);
     const Json json = diagnosis_to_json(d);
     write_json(a->output, json);
     if (a->json.write(json, console)) return;
     print_diagnosis(d, a->top, console.out);
+    print_groups(d, console);
     fmt::print(console.out, "-> {}\n", a->output);
   });
 }

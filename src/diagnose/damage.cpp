@@ -1,13 +1,22 @@
 #include "diagnose/damage.h"
 
+#include <numeric>
+
 #include "base/statistics.h"
 
 namespace vernier {
 
 Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows) {
+  std::vector<size_t> all(windows.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return summarize(data, windows, all);
+}
+
+Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows,
+                 const std::vector<size_t>& chosen) {
   std::vector<double> tokens, kl, delta_nll, same_top;  // per distinct cluster
   std::map<int64_t, size_t> row_of;
-  for (size_t w = 0; w < windows.size(); ++w) {
+  for (const size_t w : chosen) {
     const auto [it, is_new] = row_of.try_emplace(data.distinct_cluster(data.windows[w]), tokens.size());
     if (is_new)
       for (auto* column : {&tokens, &kl, &delta_nll, &same_top}) column->push_back(0);

@@ -15,6 +15,8 @@ struct Damage {
 };
 
 Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows);
+/// Of some windows alone.
+Damage summarize(const EvaluationData& data, const std::vector<DamageSums>& windows, const std::vector<size_t>& chosen);
 
 ComponentDamage component_damage(const Model& model, const Component& component, const EvaluationData& data,
                                  const std::vector<DamageSums>& windows);

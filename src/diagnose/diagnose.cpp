@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/hash.h"
 #include "base/shared_progress.h"
 #include "diagnose/checkpoint.h"
+#include "diagnose/group_profiles.h"
 #include "diagnose/merge.h"
 #include "diagnose/task_runner.h"
 #include "diagnose/whole_model.h"
@@ -18,11 +20,13 @@ namespace {
 
 /// What the numbers of a sweep depend on.
 std::string checkpoint_key(const Diagnosis& d, const Model& model, const Calibration& calibration,
-                           const DiagnoseOptions& options, const std::vector<Component>& components) {
+                           const DiagnoseOptions& options, const std::vector<Component>& components,
+                           const WindowGroups& groups) {
   Hasher key;
   for (const std::string& part : {d.model_hash, d.data_hash, d.scheme}) key.add(part);
   key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
   for (const Component& c : components) key.add(name_of(c));
+  for (const std::string& group : groups.names) key.add("group " + group);
   // The calibration by what it says: its text does not tell how it was made.
   for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
@@ -62,8 +66,10 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   d.fallbacks = quantized.fallback_lines();
 
   const std::vector<Component> components = components_of(model.config(), options.kinds);
-  const SweepCheckpoint checkpoint(options.checkpoint, checkpoint_key(d, model, calibration, options, components),
-                                   progress);
+  const WindowGroups groups = window_groups(data);
+  const SweepCheckpoint checkpoint(options.checkpoint,
+                                   checkpoint_key(d, model, calibration, options, components, groups), progress,
+                                   groups.unit_tokens.size());
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   const std::unique_ptr<Sweep> sweep = engine->sweep(model, data, options.compute.type);
   d.noise_floor_kl = noise_floor(model, *sweep, data);
@@ -71,6 +77,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   SharedProgress shared(progress);
   if (progress != nullptr)
     progress->begin("diagnose", static_cast<int64_t>(components.size()) * d.windows, "component windows");
+  std::vector<std::vector<double>> unit_kl;
   TaskRunner runner(model, quantized, *sweep, data);
   for (const DiagnosisTask& task : diagnosis_tasks(model.config(), components)) {
     std::optional<DiagnosisPart> part = checkpoint.load(task);
@@ -81,12 +88,17 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
       part = runner.run(task, [&](int64_t done) { shared.add(done); });
       checkpoint.save(task, *part);
     }
+    std::move(part->unit_kl.begin(), part->unit_kl.end(), std::back_inserter(unit_kl));
     add_part(d, std::move(*part));
   }
   if (progress != nullptr) progress->end();
 
   if (options.joint && every_matrix_measured(d, model)) add_joint(d, joint_damage(model, quantized, *sweep, data));
   add_summaries(d);
+  d.groups = diagnosed_groups(data, groups);
+  std::vector<Component> measured;
+  for (const ComponentDamage& c : d.components) measured.push_back(c.component);
+  if (!groups.names.empty()) d.group_profiles = group_profiles(groups, measured, unit_kl);
   return d;
 }
 

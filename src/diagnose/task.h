@@ -25,6 +25,8 @@ struct DiagnosisPart {
   std::vector<ComponentDamage> components;
   std::vector<WeightFacts> weight_facts;
   double control_kl = 0;  ///< nats; the largest KL of a perturbation by nothing
+  /// KL sums in nats, [component][unit of window_groups()]; empty where the data has no groups.
+  std::vector<std::vector<double>> unit_kl{};
 };
 
 /// The embedding, every layer in order, the output matrix; a layer that nothing is measured of has facts all the same.

@@ -64,8 +64,12 @@ DiagnosisPart TaskRunner::run(const DiagnosisTask& task, const std::function<voi
   const TaskSums sums = measure(task, values, on_window);
   DiagnosisPart part;
   part.control_kl = sums.control_kl;
-  for (size_t i = 0; i < task.components.size(); ++i)
+  for (size_t i = 0; i < task.components.size(); ++i) {
     part.components.push_back(component_damage(model_, task.components[i], data_, sums.components[i]));
+    if (groups_.names.empty()) continue;
+    part.components.back().groups = damage_by_group(data_, groups_, sums.components[i]);
+    part.unit_kl.push_back(kl_of_units(groups_, sums.components[i]));
+  }
   for (const TensorId& id : task.matrices) part.weight_facts.push_back(quantized_.facts(id, values.at(id)));
   return part;
 }

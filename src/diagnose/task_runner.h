@@ -7,6 +7,7 @@
 
 #include "diagnose/quantized_weights.h"
 #include "diagnose/task.h"
+#include "diagnose/window_groups.h"
 #include "engine/engine.h"
 
 namespace vernier {
@@ -21,7 +22,7 @@ class TaskRunner {
  public:
   /// All must outlive it.
   TaskRunner(const Model& model, const QuantizedWeights& quantized, Sweep& sweep, const EvaluationData& data)
-      : model_(model), quantized_(quantized), sweep_(sweep), data_(data) {}
+      : model_(model), quantized_(quantized), sweep_(sweep), data_(data), groups_(window_groups(data)) {}
 
   /// Tasks of layers must come in order, each run or skipped. `on_window` is called after each window, with the number of
   /// components measured in it; from any thread, as Sweep says.
@@ -40,6 +41,7 @@ class TaskRunner {
   const QuantizedWeights& quantized_;
   Sweep& sweep_;
   const EvaluationData& data_;
+  const WindowGroups groups_;
 };
 
 }  // namespace vernier
