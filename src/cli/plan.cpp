@@ -31,7 +31,8 @@ std::optional<Limit> read_limit(const std::string& path, const Model& model) {
 
 void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe, limit;
+    std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe, limit,
+                                          objective = "mean";
     ExportOptions options;
     JsonArgument json;
     CommandFiles io;
@@ -47,6 +48,7 @@ void add_plan(CLI::App& app, Console& console) {
   a->io.reads(a->damage);
   add_option(*command, "--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
+  add_objective(*command, a->objective);
   add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
@@ -65,8 +67,10 @@ void add_plan(CLI::App& app, Console& console) {
         a->damage.empty()
             ? damage_table(model, diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis))
             : damage_table_from_json(read_artefact(a->damage, "run"), a->damage);
-    const PlanningOptions options{a->target, a->options};
+    const PlanningOptions options{a->target, a->options, PlanObjective::parse(a->objective)};
     const std::optional<Limit> limit = read_limit(a->limit, model);
+    if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
+      fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");
     if (a->front) {
       const PlanFront front = plan_front(model, tokenizer, damage, options);
       const Limit* known = limit ? &*limit : nullptr;
@@ -86,6 +90,7 @@ void add_plan(CLI::App& app, Console& console) {
     fmt::print(console.out,
                "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
                plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+    if (plan.objective) print_objective(*plan.objective, console);
     if (limit) print_limit_shares(limit_shares(*limit, plan, plan.predicted_kl_nats), console);
     if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
   });
