@@ -17,16 +17,26 @@ namespace vernier {
 
 struct Screen;
 
+/// The same for one group of what was measured or foretold on.
+struct GroupDamageTable {
+  std::string name;
+  int64_t tokens = 0;  ///< what a weight by size goes by
+  std::map<TensorId, std::map<std::string, double>> kl;
+};
+
 struct DamageTable {
   std::string model_hash;
   /// Scheme to predicted KL of the matrix alone in it, nats per token. A scheme that is missing is not foretold.
   std::map<TensorId, std::map<std::string, double>> kl;
   nlohmann::ordered_json provenance = nlohmann::ordered_json::object();  ///< goes into the plan
+  /// With the matrices and schemes of `kl`; empty where fewer than two are known apart.
+  std::vector<GroupDamageTable> groups;
 };
 
 /// Damage of a scheme that was not measured: second-order damage is proportional to the error power that enters, so the
 /// measured KL is scaled by the ratio of importance-weighted error powers. Where the measured scheme stores a matrix
-/// exactly, nothing is foretold of coarser ones.
+/// exactly, nothing is foretold of coarser ones. Of a group likewise, with its own measured KL and the error powers of
+/// all.
 /// @throws Error{kInvalidArgument} when the diagnosis is of another model or left a matrix out
 DamageTable damage_table(const Model& model, const Diagnosis& diagnosis);
 
@@ -41,7 +51,7 @@ std::string_view objective_name(DomainObjective objective);
 /// @throws Error{kInvalidArgument} that lists them
 DomainObjective parse_objective(std::string_view name);
 
-/// What a screen foretells, scheme by scheme.
+/// What a screen foretells, scheme by scheme; each of its domains is a group.
 /// @throws Error{kInvalidArgument} when the screen is of another model or left a matrix out
 DamageTable damage_table(const Model& model, const Screen& screen, DomainObjective objective = DomainObjective::kMean);
 

@@ -93,6 +93,10 @@ std::vector<Document> parse_documents(std::string_view text, const std::string& 
 EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& name,
                                 const std::vector<Document>& documents, const WindowOptions& options);
 
+/// `windows` of data with groups, as many of each group where it has them, evenly spaced over the group's; 0: all of
+/// them. A group with fewer gives what it has.
+EvaluationData balanced_windows(const EvaluationData& data, int64_t windows);
+
 /// How many runs of 50 tokens of `a`, or whole windows of 17 to 50, also occur within windows of `b`: text that was
 /// calibrated on must not be evaluated on.
 int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b);

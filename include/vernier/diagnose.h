@@ -9,6 +9,7 @@
 //   for (const ComponentDamage& c : d.components) print(name_of(c.component), c.kl.mean, c.kl.standard_error);
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -38,6 +39,12 @@ struct DiagnoseOptions {
   std::filesystem::path checkpoint;
 };
 
+/// What a group of windows loses by a component.
+struct GroupDamage {
+  Measured kl;         ///< nats per token
+  Measured delta_nll;  ///< nats per token
+};
+
 /// Damage of quantizing one component: W' = W + M (Q(W) - W), with the grid of the whole tensor.
 struct ComponentDamage {
   Component component;
@@ -47,6 +54,8 @@ struct ComponentDamage {
   Measured same_top;       ///< share of tokens
   /// By a screen: only kl is known, and it was not measured.
   bool foretold = false;
+  /// By group, over that group's windows alone; empty where the data has fewer than two groups.
+  std::map<std::string, GroupDamage> groups{};
 };
 
 /// Facts about a matrix that need no forward pass, to see which of them foretell damage.
@@ -77,6 +86,30 @@ struct RankCorrelation {
   int64_t count = 0;
 };
 
+struct DiagnosedGroup {
+  std::string name;
+  int64_t windows = 0;
+  int64_t tokens = 0;  ///< scored
+};
+
+/// How a component shares its damage out among groups, against how all components together do.
+struct GroupProfile {
+  Component component;
+  /// Share of the spread over windows, 0 to 1, that their groups account for, once what every component does to a window
+  /// is divided out.
+  double explained_share = 0;
+  std::string group{};  ///< the one that makes the most of it
+  double factor = 1;    ///< this group's damage over what all components together would make one expect of it
+  double p = 1;         ///< that the largest share over all components is as large when windows change groups
+};
+
+/// Whether some components hurt some groups more than others do: component x group, beyond both of them apart.
+struct GroupProfiles {
+  int64_t permutations = 0;
+  double p = 1;  ///< that the mean share over the components is as large when windows change groups
+  std::vector<GroupProfile> components;  ///< the largest share first; those without damage are left out
+};
+
 struct Diagnosis {
   int schema_version = 1;
   std::string model_hash, data_name, data_hash;
@@ -92,6 +125,8 @@ struct Diagnosis {
   /// KL between the sweep's base and the plain forward in differently ordered arithmetic; NaN where no sweep was run
   double noise_floor_kl = 0;
   std::vector<ComponentDamage> components;
+  std::vector<DiagnosedGroup> groups;  ///< of the windows, by first appearance; empty for fewer than two
+  std::optional<GroupProfiles> group_profiles;
   std::vector<DifferentialBias> differential_bias;
   std::vector<WeightFacts> weight_facts;
   std::vector<RankCorrelation> rank_correlation;  ///< with the KL of the matrix

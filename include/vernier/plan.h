@@ -105,6 +105,22 @@ struct PlanEntry {
   std::string wanted{};  ///< the scheme that was asked for, where the shape cannot take it and `scheme` stands in
 };
 
+/// What a plan for an objective over groups means to one of them.
+struct PlannedGroup {
+  std::string group{};
+  double weight = 0;         ///< in the objective; of the worst group: those that prove its bound. Their sum is 1
+  double kl_nats = 0;        ///< predicted, nats per token
+  double least_kl_nats = 0;  ///< proven: no plan within the budget does less to this group
+};
+
+/// Why a plan is not the one of least mean damage.
+struct PlannedObjective {
+  std::string name{};              ///< PlanObjective::text: "worst-group", "weighted:de=2,fr=1"
+  double kl_nats = 0;              ///< predicted, of the worst group or weighted
+  double lower_bound_kl_nats = 0;  ///< proven: no plan within the budget reaches less
+  std::vector<PlannedGroup> groups{};
+};
+
 /// The artefact: every tensor of the file with its scheme, and where that came from.
 struct Plan {
   int schema_version = 2;
@@ -118,6 +134,8 @@ struct Plan {
   double predicted_kl_nats = 0;
   double lower_bound_kl_nats = 0;
   std::vector<PlanEntry> entries{};
+  /// Absent for the mean. With one, predicted and bounded KL are still those of the mean, so that plans compare.
+  std::optional<PlannedObjective> objective{};
   nlohmann::ordered_json provenance =
       nlohmann::ordered_json::object();  ///< hashes of inputs, options, seed, tool version
 };

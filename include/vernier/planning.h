@@ -14,6 +14,7 @@
 #include "vernier/diagnose.h"
 #include "vernier/limit.h"
 #include "vernier/plan.h"
+#include "vernier/plan_objective.h"
 #include "vernier/target.h"
 
 namespace vernier {
@@ -21,6 +22,7 @@ namespace vernier {
 struct PlanningOptions {
   std::string target = "llama.cpp";  ///< who loads what is written, a row of targets()
   ExportOptions file{};              ///< what else decides the size of the file
+  PlanObjective objective{};         ///< of plan_within alone: fronts and uniform plans go by the mean
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
@@ -32,7 +34,7 @@ DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", cons
 /// targets the whole file) stay within `budget`: "+10%" over our own uniform 4-bit file (Target::four_bit_schemes) with
 /// the same metadata, "4.5bpw" in bits per weight of the whole file, or a size such as "3.8GiB".
 /// @throws Error{kInvalidArgument} when the budget cannot be read, or the damage is of another model or of too few
-///         matrices; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
+///         matrices, or knows no groups that the objective asks for; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
 ///         reachable size
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& damage,
                  const std::string& budget, const PlanningOptions& options = {});

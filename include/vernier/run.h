@@ -21,6 +21,7 @@
 #include "vernier/evaluation_file.h"
 #include "vernier/limit.h"
 #include "vernier/model.h"
+#include "vernier/plan_objective.h"
 #include "vernier/progress.h"
 #include "vernier/target.h"
 
@@ -50,6 +51,7 @@ struct RunOptions {
   /// Of the same text, evenly spaced; 0: all. Several files are a domain each, and so are the built-in texts; they share.
   int64_t screen_windows = 16;
   DomainObjective domains = DomainObjective::kMean;  ///< what a plan makes of their damages
+  PlanObjective objective{};                         ///< over the calibration texts as groups
   int64_t diagnose_windows = 16;                     ///< of exact measurements, likewise
   /// The rate-distortion limit also where its eigenvalues take more than about a minute of one core
   /// (limit_core_seconds) or the screened text is short for it (tokens_for_limit). With Effort::kExact there is none.

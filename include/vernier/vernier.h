@@ -37,6 +37,7 @@
 #include "vernier/metric.h"
 #include "vernier/model.h"
 #include "vernier/plan_front.h"
+#include "vernier/plan_objective.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"

@@ -30,8 +30,9 @@ struct AnswerData {
   /// Texts are prompts, class after class and of each class equally many, from which its vector is made.
   VisionInputs inputs;
   int64_t classes = 0;
-  std::vector<int32_t> labels = {};    ///< class of each image; -1: unknown
-  std::vector<int64_t> clusters = {};  ///< of each image, what is no evidence of its own: copies share one
+  std::vector<int32_t> labels = {};      ///< class of each image; -1: unknown
+  std::vector<int64_t> clusters = {};    ///< of each image, what is no evidence of its own: copies share one
+  std::vector<std::string> groups = {};  ///< of each image, whose damage is told apart; empty, or "": none
 };
 
 }  // namespace vernier

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -202,6 +203,32 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_EQ(run({"inspect", file}), 0);
   EXPECT_EQ(run({"quantize", demo_, "--scheme", "int4:g128:sym", "--calibration", cal, "-o", at("q")}), 0);
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
+}
+
+TEST_F(Cli, DocumentsWithGroupsAreDiagnosedAndPlannedByGroup) {
+  const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), plan = at("p.json"), texts = at("g.jsonl");
+  std::string lines;
+  for (int i = 0; i < 3; ++i)
+    lines += fmt::format(R"({{"text": "{} quick brown foxes jump over the lazy dog.", "group": "en"}})"
+                         "\n"
+                         R"({{"text": "for (int i = {}; i < n; ++i) sum += values[i];", "group": "code"}})"
+                         "\n",
+                         i, i);
+  write_file(texts, lines);
+  ASSERT_EQ(run({"--quiet", "calibrate", demo_, "--windows", "2", "--context", "64", "-o", cal}), 0);
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run({"--quiet", "diagnose", demo_, "--calibration", cal, "--kinds", "tensor,embed", "--data", texts,
+                 "--context", "64", "--no-joint", "-o", diagnosis}),
+            0);
+  const std::string said = ::testing::internal::GetCapturedStdout();
+  EXPECT_THAT(said, ::testing::HasSubstr("component x group: p ="));
+  EXPECT_THAT(said, ::testing::HasSubstr("hurt most by the matrix"));
+  EXPECT_EQ(read_json(diagnosis)["groups"].size(), 2u);
+  ASSERT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--objective", "worst-group", "-o", plan}), 0);
+  EXPECT_EQ(read_json(plan)["objective"]["name"], "worst-group");
+  EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--objective", "weighted:en=1,code=2", "--dry-run"}), 0);
+  EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--objective", "fair", "--dry-run"}), 2);
+  EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--objective", "worst-group", "--front"}), 2);
 }
 
 TEST_F(Cli, APlanIsComparedWithTheLimit) {

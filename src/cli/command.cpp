@@ -61,6 +61,13 @@ TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Cons
   return target.needs_tokenizer ? open_tokenizer(model, console) : TokenizerModel();
 }
 
+CLI::Option* add_objective(CLI::App& command, std::string& objective) {
+  return add_option(
+             command, "--objective", objective,
+             "What the plan makes least: mean, worst-group, weighted (groups by size) or weighted:GROUP=WEIGHT,...")
+      ->capture_default_str();
+}
+
 CLI::Option* add_target(CLI::App& command, std::string& target) {
   std::string rows;
   for (const Target& row : targets()) rows += (rows.empty() ? "" : "; ") + row.name + ": " + row.about;

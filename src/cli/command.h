@@ -42,6 +42,9 @@ TokenizerModel open_tokenizer_for(const Target& target, const Model& model, Cons
 /// --target.
 CLI::Option* add_target(CLI::App& command, std::string& target);
 
+/// --objective of a plan, as PlanObjective::parse reads it.
+CLI::Option* add_objective(CLI::App& command, std::string& objective);
+
 /// --data, --groups, --filter, --context, --windows, --score.
 struct DataArguments {
   std::vector<std::string> data;

@@ -5,9 +5,11 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/group_damage_table.h"
 #include "cli/image_arguments.h"
 #include "cli/subcommands.h"
-#include "data/named_texts.h"
+#include "data/grouped_texts.h"
+#include "data/text_domains.h"
 #include "vernier/planning.h"
 
 namespace vernier {
@@ -84,15 +86,15 @@ void add_diagnose(CLI::App& app, Console& console) {
   add_option(*command, "--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
       ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
-  a->io.reads(a->files);
   add_option(
       *command, "--data", a->files,
-      "Text to measure on, the built-in calibration text when none is named; for a model that sees a manifest (CSV: "
-      "path, label) or a folder of classes")
-      ->check(CLI::ExistingPath);
+      "Text to measure on, the built-in calibration text when none is named; damage is also told by group for a "
+      ".jsonl file of documents with groups, and for texts named NAME=FILE. For a model that sees a manifest (CSV: "
+      "path, label) or a folder of classes, which are its groups");
   a->labelled.add(*command);
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
-  add_option(*command, "--windows", a->windows, "Use N windows, evenly spaced over the text; 0: all")
+  add_option(*command, "--windows", a->windows,
+             "Use N windows, evenly spaced over the text and shared by its groups; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--images", a->images, "Use N images, evenly over their classes; 0: all")
@@ -107,6 +109,8 @@ void add_diagnose(CLI::App& app, Console& console) {
   a->compute.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
+    const std::vector<DomainFiles> domains = domains_of(a->files);  // as long as they are looked at
+    for (const DomainFiles& domain : domains) a->io.reads(domain.files);
     a->io.check();
     const Model model = open_model(a->model, console);
     DiagnoseOptions options = planning_diagnosis(target_for(*a->target_option, a->target, model), a->scheme);
@@ -123,8 +127,8 @@ void add_diagnose(CLI::App& app, Console& console) {
     const auto on_text = [&] {
       require_texts(a->files, model, "diagnose");
       const Tokenizer tokenizer(open_tokenizer(model, console));
-      const EvaluationData data = diagnosis_windows(calibration_text(tokenizer, a->files, &console.progress),
-                                                    a->context, a->windows, &console.progress);
+      const EvaluationData data =
+          grouped_diagnosis_windows(tokenizer, a->files, a->context, a->windows, &console.progress);
       return diagnose(model, calibration, data, options, &console.progress);
     };
     const Diagnosis d = model.config().is_language_model() ? on_text() : on_images();
@@ -132,6 +136,7 @@ void add_diagnose(CLI::App& app, Console& console) {
     write_json(a->output, json);
     if (a->json.write(json, console)) return;
     print_diagnosis(d, a->top, console.out);
+    print_groups(d, console);
     fmt::print(console.out, "-> {}\n", a->output);
   });
 }

@@ -40,7 +40,7 @@ DamageTable read_damage(const std::string& damage, const std::string& diagnosis,
 void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, diagnosis, damage, preset, budget = "+10%", target = "llama.cpp", output = "plan.json";
-    std::string recipe, limit;
+    std::string recipe, limit, objective = "mean";
     ExportOptions options;
     CLI::Option* target_option = nullptr;
     JsonArgument json;
@@ -62,6 +62,7 @@ void add_plan(CLI::App& app, Console& console) {
                             "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
                      ->capture_default_str();
   preset->excludes(budget);
+  preset->excludes(add_objective(*command, a->objective));
   a->target_option = add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
@@ -79,8 +80,10 @@ void add_plan(CLI::App& app, Console& console) {
     const Model model = open_model(a->model, console);
     const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const PlanningOptions options{target.name, a->options};
+    const PlanningOptions options{target.name, a->options, PlanObjective::parse(a->objective)};
     const std::optional<Limit> limit = read_limit(a->limit, model);
+    if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
+      fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");
     if (a->front) {
       const PlanFront front = plan_front(model, tokenizer, read_damage(a->damage, a->diagnosis, model), options);
       const Limit* known = limit ? &*limit : nullptr;
@@ -105,6 +108,7 @@ void add_plan(CLI::App& app, Console& console) {
                  plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
     else
       fmt::print(console.out, "\n{} bytes ({:.3f} bits per weight)\n", bytes, bits_per_weight(bytes, model));
+    if (plan.objective) print_objective(*plan.objective, console);
     if (limit) print_limit_shares(limit_shares(*limit, plan, plan.predicted_kl_nats), console);
     if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
   });

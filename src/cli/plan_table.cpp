@@ -41,6 +41,15 @@ std::string mostly(const Plan& plan) {
 
 }  // namespace
 
+void print_objective(const PlannedObjective& objective, Console& console) {
+  TextTable table({"group", "weight", "predicted KL", "least of any plan"});
+  for (const PlannedGroup& group : objective.groups)
+    table.add({group.group, fmt::format("{:.3f}", group.weight), fmt::format("{:.5f}", group.kl_nats),
+               fmt::format("{:.5f}", group.least_kl_nats)});
+  fmt::print(console.out, "\nobjective {}: {:.5f} nats, proven bound {:.5f}\n{}", objective.name, objective.kl_nats,
+             objective.lower_bound_kl_nats, table.str(console.width()));
+}
+
 void print_front(const PlanFront& front, const Limit* limit, Console& console) {
   std::vector<std::string> head{"bytes", "bits/weight", "predicted KL", "nats per byte more", "mostly"};
   if (limit != nullptr) head.insert(head.begin() + 3, {"limit", "times limit"});

@@ -20,7 +20,8 @@ namespace {
 
 struct Arguments {
   std::string model, output = "out", effort = std::string(effort_name(RunOptions().effort)),
-                     over_domains = std::string(objective_name(RunOptions().domains));
+                     over_domains = std::string(objective_name(RunOptions().domains)),
+                     objective = RunOptions().objective.text();
   RunOptions options;
   CalibrationTextArgument calibration;
   ImageArguments labelled;
@@ -54,6 +55,7 @@ struct Arguments {
     o.context = data.context;
     o.effort = reads || effort_option->count() > 0 ? parse_effort(effort) : Effort::kExact;
     o.domains = parse_objective(over_domains);
+    o.objective = PlanObjective::parse(objective);
     o.compute = compute.options(console);
     return o;
   }
@@ -210,6 +212,7 @@ void add_run(CLI::App& app, Console& console) {
   add_option(*command, "--over-domains", a->over_domains,
              "What a plan makes of the damages on several calibration texts: their mean, or the worst")
       ->capture_default_str();
+  add_objective(*command, a->objective);
   add_option(*command, "--diagnose-windows", o.diagnose_windows,
              "Measure exactly on at most N windows of the same text, evenly spaced; 0: all")
       ->check(count_range())

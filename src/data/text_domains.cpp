@@ -48,6 +48,11 @@ std::vector<TextDomain> text_domains(const Tokenizer& tokenizer, const std::vect
   return domains;
 }
 
+EvaluationData as_group(EvaluationData data, const std::string& group) {
+  for (Cluster& cluster : data.clusters) cluster.group = group;
+  return data;
+}
+
 EvaluationData joined_windows(const std::vector<EvaluationData>& parts) {
   if (parts.size() == 1) return parts.front();
   EvaluationData joined;

@@ -32,6 +32,9 @@ struct TextDomain {
 std::vector<TextDomain> text_domains(const Tokenizer& tokenizer, const std::vector<std::string>& arguments,
                                      ProgressSink* progress);
 
+/// The same windows, all of one group.
+EvaluationData as_group(EvaluationData data, const std::string& group);
+
 /// Windows of several texts as those of one, each text's in their order: what is measured over all domains alike.
 EvaluationData joined_windows(const std::vector<EvaluationData>& parts);
 

@@ -19,10 +19,21 @@ DiagnosisPart part_from_json(const Json& json, const std::string& origin) {
   for (const Json& row : array_at(json, "weight_facts", origin))
     part.weight_facts.push_back(facts_from_json(row, origin));
   part.control_kl = json_number(json, "control_kl_nats", origin);
+  if (json_find(json, "unit_kl_nats") == nullptr) return part;
+  for (const Json& row : array_at(json, "unit_kl_nats", origin)) {
+    std::vector<double>& own = part.unit_kl.emplace_back();
+    for (const Json& value : row) {
+      if (!value.is_number()) fail(ErrorKind::kBadFile, "{}: \"unit_kl_nats\": expected arrays of numbers", origin);
+      own.push_back(value.get<double>());
+    }
+  }
   return part;
 }
 
-bool is_about(const DiagnosisPart& part, const DiagnosisTask& task) {
+bool is_about(const DiagnosisPart& part, const DiagnosisTask& task, size_t units) {
+  if (part.unit_kl.size() != (units > 0 ? task.components.size() : 0)) return false;
+  for (const std::vector<double>& own : part.unit_kl)
+    if (own.size() != units) return false;
   return std::ranges::equal(part.components, task.components, {}, &ComponentDamage::component) &&
          std::ranges::equal(part.weight_facts, task.matrices, {}, &WeightFacts::tensor);
 }
@@ -50,7 +61,7 @@ std::optional<DiagnosisPart> SweepCheckpoint::load(const DiagnosisTask& task) co
     }
     if (json_string(json, "key", origin) != key_) return std::nullopt;
     DiagnosisPart part = part_from_json(json, origin);
-    if (!is_about(part, task))
+    if (!is_about(part, task, units_))
       fail(ErrorKind::kBadFile, "{}: expected {} components and {} matrices of this part, got {} and {} or others",
            origin, task.components.size(), task.matrices.size(), part.components.size(), part.weight_facts.size());
     return part;
@@ -67,6 +78,7 @@ void SweepCheckpoint::save(const DiagnosisTask& task, const DiagnosisPart& part)
       {"components", Json::array()},          {"weight_facts", Json::array()},   {"control_kl_nats", part.control_kl}};
   for (const ComponentDamage& damage : part.components) json["components"].push_back(damage_to_json(damage));
   for (const WeightFacts& facts : part.weight_facts) json["weight_facts"].push_back(facts_to_json(facts));
+  if (!part.unit_kl.empty()) json["unit_kl_nats"] = part.unit_kl;
   write_json(file(task.name), json);
 }
 

@@ -17,9 +17,9 @@ namespace vernier {
 
 class SweepCheckpoint {
  public:
-  /// An empty folder keeps nothing.
-  SweepCheckpoint(std::filesystem::path folder, std::string key, ProgressSink* progress = nullptr)
-      : folder_(std::move(folder)), key_(std::move(key)), progress_(progress) {}
+  /// An empty folder keeps nothing. @param units of window_groups(), 0 where the data has no groups
+  SweepCheckpoint(std::filesystem::path folder, std::string key, ProgressSink* progress = nullptr, size_t units = 0)
+      : folder_(std::move(folder)), key_(std::move(key)), progress_(progress), units_(units) {}
 
   /// What was saved of this task under the same key. Whatever else the file holds counts as absent, so that it is measured
   /// again: in silence under another key, with a warning when another version wrote it or when it is broken.
@@ -34,6 +34,7 @@ class SweepCheckpoint {
   std::filesystem::path folder_;
   std::string key_;
   ProgressSink* progress_;
+  size_t units_;
 };
 
 }  // namespace vernier

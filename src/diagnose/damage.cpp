@@ -1,21 +1,23 @@
 #include "diagnose/damage.h"
 
 #include <map>
+#include <numeric>
 
 #include "base/statistics.h"
 
 namespace vernier {
 
-std::vector<int64_t> distinct_clusters(const EvaluationData& data) {
-  std::vector<int64_t> clusters;
-  for (const TokenWindow& window : data.windows) clusters.push_back(data.distinct_cluster(window));
-  return clusters;
+Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows) {
+  std::vector<size_t> all(windows.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return summarize(clusters, windows, all);
 }
 
-Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows) {
+Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows,
+                 const std::vector<size_t>& chosen) {
   std::vector<double> tokens, kl, delta_nll, same_top;  // per distinct cluster
   std::map<int64_t, size_t> row_of;
-  for (size_t w = 0; w < windows.size(); ++w) {
+  for (const size_t w : chosen) {
     const auto [it, is_new] = row_of.try_emplace(clusters[w], tokens.size());
     if (is_new)
       for (auto* column : {&tokens, &kl, &delta_nll, &same_top}) column->push_back(0);

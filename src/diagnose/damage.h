@@ -16,10 +16,11 @@ struct Damage {
   Measured kl, delta_nll, same_top;
 };
 
-/// Of each window the cluster that it is evidence of.
-std::vector<int64_t> distinct_clusters(const EvaluationData& data);
-
+/// `clusters`: of each window, what it is evidence of.
 Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows);
+/// Of some windows alone.
+Damage summarize(std::span<const int64_t> clusters, const std::vector<DamageSums>& windows,
+                 const std::vector<size_t>& chosen);
 
 ComponentDamage component_damage(const Model& model, const Component& component, std::span<const int64_t> clusters,
                                  const std::vector<DamageSums>& windows);

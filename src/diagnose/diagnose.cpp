@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <memory>
 
 #include "base/hash.h"
 #include "base/shared_progress.h"
 #include "diagnose/checkpoint.h"
 #include "diagnose/damage.h"
+#include "diagnose/group_profiles.h"
 #include "diagnose/merge.h"
 #include "diagnose/task_runner.h"
 #include "diagnose/whole_model.h"
@@ -23,11 +25,13 @@ namespace {
 
 /// What the numbers of a sweep depend on.
 std::string checkpoint_key(const Diagnosis& d, const Model& model, const Calibration& calibration,
-                           const DiagnoseOptions& options, const std::vector<Component>& components) {
+                           const DiagnoseOptions& options, const std::vector<Component>& components,
+                           const WindowGroups& groups) {
   Hasher key;
   for (const std::string& part : {d.model_hash, d.data_hash, d.scheme}) key.add(part);
   key.add(fmt::format("{} {}", static_cast<int>(options.compute.type), fmt::join(options.candidates, " ")));
   for (const Component& c : components) key.add(name_of(c));
+  for (const std::string& group : groups.names) key.add("group " + group);
   // The calibration by what it says: its text does not tell how it was made.
   for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
@@ -56,7 +60,7 @@ namespace {
 /// What both kinds of data are to a diagnosis.
 struct SweptData {
   std::string name, hash;
-  std::vector<int64_t> clusters;  ///< of each window
+  SweptWindows windows;
   int64_t scored = 0;
   std::string unit;
   std::function<std::unique_ptr<Sweep>(const Engine&)> sweep;
@@ -73,14 +77,16 @@ Diagnosis diagnose_on(const Model& model, const Calibration& calibration, const 
   d.data_name = data.name;
   d.data_hash = data.hash;
   d.scheme = Scheme::parse(options.scheme).name();
-  d.windows = static_cast<int64_t>(data.clusters.size());
+  d.windows = static_cast<int64_t>(data.windows.clusters.size());
   d.tokens = data.scored;
   d.unit = data.unit;
   d.fallbacks = quantized.fallback_lines();
 
   const std::vector<Component> components = components_of(model.config(), options.kinds);
-  const SweepCheckpoint checkpoint(options.checkpoint, checkpoint_key(d, model, calibration, options, components),
-                                   progress);
+  const WindowGroups groups = window_groups(data.windows);
+  const SweepCheckpoint checkpoint(options.checkpoint,
+                                   checkpoint_key(d, model, calibration, options, components, groups), progress,
+                                   groups.unit_tokens.size());
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   const std::unique_ptr<Sweep> sweep = data.sweep(*engine);
   d.noise_floor_kl = data.noise_floor(*sweep);
@@ -88,7 +94,8 @@ Diagnosis diagnose_on(const Model& model, const Calibration& calibration, const 
   SharedProgress shared(progress);
   if (progress != nullptr)
     progress->begin("diagnose", static_cast<int64_t>(components.size()) * d.windows, "component windows");
-  TaskRunner runner(model, quantized, *sweep, data.clusters);
+  std::vector<std::vector<double>> unit_kl;
+  TaskRunner runner(model, quantized, *sweep, data.windows);
   for (const DiagnosisTask& task : diagnosis_tasks(model.config(), components)) {
     std::optional<DiagnosisPart> part = checkpoint.load(task);
     if (part) {
@@ -98,13 +105,18 @@ Diagnosis diagnose_on(const Model& model, const Calibration& calibration, const 
       part = runner.run(task, [&](int64_t done) { shared.add(done); });
       checkpoint.save(task, *part);
     }
+    std::move(part->unit_kl.begin(), part->unit_kl.end(), std::back_inserter(unit_kl));
     add_part(d, std::move(*part));
   }
   if (progress != nullptr) progress->end();
 
   if (options.joint && every_matrix_measured(d, model))
-    add_joint(d, joint_damage(model, quantized, *sweep, data.clusters));
+    add_joint(d, joint_damage(model, quantized, *sweep, data.windows.clusters));
   add_summaries(d);
+  d.groups = diagnosed_groups(data.windows, groups);
+  std::vector<Component> measured;
+  for (const ComponentDamage& c : d.components) measured.push_back(c.component);
+  if (!groups.names.empty()) d.group_profiles = group_profiles(groups, measured, unit_kl);
   return d;
 }
 
@@ -115,7 +127,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Eva
   require_language_model(model.config(), model.source().name, "diagnose");
   const SweptData swept{.name = data.name,
                         .hash = data.hash,
-                        .clusters = distinct_clusters(data),
+                        .windows = swept_windows(data),
                         .scored = data.scored_tokens(),
                         .unit = "token",
                         .sweep = [&](const Engine& engine) { return engine.sweep(model, data, options.compute.type); },
@@ -128,7 +140,7 @@ Diagnosis diagnose(const Model& model, const Calibration& calibration, const Ans
   check_answer_data(model, data, "diagnose");
   const SweptData swept{.name = data.inputs.name,
                         .hash = data.inputs.hash,
-                        .clusters = data.clusters,
+                        .windows = swept_windows(data),
                         .scored = data.inputs.images,
                         .unit = "image",
                         .sweep =

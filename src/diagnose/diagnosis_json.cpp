@@ -4,19 +4,12 @@
 
 #include "base/fail.h"
 #include "base/measured_json.h"
+#include "diagnose/group_profiles.h"
 #include "vernier/version.h"
 
 namespace vernier {
 
 namespace {
-
-Component component_at(const Json& json, const std::string& origin) {
-  try {
-    return parse_component(json_string(json, "name", origin));
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
-}
 
 ComponentKind kind_at(const Json& json, const std::string& origin) {
   try {
@@ -27,6 +20,14 @@ ComponentKind kind_at(const Json& json, const std::string& origin) {
 }
 
 }  // namespace
+
+Component component_at(const Json& json, const std::string& origin) {
+  try {
+    return parse_component(json_string(json, "name", origin));
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
+}
 
 const Json& array_at(const Json& json, const char* key, const std::string& origin) {
   const Json* array = json_find(json, key);
@@ -47,6 +48,7 @@ Json damage_to_json(const ComponentDamage& damage) {
   put_measured(json, "same_top_share", damage.same_top);
   json["parameters"] = damage.parameters;
   if (damage.foretold) json["foretold"] = true;
+  if (!damage.groups.empty()) json["groups"] = groups_of_damage_to_json(damage.groups);
   return json;
 }
 
@@ -61,6 +63,8 @@ ComponentDamage damage_from_json(const Json& json, const std::string& origin) {
   damage.delta_nll = measured("delta_nll_nats");
   damage.same_top = measured("same_top_share");
   damage.parameters = json_int(json, "parameters", origin, 0, kMaxCount);
+  if (const Json* groups = json_find(json, "groups"))
+    damage.groups = groups_of_damage_from_json(*groups, origin + ": " + name_of(damage.component));
   return damage;
 }
 
@@ -121,6 +125,9 @@ Json diagnosis_to_json(const Diagnosis& d) {
   json["noise_floor_kl_nats"] = finite_or_null(d.noise_floor_kl);
   json["components"] = Json::array();
   for (const ComponentDamage& damage : d.components) json["components"].push_back(damage_to_json(damage));
+  for (const DiagnosedGroup& g : d.groups)
+    json["groups"].push_back({{"name", g.name}, {"windows", g.windows}, {"tokens", g.tokens}});
+  if (d.group_profiles) json["group_profiles"] = profiles_to_json(*d.group_profiles);
   json["differential_bias"] = Json::array();
   for (const DifferentialBias& bias : d.differential_bias)
     json["differential_bias"].push_back({{"kind", kind_name(bias.kind)},
@@ -168,6 +175,12 @@ Diagnosis diagnosis_from_json(const Json& json, const std::string& origin) {
   d.control_kl = json_number(json, "control_kl_nats", origin);
   d.noise_floor_kl = number_or_nan(json, "noise_floor_kl_nats", origin);
   for (const Json& row : array_at(json, "components", origin)) d.components.push_back(damage_from_json(row, origin));
+  if (json_find(json, "groups") != nullptr)
+    for (const Json& row : array_at(json, "groups", origin))
+      d.groups.push_back({json_string(row, "name", origin), json_int(row, "windows", origin, 0, kMaxCount),
+                          json_int(row, "tokens", origin, 0, kMaxCount)});
+  if (const Json* profiles = json_find(json, "group_profiles"))
+    d.group_profiles = profiles_from_json(*profiles, origin + ": group_profiles");
   for (const Json& row : array_at(json, "differential_bias", origin)) {
     const auto number = [&](const char* key) { return json_number(row, key, origin); };
     d.differential_bias.push_back({kind_at(row, origin), json_int(row, "count", origin, 0, kMaxCount), number("min"),

@@ -61,7 +61,7 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     EvaluationData round = data;
     round.windows.assign(order.begin() + first, order.begin() + end);
     const std::unique_ptr<Sweep> sweep = engine->sweep(model, round, options.compute.type);
-    TaskRunner runner(model, quantized, *sweep, distinct_clusters(round));
+    TaskRunner runner(model, quantized, *sweep, swept_windows(round));
     SharedProgress shared(progress);
     if (progress != nullptr) progress->begin("measure", work, "component windows");
     const int last_layer = std::max_element(open.begin(), open.end(), [](const Component& a, const Component& b) {
@@ -86,7 +86,7 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     first = end;
 
     seen.windows.assign(order.begin(), order.begin() + end);
-    const std::vector<int64_t> clusters = distinct_clusters(seen);
+    const std::vector<int64_t> clusters = swept_windows(seen).clusters;
     for (SequentialDamage& one : result.components) {
       const Component& c = one.damage.component;
       if (std::find(open.begin(), open.end(), c) == open.end()) continue;

@@ -26,6 +26,8 @@ struct DiagnosisPart {
   std::vector<ComponentDamage> components;
   std::vector<WeightFacts> weight_facts;
   double control_kl = 0;  ///< nats; the largest KL of a perturbation by nothing
+  /// KL sums in nats, [component][unit of window_groups()]; empty where the data has no groups.
+  std::vector<std::vector<double>> unit_kl{};
 };
 
 /// Stack by stack: what stands before the layers, every layer in order, what stands after them; a layer that nothing is

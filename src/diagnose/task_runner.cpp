@@ -40,7 +40,7 @@ TaskSums TaskRunner::measure(const DiagnosisTask& task, Controls controls, const
   TaskSums sums;
   if (task.layer < 0) {
     for (const Component& c : task.components) sums.components.push_back(sweep_.outside({c, changed}));
-    on_window(static_cast<int64_t>(task.components.size() * clusters_.size()));
+    on_window(static_cast<int64_t>(task.components.size() * windows_.clusters.size()));
     return sums;
   }
   std::vector<Perturbation> perturbations;
@@ -68,8 +68,12 @@ DiagnosisPart TaskRunner::run(const DiagnosisTask& task, const std::function<voi
   const TaskSums sums = measure(task, controls, values, on_window);
   DiagnosisPart part;
   part.control_kl = sums.control_kl;
-  for (size_t i = 0; i < task.components.size(); ++i)
-    part.components.push_back(component_damage(model_, task.components[i], clusters_, sums.components[i]));
+  for (size_t i = 0; i < task.components.size(); ++i) {
+    part.components.push_back(component_damage(model_, task.components[i], windows_.clusters, sums.components[i]));
+    if (groups_.names.empty()) continue;
+    part.components.back().groups = damage_by_group(windows_, groups_, sums.components[i]);
+    part.unit_kl.push_back(kl_of_units(groups_, sums.components[i]));
+  }
   for (const TensorId& id : task.matrices) part.weight_facts.push_back(quantized_.facts(id, values.at(id)));
   return part;
 }

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "diagnose/quantized_weights.h"
+#include "diagnose/swept_windows.h"
 #include "diagnose/task.h"
+#include "diagnose/window_groups.h"
 #include "engine/sweep.h"
 
 namespace vernier {
@@ -28,9 +30,13 @@ enum class Controls {
 
 class TaskRunner {
  public:
-  /// All but the clusters, of each window of the sweep one, must outlive it.
-  TaskRunner(const Model& model, const QuantizedWeights& quantized, Sweep& sweep, std::vector<int64_t> clusters)
-      : model_(model), quantized_(quantized), sweep_(sweep), clusters_(std::move(clusters)) {}
+  /// All but what is known of its windows must outlive it.
+  TaskRunner(const Model& model, const QuantizedWeights& quantized, Sweep& sweep, SweptWindows windows)
+      : model_(model),
+        quantized_(quantized),
+        sweep_(sweep),
+        windows_(std::move(windows)),
+        groups_(window_groups(windows_)) {}
 
   /// Tasks of layers must come in order, each run or skipped. `on_window` is called after each window, with the number of
   /// components measured in it; from any thread, as Sweep says.
@@ -49,7 +55,8 @@ class TaskRunner {
   const Model& model_;
   const QuantizedWeights& quantized_;
   Sweep& sweep_;
-  std::vector<int64_t> clusters_;
+  const SweptWindows windows_;
+  const WindowGroups groups_;
 };
 
 }  // namespace vernier

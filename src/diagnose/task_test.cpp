@@ -45,8 +45,8 @@ TEST(DiagnosisTasks, PartsOfSeveralRunnersMakeTheSameDiagnosis) {
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   const std::unique_ptr<Sweep> sweeps[] = {engine->sweep(model, data, ComputeType::kFloat32),
                                            engine->sweep(model, data, ComputeType::kFloat32)};
-  const std::vector<int64_t> clusters = distinct_clusters(data);
-  TaskRunner runners[] = {{model, quantized, *sweeps[0], clusters}, {model, quantized, *sweeps[1], clusters}};
+  const SweptWindows windows = swept_windows(data);
+  TaskRunner runners[] = {{model, quantized, *sweeps[0], windows}, {model, quantized, *sweeps[1], windows}};
   Diagnosis merged = whole;
   merged.components.clear();
   merged.weight_facts.clear();

@@ -50,6 +50,7 @@ AnswerData answer_data(const Model& model, const LabelledImages& images, const P
     hasher.add(content);
     hasher.add(std::to_string(image.label));
     data.labels.push_back(image.label);
+    data.groups.push_back(images.classes[static_cast<size_t>(image.label)]);
     data.clusters.push_back(first.try_emplace(content, static_cast<int64_t>(data.clusters.size())).first->second);
   }
   if (!model.config().stacks.empty()) data.inputs.texts = class_prompts(model, images.classes, prompts);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "plan/choose_schemes.h"
 #include "scheme/fitting.h"
 #include "vernier/scheme.h"
 
@@ -100,36 +101,38 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
   // grew by from the tensors' share. Two rounds do unless reasons change length at the margin.
   uint64_t overhead = 0;
   bool brief = false;  // where the smallest file with reasons is too large, reasons give way
-  // Takes over a solution; returns what its tensors take in the file.
-  const auto take = [&](const KnapsackSolution& solution) {
-    const std::vector<std::string> reasons = explain_solution(problem, solution);
+  const SchemeChooser chooser(tensors, request, problem);
+  // Takes over a choice; returns what its tensors take in the file.
+  const auto take = [&](const SchemeChoice& made) {
+    const KnapsackSolution& solution = made.solution;
     uint64_t padded = 0;
     for (size_t i = 0; i < tensors.size(); ++i) {
       const Candidate& choice = problem.items[i].candidates[solution.choice[i]];
       plan.entries[i] = entry_of(tensors[i], choice.scheme);
       plan.entries[i].damage = choice.damage;
-      plan.entries[i].reason = brief ? "" : reasons[i];
+      plan.entries[i].reason = brief ? "" : made.reasons[i];
       padded += choice.bytes;
     }
     plan.price_per_byte = solution.price_per_byte;
     plan.lower_bound_kl_nats = solution.lower_bound;
+    plan.objective = made.objective;
     finish(plan);
     return padded;
   };
   constexpr int kRounds = 16;
   for (int round = 0; round < kRounds; ++round) {
     problem.budget_bytes = request.budget_bytes > overhead ? request.budget_bytes - overhead : 0;
-    KnapsackSolution solution = solve_knapsack(problem);
-    if (!solution.feasible && !brief) {
+    SchemeChoice made = chooser.choose(problem);
+    if (!made.solution.feasible && !brief) {
       brief = true;
       overhead = 0;
       round = -1;
       continue;
     }
-    if (!solution.feasible) {
-      problem.budget_bytes = solution.smallest_bytes;
-      solution = solve_knapsack(problem);
-      take(solution);
+    if (!made.solution.feasible) {
+      problem.budget_bytes = made.solution.smallest_bytes;
+      made = chooser.choose(problem);
+      take(made);
       uint64_t smallest = request.file_bytes(plan);
       if (smallest <= request.budget_bytes) return outcome;
       for (int i = 0; i < 2; ++i) {  // the header names the budget: as many digits as when the user takes up the offer
@@ -140,7 +143,7 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
       outcome.smallest_bytes = smallest;
       return outcome;
     }
-    const uint64_t padded = take(solution);
+    const uint64_t padded = take(made);
     const uint64_t file = request.file_bytes(plan);
     if (round > 0 && file <= request.budget_bytes) return outcome;
     // Never smaller again than once needed, so that the rounds end.

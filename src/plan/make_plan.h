@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "vernier/plan.h"
+#include "vernier/plan_objective.h"
 #include "vernier/target_rules.h"
 
 namespace vernier {
@@ -23,8 +24,14 @@ struct TensorDamage {
   std::map<std::string, double> kl;  ///< scheme -> predicted KL, nats per token; one that is missing is not foretold
   /// What the source stores it in: kept byte for byte, so its damage is 0 whatever was measured. "" when unknown.
   std::string stored_scheme = {};
-  int64_t expert = -1;         ///< -1: of no expert
-  std::string stored_in = {};  ///< tensor of the target's file that holds it
+  int64_t expert = -1;                                       ///< -1: of no expert
+  std::string stored_in = {};                                ///< tensor of the target's file that holds it
+  std::vector<std::map<std::string, double>> group_kl = {};  ///< as kl, by group of PlanRequest; empty: none is known
+};
+
+struct PlanGroup {
+  std::string name;
+  double size = 0;  ///< its weight where weights go by size
 };
 
 struct PlanRequest {
@@ -33,6 +40,8 @@ struct PlanRequest {
   uint64_t budget_bytes = 0;  ///< of the whole file
   /// Size of the file a plan would make, exact; header and recipe included.
   std::function<uint64_t(const Plan&)> file_bytes{};
+  PlanObjective objective{};
+  std::vector<PlanGroup> groups{};
 };
 
 /// 0 for what the source stores already.
@@ -40,7 +49,7 @@ std::optional<double> predicted_damage(const TensorDamage& tensor, const std::st
 
 /// The schemes to choose from are the target's and, per matrix, the one that it is stored in. Experts that the target
 /// stacks get one scheme.
-/// @throws Error{kInfeasible} with the smallest reachable size when no plan meets the budget
+/// @throws Error{kInvalidArgument} for an objective over groups that are not known; {kInfeasible} with the smallest reachable size when no plan meets the budget
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request);
 
 /// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit, and those that the

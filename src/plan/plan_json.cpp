@@ -66,6 +66,31 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
   return entry;
 }
 
+Json objective_to_json(const PlannedObjective& objective) {
+  Json json = {{"name", objective.name},
+               {"kl_nats", objective.kl_nats},
+               {"lower_bound_kl_nats", objective.lower_bound_kl_nats},
+               {"groups", Json::array()}};
+  for (const PlannedGroup& g : objective.groups)
+    json["groups"].push_back(
+        {{"group", g.group}, {"weight", g.weight}, {"kl_nats", g.kl_nats}, {"least_kl_nats", g.least_kl_nats}});
+  return json;
+}
+
+PlannedObjective objective_from_json(const Json& json, const std::string& origin) {
+  PlannedObjective objective;
+  objective.name = nonempty_text(json, "name", origin);
+  objective.kl_nats = non_negative(json, "kl_nats", origin);
+  objective.lower_bound_kl_nats = non_negative(json, "lower_bound_kl_nats", origin);
+  const Json& groups = json_member(json, "groups", origin);
+  if (!groups.is_array() || groups.size() > kMaxEntries)
+    fail(ErrorKind::kBadFile, "{}: key \"groups\": expected an array of at most {} groups", origin, kMaxEntries);
+  for (const Json& row : groups)
+    objective.groups.push_back({nonempty_text(row, "group", origin), non_negative(row, "weight", origin),
+                                non_negative(row, "kl_nats", origin), non_negative(row, "least_kl_nats", origin)});
+  return objective;
+}
+
 }  // namespace
 
 Json plan_to_json(const Plan& plan) {
@@ -82,18 +107,20 @@ Json plan_to_json(const Plan& plan) {
                        {"reason", entry.reason}});
     if (!entry.wanted.empty()) tensors.back()["wanted"] = entry.wanted;
   }
-  return {{"kind", "plan"},
-          {"schema_version", plan.schema_version},
-          {"target", plan.target},
-          {"method", plan.method},
-          {"label", plan.label},
-          {"budget", {{"text", plan.budget_text}, {"bytes", plan.budget_bytes}}},
-          {"tensor_bytes", plan.tensor_bytes},
-          {"price_nats_per_byte", plan.price_per_byte},
-          {"predicted_kl_nats", plan.predicted_kl_nats},
-          {"lower_bound_kl_nats", plan.lower_bound_kl_nats},
-          {"tensors", std::move(tensors)},
-          {"provenance", plan.provenance}};
+  Json json = {{"kind", "plan"},
+               {"schema_version", plan.schema_version},
+               {"target", plan.target},
+               {"method", plan.method},
+               {"label", plan.label},
+               {"budget", {{"text", plan.budget_text}, {"bytes", plan.budget_bytes}}},
+               {"tensor_bytes", plan.tensor_bytes},
+               {"price_nats_per_byte", plan.price_per_byte},
+               {"predicted_kl_nats", plan.predicted_kl_nats},
+               {"lower_bound_kl_nats", plan.lower_bound_kl_nats}};
+  if (plan.objective) json["objective"] = objective_to_json(*plan.objective);
+  json["tensors"] = std::move(tensors);
+  json["provenance"] = plan.provenance;
+  return json;
 }
 
 Plan plan_from_json(const Json& json, const std::string& origin) {
@@ -116,6 +143,8 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
   plan.price_per_byte = non_negative(json, "price_nats_per_byte", origin);
   plan.predicted_kl_nats = non_negative(json, "predicted_kl_nats", origin);
   plan.lower_bound_kl_nats = non_negative(json, "lower_bound_kl_nats", origin);
+  if (const Json* objective = json_find(json, "objective"))
+    plan.objective = objective_from_json(*objective, origin + ": objective");
 
   const Json& tensors = json_member(json, "tensors", origin);
   if (!tensors.is_array() || tensors.size() > kMaxEntries)

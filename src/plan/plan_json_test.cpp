@@ -23,6 +23,20 @@ TEST(PlanJson, RoundTripsThroughText) {
   EXPECT_EQ(back.provenance, plan.provenance);
 }
 
+/// With an objective over two groups.
+Plan plan_for_groups() {
+  Plan plan = sample_plan();
+  plan.objective = PlannedObjective{"worst-group", 0.02, 0.0199, {{"de", 0.7, 0.02, 0.018}, {"fr", 0.3, 0.019, 0.01}}};
+  return plan;
+}
+
+TEST(PlanJson, KeepsTheObjective) {
+  EXPECT_FALSE(plan_to_json(sample_plan()).contains("objective"));
+  const Json json = plan_to_json(plan_for_groups());
+  EXPECT_EQ(json["objective"]["groups"][1]["least_kl_nats"], 0.01);
+  EXPECT_EQ(plan_to_json(plan_from_json(parse_json(json.dump(), "plan.json"), "plan.json")), json);
+}
+
 struct PlanDefect {
   const char* name;
   std::function<void(Json&)> apply;
@@ -57,10 +71,14 @@ TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
       {"unknown scheme", [](Json& j) { j["tensors"][1]["scheme"] = "gguf:q9_z"; }, "blk.0.attn_q.weight"},
       {"sum", [](Json& j) { j["tensor_bytes"] = 1; }, "add up"},
       {"layer", [](Json& j) { j["tensors"][0]["layer"] = -2; }, "layer"},
+      {"objective text", [](Json& j) { j["objective"] = "mean"; }, "objective"},
+      {"groups number", [](Json& j) { j["objective"]["groups"] = 2; }, "groups"},
+      {"group without a name", [](Json& j) { j["objective"]["groups"][0]["group"] = ""; }, "group"},
+      {"negative weight", [](Json& j) { j["objective"]["groups"][1]["weight"] = -1; }, "weight"},
       {"provenance text", [](Json& j) { j["provenance"] = "me"; }, "provenance"},
   };
   for (const PlanDefect& defect : defects) {
-    Json json = plan_to_json(sample_plan());
+    Json json = plan_to_json(plan_for_groups());
     defect.apply(json);
     try {
       plan_from_json(json, "plan.json");

@@ -172,12 +172,19 @@ class Confirming {
       result_.factor = std::exp(spread.mean);
       result_.factor_spread = spread.standard_deviation;
     }
-    result_.table.kl = foretold_.kl;
-    for (auto& [id, kl] : result_.table.kl)
+    correct(foretold_.kl, result_.table.kl);
+    // Of groups by the same factors: what was measured is all of them together.
+    for (size_t g = 0; g < foretold_.groups.size(); ++g) correct(foretold_.groups[g].kl, result_.table.groups[g].kl);
+  }
+
+  void correct(const std::map<TensorId, std::map<std::string, double>>& foretold,
+               std::map<TensorId, std::map<std::string, double>>& corrected) const {
+    corrected = foretold;
+    for (auto& [id, kl] : corrected)
       for (auto& [scheme, value] : kl) value *= result_.factor;
     for (const ConfirmedMatrix& m : result_.matrices)
-      for (auto& [scheme, value] : result_.table.kl.at(m.tensor))
-        value = foretold_.kl.at(m.tensor).at(scheme) * m.exact.mean / m.foretold;
+      for (auto& [scheme, value] : corrected.at(m.tensor))
+        value = foretold.at(m.tensor).at(scheme) * m.exact.mean / m.foretold;
   }
 
   /// What not knowing each matrix that was not measured costs on average, the most first; nothing where it costs nothing.

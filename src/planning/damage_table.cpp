@@ -28,6 +28,7 @@ DamageTable damage_table(const Model& model, const Diagnosis& diagnosis) {
   if (const std::string hash = model_hash(model); diagnosis.model_hash != hash)
     fail(ErrorKind::kInvalidArgument, "plan: the diagnosis is of another model (hash {}, expected {}); diagnose {}",
          diagnosis.model_hash, hash, model.source().name);
+  for (const DiagnosedGroup& group : diagnosis.groups) table.groups.push_back({group.name, group.tokens, {}});
   for (const TensorId& id : model.matrices()) {
     const ComponentDamage* damage = diagnosis.find(component_of(id));
     const auto facts = std::find_if(diagnosis.weight_facts.begin(), diagnosis.weight_facts.end(),
@@ -36,6 +37,13 @@ DamageTable damage_table(const Model& model, const Diagnosis& diagnosis) {
       fail(ErrorKind::kInvalidArgument,
            "plan: the diagnosis has no isolated damage of {}; diagnose with --kinds tensor,embed,lm_head", name_of(id));
     table.kl[id] = carried_over(*facts, damage->kl.mean);
+    for (GroupDamageTable& group : table.groups) {
+      const auto own = damage->groups.find(group.name);
+      if (own == damage->groups.end())
+        fail(ErrorKind::kInvalidArgument, "plan: the diagnosis has no damage of {} to group {}; diagnose again",
+             name_of(id), group.name);
+      group.kl[id] = carried_over(*facts, std::max(own->second.kl.mean, 0.0));
+    }
   }
   table.provenance = {{"model_hash", diagnosis.model_hash},
                       {"diagnosis_data_hash", diagnosis.data_hash},

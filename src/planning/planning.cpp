@@ -46,8 +46,15 @@ std::vector<TensorDamage> tensor_damages(const Model& model, const DamageTable& 
     if (known == table.kl.end())
       fail(ErrorKind::kInvalidArgument, "plan: nothing is known of the damage of {}", name_of(matrices[i]));
     tensors[i].kl = known->second;
+    for (const GroupDamageTable& group : table.groups) tensors[i].group_kl.push_back(group.kl.at(matrices[i]));
   }
   return tensors;
+}
+
+std::vector<PlanGroup> groups_of(const DamageTable& table) {
+  std::vector<PlanGroup> groups;
+  for (const GroupDamageTable& group : table.groups) groups.push_back({group.name, static_cast<double>(group.tokens)});
+  return groups;
 }
 
 using SizeOf = std::function<uint64_t(const Plan&)>;
@@ -103,7 +110,9 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
   const PlanRequest request{.rules = target.rules,
                             .budget_text = budget,
                             .budget_bytes = budget_over(int4, model, budget, target, size),
-                            .file_bytes = size};
+                            .file_bytes = size,
+                            .objective = options.objective,
+                            .groups = groups_of(table)};
   Plan plan = make_plan(tensor_damages(model, table, target), request);
   plan.provenance = table.provenance;
   plan.provenance["uniform_int4_bytes"] = int4;

@@ -26,6 +26,21 @@ class Planning : public ::testing::Test {
 
   DamageTable table() const { return damage_table(model_, diagnosis_); }
 
+  static bool is_attention(const Component& c) {
+    return c.kind == ComponentKind::kTensor && role_name(c.role).starts_with("attn");
+  }
+  /// Of two groups: one is hurt by attention, the other, with more tokens, by feed-forwards.
+  DamageTable grouped_table() const {
+    Diagnosis d = diagnosis_;
+    d.groups = {{"attentive", 8, 1000}, {"forward", 8, 3000}};
+    for (ComponentDamage& c : d.components) {
+      const bool attention = is_attention(c.component);
+      c.groups["attentive"].kl.mean = c.kl.mean * (attention ? 30 : 0.2);
+      c.groups["forward"].kl.mean = c.kl.mean * (attention ? 0.3 : 1.2);
+    }
+    return damage_table(model_, d);
+  }
+
   static uint64_t file_bytes(const Model& model, const Plan& plan, const TokenizerModel& tokenizer) {
     return find_target("llama.cpp").file_bytes(model, plan, tokenizer, {});
   }
@@ -177,6 +192,65 @@ TEST_F(Planning, BrokenFilesOfDamageAreNamed) {
   broken("one object", [](Json& j) { j["matrices"][0]["kl_nats"] = "much"; });
   broken("nats", [](Json& j) { j["matrices"][0]["kl_nats"]["f16"] = -1; });
   broken("int99", [](Json& j) { j["matrices"][0]["kl_nats"]["int99"] = 1; });
+}
+
+TEST_F(Planning, GroupsAreCarriedOverAndSurviveTheFile) {
+  const DamageTable groups = grouped_table();
+  ASSERT_EQ(groups.groups.size(), 2u);
+  EXPECT_EQ(groups.kl, table().kl) << "the whole is as without groups";
+  for (const auto& [id, kl] : groups.kl)
+    for (const auto& [scheme, value] : kl)
+      EXPECT_NEAR(groups.groups[0].kl.at(id).at(scheme), value * (is_attention(component_of(id)) ? 30 : 0.2), 1e-12);
+  const Json whole = damage_table_to_json(groups);
+  const DamageTable back = damage_table_from_json(parse_json(whole.dump(), "damage.json"), "damage.json");
+  EXPECT_EQ(damage_table_to_json(back), whole);
+  Json json = whole;
+  json["groups"][1]["matrices"].erase(0);
+  expect_error(ErrorKind::kBadFile, {"forward", "expected the matrices"},
+               [&] { damage_table_from_json(json, "damage.json"); });
+  json = whole;
+  json["groups"] = 7;
+  expect_error(ErrorKind::kBadFile, {"groups"}, [&] { damage_table_from_json(json, "damage.json"); });
+}
+
+TEST_F(Planning, AnObjectiveOverGroupsTradesTheMeanForThem) {
+  const DamageTable groups = grouped_table();
+  const auto plan_for = [&](const std::string& objective) {
+    return plan_within(model_, tokenizer_, groups, "+10%", {.objective = PlanObjective::parse(objective)});
+  };
+  const auto worst = [&](const Plan& plan) {
+    double most = 0;
+    for (const GroupDamageTable& group : groups.groups) {
+      double sum = 0;
+      for (const PlanEntry& e : plan.entries)
+        if (e.damage > 0) sum += group.kl.at(parse_tensor(e.tensor)).at(e.scheme);
+      most = std::max(most, sum);
+    }
+    return most;
+  };
+  const Plan mean = plan_for("mean"), fair = plan_for("worst-group");
+  EXPECT_FALSE(mean.objective);
+  EXPECT_EQ(plan_to_json(mean), plan_to_json(plan_within(model_, tokenizer_, table(), "+10%")));
+  ASSERT_TRUE(fair.objective);
+  EXPECT_LT(worst(fair), worst(mean));
+  EXPECT_NEAR(fair.objective->kl_nats, worst(fair), 1e-12);
+  EXPECT_LE(fair.objective->lower_bound_kl_nats, fair.objective->kl_nats);
+  EXPECT_GT(fair.objective->lower_bound_kl_nats, 0.9 * fair.objective->kl_nats) << "few large matrices leave a gap";
+  EXPECT_GT(fair.predicted_kl_nats, mean.predicted_kl_nats) << "what it costs in the mean";
+  EXPECT_LE(file_bytes(model_, fair, tokenizer_), fair.budget_bytes);
+  EXPECT_EQ(fair.budget_bytes, mean.budget_bytes);
+  for (const PlannedGroup& group : fair.objective->groups) EXPECT_GE(group.kl_nats, group.least_kl_nats);
+
+  const Plan by_size = plan_for("weighted");
+  EXPECT_NEAR(by_size.objective->groups[0].weight, 0.25, 1e-12);
+  EXPECT_NEAR(by_size.objective->groups[1].weight, 0.75, 1e-12);
+  const Plan one = plan_for("weighted:attentive=1");
+  EXPECT_NEAR(one.objective->groups[0].kl_nats, one.objective->groups[0].least_kl_nats,
+              1e-3 * one.objective->groups[0].kl_nats);
+  expect_error(ErrorKind::kInvalidArgument, {"no group de", "attentive, forward"}, [&] { plan_for("weighted:de=1"); });
+  expect_error(ErrorKind::kInvalidArgument, {"not known by group"}, [&] {
+    plan_within(model_, tokenizer_, table(), "+10%", {.objective = PlanObjective::parse("worst-group")});
+  });
 }
 
 TEST_F(Planning, WhatWasStoredExactlyForetellsNothingOfCoarserSchemes) {

@@ -23,14 +23,18 @@ DamageTable damage_table(const Model& model, const Screen& screen, DomainObjecti
     fail(ErrorKind::kInvalidArgument, "plan: the screen is of another model (hash {}, expected {}); screen {}",
          screen.model_hash, hash, model.source().name);
   const size_t domains = screen.domains.size();
+  if (domains > 1)
+    for (const ScreenedDomain& domain : screen.domains) table.groups.push_back({domain.name, domain.tokens, {}});
   for (const ScreenedMatrix& matrix : screen.matrices) {
     std::map<std::string, double>& kl = table.kl[matrix.tensor];
     for (size_t s = 0; s < screen.schemes.size(); ++s) {
       double& value = kl[matrix.errors[s].scheme];
       value = 0;
+      for (GroupDamageTable& group : table.groups) group.kl[matrix.tensor][matrix.errors[s].scheme] = 0;
       if (matrix.errors[s].kept) continue;
       for (size_t d = 0; d < domains; ++d) {
         const double one = screen.at(component_of(matrix.tensor), screen.schemes[s], "predicted_kl", d).mean;
+        if (domains > 1) table.groups[d].kl[matrix.tensor][matrix.errors[s].scheme] = std::max(one, 0.0);
         value =
             objective == DomainObjective::kWorst ? std::max(value, one) : value + one / static_cast<double>(domains);
       }

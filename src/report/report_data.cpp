@@ -97,6 +97,7 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options) {
     out["lower_bound_kl_nats"] = bound;
     out["gap"] = predicted > 0 ? (predicted - bound) / predicted : 0;
   }
+  if (const Json* objective = json_find(plan, "objective")) out["objective"] = *objective;
   out["entries"] = Json::array();
   for (const Json& tensor : need(plan, "tensors", "plan.json")) {
     Json entry;
@@ -151,7 +152,8 @@ Json report_data(const ReportParts& parts) {
   for (const char* key : {"scheme", "fallbacks", "tokens", "windows", "noise_floor_kl_nats", "control_kl_nats",
                           "components", "differential_bias", "joint", "weight_facts", "rank_correlation"})
     section[key] = value_or_null(diagnosis, key);
-  if (const Json* unit = json_find(diagnosis, "unit")) section["unit"] = *unit;
+  for (const char* key : {"unit", "groups", "group_profiles"})
+    if (const Json* value = json_find(diagnosis, key)) section[key] = *value;
   // What the planner keeps beside the facts is not for the page.
   if (section["weight_facts"].is_array())
     for (Json& row : section["weight_facts"])

@@ -45,6 +45,19 @@ struct Artefacts {
   Json data() const { return report_data({manifest, evaluation, diagnosis, plan}); }
 };
 
+TEST(ReportData, ShowsGroupsAndTheObjectiveWhereTheyAreKnown) {
+  const Json without = Artefacts().data();
+  EXPECT_FALSE(without["diagnosis"].contains("groups"));
+  EXPECT_FALSE(without["plan"].contains("objective"));
+  Artefacts with;
+  with.diagnosis["groups"] = {{{"name", "fi"}, {"windows", 2}, {"tokens", 40}}};
+  with.diagnosis["group_profiles"] = {{"p", 0.5}};
+  with.plan["objective"] = {{"name", "worst-group"}};
+  EXPECT_EQ(with.data()["diagnosis"]["groups"], with.diagnosis["groups"]);
+  EXPECT_EQ(with.data()["diagnosis"]["group_profiles"]["p"], 0.5);
+  EXPECT_EQ(with.data()["plan"]["objective"]["name"], "worst-group");
+}
+
 TEST(ReportData, SaysWhatTheArtefactsSay) {
   const Json data = Artefacts().data();
   EXPECT_EQ(data["title"], "demo");

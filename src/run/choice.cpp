@@ -57,7 +57,7 @@ void keep_source(const RunContext& run) {
 
 }  // namespace
 
-/// The plan, unless a uniform file that fits as well turned out better. And the source where it fits as it is, since
+/// The plan, unless a uniform file that fits as well turned out better; the mean says that only of plans for the mean. And the source where it fits as it is, since
 /// damage is the distance to it.
 size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
                     const std::vector<EvaluationRow>& rows) {
@@ -66,7 +66,8 @@ size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& cand
     return 0;
   }
   size_t best = rows.size() - 1;
-  for (size_t i = 1; i < rows.size(); ++i)
+  const bool by_mean = run.options.objective.kind == PlanObjective::Kind::kMean;
+  for (size_t i = 1; by_mean && i < rows.size(); ++i)
     if (rows[i].text.kl().mean < rows[best].text.kl().mean) best = i;
   const RunCandidate& c = candidates[best - 1];
   if (c.kind != "plan")

@@ -42,14 +42,15 @@ std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, d
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage) {
   const RunOptions& options = run.options;
   const RunInputs& inputs = run.inputs;
-  const PlanningOptions planning{options.target, options.file};
+  const PlanningOptions planning{options.target, options.file, options.objective};
   const std::string key = stage_key({run.directory.hash("damage.json"), options.budget, options.target,
                                      inputs.exported_as, std::to_string(Plan().schema_version)});
-  const auto write = [&](const std::string& stage, const std::string& name, const auto& make) {
-    run.stage("plan", stage, key, name,
+  const auto write = [&](const std::string& stage, const std::string& name, const std::string& own, const auto& make) {
+    run.stage("plan", stage, own, name,
               [&](const std::filesystem::path& path) { write_json(path, plan_to_json(make())); });
   };
-  write("plan", "work/planned.json",
+  const bool by_mean = options.objective.kind == PlanObjective::Kind::kMean;
+  write("plan", "work/planned.json", by_mean ? key : stage_key({key, options.objective.text()}),
         [&] { return plan_within(run.model, inputs.tokenizer, damage, options.budget, planning); });
   const std::string front_key =
       makes_limit(run.model, options, inputs) ? stage_key({key, run.directory.hash("screen.json")}) : key;
@@ -66,7 +67,7 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
     std::string name = "work/" + plan.label;
     std::replace_if(
         name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
-    write("plan " + plan.label, name + ".json", [&] { return plan; });
+    write("plan " + plan.label, name + ".json", key, [&] { return plan; });
     candidates.push_back({plan.label, "uniform", name + ".json", written_as(run.target, name)});
   }
   candidates.push_back({planned.label, "plan", "work/planned.json", written_as(run.target, "work/planned")});

@@ -96,7 +96,7 @@ void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs
       return diagnosis_windows(domain.text, options.context, windows_per_domain(windows, domains.size()), &progress);
     };
     inputs.screened.push_back({domain.name, some(options.screen_windows)});
-    measured.push_back(some(options.diagnose_windows));
+    measured.push_back(as_group(some(options.diagnose_windows), domain.name));
   }
   inputs.diagnosis = joined_windows(measured);
   inputs.text = evaluation_windows(tokenizer, options.evaluation_text,

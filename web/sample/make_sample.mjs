@@ -436,4 +436,49 @@ const report = {
   },
   limit: limitOf(rows.filter((row) => row.kind !== "reference")),
 };
+// By group, in the proportions of all components but for one that hurts Japanese more. Last, so that all above stays as it is.
+const SHARES = { code: 0.6, de: 0.9, fi: 1.2, ja: 1.3 };
+const names = Object.keys(SHARES);
+report.diagnosis.groups = names.map((name) => ({ name, windows: 16, tokens: 4080 }));
+for (const c of components)
+  c.groups = Object.fromEntries(
+    names.map((name) => {
+      const kl = c.kl_nats * SHARES[name] * (c.name === "L2.ffn_down" && name === "ja" ? 2.2 : Math.exp(0.06 * normal()));
+      return [
+        name,
+        {
+          kl_nats: round(kl),
+          kl_nats_stderr: round(0.08 * kl, 3),
+          delta_nll_nats: round(0.7 * kl),
+          delta_nll_nats_stderr: round(0.2 * kl, 3),
+        },
+      ];
+    }),
+  );
+const profile = (c) => {
+  const planted = c.name === "L2.ffn_down";
+  return {
+    name: c.name,
+    explained_share: planted ? 0.71 : round(0.04 + 0.05 * uniform(), 3),
+    group: planted ? "ja" : names[Math.floor(uniform() * names.length)],
+    factor: planted ? 1.94 : round(Math.exp(0.06 * normal()), 3),
+    p: planted ? 0.001 : round(0.3 + 0.7 * uniform(), 3),
+  };
+};
+report.diagnosis.group_profiles = {
+  permutations: 999,
+  p: 0.004,
+  components: components.map(profile).sort((a, b) => b.explained_share - a.explained_share),
+};
+report.plan.objective = {
+  name: "worst-group",
+  kl_nats: round(1.21 * predicted),
+  lower_bound_kl_nats: round(1.208 * predicted),
+  groups: names.map((group) => ({
+    group,
+    weight: group === "ja" ? 0.83 : group === "fi" ? 0.17 : 0,
+    kl_nats: round(Math.min(1.21, 1.02 * SHARES[group]) * predicted),
+    least_kl_nats: round(0.92 * SHARES[group] * predicted),
+  })),
+};
 writeFileSync(new URL("report.json", import.meta.url), `${JSON.stringify(report, null, 1)}\n`);

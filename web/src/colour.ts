@@ -8,6 +8,11 @@ const RAMPS = {
     light: ["#fdf6d8", "#fed9a0", "#fcae7c", "#f37b63", "#d94d6c", "#ab337c", "#7a2382", "#4a1677", "#1d1147"],
     dark: ["#2c1b52", "#4f1d7b", "#7d2582", "#b0367b", "#de4f69", "#f7765c", "#fca578", "#fed39a", "#fdf8cf"],
   },
+  // Less and more than expected: the middle is the background, both ends run away from it.
+  difference: {
+    light: ["#10457e", "#3f7fbd", "#8fbbe0", "#dbe7f0", "#f7f5f2", "#f4dfd0", "#eaa883", "#c9603f", "#84220f"],
+    dark: ["#9fd0ff", "#5f9fdb", "#376a9c", "#27415c", "#22242b", "#54352a", "#9a5236", "#df8560", "#ffd2b8"],
+  },
   bits: {
     light: ["#eef6dc", "#c9e6c4", "#8ecfbf", "#4fb0c3", "#2f86b9", "#2558a3", "#152c6d"],
     dark: ["#1f2d60", "#24519c", "#2a7ab2", "#40a3bd", "#7cc6bb", "#bfe0bd", "#f3fadd"],

@@ -140,6 +140,16 @@ export interface Component {
   same_top_share: Num;
   parameters: Num;
   foretold?: boolean; // by a screen, not measured
+  groups?: Record<string, { kl_nats: Num; kl_nats_stderr: Num; delta_nll_nats: Num; delta_nll_nats_stderr: Num }>;
+}
+
+/** How a component's damage spreads over groups, against how that of all components does. */
+export interface GroupProfile {
+  name: string; // of the component
+  explained_share: Num;
+  group: string; // that makes the most of it
+  factor: Num; // this group's damage over what all components together would make one expect
+  p: Num; // among all components
 }
 
 export interface Spread {
@@ -170,6 +180,8 @@ export interface Diagnosis {
   noise_floor_kl_nats: Num;
   control_kl_nats: Num;
   components: Component[];
+  groups?: { name: string; windows: Num; tokens: Num }[] | null; // of the windows; Component.groups has their damage
+  group_profiles?: { permutations: Num; p: Num; components: GroupProfile[] } | null; // the most different first
   differential_bias: Spread[];
   joint: { kl_nats: Num; kl_nats_stderr: Num; sum_isolated_kl_nats: Num; additivity_ratio: Num } | null;
   weight_facts: WeightFact[];
@@ -198,6 +210,12 @@ export interface Plan {
   predicted_kl_nats: Num;
   lower_bound_kl_nats: Num;
   gap: Num;
+  objective?: {
+    name: string; // "worst-group", "weighted"
+    kl_nats: Num;
+    lower_bound_kl_nats: Num;
+    groups: { group: string; weight: Num; kl_nats: Num; least_kl_nats: Num }[];
+  } | null; // absent for the mean
   entries: PlanEntry[];
 }
 

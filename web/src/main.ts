@@ -8,6 +8,7 @@ import "./style/controls.css";
 import "./style/print.css";
 import { readReport, type Report } from "./data";
 import { code, el, p, section } from "./dom";
+import { componentGroups } from "./sections/component_groups";
 import { confirmation } from "./sections/confirmation";
 import { frontier } from "./sections/frontier";
 import { glossary } from "./sections/glossary";
@@ -33,6 +34,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   confirmation,
   joint,
   weightFacts,
+  componentGroups,
   groups,
   planSection,
   provenance,

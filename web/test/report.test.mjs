@@ -171,6 +171,16 @@ test("every section of the data is drawn in full", async () => {
     assert.equal(await marks(page, "weight-facts", "weight facts"), points.length);
     if (diagnosis.joint) assert.match(await page.locator("#joint p").textContent(), /sum to/);
   }
+  const diagnosed = diagnosis?.groups ?? [];
+  if (diagnosed.length > 1) {
+    const rows = Math.min(24, diagnosis.components.length);
+    assert.equal(await marks(page, "component-groups", "component groups"), rows * diagnosed.length);
+    const text = await page.locator("#component-groups").textContent();
+    for (const { name } of diagnosed) assert.ok(text.includes(name), name);
+    const sure = diagnosis.group_profiles.components.filter((c) => c.p <= 0.05);
+    if (sure.length > 0) assert.match(text, new RegExp(`${sure.length} of \\d+ components .*The most different is`));
+    else assert.doesNotMatch(text, /The most different is/);
+  }
   if (groups) {
     const values = groups.rows.flatMap((r) => [r.kl_nats, r.delta_nll_nats_per_document]).filter(isNumber);
     assert.equal(await marks(page, "groups", "groups"), values.length);
@@ -434,6 +444,20 @@ for (const [name, variant] of Object.entries(VARIANTS))
       await page.close();
     }
   });
+
+test("component by group claims no more than its probabilities allow", async () => {
+  const noise = structuredClone(JSON.parse(readFileSync(here("../sample/report.json"), "utf8")));
+  noise.diagnosis.group_profiles.p = 0.4;
+  for (const c of noise.diagnosis.group_profiles.components) c.p = 0.5;
+  for (const c of noise.diagnosis.components) for (const g of Object.values(c.groups)) g.kl_nats_stderr = g.kl_nats;
+  const { page, problems } = await open(withData(html, JSON.stringify(noise)));
+  const text = await page.locator("#component-groups").textContent();
+  assert.match(text, /Nothing here says that components hurt different groups/);
+  assert.match(text, /not told from \d+ others/);
+  assert.doesNotMatch(text, /The most different is/);
+  await expectNoProblems({ page, problems });
+  await page.close();
+});
 
 test("warnings say what is wrong, and only then", async () => {
   const warned = structuredClone(data);
