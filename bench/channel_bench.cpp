@@ -66,7 +66,7 @@ void measure(const Model& model, const EvaluationData& data, const QuantizedWeig
                                }});
       own.push_back(&channel);
     }
-    const auto sums = sweep->layer(layer, perturbations, [] {});
+    const auto sums = sweep->layer(Stack::kOnly, layer, perturbations, [] {});
     for (size_t i = 0; i < sums.size(); ++i) {
       double kl = 0, tokens = 0;
       for (const DamageSums& window : sums[i]) kl += window.kl, tokens += window.tokens;

@@ -67,11 +67,11 @@ std::map<Component, double> isolated(const Model& model, const EvaluationData& d
     std::vector<Perturbation> perturbations;
     for (const ComponentDamage& damage : wanted)
       if (damage.component.layer == layer) perturbations.push_back({damage.component, changed});
-    const auto sums = sweep->layer(layer, perturbations, [] {});
+    const auto sums = sweep->layer(Stack::kOnly, layer, perturbations, [] {});
     for (size_t i = 0; i < sums.size(); ++i) keep(perturbations[i].component, sums[i]);
   }
   for (const ComponentDamage& damage : wanted)
-    if (damage.component.layer < 0) keep(damage.component, sweep->embedding({damage.component, changed}));
+    if (damage.component.layer < 0) keep(damage.component, sweep->outside({damage.component, changed}));
   return kl;
 }
 

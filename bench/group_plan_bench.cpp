@@ -12,6 +12,7 @@
 
 #include "base/text_table.h"
 #include "diagnose/window_groups.h"
+#include "engine/engine.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 
@@ -105,7 +106,7 @@ std::vector<double> predicted(const DamageTable& table, const Plan& plan, const 
 
 void compare(const Arguments& a, const std::string& budget, const Model& model, const TokenizerModel& tokenizer,
              const Calibration& calibration, const DamageTable& table, const EvaluationData& held_out, Sweep& sweep) {
-  const WindowGroups groups = window_groups(held_out);
+  const WindowGroups groups = window_groups(swept_windows(held_out));
   const auto plan_for = [&](const std::string& objective) {
     return plan_within(model, tokenizer, table, budget, {a.target, {}, PlanObjective::parse(objective)});
   };
