@@ -25,7 +25,24 @@ BLOCKS = {
     "gguf:q3_k": ("q3_K", 256, 110, [108]),
     "gguf:q2_k": ("q2_K", 256, 84, [80, 82]),
     "gguf:iq4_nl": ("iq4_nl", 32, 18, [0]),
+    "gguf:iq4_xs": ("iq4_xs", 256, 136, [0]),
+    "gguf:mxfp4": ("mxfp4", 32, 17, []),
+    "gguf:iq3_s": ("iq3_s", 256, 110, [0]),
+    "gguf:iq3_xxs": ("iq3_xxs", 256, 98, [0]),
+    "gguf:iq2_s": ("iq2_s", 256, 82, [0]),
+    "gguf:iq2_xs": ("iq2_xs", 256, 74, [0]),
+    "gguf:iq2_xxs": ("iq2_xxs", 256, 66, [0]),
+    "gguf:tq2_0": ("tq2_0", 256, 66, [64]),
+    "gguf:iq1_m": ("iq1_m", 256, 56, []),
+    "gguf:tq1_0": ("tq1_0", 256, 54, [52]),
+    "gguf:iq1_s": ("iq1_s", 256, 50, [0]),
 }
+READ_ONLY = {"gguf:tq2_0", "gguf:iq1_m", "gguf:tq1_0", "gguf:iq1_s"}
+# ggml's encoders of these want importances, and equal ones are not the same to them as none.
+NEEDS_IMPORTANCE = {"gguf:iq2_xxs", "gguf:iq2_xs", "gguf:iq1_s", "gguf:iq1_m"}
+# ggml_type of those whose encoders look neighbours up in tables that must be made first.
+WITH_TABLES = {"gguf:iq2_xxs": 16, "gguf:iq2_xs": 17, "gguf:iq3_xxs": 18, "gguf:iq1_s": 19, "gguf:iq3_s": 21,
+               "gguf:iq2_s": 22, "gguf:iq1_m": 29}
 SOURCES = [("model.layers.0.self_attn.q_proj", 100, 6), ("model.layers.3.self_attn.v_proj", 30, 6),
            ("model.layers.5.mlp.down_proj", 200, 3), ("model.layers.2.mlp.up_proj", 700, 4)]
 
@@ -59,9 +76,13 @@ def pointer(array):
 class Ggml:
     def __init__(self, path):
         self.lib = ctypes.CDLL(path)
+        for type_id in WITH_TABLES.values():
+            self.lib.ggml_quantize_init(type_id)
 
     def quantize(self, scheme, weight, importance):
         name, elements, size, _ = BLOCKS[scheme]
+        if importance is None and scheme in NEEDS_IMPORTANCE:
+            importance = np.ones(weight.shape[1], np.float32)
         call = getattr(self.lib, f"quantize_{name}")
         call.restype = ctypes.c_size_t
         call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
@@ -129,6 +150,8 @@ def decode_blocks(ggml, scheme, rng):
     random = rng.integers(0, 256, (count, size), dtype=np.uint8)
     full = np.full((1, size), 255, np.uint8)
     blocks = np.concatenate([np.zeros((1, size), np.uint8), full, random])
+    if scheme == "gguf:iq1_m":  # four bits of its fp16 number in each of the last four shorts, the exponent's in the last
+        blocks[1:, 55] = np.where(blocks[1:, 55] & 0x70 == 0x70, blocks[1:, 55] & 0xBF, blocks[1:, 55])
     for row, block in enumerate(blocks[1:]):
         for at in halves:
             half = rng.integers(0, 0x7C00) | (rng.integers(0, 2) << 15)
@@ -157,6 +180,8 @@ def add_encode(ggml, scheme, name, weight, importance, index):
 def add_scheme(ggml, scheme, index, data):
     """One more scheme on the sources that the files hold, with a generator of its own: nothing else changes."""
     add_decode(ggml, scheme, np.random.default_rng(20240917), index, data)
+    if scheme in READ_ONLY:
+        return
     for source in index["sources"]:
         rows, cols = source["rows"], source["cols"]
         bits = np.frombuffer(data.data, np.uint16, rows * cols, source["weight_bf16"])
@@ -200,7 +225,7 @@ def main():
         weight = bf16_values(bits)
         index["sources"].append({"name": name, "rows": weight.shape[0], "cols": weight.shape[1],
                                  "weight_bf16": data.put(bits), "importance": data.put(importance)})
-        for scheme in BLOCKS:
+        for scheme in (s for s in BLOCKS if s not in READ_ONLY):
             add_encode(ggml, scheme, name, weight, importance, index)
     write(out, index, data)
 

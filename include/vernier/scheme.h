@@ -80,6 +80,8 @@ class Scheme {
   bool held_by(Container container) const;
   /// Nothing for schemes that a GGUF file cannot hold.
   std::optional<GgufNumbers> gguf() const;
+  /// False for formats of other programs' files that are read only: encode refuses them.
+  bool writable() const;
   /// kNone for f32 and for schemes that llama.cpp does not load.
   ActivationRounding llama_cpp_rounding() const;
 
@@ -106,7 +108,8 @@ class Scheme {
 /// compressed-tensors defines them and ignore `importance`. Finite values beyond a format's range saturate.
 /// @shape weight [rows, cols]; importance empty or [cols], finite, >= 0: mean square of the input channel that
 ///        multiplies the column (only ratios within a row matter); out: scheme.bytes(rows, cols)
-/// @throws Error{kInvalidArgument} on shapes that do not fit and on NaN or Inf, naming row and column
+/// @throws Error{kInvalidArgument} on shapes that do not fit and on NaN or Inf, naming row and column; {kUnsupported} for
+///         schemes that are not writable
 void encode(const Scheme& scheme, std::span<const float> weight, int64_t rows, int64_t cols,
             std::span<const float> importance, std::span<std::byte> out);
 /// The values an engine computes with; for GGUF blocks the same bits as ggml's.
@@ -117,7 +120,8 @@ void decode(const Scheme& scheme, std::span<const std::byte> stored, int64_t row
 void round_trip(const Scheme& scheme, std::span<const float> weight, int64_t rows, int64_t cols,
                 std::span<const float> importance, std::span<float> out);
 
-/// Names of all schemes a GGUF file can hold, by falling size.
+/// Names of all schemes that a GGUF file is written in, by falling size, and those that one may be read in.
 std::vector<std::string> gguf_scheme_names();
+std::vector<std::string> readable_gguf_scheme_names();
 
 }  // namespace vernier

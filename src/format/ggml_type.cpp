@@ -10,23 +10,24 @@ namespace vernier {
 
 namespace {
 constexpr GgmlType kSupported[] = {
-    {kGgmlF32, "F32", 1, 4},        {kGgmlF16, "F16", 1, 2},          {kGgmlQ4_0, "Q4_0", 32, 18},
-    {kGgmlQ4_1, "Q4_1", 32, 20},    {kGgmlQ5_0, "Q5_0", 32, 22},      {kGgmlQ5_1, "Q5_1", 32, 24},
-    {kGgmlQ8_0, "Q8_0", 32, 34},    {kGgmlQ2K, "Q2_K", 256, 84},      {kGgmlQ3K, "Q3_K", 256, 110},
-    {kGgmlQ4K, "Q4_K", 256, 144},   {kGgmlQ5K, "Q5_K", 256, 176},     {kGgmlQ6K, "Q6_K", 256, 210},
-    {kGgmlIq4Nl, "IQ4_NL", 32, 18}, {kGgmlIq4Xs, "IQ4_XS", 256, 136}, {kGgmlI8, "I8", 1, 1},
-    {kGgmlI16, "I16", 1, 2},        {kGgmlI32, "I32", 1, 4},          {kGgmlI64, "I64", 1, 8},
-    {kGgmlF64, "F64", 1, 8},        {kGgmlBf16, "BF16", 1, 2},
+    {kGgmlF32, "F32", 1, 4},         {kGgmlF16, "F16", 1, 2},           {kGgmlQ4_0, "Q4_0", 32, 18},
+    {kGgmlQ4_1, "Q4_1", 32, 20},     {kGgmlQ5_0, "Q5_0", 32, 22},       {kGgmlQ5_1, "Q5_1", 32, 24},
+    {kGgmlQ8_0, "Q8_0", 32, 34},     {kGgmlQ2K, "Q2_K", 256, 84},       {kGgmlQ3K, "Q3_K", 256, 110},
+    {kGgmlQ4K, "Q4_K", 256, 144},    {kGgmlQ5K, "Q5_K", 256, 176},      {kGgmlQ6K, "Q6_K", 256, 210},
+    {kGgmlIq4Nl, "IQ4_NL", 32, 18},  {kGgmlIq4Xs, "IQ4_XS", 256, 136},  {kGgmlMxfp4, "MXFP4", 32, 17},
+    {kGgmlIq3S, "IQ3_S", 256, 110},  {kGgmlIq3Xxs, "IQ3_XXS", 256, 98}, {kGgmlIq2S, "IQ2_S", 256, 82},
+    {kGgmlIq2Xs, "IQ2_XS", 256, 74}, {kGgmlIq2Xxs, "IQ2_XXS", 256, 66}, {kGgmlIq1M, "IQ1_M", 256, 56},
+    {kGgmlIq1S, "IQ1_S", 256, 50},   {kGgmlTq2_0, "TQ2_0", 256, 66},    {kGgmlTq1_0, "TQ1_0", 256, 54},
+    {kGgmlI8, "I8", 1, 1},           {kGgmlI16, "I16", 1, 2},           {kGgmlI32, "I32", 1, 4},
+    {kGgmlI64, "I64", 1, 8},         {kGgmlF64, "F64", 1, 8},           {kGgmlBf16, "BF16", 1, 2},
 };
 
 // Known by name only: types whose values nothing here decodes, and ids that ggml has retired.
 constexpr GgmlType kOthers[] = {
-    {4, "Q4_2", 0, 0},        {5, "Q4_3", 0, 0},        {9, "Q8_1", 0, 0},        {15, "Q8_K", 0, 0},
-    {16, "IQ2_XXS", 0, 0},    {17, "IQ2_XS", 0, 0},     {18, "IQ3_XXS", 0, 0},    {19, "IQ1_S", 0, 0},
-    {21, "IQ3_S", 0, 0},      {22, "IQ2_S", 0, 0},      {29, "IQ1_M", 0, 0},      {31, "Q4_0_4_4", 0, 0},
-    {32, "Q4_0_4_8", 0, 0},   {33, "Q4_0_8_8", 0, 0},   {34, "TQ1_0", 0, 0},      {35, "TQ2_0", 0, 0},
-    {36, "IQ4_NL_4_4", 0, 0}, {37, "IQ4_NL_4_8", 0, 0}, {38, "IQ4_NL_8_8", 0, 0}, {39, "MXFP4", 0, 0},
-    {40, "NVFP4", 0, 0},      {41, "Q1_0", 0, 0},       {42, "Q2_0", 0, 0},
+    {4, "Q4_2", 0, 0},        {5, "Q4_3", 0, 0},        {9, "Q8_1", 0, 0},      {15, "Q8_K", 0, 0},
+    {31, "Q4_0_4_4", 0, 0},   {32, "Q4_0_4_8", 0, 0},   {33, "Q4_0_8_8", 0, 0}, {36, "IQ4_NL_4_4", 0, 0},
+    {37, "IQ4_NL_4_8", 0, 0}, {38, "IQ4_NL_8_8", 0, 0}, {40, "NVFP4", 0, 0},    {41, "Q1_0", 0, 0},
+    {42, "Q2_0", 0, 0},
 };
 
 bool same_letters(std::string_view a, std::string_view b) {
@@ -41,9 +42,10 @@ const GgmlType& ggml_type(uint32_t id) {
   for (const GgmlType& type : kSupported)
     if (type.id == id) return type;
   const std::string_view name = ggml_type_name(id);
-  fail(ErrorKind::kUnsupported,
-       "gguf: tensor type {} (id {}) is not supported; use one of F32, F16, BF16, Q8_0, Q2_K to Q6_K",
-       name.empty() ? "unknown" : name, id);
+  fail(
+      ErrorKind::kUnsupported,
+      "gguf: tensor type {} (id {}) is not supported; files of F32, F16, BF16, Q8_0, Q2_K to Q6_K or IQ types are read",
+      name.empty() ? "unknown" : name, id);
 }
 
 const GgmlType* find_ggml_type(std::string_view name) {

@@ -139,8 +139,8 @@ TEST_F(GgufHostileTest, OtherAlignmentsAreRead) {
 
 TEST_F(GgufHostileTest, KnownTypesThatCannotBeReadAreNamed) {
   Parts parts;
-  parts.type_a = 39;
-  expect_error(ErrorKind::kUnsupported, {"MXFP4", "\"a\""}, [&] { GgufFile{file("mx.gguf", parts.bytes())}; });
+  parts.type_a = 40;
+  expect_error(ErrorKind::kUnsupported, {"NVFP4", "\"a\""}, [&] { GgufFile{file("mx.gguf", parts.bytes())}; });
   parts.magic = std::string("PK\x03\x04");
   expect_error(ErrorKind::kUnsupported, {"x.gguf", "pickle"}, [&] { GgufFile{file("x.gguf", parts.bytes())}; });
 }

@@ -31,8 +31,8 @@ std::vector<Coded> coded(const Limit& limit, const std::vector<CodedMatrix>& sto
       fail(ErrorKind::kInvalidArgument, "limit: {} is not in it, or stored twice; is it of this model?", own.tensor);
     const Scheme scheme = Scheme::parse(own.scheme);
     Coded c{it->second, static_cast<double>(scheme.bytes(it->second->rows, it->second->cols)), 0, 0};
-    c.levels = static_cast<double>(grid_of(scheme, c.matrix->rows, c.matrix->cols)->top_code) + 1;
-    c.rate = std::log2(c.levels);
+    c.rate = grid_of(scheme, c.matrix->rows, c.matrix->cols)->bits_per_code;
+    c.levels = std::round(std::exp2(c.rate));  // of a codebook of several weights, as many as one by one would cost
     all.push_back(c);
     matrices.erase(it);
   }

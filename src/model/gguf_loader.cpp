@@ -24,7 +24,7 @@ std::string scheme_name(const GgmlType& type) {
 }
 
 Scheme scheme_of(const GgufTensor& tensor, const TensorId& id) {
-  const auto supported = gguf_scheme_names();
+  const auto supported = readable_gguf_scheme_names();
   const std::string name = scheme_name(*tensor.type);
   if (tensor.type->id == kGgmlF32 || tensor.type->id == kGgmlF16 || tensor.type->id == kGgmlBf16)
     return Scheme::parse(name);  // of any shape

@@ -49,6 +49,11 @@ void check_importance(std::span<const float> importance, int64_t cols) {
 
 void encode(const Scheme& scheme, std::span<const float> weight, int64_t rows, int64_t cols,
             std::span<const float> importance, std::span<std::byte> out) {
+  if (!scheme.writable())
+    fail(ErrorKind::kUnsupported,
+         "scheme: {} is read from files but not written; small ones are gguf:iq2_xxs, "
+         "gguf:iq2_xs, gguf:iq2_s and gguf:q2_k",
+         scheme.name());
   check_shape(scheme, rows, cols, weight.size(), out.size());
   check_importance(importance, cols);
   check_finite(weight, cols);

@@ -17,11 +17,14 @@ class BlockGrid : public Grid {
               .cols = cols,
               .block_rows = 1,
               .block_cols = block.elements,
-              .segment_cols = block.elements / block.segments},
+              .segment_cols = block.elements / block.segments,
+              .joint_cols = block.joint,
+              .bits_per_code = block.bits_per_code},
              block.top_code),
         block_(block) {}
 
   void fit(int64_t row, int64_t block, const float* x, int64_t, const float* w, std::byte* stored) const override {
+    require_writable();
     std::array<float, kLargestBlock> prepared;
     for (int i = 0; i < block_.elements; ++i) prepared[static_cast<size_t>(i)] = search_value(x[i]);
     block_.fit(prepared.data(), w, stored + offset(row, block));
@@ -32,12 +35,19 @@ class BlockGrid : public Grid {
   }
 
   void nearest(const Step& step, const float* x, int64_t n, Code* codes) const override {
+    require_writable();
     block_.nearest(step, x, n, codes);
+  }
+
+  void nearest_jointly(const Step& step, const float* x, const float* w, int64_t n, Code* codes) const override {
+    if (block_.nearest_jointly == nullptr) return nearest(step, x, n, codes);
+    block_.nearest_jointly(step, x, w, n, codes);
   }
 
   float level(Code code) const override { return block_.level(code); }
 
   void pack_row(int64_t row, const Code* codes, std::byte* stored) const override {
+    require_writable();
     std::byte* out = stored + offset(row, 0);
     for (int64_t col = 0; col < cols; col += block_cols, out += block_.bytes) block_.pack(codes + col, out);
   }
@@ -52,6 +62,10 @@ class BlockGrid : public Grid {
   }
 
  private:
+  void require_writable() const {
+    if (!block_.writable()) fail(ErrorKind::kUnsupported, "scheme: these blocks are read, not written");
+  }
+
   int64_t offset(int64_t row, int64_t block) const { return (row * blocks() + block) * block_.bytes; }
 
   const GgufBlock& block_;
@@ -73,6 +87,7 @@ std::optional<SchemeParameters> GgufFormat::parse(std::string_view text, std::st
 
 FormatFacts GgufFormat::facts(const Parameters&) const {
   return {.gguf = GgufNumbers{.type = row_.type, .file_type = row_.file_type},
+          .writable = block_.writable(),
           .llama_cpp_rounding = row_.llama_cpp_rounding};
 }
 

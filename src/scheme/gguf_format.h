@@ -35,6 +35,12 @@ struct GgufBlock {
   void (*decode)(const std::byte* in, float* y) = nullptr;
   void (*nearest)(const Step& step, const float* x, int64_t n, Code* codes) = nullptr;
   float (*level)(Code code) = nullptr;
+  // Of a codebook of several weights (codebook_block.h):
+  int joint = 1;
+  double bits_per_code = 0;
+  void (*nearest_jointly)(const Step& step, const float* x, const float* w, int64_t n, Code* codes) = nullptr;
+
+  bool writable() const { return fit != nullptr; }
 };
 
 struct GgufRow {
@@ -75,6 +81,31 @@ struct UniformLevels {
 };
 
 template <class Block>
+void unpack_gguf_block(const std::byte* in, Code* codes) {
+  Block::each_code(in, [&](int, int i, int code) { codes[i] = static_cast<Code>(code); });
+}
+
+/// A block that is only read: no fit, nearest and pack.
+template <class Block>
+GgufBlock read_only_gguf_block() {
+  return {.elements = Block::kElements,
+          .bytes = Block::kBytes,
+          .segments = Block::kSegments,
+          .top_code = Block::kTopCode,
+          .steps = Block::steps,
+          .unpack = unpack_gguf_block<Block>,
+          .decode =
+              [](const std::byte* in, float* y) {
+                Step steps[Block::kSegments];
+                Block::steps(in, steps);
+                Block::each_code(in, [&](int s, int i, int code) {
+                  y[i] = value_of(steps[s], Block::level(static_cast<Code>(code)));
+                });
+              },
+          .level = Block::level};
+}
+
+template <class Block>
 GgufBlock gguf_block() {
   return {.elements = Block::kElements,
           .bytes = Block::kBytes,
@@ -83,10 +114,7 @@ GgufBlock gguf_block() {
           .fit = Block::fit,
           .steps = Block::steps,
           .pack = Block::pack,
-          .unpack =
-              [](const std::byte* in, Code* codes) {
-                Block::each_code(in, [&](int, int i, int code) { codes[i] = static_cast<Code>(code); });
-              },
+          .unpack = unpack_gguf_block<Block>,
           .decode =
               [](const std::byte* in, float* y) {
                 Step steps[Block::kSegments];

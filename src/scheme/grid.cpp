@@ -1,11 +1,26 @@
 #include "scheme/grid.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/fail.h"
 #include "scheme/number_format.h"
 
 namespace vernier {
+
+Grid::Grid(const Shape& shape, Code top)
+    : rows(shape.rows),
+      cols(shape.cols),
+      block_rows(shape.block_rows),
+      block_cols(shape.block_cols),
+      segment_cols(shape.segment_cols),
+      top_code(top),
+      joint_cols(shape.joint_cols),
+      bits_per_code(shape.bits_per_code > 0 ? shape.bits_per_code : std::log2(static_cast<double>(top) + 1)) {}
+
+void Grid::nearest_jointly(const Step& step, const float* x, const float*, int64_t n, Code* codes) const {
+  nearest(step, x, n, codes);
+}
 
 void Grid::encode(const float* weight, const float* w, std::byte* stored) const {
   std::vector<Code> codes(static_cast<size_t>(cols));
@@ -18,7 +33,8 @@ void Grid::encode(const float* weight, const float* w, std::byte* stored) const 
         steps(row, block, stored, of_block.data());
         for (int64_t s = 0; s < segments(); ++s) {
           const int64_t col = block * block_cols + s * segment_cols;
-          nearest(of_block[static_cast<size_t>(s)], weight + row * cols + col, segment_cols, codes.data() + col);
+          nearest_jointly(of_block[static_cast<size_t>(s)], weight + row * cols + col, w + col, segment_cols,
+                          codes.data() + col);
         }
       }
       pack_row(row, codes.data(), stored);

@@ -49,6 +49,10 @@ class Grid {
   const int64_t block_rows, block_cols;  ///< of what is fitted at once: 1 x 256 for gguf:q4_k, all for int4:tensor
   const int64_t segment_cols;            ///< weights of a row that share a Step; divides block_cols
   const Code top_code;                   ///< codes are 0 .. top_code
+  /// Weights of a row, from a multiple of it on, whose codes depend on each other: of formats with a codebook of several
+  /// weights only some codes stand side by side. 1: any do. Divides segment_cols.
+  const int64_t joint_cols;
+  const double bits_per_code;  ///< log2 of how many codes there are, of several weights at once where joint_cols > 1
   int64_t blocks() const { return cols / block_cols; }  ///< along a row
   int64_t segments() const { return block_cols / segment_cols; }
 
@@ -62,8 +66,11 @@ class Grid {
   /// The codes whose values are nearest to x, each by itself. @shape x, codes [n], any n; x finite
   /// Ties, and which codes are not in use (int4:sym7's lowest), are the format's.
   virtual void nearest(const Step& step, const float* x, int64_t n, Code* codes) const = 0;
+  /// The codes of least sum w (value - x)^2 among those that the format has side by side; for any but codebooks of
+  /// several weights what nearest() says. @shape x, w, codes [n], n and the first column multiples of joint_cols
+  virtual void nearest_jointly(const Step& step, const float* x, const float* w, int64_t n, Code* codes) const;
   virtual float level(Code code) const = 0;
-  /// @shape codes [cols]
+  /// Codes that a codebook does not have side by side become the nearest that it has. @shape codes [cols]
   virtual void pack_row(int64_t row, const Code* codes, std::byte* stored) const = 0;
   virtual void unpack_row(int64_t row, const std::byte* stored, Code* codes) const = 0;
 
@@ -75,14 +82,10 @@ class Grid {
  protected:
   struct Shape {
     int64_t rows, cols, block_rows, block_cols, segment_cols;
+    int64_t joint_cols = 1;
+    double bits_per_code = 0;  ///< 0: any of the codes
   };
-  Grid(const Shape& shape, Code top)
-      : rows(shape.rows),
-        cols(shape.cols),
-        block_rows(shape.block_rows),
-        block_cols(shape.block_cols),
-        segment_cols(shape.segment_cols),
-        top_code(top) {}
+  Grid(const Shape& shape, Code top);
 };
 
 /// @throws Error{kInvalidArgument} if scheme.why_not(rows, cols)

@@ -64,6 +64,13 @@ struct Stored {
     return out;
   }
 
+  /// Those that the codebook has side by side, which are about as random.
+  void make_joint(std::vector<Code>& codes) const {
+    std::vector<float> levels, ones(codes.size(), 1.0f);
+    for (const Code code : codes) levels.push_back(grid->level(code));
+    grid->nearest_jointly({}, levels.data(), ones.data(), static_cast<int64_t>(codes.size()), codes.data());
+  }
+
   Scheme scheme;
   std::unique_ptr<Grid> grid;
   std::vector<std::byte> bytes;
@@ -79,10 +86,13 @@ TEST(Grid, EncodingIsFitNearestAndPack) {
     Stored stored(name);
     stored.fit(weight);
     std::vector<Code> codes(static_cast<size_t>(kColumns));
+    const std::vector<float> w = column_weights(importances(), kColumns);
     for (int64_t row = 0; row < kRows; ++row) {
-      for (int64_t col = 0; col < kColumns; ++col)
-        stored.grid->nearest(stored.step(row, col), &weight[static_cast<size_t>(row * kColumns + col)], 1,
-                             &codes[static_cast<size_t>(col)]);
+      for (int64_t col = 0; col < kColumns; col += stored.grid->joint_cols) {
+        const auto at = static_cast<size_t>(col);
+        stored.grid->nearest_jointly(stored.step(row, col), &weight[static_cast<size_t>(row * kColumns) + at], &w[at],
+                                     stored.grid->joint_cols, &codes[at]);
+      }
       stored.grid->pack_row(row, codes.data(), stored.bytes.data());
     }
     std::vector<std::byte> expected(stored.bytes.size());
@@ -98,6 +108,7 @@ TEST(Grid, AnyCodesDecodeToTheGridsValues) {
     stored.fit(weights());
     std::vector<Code> codes(static_cast<size_t>(kRows * kColumns)), back(codes.size());
     for (Code& code : codes) code = random() % (static_cast<uint64_t>(stored.grid->top_code) + 1);
+    if (stored.grid->joint_cols > 1) stored.make_joint(codes);
     for (int64_t row = 0; row < kRows; ++row)
       stored.grid->pack_row(row, &codes[static_cast<size_t>(row * kColumns)], stored.bytes.data());
     for (int64_t row = 0; row < kRows; ++row)
@@ -116,6 +127,7 @@ TEST(Grid, OneCodeIsOneValue) {
   const std::vector<float> weight = weights();
   for (const std::string& name : scheme_names()) {
     Stored stored(name);
+    if (stored.grid->joint_cols > 1) continue;
     encode(stored.scheme, weight, kRows, kColumns, {}, stored.bytes);
     const std::vector<float> before = stored.values();
     std::vector<Code> codes(static_cast<size_t>(kColumns));
@@ -136,6 +148,24 @@ TEST(Grid, OneCodeIsOneValue) {
       stored.bytes = kept;
     }
   }
+}
+
+TEST(Grid, CodesThatDoNotStandSideBySideMoveAsLittleAsCanBe) {
+  std::mt19937 random(6);
+  size_t formats = 0;
+  for (const std::string& name : scheme_names()) {
+    Stored stored(name);
+    if (stored.grid->joint_cols == 1) continue;
+    ++formats;
+    stored.fit(weights());
+    std::vector<Code> codes(static_cast<size_t>(kRows * kColumns)), back(static_cast<size_t>(kColumns));
+    for (Code& code : codes) code = random() % (static_cast<uint64_t>(stored.grid->top_code) + 1);
+    stored.grid->pack_row(2, &codes[2 * kColumns], stored.bytes.data());
+    stored.grid->unpack_row(2, stored.bytes.data(), back.data());
+    stored.make_joint(codes);
+    EXPECT_TRUE(std::equal(back.begin(), back.end(), codes.begin() + 2 * kColumns)) << name;
+  }
+  EXPECT_EQ(formats, 5u);
 }
 
 TEST(Grid, LevelsRiseAndTheNearestIsNearest) {

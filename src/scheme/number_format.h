@@ -6,12 +6,11 @@
 // To add one: a file that defines the row, and its two lines in number_formats.cpp. How some that may come would say it:
 //   fp8       parameters: granularity. Grid: levels are the 254 finite e4m3 numbers in rising order, Step.scale the
 //             tensor's or channel's; parts weight (F8_E4M3) and weight_scale; compressed_tensors.
-//   mxfp4     a GgufFormat (17 bytes for 32): its block's step is 2^(E8M0 byte - 127), levels are the 15 different e2m1
-//             numbers, which pack() maps to their 4 bits.
 //   nvfp4     one block is the whole weight, since all segments of 16 share a float32 scale: fit() chooses that and the
 //             e4m3 scales, steps() multiply both; parts weight_packed, weight_scale, weight_global_scale;
 //             rows_independent and rows_in_sequence are false.
-//   codebook  a GgufFormat whose block has a level() and nearest() of its own (gguf:iq4_nl).
+//   codebook  a GgufFormat whose block has a level() and nearest() of its own (gguf:iq4_nl); of several weights at once,
+//             a layout for codebook_block.h (gguf:iq3_s).
 
 #include <memory>
 #include <optional>
@@ -28,6 +27,7 @@ namespace vernier {
 /// Answers that Scheme passes on; see there.
 struct FormatFacts {
   std::optional<GgufNumbers> gguf{};
+  bool writable = true;
   bool compressed_tensors = false, plain_tensors = false;
   bool rows_independent = true, rows_in_sequence = true;
   ActivationRounding llama_cpp_rounding = ActivationRounding::kNone;

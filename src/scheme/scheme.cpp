@@ -75,14 +75,22 @@ std::optional<GgufNumbers> Scheme::gguf() const { return format_->facts(paramete
 
 ActivationRounding Scheme::llama_cpp_rounding() const { return format_->facts(parameters_).llama_cpp_rounding; }
 
+bool Scheme::writable() const { return format_->facts(parameters_).writable; }
+
 bool Scheme::rows_independent() const { return format_->facts(parameters_).rows_independent; }
 
 bool Scheme::rows_in_sequence() const { return format_->facts(parameters_).rows_in_sequence; }
 
-std::vector<std::string> gguf_scheme_names() {
+std::vector<std::string> readable_gguf_scheme_names() {
   std::vector<std::string> names;
   for (const NumberFormat* format : number_formats())
     if (format->facts({}).gguf) names.push_back(format->name({}));
+  return names;
+}
+
+std::vector<std::string> gguf_scheme_names() {
+  std::vector<std::string> names = readable_gguf_scheme_names();
+  std::erase_if(names, [](const std::string& name) { return !Scheme::parse(name).writable(); });
   return names;
 }
 

@@ -28,7 +28,7 @@ int64_t column_unit(const Scheme& scheme) {
 std::string table_row(const Scheme& scheme) {
   const int64_t unit = column_unit(scheme);
   std::string containers, numbers;
-  if (scheme.held_by(Container::kGguf)) containers = "GGUF";
+  if (scheme.held_by(Container::kGguf)) containers = scheme.writable() ? "GGUF" : "GGUF, read only";
   if (scheme.held_by(Container::kCompressedTensors)) containers = "compressed-tensors";
   if (scheme.held_by(Container::kPlainTensors)) containers += ", safetensors";
   if (const auto gguf = scheme.gguf()) numbers = fmt::format("{} / {}", gguf->type, gguf->file_type);
@@ -43,7 +43,7 @@ TEST(SchemeTable, IsTrue) {
       "| scheme | bits a weight at [4096, 4096] | columns, multiple of | half of that takes | held by | ggml type / "
       "file "
       "type | llama.cpp rounds activations to |\n|---|---|---|---|---|---|---|\n";
-  for (const std::string& name : gguf_scheme_names()) text += table_row(Scheme::parse(name));
+  for (const std::string& name : readable_gguf_scheme_names()) text += table_row(Scheme::parse(name));
   for (const char* name : {"int8:channel:sym", "int4:channel:sym", "int4:g128:sym", "int4:g128:asym", "int3:g64:asym"})
     text += table_row(Scheme::parse(name));
   text +=

@@ -121,6 +121,17 @@ TEST(Scheme, BytesAreExact) {
                {"gguf:q8_0", 3, 64, 3 * 2 * 34},
                {"gguf:q4_0", 3, 64, 3 * 2 * 18},
                {"gguf:iq4_nl", 3, 64, 3 * 2 * 18},
+               {"gguf:iq4_xs", 3, 512, 3 * 2 * 136},
+               {"gguf:mxfp4", 3, 64, 3 * 2 * 17},
+               {"gguf:iq3_s", 3, 512, 3 * 2 * 110},
+               {"gguf:iq3_xxs", 3, 512, 3 * 2 * 98},
+               {"gguf:iq2_s", 3, 512, 3 * 2 * 82},
+               {"gguf:iq2_xs", 3, 512, 3 * 2 * 74},
+               {"gguf:iq2_xxs", 3, 512, 3 * 2 * 66},
+               {"gguf:iq1_m", 3, 512, 3 * 2 * 56},
+               {"gguf:iq1_s", 3, 512, 3 * 2 * 50},
+               {"gguf:tq2_0", 3, 512, 3 * 2 * 66},
+               {"gguf:tq1_0", 3, 512, 3 * 2 * 54},
                {"gguf:q6_k", 3, 512, 3 * 2 * 210},
                {"gguf:q5_k", 3, 512, 3 * 2 * 176},
                {"gguf:q4_k", 3, 512, 3 * 2 * 144},
@@ -135,6 +146,23 @@ TEST(Scheme, BytesAreExact) {
   EXPECT_DOUBLE_EQ(Scheme::parse("gguf:q4_k").bits_per_weight(512, 512), 4.5);
   EXPECT_DOUBLE_EQ(Scheme::parse("int4:g128:sym").bits_per_weight(512, 512), 4.125);
   EXPECT_DOUBLE_EQ(Scheme::parse("int4:g128:asym").bits_per_weight(512, 512), 4.15625);
+}
+
+TEST(Scheme, WhatIsOnlyReadIsNotWritten) {
+  std::vector<float> weight(256, 0.5f);
+  for (const char* name : {"gguf:iq1_s", "gguf:iq1_m", "gguf:tq1_0", "gguf:tq2_0"}) {
+    const Scheme scheme = Scheme::parse(name);
+    EXPECT_FALSE(scheme.writable());
+    std::vector<std::byte> stored(scheme.bytes(1, 256));
+    try {
+      encode(scheme, weight, 1, 256, {}, stored);
+      ADD_FAILURE() << "wrote " << name;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kUnsupported);
+      EXPECT_THAT(e.what(), HasSubstr(name));
+    }
+  }
+  EXPECT_TRUE(Scheme::parse("gguf:iq2_xxs").writable());
 }
 
 TEST(Scheme, SaysWhichShapesItCannotTake) {
@@ -183,11 +211,16 @@ TEST(Scheme, ContainersHoldWhatTheyCan) {
 // ggml's own numbers: the enums ggml_type and llama_ftype.
 TEST(Scheme, GgufNumbersAreGgmls) {
   const std::map<std::string, std::pair<uint32_t, uint32_t>> numbers = {
-      {"f32", {0, 0}},           {"f16", {1, 1}},         {"gguf:q4_0", {2, 2}},   {"gguf:q4_1", {3, 3}},
-      {"gguf:q5_0", {6, 8}},     {"gguf:q5_1", {7, 9}},   {"gguf:q8_0", {8, 7}},   {"gguf:q2_k", {10, 10}},
-      {"gguf:q3_k", {11, 12}},   {"gguf:q4_k", {12, 15}}, {"gguf:q5_k", {13, 17}}, {"gguf:q6_k", {14, 18}},
-      {"gguf:iq4_nl", {20, 25}}, {"bf16", {30, 32}}};
-  EXPECT_EQ(gguf_scheme_names().size(), numbers.size());
+      {"f32", {0, 0}},           {"f16", {1, 1}},           {"gguf:q4_0", {2, 2}},
+      {"gguf:q4_1", {3, 3}},     {"gguf:q5_0", {6, 8}},     {"gguf:q5_1", {7, 9}},
+      {"gguf:q8_0", {8, 7}},     {"gguf:q2_k", {10, 10}},   {"gguf:q3_k", {11, 12}},
+      {"gguf:q4_k", {12, 15}},   {"gguf:q5_k", {13, 17}},   {"gguf:q6_k", {14, 18}},
+      {"gguf:iq4_nl", {20, 25}}, {"bf16", {30, 32}},        {"gguf:iq4_xs", {23, 30}},
+      {"gguf:mxfp4", {39, 38}},  {"gguf:iq3_s", {21, 26}},  {"gguf:iq3_xxs", {18, 23}},
+      {"gguf:iq2_s", {22, 28}},  {"gguf:iq2_xs", {17, 20}}, {"gguf:iq2_xxs", {16, 19}},
+      {"gguf:iq1_m", {29, 31}},  {"gguf:iq1_s", {19, 24}},  {"gguf:tq2_0", {35, 37}},
+      {"gguf:tq1_0", {34, 36}}};
+  EXPECT_EQ(readable_gguf_scheme_names().size(), numbers.size());
   for (const auto& [name, pair] : numbers) {
     const GgufNumbers got = Scheme::parse(name).gguf().value();
     EXPECT_EQ(std::pair(got.type, got.file_type), pair) << name;
@@ -195,7 +228,7 @@ TEST(Scheme, GgufNumbersAreGgmls) {
 }
 
 TEST(Scheme, BlocksAreGgmls) {
-  for (const std::string& name : gguf_scheme_names()) {
+  for (const std::string& name : readable_gguf_scheme_names()) {
     const Scheme scheme = Scheme::parse(name);
     const GgmlType& type = ggml_type(scheme.gguf().value().type);
     EXPECT_EQ(scheme.bytes(3, 2 * type.block_elements),
@@ -213,18 +246,22 @@ TEST(Scheme, WhatLlamaCppRoundsBesideIt) {
   EXPECT_EQ(rounding("f32"), ActivationRounding::kNone);
   EXPECT_EQ(rounding("gguf:f16"), ActivationRounding::kHalf);
   EXPECT_EQ(rounding("bf16"), ActivationRounding::kBFloat16);
-  for (const char* name : {"gguf:q4_0", "gguf:iq4_nl", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
+  for (const char* name :
+       {"gguf:q4_0", "gguf:iq4_nl", "gguf:mxfp4", "gguf:q4_1", "gguf:q5_0", "gguf:q5_1", "gguf:q8_0"})
     EXPECT_EQ(rounding(name), ActivationRounding::kQ8_0);
-  for (const char* name : {"gguf:q2_k", "gguf:q3_k", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k"})
+  for (const char* name :
+       {"gguf:q2_k", "gguf:q3_k", "gguf:q4_k", "gguf:q5_k", "gguf:q6_k", "gguf:iq4_xs", "gguf:iq3_s", "gguf:iq3_xxs",
+        "gguf:iq2_s", "gguf:iq2_xs", "gguf:iq2_xxs", "gguf:iq1_m", "gguf:iq1_s", "gguf:tq1_0", "gguf:tq2_0"})
     EXPECT_EQ(rounding(name), ActivationRounding::kQ8_K);
   EXPECT_EQ(rounding("int4:g128"), ActivationRounding::kNone);
 }
 
 TEST(Scheme, FallsBackToWhatLlamaCppDoes) {
   const std::pair<const char*, const char*> fallbacks[] = {
-      {"gguf:q2_k", "gguf:q4_0"}, {"gguf:q3_k", "gguf:q4_0"}, {"gguf:q4_k", "gguf:q5_0"},
-      {"gguf:q5_k", "gguf:q5_1"}, {"gguf:q6_k", "gguf:q8_0"}, {"int4:g128:asym", "int4:channel:asym"},
-      {"gguf:q4_0", "gguf:q4_0"}};
+      {"gguf:q2_k", "gguf:q4_0"},     {"gguf:q3_k", "gguf:q4_0"},     {"gguf:q4_k", "gguf:q5_0"},
+      {"gguf:q5_k", "gguf:q5_1"},     {"gguf:q6_k", "gguf:q8_0"},     {"int4:g128:asym", "int4:channel:asym"},
+      {"gguf:q4_0", "gguf:q4_0"},     {"gguf:iq4_xs", "gguf:iq4_nl"}, {"gguf:iq3_s", "gguf:iq4_nl"},
+      {"gguf:iq2_xxs", "gguf:iq4_nl"}};
   for (const auto& [scheme, fallback] : fallbacks)
     EXPECT_EQ(fitting_scheme(Scheme::parse(scheme), 8, 96).name(), fallback);
   EXPECT_EQ(fitting_scheme(Scheme::parse("gguf:q4_k"), 8, 100).name(), "f16");
@@ -284,11 +321,18 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"gguf:q4_k", 0.075},
                                                      {"gguf:iq4_nl", 0.082},
                                                      {"gguf:q4_0", 0.090},
+                                                     {"gguf:iq4_xs", 0.082},
+                                                     {"gguf:mxfp4", 0.12},
                                                      {"gguf:q5_1", 0.038},
                                                      {"gguf:q5_0", 0.045},
                                                      {"gguf:q4_1", 0.075},
                                                      {"gguf:q3_k", 0.16},
                                                      {"gguf:q2_k", 0.30},
+                                                     {"gguf:iq3_s", 0.14},
+                                                     {"gguf:iq3_xxs", 0.18},
+                                                     {"gguf:iq2_s", 0.26},
+                                                     {"gguf:iq2_xs", 0.30},
+                                                     {"gguf:iq2_xxs", 0.35},
                                                      {"int8:channel", 0.010},
                                                      {"int8:g128:asym", 0.008},
                                                      {"int4:g32:sym", 0.10},

@@ -125,23 +125,25 @@ class AffineFitter {
   std::array<DataSums, kMaxSubBlocks> data_;
 };
 
-class ScaledFitter {
+class LadderFitter {
  public:
-  ScaledFitter(const ScaledShape& shape, const float* x, const float* w)
-      : shape_(shape), x_(x), w_(w), n_(kSuperBlock / shape.sub_blocks) {}
+  LadderFitter(const ScaleLadder& ladder, const SubBlocks& sub_blocks) : ladder_(ladder), sub_blocks_(sub_blocks) {}
 
   ScaledSuperBlock fit() {
     float peak = 0.0f;
-    for (int j = 0; j < shape_.sub_blocks; ++j) {
-      ideal_[j] = search_scale(x_ + j * n_, w_ + j * n_, n_, shape_.lowest, shape_.highest);
+    for (int j = 0; j < sub_blocks_.count(); ++j) {
+      ideal_[j] = sub_blocks_.ideal(j);
       if (std::fabs(ideal_[j]) > std::fabs(peak)) peak = ideal_[j];
     }
     if (peak == 0.0f) return {};
 
     ScaledSuperBlock state;
-    state.d = stored_scale(peak / static_cast<float>(shape_.lowest_scale));  // the wider side takes the largest scale
-    for (int j = 0; j < shape_.sub_blocks; ++j) {
-      state.scale[j] = static_cast<int8_t>(nearest_step(ideal_[j], state.d, shape_.lowest_scale, shape_.highest_scale));
+    const float low = rung(ladder_.lowest), high = rung(ladder_.highest);
+    state.d = stored(peak / (std::fabs(low) > std::fabs(high) ? low : high));  // the wider side takes the largest scale
+    for (int j = 0; j < sub_blocks_.count(); ++j) {
+      const float unit = state.d * static_cast<float>(ladder_.slope);
+      state.scale[j] = static_cast<int8_t>(nearest_step(ideal_[j] - state.d * static_cast<float>(ladder_.intercept),
+                                                        unit, ladder_.lowest, ladder_.highest));
     }
     double error = choose_steps(state);
     for (int round = 1; round < kIntegerRounds; ++round) {
@@ -156,14 +158,17 @@ class ScaledFitter {
   }
 
  private:
+  float rung(int integer) const { return static_cast<float>(ladder_.slope * integer + ladder_.intercept); }
+  float stored(double d) const { return stored_scale(d / ladder_.unit) * ladder_.unit; }
+
   double choose_steps(ScaledSuperBlock& state) const {
     double sum = 0.0;
-    for (int j = 0; j < shape_.sub_blocks; ++j) {
+    for (int j = 0; j < sub_blocks_.count(); ++j) {
       const int scale = state.scale[j];
-      float best = error_at(state, j, scale);
+      float best = sub_blocks_.error(j, state.d * rung(scale));
       for (const int s : {scale - 1, scale + 1}) {
-        if (s < shape_.lowest_scale || s > shape_.highest_scale) continue;
-        const float error = error_at(state, j, s);
+        if (s < ladder_.lowest || s > ladder_.highest) continue;
+        const float error = sub_blocks_.error(j, state.d * rung(s));
         if (error < best) {
           best = error;
           state.scale[j] = static_cast<int8_t>(s);
@@ -174,29 +179,45 @@ class ScaledFitter {
     return sum;
   }
 
-  float error_at(const ScaledSuperBlock& state, int j, int scale) const {
-    return scaled_error(x_ + j * n_, w_ + j * n_, n_, shape_.lowest, shape_.highest,
-                        state.d * static_cast<float>(scale));
-  }
-
   bool refit(ScaledSuperBlock& state) const {
     double ss = 0, sx = 0;
-    for (int j = 0; j < shape_.sub_blocks; ++j) {
-      const float scale = state.scale[j];
-      const CodeSums sums = scaled_sums(x_ + j * n_, w_ + j * n_, n_, shape_.lowest, shape_.highest, state.d * scale);
+    for (int j = 0; j < sub_blocks_.count(); ++j) {
+      const float scale = rung(state.scale[j]);
+      const CodeSums sums = sub_blocks_.sums(j, state.d * scale);
       ss += static_cast<double>(scale) * scale * sums.qq;
       sx += static_cast<double>(scale) * sums.qx;
     }
     if (!(ss > 0.0) || sx == 0.0) return false;
-    state.d = stored_scale(sx / ss);
+    state.d = stored(sx / ss);
     return true;
   }
 
+  const ScaleLadder ladder_;
+  const SubBlocks& sub_blocks_;
+  std::array<float, kMaxSubBlocks> ideal_{};
+};
+
+class UniformSubBlocks : public SubBlocks {
+ public:
+  UniformSubBlocks(const ScaledShape& shape, const float* x, const float* w)
+      : shape_(shape), x_(x), w_(w), n_(kSuperBlock / shape.sub_blocks) {}
+
+  int count() const override { return shape_.sub_blocks; }
+  float ideal(int j) const override {
+    return search_scale(x_ + j * n_, w_ + j * n_, n_, shape_.lowest, shape_.highest);
+  }
+  float error(int j, float scale) const override {
+    return scaled_error(x_ + j * n_, w_ + j * n_, n_, shape_.lowest, shape_.highest, scale);
+  }
+  CodeSums sums(int j, float scale) const override {
+    return scaled_sums(x_ + j * n_, w_ + j * n_, n_, shape_.lowest, shape_.highest, scale);
+  }
+
+ private:
   const ScaledShape shape_;
   const float* const x_;
   const float* const w_;
   const int n_;
-  std::array<float, kMaxSubBlocks> ideal_;
 };
 
 }  // namespace
@@ -206,7 +227,11 @@ AffineSuperBlock fit_affine(const AffineShape& shape, const float* x, const floa
 }
 
 ScaledSuperBlock fit_scaled(const ScaledShape& shape, const float* x, const float* w) {
-  return ScaledFitter(shape, x, w).fit();
+  return fit_ladder({.lowest = shape.lowest_scale, .highest = shape.highest_scale}, UniformSubBlocks(shape, x, w));
+}
+
+ScaledSuperBlock fit_ladder(const ScaleLadder& ladder, const SubBlocks& sub_blocks) {
+  return LadderFitter(ladder, sub_blocks).fit();
 }
 
 }  // namespace vernier

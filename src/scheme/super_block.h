@@ -10,6 +10,8 @@
 #include <array>
 #include <cstdint>
 
+#include "scheme/scale_search.h"
+
 namespace vernier {
 
 inline constexpr int kSuperBlock = 256;
@@ -36,6 +38,28 @@ struct ScaledSuperBlock {
   float d = 0;
   std::array<int8_t, kMaxSubBlocks> scale{};
 };
+
+/// How a format stores its sub-blocks' scales: d times slope * integer + intercept, d an fp16 number times `unit`.
+struct ScaleLadder {
+  int lowest, highest;  ///< of the integers
+  int slope = 1, intercept = 0;
+  float unit = 1.0f;
+};
+
+/// What a search for the scales asks about the weights of a super-block in a format.
+class SubBlocks {
+ public:
+  virtual ~SubBlocks() = default;
+  virtual int count() const = 0;  ///< at most kMaxSubBlocks
+  /// The scale of least error of sub-block j, any float.
+  virtual float ideal(int j) const = 0;
+  /// sum w (scale * level - x)^2 with the best codes for this scale, and those codes' sums of levels.
+  virtual float error(int j, float scale) const = 0;
+  virtual CodeSums sums(int j, float scale) const = 0;
+};
+/// d (here with its unit) and the integers: the ladder is laid to the largest ideal scale, then in turns integers are
+/// chosen among neighbours and d by least squares.
+ScaledSuperBlock fit_ladder(const ScaleLadder& ladder, const SubBlocks& sub_blocks);
 
 /// @shape x, w [256], made of search_value
 AffineSuperBlock fit_affine(const AffineShape& shape, const float* x, const float* w);
