@@ -5,19 +5,24 @@
 #include <cmath>
 #include <limits>
 
+#include "scheme/lanes.h"
 #include "scheme/scale_search.h"
 
 namespace vernier {
 
 namespace {
 
-constexpr int kMostCombinations = 81, kMostHalf = 4, kMostLevels = 8;
+constexpr int kMostCombinations = 84, kMostHalf = 4, kMostLevels = 8;  // 81 of three levels, to a multiple of four
+
+float least(const Lanes& lanes) { return std::min(std::min(lanes[0], lanes[1]), std::min(lanes[2], lanes[3])); }
 
 }  // namespace
 
-/// What the levels of a point's two halves would cost. Flipped: with one sign other than the weight's, the cheapest.
+/// What the levels of a point's two halves would cost, by combination; infinite behind the last one, so that four at a
+/// time are whole. Flipped: with one sign other than the weight's, the cheapest.
 struct Codebook::Halves {
-  std::array<std::array<float, kMostCombinations>, 2> plain, flipped;
+  using Costs = std::array<float, kMostCombinations>;
+  std::array<Costs, 2> plain, flipped;
   std::array<std::array<float, kMostLevels>, 2 * kMostHalf> flip;  // what flipping a sign adds, by weight and level
   uint8_t negative = 0;                                            // bit i: weight i is
 };
@@ -48,7 +53,8 @@ Codebook::Codebook(std::span<const uint16_t> points, std::span<const float> magn
       if (const int p = point_of_[static_cast<size_t>(low * combinations_ + high)]; p >= 0)
         by_low_.push_back({.high = static_cast<uint8_t>(high), .index = static_cast<uint16_t>(p)});
   }
-  first_.push_back(static_cast<uint16_t>(by_low_.size()));
+  // Also of the combinations that only fill up four.
+  first_.resize(kMostCombinations + 1, static_cast<uint16_t>(by_low_.size()));
 }
 
 double Codebook::bits() const {
@@ -85,18 +91,33 @@ int Codebook::point_of(const uint8_t* levels) const {
 /// The point of least cost. First halves that could not be better with the cheapest of all second ones are passed over;
 /// to begin with the cheapest makes that most of them.
 Codebook::Found Codebook::find(const float* low, const float* high) const {
-  const float cheapest = *std::min_element(high, high + combinations_);
-  Found best{.cost = std::numeric_limits<float>::infinity(), .low = 0, .index = 0};
-  const auto visit = [&](int l) {
-    if (!(low[l] + cheapest < best.cost)) return;
-    for (int at = first_[static_cast<size_t>(l)]; at < first_[static_cast<size_t>(l) + 1]; ++at) {
-      const Point& point = by_low_[static_cast<size_t>(at)];
-      const float cost = low[l] + high[point.high];
-      if (cost < best.cost) best = {.cost = cost, .low = l, .index = point.index};
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::array<float, kMostCombinations / kLanes> of_four;
+  const int fours = (combinations_ + kLanes - 1) / kLanes;
+  Lanes least_low = Lanes{} + kInfinity, least_high = Lanes{} + kInfinity;
+  for (int f = 0; f < fours; ++f) {
+    const Lanes first = load(low + f * kLanes), second = load(high + f * kLanes);
+    least_low = first < least_low ? first : least_low;
+    least_high = second < least_high ? second : least_high;
+    of_four[static_cast<size_t>(f)] = least(first);
+  }
+  const float cheapest = least(least_high), cheapest_low = least(least_low);
+  int cheapest_four = 0;
+  while (cheapest_four < fours - 1 && of_four[static_cast<size_t>(cheapest_four)] != cheapest_low) ++cheapest_four;
+  Found best{.cost = kInfinity, .index = 0};
+  const auto visit = [&](int four) {
+    for (int l = four * kLanes; l < (four + 1) * kLanes; ++l) {
+      if (!(low[l] + cheapest < best.cost)) continue;
+      for (int at = first_[static_cast<size_t>(l)]; at < first_[static_cast<size_t>(l) + 1]; ++at) {
+        const Point& point = by_low_[static_cast<size_t>(at)];
+        const float cost = low[l] + high[point.high];
+        if (cost < best.cost) best = {.cost = cost, .index = point.index};
+      }
     }
   };
-  visit(static_cast<int>(std::min_element(low, low + combinations_) - low));
-  for (int l = 0; l < combinations_; ++l) visit(l);
+  visit(cheapest_four);
+  for (int f = 0; f < fours; ++f)
+    if (of_four[static_cast<size_t>(f)] + cheapest < best.cost) visit(f);
   return best;
 }
 
@@ -125,54 +146,65 @@ void Codebook::take(const Halves& halves, const Found& found, bool flipped, bool
   }
 }
 
-void Codebook::nearest_jointly(float scale, const float* x, const float* w, int64_t n, Code* codes) const {
+void Codebook::tabulate(float size, const float* x, const float* w, Halves& halves) const {
   const auto count = static_cast<int>(magnitudes_.size());
+  std::array<std::array<float, kMostLevels>, 2 * kMostHalf> cost;
+  halves.negative = 0;
+  for (int i = 0; i < dims_; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const float value = search_value(x[i]), magnitude = std::fabs(value);
+    if (value < 0.0f) halves.negative = static_cast<uint8_t>(halves.negative | 1 << i);
+    for (int l = 0; l < count; ++l) {
+      const float stored = size * magnitudes_[static_cast<size_t>(l)], error = stored - magnitude;
+      cost[at][static_cast<size_t>(l)] = w[i] * error * error;
+      halves.flip[at][static_cast<size_t>(l)] = 4.0f * w[i] * stored * magnitude;
+    }
+  }
+  for (int h = 0; h < 2; ++h) {
+    // Of one weight more at a time: combinations count its level the highest.
+    float* plain = halves.plain[static_cast<size_t>(h)].data();
+    std::fill(plain + combinations_, plain + kMostCombinations, std::numeric_limits<float>::infinity());
+    plain[0] = 0.0f;
+    for (int i = 0, so_far = 1; i < half_; ++i, so_far *= count) {
+      const float* of_weight = cost[static_cast<size_t>(h * half_ + i)].data();
+      for (int l = count - 1; l >= 0; --l)
+        for (int c = 0; c < so_far; ++c) plain[l * so_far + c] = plain[c] + of_weight[l];
+    }
+  }
+}
+
+void Codebook::tabulate_flipped(Halves& halves) const {
+  const auto count = static_cast<int>(magnitudes_.size());
+  for (size_t h = 0; h < 2; ++h) {
+    float* flipped = halves.flipped[h].data();
+    std::fill(flipped, flipped + kMostCombinations, std::numeric_limits<float>::infinity());
+    for (int i = 0, so_far = 1; i < half_; ++i, so_far *= count) {
+      const float* of_weight = halves.flip[h * static_cast<size_t>(half_) + static_cast<size_t>(i)].data();
+      for (int l = count - 1; l >= 0; --l)
+        for (int c = 0; c < so_far; ++c) flipped[l * so_far + c] = std::min(flipped[c], of_weight[l]);
+    }
+    for (int c = 0; c < combinations_; ++c) flipped[c] += halves.plain[h][static_cast<size_t>(c)];
+  }
+}
+
+void Codebook::nearest_jointly(float scale, const float* x, const float* w, int64_t n, Code* codes) const {
   const float size = std::fabs(scale);
-  const auto halves_of = [&](const float* values, const float* weights) {
-    Halves halves;
-    std::array<std::array<float, kMostLevels>, 2 * kMostHalf> cost;
-    for (int i = 0; i < dims_; ++i) {
-      const auto at = static_cast<size_t>(i);
-      const float value = search_value(values[i]), magnitude = std::fabs(value);
-      if (value < 0.0f) halves.negative = static_cast<uint8_t>(halves.negative | 1 << i);
-      for (int l = 0; l < count; ++l) {
-        const float stored = size * magnitudes_[static_cast<size_t>(l)], error = stored - magnitude;
-        cost[at][static_cast<size_t>(l)] = weights[i] * error * error;
-        halves.flip[at][static_cast<size_t>(l)] = 4.0f * weights[i] * stored * magnitude;
-      }
-    }
-    for (int h = 0; h < 2; ++h) {
-      // Of one weight more at a time: combinations count its level the highest.
-      float* plain = halves.plain[static_cast<size_t>(h)].data();
-      float* flipped = halves.flipped[static_cast<size_t>(h)].data();
-      plain[0] = 0.0f;
-      flipped[0] = std::numeric_limits<float>::infinity();
-      for (int i = 0, size_so_far = 1; i < half_; ++i, size_so_far *= count) {
-        const auto at = static_cast<size_t>(h * half_ + i);
-        for (int l = count - 1; l >= 0; --l) {
-          for (int c = 0; c < size_so_far; ++c) {
-            plain[l * size_so_far + c] = plain[c] + cost[at][static_cast<size_t>(l)];
-            flipped[l * size_so_far + c] = std::min(flipped[c], halves.flip[at][static_cast<size_t>(l)]);
-          }
-        }
-      }
-      for (int c = 0; c < combinations_; ++c) flipped[c] += plain[c];
-    }
-    return halves;
-  };
   const bool mirrored = scale < 0.0f;
+  Halves halves[2];
   for (int64_t at = 0; at < n; at += joint()) {
+    tabulate(size, x + at, w + at, halves[0]);
     if (!even_ || dims_ == kRun) {
-      const Halves halves = halves_of(x + at, w + at);
-      const bool flipped = even_ && std::popcount(halves.negative) % 2 != 0;
-      take(halves, choose(halves, flipped), flipped, mirrored, codes + at);
+      const bool flipped = even_ && std::popcount(halves[0].negative) % 2 != 0;
+      if (flipped) tabulate_flipped(halves[0]);
+      take(halves[0], choose(halves[0], flipped), flipped, mirrored, codes + at);
       continue;
     }
     // Two points share the eighth sign: if one must be flipped, where it costs less.
-    const Halves halves[2] = {halves_of(x + at, w + at), halves_of(x + at + dims_, w + at + dims_)};
+    tabulate(size, x + at + dims_, w + at + dims_, halves[1]);
     Found found[2] = {choose(halves[0], false), choose(halves[1], false)};
     int flipped = -1;
     if ((std::popcount(halves[0].negative) + std::popcount(halves[1].negative)) % 2 != 0) {
+      for (Halves& of_point : halves) tabulate_flipped(of_point);
       const Found other[2] = {choose(halves[0], true), choose(halves[1], true)};
       flipped = other[1].cost - found[1].cost < other[0].cost - found[0].cost ? 1 : 0;
       found[flipped] = other[flipped];

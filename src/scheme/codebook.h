@@ -57,10 +57,12 @@ class Codebook {
   struct Halves;
   struct Found {
     float cost;
-    int low, index;
+    int index;
   };
   int point_of(const uint8_t* levels) const;
   int combination(const uint8_t* levels) const;
+  void tabulate(float size, const float* x, const float* w, Halves& halves) const;
+  void tabulate_flipped(Halves& halves) const;
   Found find(const float* low, const float* high) const;
   Found choose(const Halves& halves, bool flipped) const;
   void take(const Halves& halves, const Found& found, bool flipped, bool mirrored, Code* codes) const;
@@ -69,7 +71,7 @@ class Codebook {
   int dims_, half_, combinations_;
   bool even_;
   std::vector<uint8_t> levels_;    // [points, dims]
-  std::vector<uint16_t> first_;    // [combinations + 1]: where the points with a first half begin
+  std::vector<uint16_t> first_;    // by combination: where the points with a first half begin, and the end
   std::vector<Point> by_low_;      // [points]
   std::vector<int16_t> point_of_;  // [combinations, combinations], -1 where there is none
 };
