@@ -38,4 +38,27 @@ inline Code e2m1_code(unsigned pattern) {
   return (pattern & 8) != 0 ? kE2m1Zero - (pattern & 7) : kE2m1Zero + (pattern & 7);
 }
 
+// Two in a byte, the first low, as compressed-tensors stores them. @shape codes, values [n], n even
+
+inline void pack_e2m1(const Code* codes, int64_t n, std::byte* out) {
+  for (int64_t i = 0; i < n; i += 2)
+    out[i / 2] = static_cast<std::byte>(e2m1_pattern(codes[i]) | e2m1_pattern(codes[i + 1]) << 4);
+}
+inline void unpack_e2m1(const std::byte* in, int64_t n, Code* codes) {
+  for (int64_t i = 0; i < n; ++i) codes[i] = e2m1_code(std::to_integer<unsigned>(in[i / 2]) >> (i % 2 * 4) & 15);
+}
+/// With the sign of -0.
+inline void e2m1_values(const std::byte* in, int64_t n, float scale, float* values) {
+  for (int64_t i = 0; i < n; ++i) {
+    const unsigned pattern = std::to_integer<unsigned>(in[i / 2]) >> (i % 2 * 4) & 15;
+    const float magnitude = kE2m1Magnitudes[pattern & 7];
+    values[i] = scale * ((pattern & 8) != 0 ? -magnitude : magnitude);
+  }
+}
+
+/// Codes nearest to x / scale; all zero where the scale is.
+inline void nearest_e2m1(float scale, const float* x, int64_t n, Code* codes) {
+  for (int64_t i = 0; i < n; ++i) codes[i] = scale == 0.0f ? kE2m1Zero : e2m1_nearest(x[i] / scale);
+}
+
 }  // namespace vernier

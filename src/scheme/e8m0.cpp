@@ -9,7 +9,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int kE8m0Bias = 127, kLargestExponent = 254;
+constexpr int kE8m0Bias = 127, kLargestExponent = 252;  // the next one times 6 overflows
 /// Powers below the one that spans the weights clip ever more of them, those above waste levels.
 constexpr int kPowersBelow = 3, kPowersAbove = 1;
 

@@ -4,11 +4,13 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 namespace vernier {
 
-/// 2^(bits - 127); 255 is NaN in the specification, here infinity's neighbour 2^128 cannot be said and is infinity.
+/// 2^(bits - 127); 255 is NaN.
 inline float e8m0_value(uint8_t bits) {
+  if (bits == 255) return std::numeric_limits<float>::quiet_NaN();
   return std::bit_cast<float>(bits == 0 ? 0x00400000u : static_cast<uint32_t>(bits) << 23);
 }
 

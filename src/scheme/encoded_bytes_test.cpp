@@ -74,6 +74,7 @@ TEST(EncodedBytes, AreTheSameAsEver) {
     for (const char* granularity : {":tensor", ":channel", ":g32", ":g24"})
       for (const char* symmetry : {":sym", ":sym7", ":asym"})
         names.push_back(std::string(bits) + granularity + symmetry);
+  for (const char* name : {"fp8:e4m3:tensor", "fp8:e4m3:channel", "mxfp4", "nvfp4"}) names.emplace_back(name);
   std::string table;
   for (const std::string& name : names) {
     const Scheme scheme = Scheme::parse(name);

@@ -18,8 +18,9 @@ constexpr int64_t kRows = 5, kColumns = 768;
 
 std::vector<std::string> scheme_names() {
   std::vector<std::string> names = gguf_scheme_names();
-  for (const char* name : {"int2:channel:asym", "int3:g24:asym", "int4:g128:sym", "int4:g32:sym7", "int5:tensor:asym",
-                           "int8:channel:sym", "int8:tensor:sym"})
+  for (const char* name :
+       {"int2:channel:asym", "int3:g24:asym", "int4:g128:sym", "int4:g32:sym7", "int5:tensor:asym", "int8:channel:sym",
+        "int8:tensor:sym", "fp8:e4m3:tensor", "fp8:e4m3:channel", "mxfp4", "nvfp4"})
     names.emplace_back(name);
   return names;
 }

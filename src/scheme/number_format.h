@@ -3,14 +3,9 @@
 // The table of number formats. A row is one object that says all that is particular to a format; schemes, plans,
 // exporters and searches derive what they need from it, and nothing else asks which format it is.
 //
-// To add one: a file that defines the row, and its two lines in number_formats.cpp. How some that may come would say it:
-//   fp8       parameters: granularity. Grid: levels are the 254 finite e4m3 numbers in rising order, Step.scale the
-//             tensor's or channel's; parts weight (F8_E4M3) and weight_scale; compressed_tensors.
-//   nvfp4     one block is the whole weight, since all segments of 16 share a float32 scale: fit() chooses that and the
-//             e4m3 scales, steps() multiply both; parts weight_packed, weight_scale, weight_global_scale;
-//             rows_independent and rows_in_sequence are false.
-//   codebook  a GgufFormat whose block has a level() and nearest() of its own (gguf:iq4_nl); of several weights at once,
-//             a layout for codebook_block.h (gguf:iq3_s).
+// To add one: a file that defines the row, and its two lines in number_formats.cpp. A format of ggml's blocks is a
+// GgufFormat (gguf_format.h); its codebook may be of single weights (gguf:iq4_nl) or of several (codebook_block.h). One
+// where all weights share a number has one block, the whole weight (nvfp4).
 
 #include <memory>
 #include <optional>

@@ -31,6 +31,9 @@ const NumberFormat& iq1_m_format();
 const NumberFormat& tq1_0_format();
 const NumberFormat& iq1_s_format();
 const NumberFormat& integer_format();
+const NumberFormat& fp8_format();
+const NumberFormat& mxfp4_format();
+const NumberFormat& nvfp4_format();
 
 std::span<const NumberFormat* const> number_formats() {
   static const NumberFormat* const rows[] = {
@@ -38,7 +41,7 @@ std::span<const NumberFormat* const> number_formats() {
       &q5_k_format(),   &q5_0_format(),       &q4_1_format(),  &q4_k_format(),    &iq4_nl_format(),  &q4_0_format(),
       &iq4_xs_format(), &gguf_mxfp4_format(), &q3_k_format(),  &iq3_s_format(),   &iq3_xxs_format(), &q2_k_format(),
       &iq2_s_format(),  &iq2_xs_format(),     &tq2_0_format(), &iq2_xxs_format(), &iq1_m_format(),   &tq1_0_format(),
-      &iq1_s_format(),  &integer_format(),
+      &iq1_s_format(),  &integer_format(),    &fp8_format(),   &mxfp4_format(),   &nvfp4_format(),
   };
   return rows;
 }

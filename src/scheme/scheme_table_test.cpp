@@ -22,7 +22,7 @@ std::string rounding_text(ActivationRounding rounding) {
 
 int64_t column_unit(const Scheme& scheme) {
   for (int64_t cols = 1;; ++cols)
-    if (!scheme.why_not(1, cols)) return cols;
+    if (!scheme.why_not(128, cols)) return cols;  // blocks may span rows
 }
 
 std::string table_row(const Scheme& scheme) {
@@ -44,7 +44,8 @@ TEST(SchemeTable, IsTrue) {
       "file "
       "type | llama.cpp rounds activations to |\n|---|---|---|---|---|---|---|\n";
   for (const std::string& name : readable_gguf_scheme_names()) text += table_row(Scheme::parse(name));
-  for (const char* name : {"int8:channel:sym", "int4:channel:sym", "int4:g128:sym", "int4:g128:asym", "int3:g64:asym"})
+  for (const char* name : {"int8:channel:sym", "int4:channel:sym", "int4:g128:sym", "int4:g128:asym", "int3:g64:asym",
+                           "fp8:e4m3:tensor", "fp8:e4m3:channel", "fp8:e4m3:b128", "mxfp4", "nvfp4"})
     text += table_row(Scheme::parse(name));
   text +=
       "\nIntegers are `int2` to `int8`, each with `:tensor`, `:channel` or a group such as `:g128`, and `:sym`, "

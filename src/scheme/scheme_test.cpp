@@ -44,7 +44,11 @@ TEST(Scheme, NamesAreCanonical) {
                                                            {"bf16", "bf16"},
                                                            {"gguf:bf16", "bf16"},
                                                            {"gguf:f32", "f32"},
-                                                           {"int2:g32", "int2:g32:sym"}};
+                                                           {"int2:g32", "int2:g32:sym"},
+                                                           {"FP8:e4m3", "fp8:e4m3:channel"},
+                                                           {"fp8:e4m3:b128", "fp8:e4m3:b128"},
+                                                           {"mxfp4", "mxfp4"},
+                                                           {"NVFP4", "nvfp4"}};
   for (const auto& [text, name] : spellings) {
     const Scheme scheme = Scheme::parse(text);
     EXPECT_EQ(scheme.name(), name);
@@ -80,6 +84,10 @@ TEST(Scheme, RefusesWhatDoesNotExistAndSaysWhatDoes) {
                            "gguf:int4",
                            "int4:g12x",
                            "fp8",
+                           "fp8:e5m2",
+                           "fp8:e4m3:",
+                           "fp8:e4m3:b64",
+                           "mxfp4:g32",
                            "int4::sym",
                            " int4"}) {
     try {
@@ -118,6 +126,11 @@ TEST(Scheme, BytesAreExact) {
                {"f32", 3, 5, 60},
                {"f16", 3, 5, 30},
                {"bf16", 3, 5, 30},
+               {"fp8:e4m3:tensor", 3, 5, 15 + 4},
+               {"fp8:e4m3:channel", 3, 5, 15 + 12},
+               {"fp8:e4m3:b128", 256, 384, 256 * 384 + 6 * 4},
+               {"mxfp4", 3, 64, 3 * 32 + 3 * 2},
+               {"nvfp4", 3, 64, 3 * 32 + 3 * 4 + 4},
                {"gguf:q8_0", 3, 64, 3 * 2 * 34},
                {"gguf:q4_0", 3, 64, 3 * 2 * 18},
                {"gguf:iq4_nl", 3, 64, 3 * 2 * 18},
@@ -205,6 +218,8 @@ TEST(Scheme, ContainersHoldWhatTheyCan) {
   EXPECT_EQ(held("gguf:q4_k"), (std::array<bool, 3>{true, false, false}));
   EXPECT_EQ(held("bf16"), (std::array<bool, 3>{true, false, true}));
   EXPECT_EQ(held("int4:g128:sym"), (std::array<bool, 3>{false, true, false}));
+  for (const char* name : {"fp8:e4m3:b128", "mxfp4", "nvfp4"})
+    EXPECT_EQ(held(name), (std::array<bool, 3>{false, true, false}));
   EXPECT_FALSE(Scheme::parse("int4").gguf());
 }
 
@@ -257,11 +272,18 @@ TEST(Scheme, WhatLlamaCppRoundsBesideIt) {
 }
 
 TEST(Scheme, FallsBackToWhatLlamaCppDoes) {
-  const std::pair<const char*, const char*> fallbacks[] = {
-      {"gguf:q2_k", "gguf:q4_0"},     {"gguf:q3_k", "gguf:q4_0"},     {"gguf:q4_k", "gguf:q5_0"},
-      {"gguf:q5_k", "gguf:q5_1"},     {"gguf:q6_k", "gguf:q8_0"},     {"int4:g128:asym", "int4:channel:asym"},
-      {"gguf:q4_0", "gguf:q4_0"},     {"gguf:iq4_xs", "gguf:iq4_nl"}, {"gguf:iq3_s", "gguf:iq4_nl"},
-      {"gguf:iq2_xxs", "gguf:iq4_nl"}};
+  const std::pair<const char*, const char*> fallbacks[] = {{"gguf:q2_k", "gguf:q4_0"},
+                                                           {"gguf:q3_k", "gguf:q4_0"},
+                                                           {"gguf:q4_k", "gguf:q5_0"},
+                                                           {"gguf:q5_k", "gguf:q5_1"},
+                                                           {"gguf:q6_k", "gguf:q8_0"},
+                                                           {"int4:g128:asym", "int4:channel:asym"},
+                                                           {"gguf:q4_0", "gguf:q4_0"},
+                                                           {"gguf:iq4_xs", "gguf:iq4_nl"},
+                                                           {"gguf:iq3_s", "gguf:iq4_nl"},
+                                                           {"gguf:iq2_xxs", "gguf:iq4_nl"},
+                                                           {"fp8:e4m3:b128", "fp8:e4m3:channel"},
+                                                           {"mxfp4", "mxfp4"}};
   for (const auto& [scheme, fallback] : fallbacks)
     EXPECT_EQ(fitting_scheme(Scheme::parse(scheme), 8, 96).name(), fallback);
   EXPECT_EQ(fitting_scheme(Scheme::parse("gguf:q4_k"), 8, 100).name(), "f16");
@@ -270,9 +292,12 @@ TEST(Scheme, FallsBackToWhatLlamaCppDoes) {
 
 TEST(Scheme, OnlyPerTensorGridsTieRowsTogether) {
   EXPECT_FALSE(Scheme::parse("int4:tensor").rows_independent());
+  EXPECT_FALSE(Scheme::parse("fp8:e4m3:b128").rows_independent());
+  EXPECT_FALSE(Scheme::parse("nvfp4").rows_independent());
   EXPECT_FALSE(Scheme::parse("int4:channel").rows_in_sequence());
   EXPECT_TRUE(Scheme::parse("gguf:q4_k").rows_in_sequence());
-  for (const char* name : {"int4:channel:asym", "int3:g64", "gguf:q6_k", "bf16"}) {
+  for (const char* name :
+       {"int4:channel:asym", "int3:g64", "gguf:q6_k", "gguf:iq2_xs", "bf16", "fp8:e4m3:channel", "mxfp4"}) {
     const Scheme scheme = Scheme::parse(name);
     ASSERT_TRUE(scheme.rows_independent());
     const std::vector<float> weight = gauss(4 * 256, 1);
@@ -340,7 +365,10 @@ TEST(Scheme, ErrorCeilings) {
                                                      {"int4:g128:sym7", 0.13},
                                                      {"int4:g128:asym", 0.12},
                                                      {"int3:g64:asym", 0.23},
-                                                     {"int2:g32:asym", 0.46}};
+                                                     {"int2:g32:asym", 0.46},
+                                                     {"fp8:e4m3:channel", 0.028},
+                                                     {"mxfp4", 0.12},
+                                                     {"nvfp4", 0.10}};
   const std::vector<float> weight = gauss(16 * 1024, 2);
   for (const auto& [name, ceiling] : ceilings) {
     const std::vector<float> stored = values_of(name, weight, 16, 1024);
@@ -364,8 +392,8 @@ TEST(Scheme, StructuredWeightsSurvive) {
     inputs.back()[78] = constant;  // and among ordinary weights
   }
   std::vector<std::string> names = gguf_scheme_names();
-  names.insert(names.end(),
-               {"int2:sym7", "int2:asym", "int4:g32:sym", "int8:tensor:asym", "int3:tensor:sym7", "int8:g64:sym"});
+  names.insert(names.end(), {"int2:sym7", "int2:asym", "int4:g32:sym", "int8:tensor:asym", "int3:tensor:sym7",
+                             "int8:g64:sym", "fp8:e4m3:tensor", "fp8:e4m3:channel", "mxfp4", "nvfp4"});
   for (const std::string& name : names) {
     for (const auto& input : inputs) {
       const std::vector<float> stored = values_of(name, input, 1, 256);
