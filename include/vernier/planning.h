@@ -67,6 +67,13 @@ Plan plan_as_stored(const Model& model, const std::string& label, const std::str
 /// @throws Error{kInvalidArgument} when there is no such scheme or target
 Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target = "llama.cpp");
 
+/// llama.cpp's mixes by the names that llama-quantize takes: "q4_k_m", "iq2_m" ...
+std::vector<std::string> preset_names();
+
+/// What llama-quantize would choose for the model, tensor by tensor, with an importance matrix. Compares like with like: the
+/// same choices with our values. @throws Error{kInvalidArgument} when there is no such preset or target
+Plan plan_preset(const Model& model, const std::string& preset, const std::string& target = "llama.cpp");
+
 /// What separates a plan from the limit of its model. @param kl of the plan, predicted or measured, nats per token
 /// @throws Error{kInvalidArgument} when they are of different models
 LimitShares limit_shares(const Limit& limit, const Plan& plan, double kl);

@@ -164,6 +164,14 @@ TEST_F(Cli, WindowsBeyondWhatTheModelIsMadeForAreWarnedOf) {
   EXPECT_THAT(warning("1024"), ::testing::Not(::testing::HasSubstr("is made for")));
 }
 
+TEST_F(Cli, PresetsArePlannedWithoutDamage) {
+  ASSERT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "-o", at("p.json"), "--recipe", at("r.txt")}), 0);
+  EXPECT_EQ(read_json(at("p.json"))["label"], "llama.cpp's q3_k_m");
+  EXPECT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "--budget", "+5%"}), 2) << "a preset has the size that it has";
+  EXPECT_NE(run({"plan", demo_, "--preset", "q3_k_x"}), 0);
+  EXPECT_EQ(run({"plan", demo_}), 2);
+}
+
 // The stages by hand: each artefact feeds the next, and the budget is met by the file itself.
 TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   const std::string cal = at("c.safetensors"), diagnosis = at("d.json"), plan = at("p.json"), file = at("m.gguf");

@@ -1,6 +1,7 @@
 #include "vernier/plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/fail.h"
 #include "base/output_file.h"
@@ -27,11 +28,18 @@ std::optional<Limit> read_limit(const std::string& path, const Model& model) {
   return std::move(s.limit);
 }
 
+/// Of a run's artefact where there is one, else of a diagnosis.
+DamageTable read_damage(const std::string& damage, const std::string& diagnosis, const Model& model) {
+  if (!damage.empty()) return damage_table_from_json(read_artefact(damage, "run"), damage);
+  return damage_table(model, diagnosis_from_json(read_artefact(diagnosis, "diagnose"), diagnosis));
+}
+
 }  // namespace
 
 void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string model, diagnosis, damage, budget = "+10%", target = "llama.cpp", output = "plan.json", recipe, limit;
+    std::string model, diagnosis, damage, preset, budget = "+10%", target = "llama.cpp", output = "plan.json";
+    std::string recipe, limit;
     ExportOptions options;
     JsonArgument json;
     CommandFiles io;
@@ -45,14 +53,21 @@ void add_plan(CLI::App& app, Console& console) {
   a->io.reads(a->diagnosis);
   add_option(*source, "--damage", a->damage, "damage.json of a run: plans anew within any budget");
   a->io.reads(a->damage);
-  add_option(*command, "--budget", a->budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
-      ->capture_default_str();
+  auto* preset =
+      add_option(*source, "--preset", a->preset,
+                 fmt::format("What llama-quantize would choose, of any size: {}", fmt::join(preset_names(), ", ")));
+  auto* budget = add_option(*command, "--budget", a->budget,
+                            "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
+                     ->capture_default_str();
+  preset->excludes(budget);
   add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
-  add_input(*command, a->io, "--limit", a->limit,
-            "Artefact of `vernier screen --limit`, or of a run: compare with the least KL of any code");
-  add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
+  preset->excludes(
+      add_input(*command, a->io, "--limit", a->limit,
+                "Artefact of `vernier screen --limit`, or of a run: compare with the least KL of any code"));
+  preset->excludes(
+      add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one"));
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->json.add(*command, a->io);
@@ -61,19 +76,17 @@ void add_plan(CLI::App& app, Console& console) {
     const Target& target = find_target(a->target);
     const Model model = open_model(a->model, console);
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const DamageTable damage =
-        a->damage.empty()
-            ? damage_table(model, diagnosis_from_json(read_artefact(a->diagnosis, "diagnose"), a->diagnosis))
-            : damage_table_from_json(read_artefact(a->damage, "run"), a->damage);
     const PlanningOptions options{a->target, a->options};
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front) {
-      const PlanFront front = plan_front(model, tokenizer, damage, options);
+      const PlanFront front = plan_front(model, tokenizer, read_damage(a->damage, a->diagnosis, model), options);
       const Limit* known = limit ? &*limit : nullptr;
       if (!a->json.write(front_to_json(front, known), console)) print_front(front, known, console);
       return;
     }
-    const Plan plan = plan_within(model, tokenizer, damage, a->budget, options);
+    const Plan plan = a->preset.empty() ? plan_within(model, tokenizer, read_damage(a->damage, a->diagnosis, model),
+                                                      a->budget, options)
+                                        : plan_preset(model, a->preset, a->target);
     if (!a->dry_run) {
       write_json(a->output, plan_to_json(plan));
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));
@@ -83,9 +96,12 @@ void add_plan(CLI::App& app, Console& console) {
     if (a->json.write(json, console)) return;
     print_plan(plan, console);
     const uint64_t bytes = target.counted_bytes(model, plan, tokenizer, a->options);
-    fmt::print(console.out,
-               "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
-               plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+    if (a->preset.empty())
+      fmt::print(console.out,
+                 "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
+                 plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+    else
+      fmt::print(console.out, "\n{} bytes ({:.3f} bits per weight)\n", bytes, bits_per_weight(bytes, model));
     if (limit) print_limit_shares(limit_shares(*limit, plan, plan.predicted_kl_nats), console);
     if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
   });

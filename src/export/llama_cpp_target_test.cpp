@@ -269,5 +269,79 @@ TEST(ExportMetadata, IntegerGridsHaveNoPlaceInGguf) {
                [&] { gguf_file_bytes(model, plan_uniform(model, "int4:g32"), small_tokenizer()); });
 }
 
+// One matrix in each of the types that plans do not choose from by themselves.
+TEST(ExportTypes, EveryWritableTypeComesBack) {
+  const Model model = load_model((source_dir() / "models/demo-5m").string());
+  const std::string recipe =
+      "^L0.attn_k$ = gguf:iq2_xxs\n^L0.attn_v$ = gguf:iq2_xs\n^L1.attn_k$ = gguf:iq2_s\n^L1.attn_v$ = gguf:iq3_xxs\n"
+      "^L2.attn_k$ = gguf:iq3_s\n^L2.attn_v$ = gguf:iq4_xs\n^L3.attn_k$ = gguf:mxfp4\n.* = f16\n";
+  const Plan plan = plan_from_recipe(model, parse_recipe(recipe, "recipe"), "types");
+  const QuantizedModel q = quantize(model, calibrate(model, made_up_windows(1, 16, 320)), plan, 1);
+  const auto path = scratch_path("vernier_types.gguf");
+  const TokenizerModel tokenizer = load_tokenizer_of((source_dir() / "models/demo-5m").string());
+  export_gguf(q, tokenizer, path);
+  EXPECT_EQ(std::filesystem::file_size(path), gguf_file_bytes(model, plan, tokenizer));
+  const Model loaded = load_model(path.string());
+  for (const TensorId& id : loaded.matrices()) {
+    EXPECT_EQ(loaded.scheme_in_file(id), q.schemes().at(id)) << name_of(id);
+    EXPECT_TRUE(at::equal(loaded.weight(id), q.values(id))) << name_of(id);
+  }
+  std::filesystem::remove(path);
+}
+
+/// A copy of a GGUF file where one matrix has other bytes, of another type.
+void replace_matrix(const std::filesystem::path& from, const std::filesystem::path& to, const std::string& name,
+                    GgmlTypeId type, std::span<const std::byte> bytes) {
+  const GgufFile file(from);
+  GgufWriter writer;
+  for (const auto& [key, value] : file.values()) writer.set(key, value);
+  for (const GgufTensor& tensor : file.tensors())
+    writer.add_tensor(tensor.name, tensor.name == name ? type : tensor.type->id, tensor.shape);
+  writer.write(to, [&](size_t index, const ByteSink& append) {
+    const GgufTensor& tensor = file.tensors()[index];
+    append(tensor.name == name ? bytes : tensor.data);
+  });
+}
+
+// Files of other programs: what is only read opens, is measured as it is, and stays as it is where a plan keeps it.
+TEST(ExportTypes, TypesThatAreOnlyReadStayAsTheyAre) {
+  const Model model = load_model((source_dir() / "models/demo-5m").string());
+  const TokenizerModel tokenizer = load_tokenizer_of((source_dir() / "models/demo-5m").string());
+  const auto plain = scratch_path("vernier_plain.gguf"), foreign = scratch_path("vernier_foreign.gguf"),
+             again = scratch_path("vernier_again.gguf");
+  export_gguf(quantize(model, calibrate(model, made_up_windows(1, 16, 320)), plan_uniform(model, "f16"), 1), tokenizer,
+              plain);
+  const TensorId id{TensorRole::kAttnV, 1};
+  const std::vector<int64_t> shape = model.shape(id);
+  for (const auto& [name, type] : {std::pair("gguf:iq1_s", kGgmlIq1S),
+                                   {"gguf:iq1_m", kGgmlIq1M},
+                                   {"gguf:tq1_0", kGgmlTq1_0},
+                                   {"gguf:tq2_0", kGgmlTq2_0}}) {
+    const Scheme scheme = Scheme::parse(name);
+    std::vector<std::byte> bytes(scheme.bytes(shape[0], shape[1]));
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 7 % 31);  // small, finite scales
+    replace_matrix(plain, foreign, "blk.1.attn_v.weight", type, bytes);
+    const Model opened = load_model(foreign.string());
+    EXPECT_EQ(opened.scheme_in_file(id), scheme);
+    std::vector<float> values(static_cast<size_t>(shape[0] * shape[1]));
+    decode(scheme, bytes, shape[0], shape[1], values);
+    const at::Tensor weight = opened.weight(id).contiguous();
+    EXPECT_TRUE(std::equal(values.begin(), values.end(), weight.data_ptr<float>())) << name;
+
+    const Plan kept = plan_as_stored(opened, "kept");
+    export_gguf(quantize(opened, calibrate(opened, made_up_windows(1, 16, 320)), kept, 1), tokenizer, again);
+    const GgufFile written(again);
+    const GgufTensor* tensor = written.find_tensor("blk.1.attn_v.weight");
+    ASSERT_NE(tensor, nullptr);
+    EXPECT_EQ(tensor->type->id, type);
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), tensor->data.begin(), tensor->data.end())) << name;
+    expect_error(ErrorKind::kUnsupported, {name, "read"}, [&] {
+      export_gguf(quantize(model, calibrate(model, made_up_windows(1, 16, 320)), plan_uniform(model, name), 1),
+                  tokenizer, again);
+    });
+  }
+  for (const auto& path : {plain, foreign, again}) std::filesystem::remove(path);
+}
+
 }  // namespace
 }  // namespace vernier

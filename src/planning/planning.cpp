@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "base/fail.h"
+#include "plan/llama_cpp_mix.h"
 #include "plan/make_plan.h"
 #include "vernier/plan_front.h"
 #include "vernier/scheme.h"
@@ -218,6 +219,23 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
 Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target) {
   const Target& row = find_target(target);
   return uniform_plan(shapes_of(model, row), row.rules, scheme);
+}
+
+std::vector<std::string> preset_names() { return mix_names(); }
+
+Plan plan_preset(const Model& model, const std::string& preset, const std::string& target) {
+  const Target& row = find_target(target);
+  const ModelConfig& config = model.config();
+  const AttentionConfig& attention = config.layer(0).attention;
+  int64_t experts = 0;
+  for (const LayerConfig& layer : config.layers) experts = std::max(experts, layer.feed_forward.experts.count);
+  return mix_plan(shapes_of(model, row), row.rules,
+                  {.layers = config.depth(),
+                   .heads = attention.heads,
+                   .kv_heads = attention.kv_heads,
+                   .experts = experts,
+                   .llama = config.family == "llama"},
+                  preset);
 }
 
 double bits_per_weight(uint64_t file_bytes, const Model& model) {

@@ -65,6 +65,16 @@ TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
   EXPECT_EQ(plan.entries.size(), model_.matrices().size());
 }
 
+// llama-quantize's own Q4_K_M of this model has 3,777,248 bytes, and 3,032,288 as IQ3_S.
+TEST_F(Planning, PresetsAreLlamaCppsMixes) {
+  const Plan q4 = plan_preset(model_, "q4_k_m"), iq3 = plan_preset(model_, "iq3_s");
+  EXPECT_EQ(q4.tensor_bytes - iq3.tensor_bytes, 3777248u - 3032288u);
+  EXPECT_EQ(q4.label, "llama.cpp's q4_k_m");
+  EXPECT_EQ(q4.entries.front().tensor, "embed");
+  EXPECT_EQ(q4.entries.front().scheme, "gguf:q6_k");
+  expect_error(ErrorKind::kInvalidArgument, {"q4_k_x", "q4_k_m"}, [&] { plan_preset(model_, "q4_k_x"); });
+}
+
 TEST_F(Planning, UniformPlansFitAndRise) {
   const uint64_t budget = plan_within(model_, tokenizer_, table(), "+10%").budget_bytes;
   uint64_t before = 0;
