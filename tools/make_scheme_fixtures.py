@@ -2,6 +2,7 @@
 
   python3 tools/make_scheme_fixtures.py --ggml .../libggml-base.so --model .../dense-26m --text .../calib.txt
   python3 tools/make_scheme_fixtures.py --ggml .../libggml-base.so --add gguf:iq4_nl   # to the files as they are
+  python3 tools/make_scheme_fixtures.py --ggml .../libggml-base.so --add-sparse        # so
 
 libggml-base.so comes with the npm package @node-llama-cpp/linux-x64. Needs numpy, and without --add torch and transformers.
 """
@@ -143,6 +144,13 @@ def make_sources(args, rng):
     yield "one sign", shifted.astype(np.float32), np.exp(rng.normal(0, 1, 512)).astype(np.float32)
 
 
+def sparse_source():
+    """Four of five weights are zero."""
+    rng = np.random.default_rng(20240919)
+    weight = rng.normal(0, 0.03, (4, 512)) * (rng.random((4, 512)) < 0.2)
+    return "sparse", weight.astype(np.float32), np.exp(rng.normal(0, 1, 512)).astype(np.float32)
+
+
 def decode_blocks(ggml, scheme, rng):
     """Zeros; all ones with finite scales; random bytes with any finite fp16 (denormals, negatives); ggml's own of normal weights."""
     _, elements, size, halves = BLOCKS[scheme]
@@ -189,6 +197,18 @@ def add_scheme(ggml, scheme, index, data):
         add_encode(ggml, scheme, source["name"], bf16_values(bits).reshape(rows, cols), importance, index)
 
 
+def add_source(ggml, source, index, data):
+    """One more source with all schemes' errors on it."""
+    name, weight, importance = source
+    bits = bf16_bits(weight)
+    weight = bf16_values(bits)
+    index["sources"].append({"name": name, "rows": weight.shape[0], "cols": weight.shape[1],
+                             "weight_bf16": data.put(bits), "importance": data.put(importance)})
+    for scheme in BLOCKS:
+        if scheme not in READ_ONLY:
+            add_encode(ggml, scheme, name, weight, importance, index)
+
+
 def write(out, index, data):
     out.mkdir(parents=True, exist_ok=True)
     (out / "ggml.json").write_text(json.dumps(index, indent=1) + "\n")
@@ -201,12 +221,16 @@ def main():
     parser.add_argument("--model")
     parser.add_argument("--text")
     parser.add_argument("--add", choices=BLOCKS)
+    parser.add_argument("--add-sparse", action="store_true")
     parser.add_argument("--out", default=str(pathlib.Path(__file__).parents[1] / "tests/fixtures/scheme"))
     args = parser.parse_args()
     out = pathlib.Path(args.out)
-    if args.add:
+    if args.add or args.add_sparse:
         index, data = json.loads((out / "ggml.json").read_text()), Bin((out / "ggml.bin").read_bytes())
-        add_scheme(Ggml(args.ggml), args.add, index, data)
+        if args.add:
+            add_scheme(Ggml(args.ggml), args.add, index, data)
+        else:
+            add_source(Ggml(args.ggml), sparse_source(), index, data)
         return write(out, index, data)
     rng = np.random.default_rng(20240917)
     ggml, data = Ggml(args.ggml), Bin()
@@ -220,13 +244,8 @@ def main():
                                 "decoded": data.put(ggml.widen(name, halves))})
     for scheme in BLOCKS:
         add_decode(ggml, scheme, rng, index, data)
-    for name, weight, importance in make_sources(args, rng):
-        bits = bf16_bits(weight)
-        weight = bf16_values(bits)
-        index["sources"].append({"name": name, "rows": weight.shape[0], "cols": weight.shape[1],
-                                 "weight_bf16": data.put(bits), "importance": data.put(importance)})
-        for scheme in (s for s in BLOCKS if s not in READ_ONLY):
-            add_encode(ggml, scheme, name, weight, importance, index)
+    for source in [*make_sources(args, rng), sparse_source()]:
+        add_source(ggml, source, index, data)
     write(out, index, data)
 
 

@@ -3,6 +3,7 @@
 
 #include "scheme/scale_search.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,6 +15,7 @@
 #include "base/mapped_file.h"
 #include "scheme/half_float.h"
 #include "scheme/super_block.h"
+#include "support/golden.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -103,6 +105,36 @@ TEST(ScaleSearch, ErrorsAreNoLargerThanGgmls) {
     EXPECT_LE(plain, kSlack) << scheme.name() << " on " << name;
     RecordProperty(scheme.name() + " " + name, std::to_string(weighted) + " " + std::to_string(plain));
   }
+}
+
+// docs/ggml_errors.md is made from the fixture; VERNIER_UPDATE_GOLDEN=1 writes it.
+TEST(ScaleSearch, TheTableOfErrorsIsTrue) {
+  std::map<std::string, std::map<std::string, double>> ratios;  // by scheme and source
+  for (const Json& entry : fixture().index["encode"]) {
+    const std::string scheme = entry["scheme"], name = entry["source"];
+    const Source& source = fixture().sources.at(name);
+    ratios[scheme][name] = error_of(Scheme::parse(scheme), source, source.importance, source.importance) /
+                           entry["weighted_error"].get<double>();
+  }
+  std::string text =
+      "# Errors beside ggml's\n\nImportance-weighted squared error of our encoders over that of ggml's own, on the "
+      "same rows and "
+      "importances (`tests/fixtures/scheme`); made by `scale_search_test.cpp`.\nggml's encoders weigh by importance "
+      "times "
+      "sqrt(sigma^2 + x^2), ours by what is measured here.\n\n| scheme |";
+  std::string line = "|---|";
+  for (const auto& [name, source] : fixture().sources) {
+    text += " " + name + " |";
+    line += "---|";
+  }
+  text += "\n" + line + "\n";
+  for (const std::string& scheme : gguf_scheme_names()) {
+    if (!ratios.contains(scheme)) continue;
+    text += "| `" + scheme + "` |";
+    for (const auto& [name, source] : fixture().sources) text += fmt::format(" {:.2f} |", ratios[scheme].at(name));
+    text += "\n";
+  }
+  expect_golden("../../docs/ggml_errors.md", text);
 }
 
 TEST(ScaleSearch, ImportanceLowersTheWeightedError) {
