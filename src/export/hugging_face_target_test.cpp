@@ -28,6 +28,26 @@ TEST(HuggingFaceTarget, TheDirectoryOfValuesLoadsAgain) {
   std::filesystem::remove_all(folder);
 }
 
+// Every kind of scale: of a tensor, a channel, a block, groups, and of groups and a tensor.
+TEST(HuggingFaceTarget, FloatFormatsComeBackAsTheirValues) {
+  const Model model = load_model((source_dir() / "models/demo-5m").string());
+  const std::string recipe =
+      "L0.attn_q = fp8:e4m3:tensor\nL0 = fp8:e4m3:channel\nL1 = fp8:e4m3:b128\nL2.ffn = nvfp4\nL2 = mxfp4\n"
+      "L3 = int8:channel:sym7\n.* = f16\n";
+  const Plan plan = plan_from_recipe(model, parse_recipe(recipe, "recipe"), "floats", "huggingface");
+  const QuantizedModel q = quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan, 2);
+  const auto folder = scratch_path("vernier_float_formats");
+  export_model(hugging_face(), q, {}, folder);
+  const Model loaded = load_model(folder.string());
+  for (const TensorId& id : loaded.matrices()) {
+    EXPECT_TRUE(at::equal(loaded.weight(id), q.values(id))) << name_of(id);
+    const at::Tensor weight = model.weight(id).contiguous();
+    const double error = (q.values(id) - weight).norm().item<double>() / weight.norm().item<double>();
+    EXPECT_LT(error, 0.15) << name_of(id) << " in " << q.schemes().at(id).name();
+  }
+  std::filesystem::remove_all(folder);
+}
+
 // Read as tied because there is no output matrix; what is written says so, since other readers would make one up.
 TEST(HuggingFaceTarget, TheDirectoryOfValuesSaysThatTheOutputMatrixIsTied) {
   namespace fs = std::filesystem;
