@@ -45,10 +45,14 @@ void GridSearch::for_rows(int64_t unit, const std::function<void(int64_t, int64_
   });
 }
 
-void GridSearch::fit(Ranges ranges, const std::vector<float>& columns, std::vector<std::byte>& stored) const {
-  // Formats that search their scales themselves gain nothing by a second search around it.
-  const bool searched = ranges == Ranges::kSearched && integer_parameters(scheme_).has_value();
+bool GridSearch::spans_all() const { return integer_parameters(scheme_).has_value(); }
+
+std::vector<std::byte> GridSearch::fit(Ranges ranges, const std::vector<float>& importance) const {
   const int64_t cols = grid_->cols;
+  const std::vector<float> columns = column_weights(importance, cols);
+  std::vector<std::byte> stored(scheme_.bytes(grid_->rows, cols));
+  // Formats that search their scales themselves gain nothing by a second search around it.
+  const bool searched = ranges == Ranges::kSearched && spans_all();
   for_rows(grid_->block_rows == 1 ? kRowsAtOnce : grid_->rows, [&](int64_t first, int64_t count) {
     for (int64_t row = first; row < first + count; row += grid_->block_rows)
       for (int64_t block = 0; block < grid_->blocks(); ++block) {
@@ -60,13 +64,12 @@ void GridSearch::fit(Ranges ranges, const std::vector<float>& columns, std::vect
           grid_->fit(row, block, x, cols, columns.data() + col, stored.data());
       }
   });
+  return stored;
 }
 
-std::vector<std::byte> GridSearch::make(const GridRecipe& recipe, const std::vector<float>& importance,
-                                        const Curvature* curvature) const {
-  const int64_t rows = grid_->rows, cols = grid_->cols, segments = cols / grid_->segment_cols;
-  std::vector<std::byte> stored(scheme_.bytes(rows, cols));
-  fit(recipe.ranges, column_weights(importance, cols), stored);
+std::vector<std::byte> GridSearch::with_codes(std::vector<std::byte> stored, const GridRecipe& recipe,
+                                              const Curvature* curvature) const {
+  const int64_t cols = grid_->cols, segments = cols / grid_->segment_cols;
   for_rows(kRowsAtOnce, [&](int64_t first, int64_t count) {
     std::vector<Step> steps(static_cast<size_t>(count * segments));
     std::vector<Code> codes(static_cast<size_t>(count * cols));

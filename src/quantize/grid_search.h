@@ -38,14 +38,22 @@ class GridSearch {
   explicit GridSearch(const SearchInput& input);
 
   const at::Tensor& weight() const { return weight_; }
-  /// `importance`: mean squares of the columns, or empty for all alike. `curvature`: only for recipes over codes.
+  /// Whether the format's fit spans all weights, so that Ranges differ.
+  bool spans_all() const;
+  /// Scales, and codes of no meaning. `importance`: mean squares of the columns, or empty for all alike.
+  std::vector<std::byte> fit(Ranges ranges, const std::vector<float>& importance) const;
+  /// Codes for scales as fit() gives. `curvature`: only for recipes over codes.
+  std::vector<std::byte> with_codes(std::vector<std::byte> scales, const GridRecipe& recipe,
+                                    const Curvature* curvature) const;
+  /// Both.
   std::vector<std::byte> make(const GridRecipe& recipe, const std::vector<float>& importance,
-                              const Curvature* curvature) const;
+                              const Curvature* curvature) const {
+    return with_codes(fit(recipe.ranges, importance), recipe, curvature);
+  }
   at::Tensor values(const std::vector<std::byte>& stored) const;
 
  private:
   void for_rows(int64_t unit, const std::function<void(int64_t first, int64_t count)>& fn) const;
-  void fit(Ranges ranges, const std::vector<float>& columns, std::vector<std::byte>& stored) const;
 
   const Scheme& scheme_;
   int threads_;

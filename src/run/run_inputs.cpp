@@ -8,6 +8,7 @@
 #include "model/language_model.h"
 #include "run/source.h"
 #include "vernier/planning.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
@@ -45,6 +46,7 @@ void check_context(const Model& model, const RunOptions& options, const Evaluati
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
   for (const std::string& warning : model.source().warnings) progress.warn(warning);
   require_language_model(model.config(), model.source().name, "run");
+  find_value_search(options.method);  // says what exists before anything is computed
   RunInputs inputs;
   inputs.tokenizer = load_tokenizer_of(model.source().path);
   for (const std::string& warning : inputs.tokenizer.warnings) progress.warn(warning);
