@@ -6,6 +6,8 @@
 //   const Calibration calibration = calibrate(model, text_windows(tokenizer, "calib", text, {.score_all = true}), {});
 //   calibration.importance(model, {TensorRole::kFfnDown, 3});   // [intermediate], E[x_j^2]
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -28,12 +30,30 @@ struct ChannelStatistics {
   std::vector<float> abs_max;
 };
 
+/// Moments of what enters a matrix over each part of the text: sums divided by the part's tokens (of an expert, those that
+/// it did not get count as zeros). Undefined where a part has no tokens.
+struct InputGrams {
+  std::vector<at::Tensor> parts;  ///< x x': float32 [in, in], symmetric
+  std::vector<at::Tensor> means;  ///< x: float32 [in]
+};
+/// The mean of some of the parts, which count alike. @shape float32 [in, in]
+at::Tensor mean_gram(const InputGrams& grams, const std::vector<size_t>& parts);
+/// The same of x. @shape float32 [in]
+at::Tensor mean_input(const InputGrams& grams, const std::vector<size_t>& parts);
+
+/// A window of the text, kept so that statistics too large to store can be made from it again (Gram matrices).
+struct CalibrationWindow {
+  std::vector<int32_t> tokens;
+  int64_t part = 0;  ///< which of the joined texts it begins in
+};
+
 struct Calibration {
   int schema_version = 1;
   std::string model_hash, data_name, data_hash;
   int64_t windows = 0;
   int64_t tokens = 0;
   std::map<SiteId, ChannelStatistics> sites;
+  std::vector<CalibrationWindow> text;  ///< empty of images, and of files from before it was kept
 
   /// Mean square of the channels that multiply the tensor's columns; empty where the model never multiplies it by an
   /// activation (an untied embedding).

@@ -10,6 +10,7 @@
 //   evaluate({&made}, &model, data);
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ namespace vernier {
 class QuantizedModel {
  public:
   const Plan& plan() const { return plan_; }
-  /// The model it is made from; shares its tensors and mapped files.
+  /// The model it is made from, as it was: what a method folds is in values(). Shares its tensors and mapped files.
   const Model& source() const { return source_; }
   /// model_hash() of the source.
   const std::string& source_hash() const { return source_hash_; }
@@ -47,11 +48,10 @@ class QuantizedModel {
 
   Plan plan_;
   Model source_;
-  Calibration calibration_;
-  const ValueSearch* search_;
-  int threads_;
   std::string source_hash_;
   std::map<TensorId, Scheme> schemes_;
+  struct Searching;
+  std::shared_ptr<Searching> searching_;
 };
 
 /// The tensors that the plan's entries name, in their order: every matrix of the model once.

@@ -43,6 +43,7 @@ struct RunOptions {
   std::string budget = "+10%";                  ///< of the whole file, as plan_within reads it
   std::string target = "llama.cpp";             ///< who loads the file
   std::string scheme = "gguf:q4_k";             ///< of the isolated measurements
+  std::string method = "importance";            ///< how stored values are searched (find_value_search)
   std::filesystem::path output = "out";         ///< the run directory; the same one again goes on where it stopped
   bool replace = false;                         ///< also where the directory holds another model's run
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "vernier/calibrate.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -22,16 +23,26 @@ struct SearchInput {
   const std::vector<float>& importance;  ///< mean square of each input channel [cols]; empty where nothing is known
   int threads = 1;                       ///< results do not depend on it
   std::string what;                      ///< for messages
+  const InputGrams* grams = nullptr;     ///< nullptr where nothing is known: then searched as "importance" does
 };
 
 struct ValueSearch {
-  /// What of a calibration it needs beside the weights.
-  enum class Needs { kNothing, kImportance };
+  /// What of a calibration it needs beside the weights; Gram matrices are made from its text.
+  enum class Needs { kNothing, kImportance, kGram };
+  /// How scales of a matrix' columns are chosen that what makes its input takes over; the model's function stays.
+  enum class Folding {
+    kNone,
+    kAwq,      ///< the exponent of least error on the calibration text
+    kSmooth,   ///< largest input against largest weight, halfway
+    kGuarded,  ///< the exponent of least error on parts of the text that the scales were not made from, if all agree
+  };
 
   std::string name;
   std::string about;   ///< one clause, for help texts
   std::string source;  ///< the paper or program that it follows
   Needs needs = Needs::kNothing;
+  Folding folding = Folding::kNone;
+  bool corrects_biases = false;  ///< those that are added to a matrix' outputs, for what its error adds on average
   /// Scheme::bytes(rows, cols) many, which decode() reads.
   /// @throws Error{kInvalidArgument} naming `what` when the shape does not fit or a value is not finite
   std::vector<std::byte> (*run)(const SearchInput& input) = nullptr;

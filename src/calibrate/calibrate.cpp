@@ -32,6 +32,7 @@ Calibration calibrate(const Model& model, const EvaluationData& data, const Comp
   for (const TokenWindow& window : data.windows) {
     sequences.push_back({window.tokens});
     calibration.tokens += static_cast<int64_t>(window.tokens.size());
+    calibration.text.push_back({window.tokens, data.clusters[static_cast<size_t>(window.cluster)].part});
   }
   SharedProgress shared(progress, model.config().depth());
   const size_t batch = sequences_at_once(model.config(), data.longest(), engine->workers());

@@ -78,7 +78,8 @@ TEST(Calibrate, TheHashIsOfWhatWasMeasured) {
 
 TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   const Model model = fixture_model("qwen2");
-  const EvaluationData data = made_up_windows(9, 24, 320);
+  EvaluationData data = made_up_windows(9, 24, 320);
+  for (size_t w = 0; w < 9; ++w) data.clusters[w].part = static_cast<int64_t>(w / 4);
   const auto folder = scratch_path("vernier_calibration_test");
   const auto bytes = [&](int threads) {
     save_calibration(calibrate(model, data, {ComputeType::kFloat32, threads}), folder / "c.safetensors");
@@ -90,6 +91,11 @@ TEST(Calibrate, FilesRoundTripAndThreadsDoNotMatter) {
   save_calibration(loaded, folder / "again.safetensors");
   EXPECT_EQ(read_file(folder / "again.safetensors"), one);
   EXPECT_EQ(calibration_hash(loaded), calibration_hash(calibrate(model, data)));
+  ASSERT_EQ(loaded.text.size(), data.windows.size());
+  for (size_t w = 0; w < loaded.text.size(); ++w) {
+    EXPECT_EQ(loaded.text[w].tokens, data.windows[w].tokens);
+    EXPECT_EQ(loaded.text[w].part, static_cast<int64_t>(w / 4));
+  }
   expect_error(ErrorKind::kInvalidArgument, {"calibration of another model", loaded.model_hash},
                [&] { check_calibration(loaded, fixture_model("qwen3")); });
   std::filesystem::remove_all(folder);
@@ -103,6 +109,30 @@ TEST(Calibrate, ASinkThatThrowsCancels) {
     EXPECT_EQ(sink.updates, 3);
     EXPECT_FALSE(sink.ended);
   }
+}
+
+TEST(CalibrationFile, ATextWhoseWindowsDoNotFillItIsRefused) {
+  const auto path = scratch_path("vernier_calibration_text.safetensors");
+  const auto load = [&](const std::vector<int32_t>& tokens, const std::vector<int32_t>& windows) {
+    SafetensorsWriter writer;
+    for (const auto& [key, value] : std::map<std::string, std::string>{{"schema_version", "1"},
+                                                                       {"model_hash", "m"},
+                                                                       {"data_name", "d"},
+                                                                       {"data_hash", "h"},
+                                                                       {"windows", "2"},
+                                                                       {"tokens", "8"}})
+      writer.set_metadata(key, value);
+    writer.add("text.tokens", DType::kI32, {static_cast<int64_t>(tokens.size())});
+    writer.add("text.windows", DType::kI32, {static_cast<int64_t>(windows.size() / 2), 2});
+    writer.write(
+        path, [&](size_t i, const ByteSink& append) { append(std::as_bytes(std::span(i == 0 ? tokens : windows))); });
+    return load_calibration(path).text;
+  };
+  EXPECT_EQ(load({5, 6, 7}, {2, 0, 1, 4}).at(1).tokens, (std::vector<int32_t>{7}));
+  for (const std::vector<int32_t>& windows :
+       {std::vector<int32_t>{2, 0}, {2, 0, 2, 0}, {-1, 0}, {0, 0}, {3, -1}, {2147483647, 0}})
+    expect_error(ErrorKind::kBadFile, {path.string(), "text."}, [&] { load({5, 6, 7}, windows); });
+  std::filesystem::remove(path);
 }
 
 TEST(CalibrationFile, WhatIsNoneIsRefusedWithItsPlace) {

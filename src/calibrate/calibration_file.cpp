@@ -57,6 +57,38 @@ std::pair<SiteId, const Part*> place_of(const SafetensorsEntry& entry, const std
        name_of(SiteId{Site::kAttnInput, 0}), kParts[0].name);
 }
 
+constexpr std::string_view kTokens = "text.tokens", kWindows = "text.windows";
+
+std::vector<int32_t> integers(const SafetensorsFile& file, const SafetensorsEntry& entry, size_t width) {
+  if (entry.dtype != DType::kI32 || entry.shape.size() != width)
+    fail(ErrorKind::kBadFile, "{}: {}: expected int32 with {} dimensions", file.path().string(), entry.name, width);
+  std::vector<int32_t> values(entry.data.size() / sizeof(int32_t));
+  std::memcpy(values.data(), entry.data.data(), entry.data.size());
+  return values;
+}
+
+/// The windows of "text.tokens", whose lengths and parts are the rows of "text.windows".
+std::vector<CalibrationWindow> text_of(const SafetensorsFile& file) {
+  std::vector<int32_t> all, windows;
+  for (const SafetensorsEntry& entry : file.entries()) {
+    if (entry.name == kTokens) all = integers(file, entry, 1);
+    if (entry.name == kWindows) windows = integers(file, entry, 2);
+  }
+  std::span<const int32_t> tokens = all;
+  std::vector<CalibrationWindow> text;
+  for (size_t w = 0; w + 1 < windows.size(); w += 2) {
+    const int32_t length = windows[w], part = windows[w + 1];
+    if (length < 1 || static_cast<size_t>(length) > tokens.size() || part < 0)
+      fail(ErrorKind::kBadFile, "{}: {}: window {} of {} tokens, {} are left", file.path().string(), kWindows, w / 2,
+           length, tokens.size());
+    text.push_back({{tokens.begin(), tokens.begin() + length}, part});
+    tokens = tokens.subspan(static_cast<size_t>(length));
+  }
+  if (!tokens.empty())
+    fail(ErrorKind::kBadFile, "{}: {}: {} tokens belong to no window", file.path().string(), kTokens, tokens.size());
+  return text;
+}
+
 }  // namespace
 
 void save_calibration(const Calibration& calibration, const std::filesystem::path& path) {
@@ -75,7 +107,19 @@ void save_calibration(const Calibration& calibration, const std::filesystem::pat
       writer.add(fmt::format("{}.{}", name_of(site), part.name), DType::kF32, {static_cast<int64_t>(data.size())});
       values.emplace_back(data);
     }
-  writer.write(path, [&](size_t index, const ByteSink& append) { append(std::as_bytes(values[index])); });
+  std::vector<int32_t> tokens, windows;
+  for (const CalibrationWindow& window : calibration.text) {
+    tokens.insert(tokens.end(), window.tokens.begin(), window.tokens.end());
+    windows.insert(windows.end(), {static_cast<int32_t>(window.tokens.size()), static_cast<int32_t>(window.part)});
+  }
+  if (!windows.empty()) {
+    writer.add(std::string(kTokens), DType::kI32, {static_cast<int64_t>(tokens.size())});
+    writer.add(std::string(kWindows), DType::kI32, {static_cast<int64_t>(windows.size() / 2), 2});
+  }
+  writer.write(path, [&](size_t index, const ByteSink& append) {
+    if (index < values.size()) return append(std::as_bytes(values[index]));
+    append(std::as_bytes(std::span(index == values.size() ? tokens : windows)));
+  });
 }
 
 Calibration load_calibration(const std::filesystem::path& path) {
@@ -90,7 +134,9 @@ Calibration load_calibration(const std::filesystem::path& path) {
   calibration.data_hash = metadata_text(file, "data_hash");
   calibration.windows = metadata_count(file, "windows");
   calibration.tokens = metadata_count(file, "tokens");
+  calibration.text = text_of(file);
   for (const SafetensorsEntry& entry : file.entries()) {
+    if (entry.name == kTokens || entry.name == kWindows) continue;
     const auto [site, part] = place_of(entry, path.string());
     std::vector<float>& values = calibration.sites[site].*part->values;
     values.resize(static_cast<size_t>(entry.shape[0]));

@@ -8,15 +8,20 @@
 
 namespace vernier {
 
+std::string described_searches() {
+  std::string methods;
+  for (const ValueSearch& search : value_searches())
+    methods += (methods.empty() ? "" : "; ") + search.name + ": " + search.about;
+  return methods;
+}
+
 void PlanArgument::add(CLI::App& app, CommandFiles& files) {
   add_option(app, "--plan", plan, "Artefact of `vernier plan`");
   files.reads(plan);
   add_input(app, files, "--recipe", recipe, "Text of lines `regex = scheme  # reason`; the first that matches decides");
   add_option(app, "--scheme", scheme, "One scheme for every matrix");
-  std::string methods;
-  for (const ValueSearch& search : value_searches())
-    methods += (methods.empty() ? "" : "; ") + search.name + ": " + search.about;
-  add_option(app, "--method", method, "How stored values are searched, by default as the plan says. " + methods);
+  add_option(app, "--method", method,
+             "How stored values are searched, by default as the plan says. " + described_searches());
 }
 
 Plan PlanArgument::load(const Model& model, const std::string& target) const {

@@ -14,6 +14,9 @@
 
 namespace vernier {
 
+/// "importance: least error ...; nearest: ..." for help texts.
+std::string described_searches();
+
 struct PlanArgument {
   std::string plan, recipe, scheme, method;
   void add(CLI::App& app, CommandFiles& files);

@@ -9,6 +9,7 @@
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/image_arguments.h"
+#include "cli/plan_argument.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "vernier/plan.h"
@@ -224,6 +225,8 @@ void add_run(CLI::App& app, Console& console) {
   a->scheme_option = add_option(*command, "--scheme", o.scheme,
                                 "Scheme of the isolated measurements; for a model that sees its target's own of 4 bits")
                          ->capture_default_str();
+  add_option(*command, "--method", o.method, "How stored values are searched. " + described_searches())
+      ->capture_default_str();
   a->data.add(*command, a->io);
   add_export_options(*command, o.file);
   add_flag(*command, "--strict", o.strict, "Text shared between calibration and evaluation is an error");

@@ -17,32 +17,46 @@ EvaluationData told(EvaluationData data, const char* unit, ProgressSink* progres
   return data;
 }
 
-}  // namespace
-
-NamedText joined_text(const std::vector<std::string>& files, ProgressSink* progress) {
-  NamedText joined;
+/// Each file's own text.
+std::vector<std::string> texts_of(const std::vector<std::string>& files, ProgressSink* progress) {
+  std::vector<std::string> texts;
   for (const std::string& file : files) {
-    joined.names += (joined.names.empty() ? "" : " + ") + std::filesystem::path(file).filename().string();
-    const TextFile part = read_text_file(file);
+    TextFile part = read_text_file(file);
     if (part.carriage_returns > 0 && progress != nullptr)
       progress->warn(
           fmt::format("{}: {} lines end as on Windows (CR LF); they are read as LF, since the model would be scored on "
                       "every CR",
                       file, part.carriage_returns));
-    joined.text += part.text;
+    texts.push_back(std::move(part.text));
   }
+  return texts;
+}
+
+std::string names_of(const std::vector<std::string>& files) {
+  std::string names;
+  for (const std::string& file : files)
+    names += (names.empty() ? "" : " + ") + std::filesystem::path(file).filename().string();
+  return names;
+}
+
+}  // namespace
+
+NamedText joined_text(const std::vector<std::string>& files, ProgressSink* progress) {
+  NamedText joined{names_of(files), ""};
+  for (const std::string& text : texts_of(files, progress)) joined.text += text;
   return joined;
 }
 
 TokenizedText calibration_text(const Tokenizer& tokenizer, const std::vector<std::string>& files,
                                ProgressSink* progress) {
+  std::vector<std::string_view> parts;
   if (files.empty()) {
-    std::string all;
-    for (const BuiltinText& text : builtin_calibration_texts()) all.append(text.text);
-    return tokenize_text(tokenizer, "built-in calibration text", all);
+    for (const BuiltinText& text : builtin_calibration_texts()) parts.push_back(text.text);
+    return tokenize_joined(tokenizer, "built-in calibration text", parts);
   }
-  const NamedText joined = joined_text(files, progress);
-  return tokenize_text(tokenizer, joined.names, joined.text);
+  const std::vector<std::string> texts = texts_of(files, progress);
+  parts.assign(texts.begin(), texts.end());
+  return tokenize_joined(tokenizer, names_of(files), parts);
 }
 
 EvaluationData calibration_windows(const TokenizedText& text, int64_t context, int64_t windows,

@@ -77,9 +77,25 @@ std::map<std::string, int64_t> EvaluationData::duplicates_by_group() const {
 
 TokenizedText tokenize_text(const Tokenizer& tokenizer, const std::string& name, const std::string& text) {
   TokenizedText result{name, tokenizer.adds_bos(),
-                       tokenizer.encode(text, {.add_special = false, .parse_special = false})};
+                       tokenizer.encode(text, {.add_special = false, .parse_special = false}),
+                       {}};
   if (result.bos) result.ids.insert(result.ids.begin(), *tokenizer.bos_id());
   return result;
+}
+
+TokenizedText tokenize_joined(const Tokenizer& tokenizer, const std::string& name,
+                              const std::vector<std::string_view>& texts) {
+  std::string all;
+  for (const std::string_view text : texts) all += text;
+  TokenizedText joined = tokenize_text(tokenizer, name, all);
+  if (texts.size() < 2) return joined;
+  size_t end = joined.bos ? 1 : 0;
+  for (const std::string_view text : texts) {
+    end += tokenizer.encode(text, {.add_special = false, .parse_special = false}).size();
+    joined.ends.push_back(std::min(end, joined.ids.size()));
+  }
+  joined.ends.back() = joined.ids.size();
+  return joined;
 }
 
 EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name, const std::string& text,
@@ -111,7 +127,8 @@ EvaluationData windows_of(const TokenizedText& text, const WindowOptions& option
     TokenWindow window{{first, first + options.context}, options.score_all ? 0 : options.context / 2, w};
     if (text.bos) window.tokens[0] = ids[0];
     data.windows.push_back(std::move(window));
-    data.clusters.push_back({"", 0, earlier(first_of, content, w)});
+    const auto part = std::ranges::upper_bound(text.ends, static_cast<size_t>(place * options.context));
+    data.clusters.push_back({"", 0, earlier(first_of, content, w), part - text.ends.begin()});
   }
   data.hash = hash_windows(data);
   return data;

@@ -58,6 +58,21 @@ TEST(TextWindows, OneTokenizationServesAllChoices) {
   }
 }
 
+TEST(TextWindows, OfJoinedTextsEachKnowsWhereItBegins) {
+  const Tokenizer bpe = tokenizer("llama3");
+  const std::string a = text_of(20), b = "Once upon a time there was a text of another kind. " + text_of(30);
+  const TokenizedText joined = tokenize_joined(bpe, "t", {a, b}), one = tokenize_text(bpe, "t", a + b);
+  EXPECT_EQ(joined.ids, one.ids);
+  EXPECT_TRUE(one.ends.empty());
+  const EvaluationData data = windows_of(joined, {.context = 16, .score_all = true});
+  EXPECT_EQ(data.hash, windows_of(one, {.context = 16, .score_all = true}).hash);
+  const size_t end = bpe.encode(a, {.add_special = false, .parse_special = false}).size() + (joined.bos ? 1 : 0);
+  for (size_t w = 0; w < data.windows.size(); ++w) {
+    EXPECT_EQ(data.clusters[w].part, w * 16 < end ? 0 : 1);
+    EXPECT_EQ(windows_of(one, {.context = 16}).clusters[w].part, 0);
+  }
+}
+
 // Qwen's vocabulary adds none: the first token of each window stays, and nothing is put in front.
 TEST(TextWindows, WithoutBosTheFirstTokenStays) {
   const Tokenizer qwen = tokenizer("qwen2");

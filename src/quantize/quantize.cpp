@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <mutex>
+
 #include "base/fail.h"
 #include "model/requantize.h"
+#include "quantize/search_source.h"
 
 namespace vernier {
 
@@ -39,36 +42,49 @@ std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model) {
   return schemes;
 }
 
+/// What copies of a QuantizedModel share: a layer at a time is prepared for them.
+struct QuantizedModel::Searching {
+  Searching(const Model& source, const Calibration& known, const ValueSearch& search,
+            const std::map<TensorId, Scheme>& planned, int threads)
+      : model(source), calibration(known), schemes(planned), values(model, calibration, search, schemes, threads) {}
+
+  const Model model;
+  const Calibration calibration;
+  const std::map<TensorId, Scheme> schemes;
+  std::mutex mutex;
+  SearchSource values;
+};
+
 QuantizedModel::QuantizedModel(const Model& model, const Calibration& calibration, const Plan& plan, int threads)
-    : plan_(plan),
-      source_(model),
-      calibration_(calibration),
-      search_(&find_value_search(plan.method)),
-      threads_(threads),
-      schemes_(schemes_of(plan, model)) {
-  if (search_->needs == ValueSearch::Needs::kNothing) {
-    calibration_ = {};
+    : plan_(plan), source_(model), schemes_(schemes_of(plan, model)) {
+  const ValueSearch& search = find_value_search(plan.method);
+  const bool calibrated = search.needs != ValueSearch::Needs::kNothing;
+  if (!calibrated) {
     source_hash_ = model_hash(model);
   } else {
     check_calibration(calibration, model);
     source_hash_ = calibration.model_hash;
   }
   source_.release_pages();  // the hash has read all of them
+  searching_ =
+      std::make_shared<Searching>(source_, calibrated ? calibration : Calibration(), search, schemes_, threads);
 }
 
 StoredMatrix QuantizedModel::stored(const TensorId& id) const {
   const Scheme& scheme = schemes_.at(id);
   if (keeps_stored(source_, id, scheme)) return *source_.stored(id);
-  const std::vector<float> importance = calibration_.importance(source_, id);
-  // The decoded weight goes before the bytes are copied into their tensor.
-  const std::vector<std::byte> bytes = search_->run({scheme, source_.weight(id), importance, threads_, name_of(id)});
+  const std::vector<std::byte> bytes = [&] {
+    const std::lock_guard lock(searching_->mutex);
+    return searching_->values.search(id);
+  }();
   const std::vector<int64_t> shape = source_.shape(id);
   return {scheme, {shape[0], shape[1]}, bytes};
 }
 
 at::Tensor QuantizedModel::values(const TensorId& id) const {
   if (schemes_.contains(id)) return stored(id).values();
-  return source_.weight(id).detach().to(at::kFloat).contiguous();
+  const std::lock_guard lock(searching_->mutex);
+  return searching_->values.weight(id).detach().to(at::kFloat).contiguous();
 }
 
 Model QuantizedModel::in_memory(ProgressSink* progress) const {

@@ -44,10 +44,13 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
   const RunInputs& inputs = run.inputs;
   const PlanningOptions planning{options.target, options.file, options.objective};
   const std::string key = stage_key({run.directory.hash("damage.json"), options.budget, options.target,
-                                     inputs.exported_as, std::to_string(Plan().schema_version)});
+                                     inputs.exported_as, std::to_string(Plan().schema_version), options.method});
   const auto write = [&](const std::string& stage, const std::string& name, const std::string& own, const auto& make) {
-    run.stage("plan", stage, own, name,
-              [&](const std::filesystem::path& path) { write_json(path, plan_to_json(make())); });
+    run.stage("plan", stage, own, name, [&](const std::filesystem::path& path) {
+      Plan plan = make();
+      plan.method = options.method;
+      write_json(path, plan_to_json(plan));
+    });
   };
   const bool by_mean = options.objective.kind == PlanObjective::Kind::kMean;
   write("plan", "work/planned.json", by_mean ? key : stage_key({key, options.objective.text()}),

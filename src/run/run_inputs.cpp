@@ -7,6 +7,7 @@
 #include "data/text_domains.h"
 #include "run/source.h"
 #include "vernier/planning.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
@@ -61,6 +62,7 @@ void require_vision_options(const Model& model, const RunOptions& options) {
 
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
   for (const std::string& warning : model.source().warnings) progress.warn(warning);
+  find_value_search(options.method);  // says what exists before anything is computed
   RunInputs inputs;
   if (model.config().is_language_model())
     inputs.tokenizer = load_tokenizer_of(model.source().path);

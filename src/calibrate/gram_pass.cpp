@@ -1,0 +1,142 @@
+#include "calibrate/gram_pass.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/fail.h"
+#include "ops/parallel.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr int64_t kGramTile = 256;  // rows of a sum that are a thread's
+
+int64_t longest_window(const std::vector<CalibrationWindow>& text) {
+  size_t positions = 0;
+  for (const CalibrationWindow& window : text) positions = std::max(positions, window.tokens.size());
+  if (positions == 0)
+    fail(ErrorKind::kInvalidArgument,
+         "calibration without its text, which Gram matrices are made from; calibrate the model again, on text");
+  return static_cast<int64_t>(positions);
+}
+
+/// What entered each site, of one window.
+using SiteRows = std::map<SiteId, at::Tensor>;
+
+/// One tile of one part's sum at one site.
+struct GramTile {
+  SiteId site;
+  size_t part;
+  int64_t first;
+};
+
+}  // namespace
+
+std::vector<size_t> parts_of(const std::vector<CalibrationWindow>& text) {
+  std::set<int64_t> names;
+  for (const CalibrationWindow& window : text) names.insert(window.part);
+  std::vector<size_t> parts;
+  const bool joined = names.size() > 1 && names.size() <= static_cast<size_t>(kMostParts);
+  const size_t pieces = std::min(text.size(), static_cast<size_t>(kMostParts));
+  for (size_t w = 0; w < text.size(); ++w)
+    parts.push_back(joined ? static_cast<size_t>(std::distance(names.begin(), names.find(text[w].part)))
+                           : w * pieces / text.size());
+  return parts;
+}
+
+GramPass::GramPass(const Model& model, const Calibration& calibration, int threads)
+    : model_(model),
+      calibration_(calibration),
+      threads_(threads),
+      parts_(parts_of(calibration.text)),
+      fast_(model, ComputeType::kFloat32, longest_window(calibration.text), Activations::kExact,
+            FusedModel::Layers::kLeftOut),
+      arenas_(static_cast<size_t>(threads)) {
+  restart();
+}
+
+void GramPass::restart() {
+  next_ = 0;
+  grams_.clear();
+  streams_.resize(calibration_.text.size());
+  parallel_for(static_cast<int64_t>(streams_.size()), threads_, [&](int64_t w, int worker) {
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    const auto i = static_cast<size_t>(w);
+    streams_[i] = to_tensor(fast_.embed(arena, calibration_.text[i].tokens));
+  });
+}
+
+void GramPass::run_layer() {
+  grams_.clear();
+  const FusedBlock block = pack_block(model_, next_, ComputeType::kFloat32);
+  model_.release_pages();
+  const size_t count = *std::ranges::max_element(parts_) + 1;
+  std::vector<double> tokens(count);
+  const auto at_once = static_cast<size_t>(threads_);
+  for (size_t begin = 0; begin < streams_.size(); begin += at_once) {
+    const size_t here = std::min(at_once, streams_.size() - begin);
+    std::vector<SiteRows> rows(here);
+    parallel_for(static_cast<int64_t>(here), threads_, [&](int64_t place, int worker) {
+      const c10::NoGradGuard no_grad;
+      const auto i = static_cast<size_t>(place);
+      const SiteObserver observer = [&](const SiteId& site, const Slab& x) { rows[i][site] = to_tensor(x); };
+      at::Tensor& stream = streams_[begin + i];
+      stream = run_block_on(block, fast_.rope(), arenas_[static_cast<size_t>(worker)], stream, 0, &observer);
+    });
+    std::vector<GramTile> tiles;
+    for (size_t i = 0; i < here; ++i) {
+      tokens[parts_[begin + i]] += static_cast<double>(calibration_.text[begin + i].tokens.size());
+      for (const auto& [site, x] : rows[i]) {
+        InputGrams& grams = grams_[site];
+        grams.parts.resize(count);
+        grams.means.resize(count);
+        at::Tensor& sum = grams.parts[parts_[begin + i]];
+        at::Tensor& mean = grams.means[parts_[begin + i]];
+        if (!sum.defined()) {
+          sum = at::zeros({x.size(1), x.size(1)});
+          mean = at::zeros({x.size(1)});
+        }
+        mean.add_(x.sum(0));
+      }
+    }
+    for (const auto& [site, grams] : grams_)
+      for (size_t part = 0; part < count; ++part)
+        for (int64_t first = 0; grams.parts[part].defined() && first < grams.parts[part].size(0); first += kGramTile)
+          tiles.push_back({site, part, first});
+    parallel_for(static_cast<int64_t>(tiles.size()), threads_, [&](int64_t t, int) {
+      const c10::NoGradGuard no_grad;
+      const auto& [site, part, first] = tiles[static_cast<size_t>(t)];
+      const at::Tensor& sum = grams_.at(site).parts[part];
+      const int64_t width = sum.size(0), wide = std::min(kGramTile, width - first);
+      at::Tensor tile = sum.narrow(0, first, wide).narrow(1, first, width - first);  // the upper triangle is enough
+      for (size_t i = 0; i < here; ++i) {
+        const auto x = rows[i].find(site);
+        if (parts_[begin + i] != part || x == rows[i].end()) continue;
+        tile.addmm_(x->second.narrow(1, first, wide).t(), x->second.narrow(1, first, width - first));
+      }
+    });
+  }
+  for (auto& [site, grams] : grams_)
+    for (size_t part = 0; part < count; ++part) {
+      at::Tensor& sum = grams.parts[part];
+      if (!sum.defined()) continue;
+      sum = (sum.triu() + sum.triu(1).t()).div_(tokens[part]);
+      grams.means[part].div_(tokens[part]);
+    }
+  ++next_;
+}
+
+const InputGrams* GramPass::at(const SiteId& site) {
+  if (site.layer < 0 || site.stack != Stack::kOnly) return nullptr;
+  if (site.layer < next_ - 1) restart();
+  while (next_ <= site.layer) run_layer();
+  const auto found = grams_.find(site);
+  return found == grams_.end() ? nullptr : &found->second;
+}
+
+}  // namespace vernier

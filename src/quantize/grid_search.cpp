@@ -1,0 +1,95 @@
+#include "quantize/grid_search.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "ops/parallel.h"
+#include "quantize/codes.h"
+#include "scheme/integer_format.h"
+#include "vernier/stored_matrix.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr int64_t kRowsAtOnce = 32;  // a whole number of the words that hold integer grids' zero points
+constexpr int kPasses = 32;          // far more than it takes but for inputs of low rank
+
+/// Checks what encode() checks.
+at::Tensor finite_matrix(const SearchInput& in) {
+  at::Tensor weight = in.weight.detach().to(at::kFloat).contiguous();
+  if (const auto reason = in.scheme.why_not(weight.size(0), weight.size(1)))
+    fail(ErrorKind::kInvalidArgument, "quantize: {}: {}", in.what, *reason);
+  if (!at::isfinite(weight).all().item<bool>())
+    fail(ErrorKind::kInvalidArgument, "quantize: {}: a weight is NaN or infinite; a number format needs finite weights",
+         in.what);
+  return weight;
+}
+
+}  // namespace
+
+GridSearch::GridSearch(const SearchInput& input)
+    : scheme_(input.scheme),
+      threads_(input.threads),
+      weight_(finite_matrix(input)),
+      grid_(grid_of(input.scheme, weight_.size(0), weight_.size(1))) {}
+
+void GridSearch::for_rows(int64_t unit, const std::function<void(int64_t, int64_t)>& fn) const {
+  const int64_t rows = grid_->rows, ranges = (rows + unit - 1) / unit;
+  parallel_for(ranges, threads_, [&](int64_t i, int) {
+    const c10::NoGradGuard no_grad;
+    fn(i * unit, std::min(unit, rows - i * unit));
+  });
+}
+
+bool GridSearch::spans_all() const { return integer_parameters(scheme_).has_value(); }
+
+std::vector<std::byte> GridSearch::fit(Ranges ranges, const std::vector<float>& importance) const {
+  const int64_t cols = grid_->cols;
+  const std::vector<float> columns = column_weights(importance, cols);
+  std::vector<std::byte> stored(scheme_.bytes(grid_->rows, cols));
+  // Formats that search their scales themselves gain nothing by a second search around it.
+  const bool searched = ranges == Ranges::kSearched && spans_all();
+  for_rows(grid_->block_rows == 1 ? kRowsAtOnce : grid_->rows, [&](int64_t first, int64_t count) {
+    for (int64_t row = first; row < first + count; row += grid_->block_rows)
+      for (int64_t block = 0; block < grid_->blocks(); ++block) {
+        const int64_t col = block * grid_->block_cols;
+        const float* x = weight_.data_ptr<float>() + row * cols + col;
+        if (searched)
+          fit_searched_range(*grid_, row, block, x, columns.data() + col, stored.data());
+        else
+          grid_->fit(row, block, x, cols, columns.data() + col, stored.data());
+      }
+  });
+  return stored;
+}
+
+std::vector<std::byte> GridSearch::with_codes(std::vector<std::byte> stored, const GridRecipe& recipe,
+                                              const Curvature* curvature) const {
+  const int64_t cols = grid_->cols, segments = cols / grid_->segment_cols;
+  for_rows(kRowsAtOnce, [&](int64_t first, int64_t count) {
+    std::vector<Step> steps(static_cast<size_t>(count * segments));
+    std::vector<Code> codes(static_cast<size_t>(count * cols));
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t block = 0; block < grid_->blocks(); ++block)
+        grid_->steps(first + r, block, stored.data(), steps.data() + r * segments + block * grid_->segments());
+    const at::Tensor weight = weight_.narrow(0, first, count);
+    const CodeRows range{*grid_, weight, steps, codes};
+    if (recipe.feed_back && curvature != nullptr)
+      feed_back(range, *curvature);
+    else
+      round_to_nearest(range);
+    if (recipe.descend && curvature != nullptr) descend(range, *curvature, kPasses);
+    for (int64_t r = 0; r < count; ++r) grid_->pack_row(first + r, codes.data() + r * cols, stored.data());
+  });
+  return stored;
+}
+
+at::Tensor GridSearch::values(const std::vector<std::byte>& stored) const {
+  return StoredMatrix(scheme_, {grid_->rows, grid_->cols}, stored).values();
+}
+
+}  // namespace vernier

@@ -1,0 +1,47 @@
+#pragma once
+
+// What a value search is given of a model: weights with the layer's folds taken up, and what enters them. Layer by layer,
+// one in memory.
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "calibrate/gram_pass.h"
+#include "vernier/calibrate.h"
+#include "vernier/model.h"
+#include "vernier/value_search.h"
+
+namespace vernier {
+
+class SearchSource {
+ public:
+  /// All must outlive it. `calibration`: with its text where the search needs Gram matrices.
+  SearchSource(const Model& model, const Calibration& calibration, const ValueSearch& search,
+               const std::map<TensorId, Scheme>& schemes, int threads);
+
+  /// Any tensor's values; those of norms and biases too take up folds. @cost of the layer's first tensor that of its folds
+  at::Tensor weight(const TensorId& id);
+  /// Bytes for a matrix. @throws as ValueSearch::run
+  std::vector<std::byte> search(const TensorId& id);
+
+ private:
+  void enter(int layer);
+  void fold(int layer);
+  /// Also corrects the bias that is added to the matrix' outputs.
+  std::vector<std::byte> search_matrix(const TensorId& id);
+
+  const Model& model_;
+  const Calibration& calibration_;
+  const ValueSearch& search_;
+  const std::map<TensorId, Scheme>& schemes_;
+  int threads_;
+  std::unique_ptr<GramPass> pass_;  // nullptr where the search needs none
+  int layer_ = -1;
+  std::optional<Model> folded_;  // of layer_: the others' tensors are the model's
+  std::map<SiteId, at::Tensor> scales_;
+  std::map<SiteId, InputGrams> grams_;     // after folding
+  std::map<TensorId, at::Tensor> biases_;  // corrected, of layer_
+};
+
+}  // namespace vernier
