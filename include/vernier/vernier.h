@@ -27,6 +27,7 @@
 #include "vernier/text_perturbations.h"
 #include "vernier/tokenizer.h"
 #include "vernier/version.h"
+#include "vernier/worst_choice.h"
 
 #include "vernier/calibrate.h"
 #include "vernier/classify.h"
