@@ -4,7 +4,7 @@
 # those that a longer way of arrows shows already.
 #   cmake -DROOT=<source dir> -P include_directions.cmake
 cmake_policy(SET CMP0057 NEW)
-set(order base format scheme limit data groups ops images model engine calibrate evaluate diagnose screen plan quantize export planning report run cli)
+set(order base format scheme limit data groups ops images corruptions model engine calibrate evaluate reliability diagnose screen plan quantize export planning report run cli)
 # Public headers that do not carry their folder's name.
 set(base_headers error interval version progress measured worse)
 set(scheme_headers scheme)
@@ -12,10 +12,12 @@ set(format_headers tokenizer)
 set(data_headers choices data labelled_images prompts vision_inputs)
 set(groups_headers group_chain)
 set(ops_headers compute layer_config quantize_tensor site stack)
+set(corruptions_headers text_perturbations)
 set(images_headers decode_images)
 set(model_headers blueprint component model model_config model_outline stored_matrix tensor_id)
 set(evaluate_headers classify evaluation_file metric)
-set(plan_headers plan_objective target_rules)
+set(reliability_headers attacks confidence_calibration measure_reliability out_of_distribution)
+set(plan_headers plan_objective target_rules worst_choice)
 set(quantize_headers value_search)
 set(export_headers target)
 set(planning_headers confirm damage_table plan_front)

@@ -58,8 +58,11 @@ ImagePreprocessor parse_image_preprocessor(std::string_view json, const std::str
 /// `folder`/preprocessor_config.json. @throws Error{kIo} and as above
 ImagePreprocessor load_image_preprocessor(const std::filesystem::path& folder);
 
-/// @return [3, height, width], channels in the order red, green, blue
-/// @throws Error{kInvalidArgument} as resize_image
+/// The 8-bit part: resized and cropped. @throws Error{kInvalidArgument} as resize_image
+Image shaped_image(const Image& image, const ImagePreprocessor& preprocessor);
+/// The rest: rescaled and normalized. @return [3, height, width], channels in the order red, green, blue
+std::vector<float> normalized_pixels(const Image& image, const ImagePreprocessor& preprocessor);
+/// Both. @throws Error{kInvalidArgument} as resize_image
 std::vector<float> pixel_values(const Image& image, const ImagePreprocessor& preprocessor);
 
 }  // namespace vernier

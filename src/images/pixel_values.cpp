@@ -34,7 +34,7 @@ Image center_crop(const Image& image, int64_t width, int64_t height) {
   return result;
 }
 
-std::vector<float> pixel_values(const Image& image, const ImagePreprocessor& preprocessor) {
+Image shaped_image(const Image& image, const ImagePreprocessor& preprocessor) {
   Image seen = image;
   if (preprocessor.shortest_edge || preprocessor.exact_size) {
     const ImageSize size =
@@ -42,18 +42,26 @@ std::vector<float> pixel_values(const Image& image, const ImagePreprocessor& pre
     seen = resize_image(image, size.width, size.height, preprocessor.filter);
   }
   if (preprocessor.crop) seen = center_crop(seen, preprocessor.crop->width, preprocessor.crop->height);
-  const int64_t pixels = seen.width * seen.height;
+  return seen;
+}
+
+std::vector<float> normalized_pixels(const Image& image, const ImagePreprocessor& preprocessor) {
+  const int64_t pixels = image.width * image.height;
   std::vector<float> values(static_cast<size_t>(pixels * 3));
   for (size_t c = 0; c < 3; ++c) {
     // In float32, step by step, as NumPy does it.
     const auto mean = static_cast<float>(preprocessor.mean[c]),
                deviation = static_cast<float>(preprocessor.deviation[c]);
     for (int64_t i = 0; i < pixels; ++i) {
-      const auto value = static_cast<float>(seen.rgb[static_cast<size_t>(i * 3) + c] * preprocessor.rescale);
+      const auto value = static_cast<float>(image.rgb[static_cast<size_t>(i * 3) + c] * preprocessor.rescale);
       values[c * static_cast<size_t>(pixels) + static_cast<size_t>(i)] = (value - mean) / deviation;
     }
   }
   return values;
+}
+
+std::vector<float> pixel_values(const Image& image, const ImagePreprocessor& preprocessor) {
+  return normalized_pixels(shaped_image(image, preprocessor), preprocessor);
 }
 
 }  // namespace vernier

@@ -78,15 +78,10 @@ struct Outcome {
 
 Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
   const TargetRules& rules = request.rules;
-  KnapsackProblem problem;
-  std::vector<TensorFacts> facts;
+  KnapsackProblem problem = planning_problem(tensors, rules);
   bool all_foretold = true;
-  for (const TensorDamage& tensor : tensors) {
-    problem.items.push_back(item_of(tensor, rules));
-    all_foretold &= problem.items.back().candidates.size() == open_schemes(tensor, rules).size();
-    facts.push_back(facts_of(tensor));
-  }
-  problem.tied = rules.tied(facts);
+  for (size_t i = 0; i < tensors.size(); ++i)
+    all_foretold &= problem.items[i].candidates.size() == open_schemes(tensors[i], rules).size();
 
   Outcome outcome{{}, 0, all_foretold};
   Plan& plan = outcome.plan;
@@ -153,6 +148,30 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
 }
 
 }  // namespace
+
+KnapsackProblem planning_problem(const std::vector<TensorDamage>& tensors, const TargetRules& rules) {
+  KnapsackProblem problem;
+  std::vector<TensorFacts> facts;
+  for (const TensorDamage& tensor : tensors) {
+    problem.items.push_back(item_of(tensor, rules));
+    facts.push_back(facts_of(tensor));
+  }
+  problem.tied = rules.tied(facts);
+  return problem;
+}
+
+Plan plan_of_choice(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const KnapsackProblem& problem,
+                    const std::vector<size_t>& choice) {
+  Plan plan;
+  plan.target = rules.target;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Candidate& chosen = problem.items[i].candidates[choice[i]];
+    plan.entries.push_back(entry_of(tensors[i], chosen.scheme));
+    plan.entries.back().damage = chosen.damage;
+  }
+  finish(plan);
+  return plan;
+}
 
 std::optional<double> predicted_damage(const TensorDamage& tensor, const std::string& scheme) {
   if (scheme == tensor.stored_scheme) return 0;

@@ -52,6 +52,12 @@ std::optional<double> predicted_damage(const TensorDamage& tensor, const std::st
 /// @throws Error{kInvalidArgument} for an objective over groups that are not known; {kInfeasible} with the smallest reachable size when no plan meets the budget
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request);
 
+/// The candidates of every matrix and which matrices go together; without a budget.
+KnapsackProblem planning_problem(const std::vector<TensorDamage>& tensors, const TargetRules& rules);
+/// A choice for every item of that problem as a plan without label, budget and reasons.
+Plan plan_of_choice(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const KnapsackProblem& problem,
+                    const std::vector<size_t>& choice);
+
 /// Every matrix in one scheme, with llama.cpp's fallback by row length where the scheme does not fit, and those that the
 /// target fixes as it wants them.
 Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules, const std::string& scheme);

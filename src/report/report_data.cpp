@@ -127,11 +127,12 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
           part("plan.json"),
           optional_part("front.json"),
           effort == "confirm" ? optional_part("work/confirmation.json") : Json(),
-          value_or_null(options, "limit") == true ? optional_part("limit.json") : Json()};
+          value_or_null(options, "limit") == true ? optional_part("limit.json") : Json(),
+          optional_part("reliability.json")};
 }
 
 Json report_data(const ReportParts& parts) {
-  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit] = parts;
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -166,6 +167,27 @@ Json report_data(const ReportParts& parts) {
   if (confirmation.is_object()) data["confirmation"].erase("damage");  // what the planner keeps
   data["limit"] = limit;
   if (limit.is_object()) data["limit"].erase("schema_version");
+  data["reliability"] = reliability;
+  return data;
+}
+
+Json report_data_of_reliability(const Json& reliability) {
+  const char* origin = "reliability.json";
+  const Json& models = need(reliability, "models", origin);
+  if (!models.is_array() || models.empty())
+    fail(ErrorKind::kBadFile, "report: {}: key \"models\": expected names; measure again", origin);
+  Json data;
+  data["schema_version"] = 1;
+  data["title"] = "Reliability: " + json_string(need(reliability, "data", origin), "name", origin);
+  // The page's header: all that is not known is null.
+  data["provenance"] = {{"tool_version", value_or_null(reliability, "tool_version")},
+                        {"libtorch", ""},
+                        {"model", {{"name", models.front()}, {"hash", ""}, {"family", ""}}},
+                        {"options", value_or_null(reliability, "options")},
+                        {"artefacts", Json::object()}};
+  for (const char* key : {"calibration", "evaluation", "shared_token_runs", "seed"}) data["provenance"][key] = nullptr;
+  for (const char* key : {"results", "groups", "diagnosis", "plan"}) data[key] = nullptr;
+  data["reliability"] = reliability;
   return data;
 }
 

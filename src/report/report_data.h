@@ -13,8 +13,11 @@ namespace vernier {
 struct ReportParts {
   Json manifest, evaluation, diagnosis, plan;
   Json front{}, confirmation{}, limit{};  ///< null where a run has none
+  Json reliability{};                     ///< null unless somebody put reliability.json there
 };
 
+/// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing
+Json report_data_of_reliability(const Json& reliability);
 /// @throws Error{kBadFile} when a part is missing
 Json report_data(const ReportParts& parts);
 /// Those of a run directory but its manifest. @throws Error{kIo, kBadFile} for one that is missing or broken

@@ -169,5 +169,20 @@ TEST(ReportData, AMissingPartIsNamed) {
   expect_missing(a, "model");
 }
 
+TEST(ReportData, ReliabilityAloneAndBesideARun) {
+  const Json reliability = {{"data", {{"name", "images"}}},
+                            {"models", {"f32", "int4"}},
+                            {"dimensions", Json::array()},
+                            {"tool_version", "1"}};
+  const Json alone = report_data_of_reliability(reliability);
+  EXPECT_EQ(alone["title"], "Reliability: images");
+  EXPECT_EQ(alone["provenance"]["model"]["name"], "f32");
+  EXPECT_EQ(alone["reliability"], reliability);
+  EXPECT_TRUE(alone["results"].is_null());
+  Artefacts a;
+  EXPECT_TRUE(a.data()["reliability"].is_null());
+  EXPECT_THROW(report_data_of_reliability({{"models", {"f32"}}}), Error);
+}
+
 }  // namespace
 }  // namespace vernier

@@ -41,6 +41,8 @@ extern const Limit limit;
 extern const uint64_t matrix_bytes;
 extern const std::vector<std::string> class_names;
 extern const std::vector<double> log_likelihoods;
+extern const std::vector<int32_t> labels;
+extern const Reliability reliability;
 extern const std::vector<float> logits, quantized_logits;
 extern const GroupAnalysis analysis;
 extern const Image image;

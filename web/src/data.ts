@@ -15,6 +15,40 @@ export interface Report {
   front?: FrontPoint[] | null; // the plans of all budgets, foretold
   confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
   limit?: Limit | null; // the rate-distortion bound; null: not computed
+  reliability?: Reliability | null; // reliability.json, as it is
+}
+
+/** Of several models on the same examples; the first one is what the others are compared with. */
+export interface Reliability {
+  data: { name: string; examples: Num };
+  models: string[];
+  dimensions: ReliabilityDimension[];
+}
+
+export interface ReliabilityDimension {
+  key: string;
+  name: string;
+  notes: string[];
+  summary: { model: string; comparison: string; text: string }[];
+  rows: ReliabilityRow[];
+  diagrams: ConfidenceDiagram[];
+}
+
+export interface ReliabilityRow {
+  key: string;
+  name: string;
+  unit: string; // "share" in [0, 1], "nats", "" for none
+  worse: string;
+  condition: string; // corruption, attack or score
+  level: Num; // severity or radius
+  group: string; // "" for all examples
+  detail: boolean; // one of many that a row of means speaks for
+  models: { value: Num; interval: [Num, Num]; change?: Num; comparison?: "better" | "worse" | "undecided" }[];
+}
+
+export interface ConfidenceDiagram {
+  model: string;
+  bins: { low: Num; high: Num; examples: number; confidence: Num; accuracy: Num }[];
 }
 
 export interface Limit {

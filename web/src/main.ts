@@ -18,6 +18,7 @@ import { joint } from "./sections/joint";
 import { limit } from "./sections/limit";
 import { planSection } from "./sections/plan";
 import { provenance } from "./sections/provenance";
+import { reliability } from "./sections/reliability";
 import { results } from "./sections/results";
 import { sensitivity } from "./sections/sensitivity";
 import { warnings } from "./sections/warnings";
@@ -36,6 +37,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   weightFacts,
   componentGroups,
   groups,
+  reliability,
   planSection,
   provenance,
   glossary,

@@ -191,6 +191,15 @@ test("every section of the data is drawn in full", async () => {
       for (const metric of groups.metrics) assert.ok(heads.includes(metric.title), metric.title);
     });
   }
+  if (data.reliability) {
+    for (const { key, summary, rows, diagrams } of data.reliability.dimensions) {
+      const part = page.locator(`#reliability-${key}`);
+      assert.equal(await part.locator("li").count(), summary.length);
+      assert.equal(await part.locator("tbody tr").count(), rows.filter((r) => !r.detail && r.group === "").length);
+      const filled = diagrams.flatMap((d) => d.bins).filter((bin) => bin.examples > 0);
+      assert.equal(await part.locator("svg .mark-bins rect").count(), filled.length);
+    }
+  }
   if (plan) {
     const sized = plan.entries.filter((e) => isNumber(e.bits_per_weight));
     assert.equal(await marks(page, "plan", "plan cells"), sized.filter((e) => e.layer >= 0).length);

@@ -1,0 +1,52 @@
+#include "vernier/reliability.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace vernier {
+
+namespace {
+
+/// "71.20%" of a share, "0.4321 nats" of others.
+std::string figure_text(double value, const std::string& unit, bool sign) {
+  if (unit == "share") return sign ? fmt::format("{:+.2f}", 100 * value) : fmt::format("{:.2f}%", 100 * value);
+  const std::string number = sign ? fmt::format("{:+.4f}", value) : fmt::format("{:.4f}", value);
+  return unit.empty() || sign ? number : number + " " + unit;
+}
+
+}  // namespace
+
+std::string_view name_of(Comparison comparison) {
+  switch (comparison) {
+    case Comparison::kBetter: return "better";
+    case Comparison::kWorse: return "worse";
+    case Comparison::kUndecided: break;
+  }
+  return "undecided";
+}
+
+Comparison compare(const ComparedValue& value, Worse worse) {
+  const ConfidenceInterval& interval = value.change_interval;
+  if (worse == Worse::kNeither || !(interval.low > 0 || interval.high < 0)) return Comparison::kUndecided;
+  return (interval.low > 0) == (worse == Worse::kHigher) ? Comparison::kWorse : Comparison::kBetter;
+}
+
+std::vector<ReliabilityVerdict> verdicts_of(const ReliabilityRow& row, const std::vector<std::string>& models,
+                                            std::string_view what) {
+  std::vector<ReliabilityVerdict> result;
+  const char* points = row.unit == "share" ? " percentage points" : "";
+  for (size_t m = 1; m < models.size(); ++m) {
+    const ComparedValue& own = row.models[m];
+    const Comparison comparison = compare(own, row.worse);
+    result.push_back(
+        {models[m], comparison,
+         fmt::format("{}: {} {}: {} {} instead of {} ({}, {} to {}{})", models[m], what, name_of(comparison), row.name,
+                     figure_text(own.value, row.unit, false), figure_text(row.models[0].value, row.unit, false),
+                     figure_text(own.change, row.unit, true), figure_text(own.change_interval.low, row.unit, true),
+                     figure_text(own.change_interval.high, row.unit, true), points)});
+  }
+  return result;
+}
+
+}  // namespace vernier
