@@ -68,7 +68,12 @@ void add_target(CLI::App& command, std::string& target) {
 }
 
 void DataArguments::add(CLI::App& app, CommandFiles& files) {
-  add_input(app, files, "--data", data, "Text to evaluate on (files are joined); a built-in text when none is named");
+  add_option(
+      app, "--data", data,
+      "Text to evaluate on (files are joined); a built-in text when none is named. Of models that see, a manifest or "
+      "a folder of classes")
+      ->check(CLI::ExistingPath);
+  files.reads(data);
   add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
   add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   add_option(app, "--context", context, "Tokens per window")->check(context_range())->capture_default_str();
