@@ -25,6 +25,10 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& origin);
 /// @throws Error{kIo} and as decode_image
 Image read_image(const std::filesystem::path& path);
 
+/// What JPEG at a quality of 1 to 100 leaves of an image, chroma at half the resolution as PIL writes it.
+/// @throws Error{kUnsupported} in a build without OpenCV
+Image through_jpeg(const Image& image, int quality);
+
 /// Reads, decodes and preprocesses on `threads` threads. @return [paths, 3, height, width], in the order of `paths`
 /// @throws Error as read_image, naming the file; {kInvalidArgument} for a preprocessor whose sizes depend on the image
 std::vector<float> load_pixel_values(std::span<const std::filesystem::path> paths,

@@ -39,6 +39,13 @@ DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", cons
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& damage,
                  const std::string& budget, const PlanningOptions& options = {});
 
+/// The plan of at least as many bytes as `planned` that is foretold to hurt most: how far an unlucky mix may be from a
+/// planned one. Its reasons name the matrices that make it so, by how much more they hurt than in `planned`; its
+/// provenance holds "random_mixes": count, mean, least, most damage of random choices of those bytes (within 1%).
+/// @throws Error{kInvalidArgument} where the damage is of another model, or `planned` of other matrices
+Plan plan_worst(const Model& model, const DamageTable& damage, const Plan& planned,
+                const PlanningOptions& options = {});
+
 /// What a budget means for this model, once it is known that some plan meets it. Needs shapes only.
 /// @throws Error{kInfeasible} with the smallest reachable size; {kInvalidArgument, kUnsupported} as budget_bytes
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,

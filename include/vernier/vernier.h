@@ -30,6 +30,7 @@
 #include "vernier/vision_inputs.h"
 #include "vernier/worst_choice.h"
 
+#include "vernier/attacks.h"
 #include "vernier/calibrate.h"
 #include "vernier/classify.h"
 #include "vernier/compute.h"
@@ -40,6 +41,7 @@
 #include "vernier/evaluate.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/export.h"
+#include "vernier/measure_reliability.h"
 #include "vernier/metric.h"
 #include "vernier/model.h"
 #include "vernier/plan_front.h"

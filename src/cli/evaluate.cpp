@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/text_table.h"
 #include "cli/command.h"
+#include "cli/evaluate_reliability.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
 #include "evaluate/tails.h"
@@ -115,10 +116,11 @@ void add_evaluate(CLI::App& app, Console& console) {
     bool different_tokenizers = false;
     DataArguments data;
     ComputeArguments compute;
+    ReliabilityArguments reliability;
     JsonArgument json;
     CommandFiles io;
   };
-  auto* command = app.add_subcommand("evaluate", "Perplexity, KL to a reference and damage per group");
+  auto* command = app.add_subcommand("evaluate", "Perplexity, KL to a reference and damage per group; or reliability");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
   add_option(*command, "--reference", a->reference, "Model to compare with, such as the one in full precision");
@@ -133,9 +135,14 @@ void add_evaluate(CLI::App& app, Console& console) {
   add_output(*command, a->io, "--token-log", a->token_log,
              "Also write every window's tokens and log-probabilities as JSON");
   a->compute.add(*command);
+  a->reliability.add(*command, a->io);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
+    if (a->reliability.wanted) {
+      a->reliability.run(a->model, a->reference, a->data, a->compute.options(console), a->json, console);
+      return;
+    }
     const EvaluateOptions options{a->compute.options(console), !a->token_log.empty(),
                                   a->activations == "exact" ? Activations::kExact : Activations::kLlamaCpp};
     const Model model = open_model(a->model, console);

@@ -40,7 +40,7 @@ DamageTable read_damage(const std::string& damage, const std::string& diagnosis,
 void add_plan(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, diagnosis, damage, preset, budget = "+10%", target = "llama.cpp", output = "plan.json";
-    std::string recipe, limit, objective = "mean";
+    std::string recipe, limit, worst, objective = "mean";
     ExportOptions options;
     CLI::Option* target_option = nullptr;
     JsonArgument json;
@@ -71,6 +71,9 @@ void add_plan(CLI::App& app, Console& console) {
                 "Artefact of `vernier screen --limit`, or of a run: compare with the least KL of any code"));
   preset->excludes(
       add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one"));
+  preset->excludes(add_output(
+      *command, a->io, "--worst", a->worst,
+      "Also write the plan of as many bytes that is foretold to hurt most, and compare with it and random mixes"));
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->json.add(*command, a->io);
@@ -97,6 +100,11 @@ void add_plan(CLI::App& app, Console& console) {
       write_json(a->output, plan_to_json(plan));
       if (!a->recipe.empty()) write_file(a->recipe, recipe_text(plan));
     }
+    std::optional<Plan> worst;
+    if (!a->worst.empty()) {
+      worst = plan_worst(model, read_damage(a->damage, a->diagnosis, model), plan, options);
+      write_json(a->worst, plan_to_json(*worst));
+    }
     Json json = plan_to_json(plan);
     if (limit) json["limit"] = limit_shares_to_json(limit_shares(*limit, plan, plan.predicted_kl_nats));
     if (a->json.write(json, console)) return;
@@ -110,6 +118,19 @@ void add_plan(CLI::App& app, Console& console) {
       fmt::print(console.out, "\n{} bytes ({:.3f} bits per weight)\n", bytes, bits_per_weight(bytes, model));
     if (plan.objective) print_objective(*plan.objective, console);
     if (limit) print_limit_shares(limit_shares(*limit, plan, plan.predicted_kl_nats), console);
+    if (worst) {
+      const Json& mixes = worst->provenance["random_mixes"];
+      fmt::print(
+          console.out,
+          "the worst mix of as many bytes: predicted KL {:.5f} nats, {:.1f} times as much; {} random ones: {:.5f} on "
+          "average, {:.5f} to {:.5f}\n",
+          worst->predicted_kl_nats, worst->predicted_kl_nats / plan.predicted_kl_nats, mixes["count"].get<int64_t>(),
+          mixes["mean_kl_nats"].get<double>(), mixes["least_kl_nats"].get<double>(),
+          mixes["most_kl_nats"].get<double>());
+      for (const PlanEntry& entry : worst->entries)
+        if (!entry.reason.empty())
+          fmt::print(console.out, "  {} as {}: {}\n", entry.tensor, entry.scheme, entry.reason);
+    }
     if (!a->dry_run) fmt::print(console.out, "-> {}\n", a->output);
   });
 }

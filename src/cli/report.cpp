@@ -19,7 +19,7 @@ void add_report(CLI::App& app, Console& console) {
   add_option(*command, "DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
   add_output(*command, a->io, "-o,--output", a->output, "Page to write; DIR/report.html by default");
   a->io.reads_in(a->folder, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
-                             "limit.json", "work/confirmation.json"});
+                             "limit.json", "reliability.json", "work/confirmation.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     if (a->output.empty()) a->output = a->folder + "/report.html";

@@ -5,8 +5,8 @@
 
 #include "base/fail.h"
 #include "base/json.h"
-#include "engine/class_vectors.h"
 #include "engine/engine.h"
+#include "evaluate/image_classifier.h"
 #include "ops/parallel.h"
 #include "vernier/decode_images.h"
 
@@ -15,35 +15,6 @@ namespace vernier {
 namespace {
 
 constexpr size_t kBatch = 512;  // images whose pixels are in memory at once
-
-/// Unit vectors of the classes times e^logit_scale, [classes][width].
-std::vector<std::vector<float>> text_classifier(const Model& model, const std::vector<std::string>& classes,
-                                                const ClassifyOptions& options, const Engine& engine) {
-  const std::vector<std::vector<int32_t>> prompts = class_prompts(model, classes, options.prompts);
-  int64_t longest = 1;
-  for (const std::vector<int32_t>& prompt : prompts) longest = std::max(longest, static_cast<int64_t>(prompt.size()));
-  const Model stack = stack_of(model, Stack::kText);
-  const auto text = engine.prepare_answers(stack, {.type = options.compute.type, .positions = longest});
-  std::vector<std::vector<float>> units(prompts.size());
-  parallel_for(static_cast<int64_t>(prompts.size()), engine.workers(), [&](int64_t i, int worker) {
-    units[static_cast<size_t>(i)] = text->answer(worker, std::span<const int32_t>(prompts[static_cast<size_t>(i)]));
-  });
-  std::vector<std::vector<float>> vectors;
-  for (const std::vector<double>& vector : class_vectors(model, units, classes.size()))
-    vectors.emplace_back(vector.begin(), vector.end());
-  return vectors;
-}
-
-std::vector<float> logits_of(const std::vector<float>& answer, const std::vector<std::vector<float>>& classes) {
-  if (classes.empty()) return answer;
-  std::vector<float> logits;
-  for (const std::vector<float>& vector : classes) {
-    double dot = 0;
-    for (size_t j = 0; j < vector.size(); ++j) dot += static_cast<double>(vector[j]) * static_cast<double>(answer[j]);
-    logits.push_back(static_cast<float>(dot));
-  }
-  return logits;
-}
 
 }  // namespace
 
@@ -66,17 +37,9 @@ std::vector<std::string> class_names_of(const Model& model) {
 
 Answers classify_images(const Model& model, const LabelledImages& images, const ClassifyOptions& options,
                         ProgressSink* progress) {
-  const ModelConfig& config = model.config();
-  if (config.is_language_model())
-    fail(ErrorKind::kUnsupported, "classify: {} is a language model ({}); evaluate measures it on text",
-         model.source().name, config.family);
-  const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
-  const bool by_prompts = !config.stacks.empty();
-  const std::vector<std::vector<float>> vectors =
-      by_prompts ? text_classifier(model, images.classes, options, *engine) : std::vector<std::vector<float>>{};
-  const Model seeing = by_prompts ? stack_of(model, Stack::kImage) : model;
-  const auto eye = engine->prepare_answers(seeing, {.type = options.compute.type});
+  const ImageClassifier classifier(model, images.classes, options, *engine);
+  const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
 
   const size_t classes = images.classes.size(), count = images.images.size();
   std::vector<float> logits(count * classes);
@@ -89,12 +52,7 @@ Answers classify_images(const Model& model, const LabelledImages& images, const 
     const size_t each = pixels.size() / some;
     parallel_for(static_cast<int64_t>(some), engine->workers(), [&](int64_t i, int worker) {
       const auto at = static_cast<size_t>(i);
-      const std::vector<float> own =
-          logits_of(eye->answer(worker, std::span(pixels).subspan(at * each, each)), vectors);
-      if (own.size() != classes)
-        fail(ErrorKind::kInvalidArgument,
-             "classify: {} tells {} classes apart, the images have {}; name those of the model", model.source().name,
-             own.size(), classes);
+      const std::vector<float> own = classifier.logits(worker, std::span(pixels).subspan(at * each, each));
       std::copy(own.begin(), own.end(), logits.begin() + static_cast<int64_t>((first + at) * classes));
     });
     if (progress != nullptr) progress->update(static_cast<int64_t>(first + some));

@@ -34,4 +34,16 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& origin) 
   return image;
 }
 
+Image through_jpeg(const Image& image, int quality) {
+  cv::Mat bgr(static_cast<int>(image.height), static_cast<int>(image.width), CV_8UC3);
+  for (int y = 0; y < bgr.rows; ++y)
+    for (int x = 0; x < bgr.cols; ++x)
+      for (int c = 0; c < 3; ++c)
+        bgr.ptr<uint8_t>(y)[3 * x + c] = image.rgb[static_cast<size_t>((y * bgr.cols + x) * 3 + 2 - c)];
+  std::vector<uint8_t> file;
+  if (!cv::imencode(".jpg", bgr, file, {cv::IMWRITE_JPEG_QUALITY, quality}))
+    fail(ErrorKind::kInternal, "images: an image of {} x {} could not be encoded", image.width, image.height);
+  return decode_image(std::as_bytes(std::span(file)), "an image through JPEG");
+}
+
 }  // namespace vernier

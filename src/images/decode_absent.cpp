@@ -14,4 +14,10 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& origin) 
        origin, header.format);
 }
 
+Image through_jpeg(const Image&, int) {
+  fail(ErrorKind::kUnsupported,
+       "images: this build encodes no JPEG: OpenCV was not found; install libopencv-core-dev and "
+       "libopencv-imgcodecs-dev and build again, or leave jpeg out");
+}
+
 }  // namespace vernier

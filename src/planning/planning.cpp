@@ -11,6 +11,7 @@
 #include "plan/make_plan.h"
 #include "vernier/plan_front.h"
 #include "vernier/scheme.h"
+#include "vernier/worst_choice.h"
 
 namespace vernier {
 
@@ -116,6 +117,38 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
   Plan plan = make_plan(tensor_damages(model, table, target), request);
   plan.provenance = table.provenance;
   plan.provenance["uniform_int4_bytes"] = int4;
+  return plan;
+}
+
+Plan plan_worst(const Model& model, const DamageTable& table, const Plan& planned, const PlanningOptions& options) {
+  const Target& target = find_target(options.target);
+  const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
+  const KnapsackProblem problem = planning_problem(tensors, target.rules);
+  uint64_t bytes = 0;  // padded as the candidates are
+  for (const PlanEntry& entry : planned.entries) bytes += target.rules.padded_bytes(entry.bytes);
+  const KnapsackSolution worst = worst_choice(problem, bytes);
+  if (!worst.feasible || planned.entries.size() != tensors.size())
+    fail(ErrorKind::kInvalidArgument,
+         "plan: {} has {} matrices in {} bytes, which no choice of {}'s schemes for {} has", planned.label,
+         planned.entries.size(), bytes, options.target, tensors.size());
+  Plan plan = plan_of_choice(tensors, target.rules, problem, worst.choice);
+  plan.label = "worst";
+  plan.budget_text = std::to_string(bytes);
+  plan.budget_bytes = bytes;
+  plan.provenance = table.provenance;
+  for (size_t i = 0; i < plan.entries.size(); ++i) {
+    const double more = plan.entries[i].damage - planned.entries[i].damage;
+    if (more > 0.01 * plan.predicted_kl_nats)
+      plan.entries[i].reason =
+          fmt::format("{:.4g} nats more than as {}: {:.0f}% of what makes this the worst", more,
+                      planned.entries[i].scheme, 100 * more / (plan.predicted_kl_nats - planned.predicted_kl_nats));
+  }
+  constexpr int64_t kMixes = 1000;
+  const RandomChoices mixes = random_choices(problem, bytes, kMixes, 1);
+  plan.provenance["random_mixes"] = {{"count", mixes.count},
+                                     {"mean_kl_nats", mixes.mean},
+                                     {"least_kl_nats", mixes.least},
+                                     {"most_kl_nats", mixes.most}};
   return plan;
 }
 

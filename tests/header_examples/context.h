@@ -43,6 +43,7 @@ extern const std::vector<std::string> class_names;
 extern const std::vector<double> log_likelihoods;
 extern const std::vector<int32_t> labels;
 extern const Reliability reliability;
+extern const at::Tensor pictures, picture_labels;
 extern const std::vector<float> logits, quantized_logits;
 extern const GroupAnalysis analysis;
 extern const Image image;

@@ -1,0 +1,98 @@
+// evaluate --reliability on the command line: tables, artefact, page, refusals.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "support/classifier_folder.h"
+
+namespace vernier {
+namespace {
+
+using ::testing::HasSubstr;
+
+int run_line(const std::vector<std::string>& arguments) {
+  std::vector<const char*> argv{"vernier"};
+  for (const std::string& a : arguments) argv.push_back(a.c_str());
+  return run_cli(static_cast<int>(argv.size()), argv.data());
+}
+
+class ReliabilityCli : public ::testing::Test {
+ protected:
+  ClassifierFolder folder_{"vernier_reliability_cli", 8};
+  std::string at(const char* name) const { return (folder_.path() / name).string(); }
+  std::vector<std::string> line(const std::vector<std::string>& more) const {
+    std::vector<std::string> all{"evaluate",
+                                 folder_.model(),
+                                 "--reliability",
+                                 "--data",
+                                 folder_.manifest_path().string(),
+                                 "--schemes",
+                                 "int8:channel:sym,int4:channel:sym",
+                                 "--draws",
+                                 "20",
+                                 "--severities",
+                                 "1",
+                                 "--corruptions",
+                                 "contrast",
+                                 "--attack-images",
+                                 "2",
+                                 "--attack-radii",
+                                 "2",
+                                 "--square-queries",
+                                 "3"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+};
+
+TEST_F(ReliabilityCli, TablesArtefactAndPage) {
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_line(line({"--ood", at(""), "-o", at("reliability.json"), "--report", at("page.html")})), 0);
+  const std::string told = ::testing::internal::GetCapturedStdout();
+  for (const char* part :
+       {"Confidence", "Out of distribution", "Corruptions", "Attacks", "int4:channel:sym: calibration",
+        "expected calibration error", "worst of all attacks", "2/255"})
+    EXPECT_THAT(told, HasSubstr(part));
+  const Json json = read_json(at("reliability.json"));
+  EXPECT_EQ(json["models"], Json({"original", "int8:channel:sym", "int4:channel:sym"}));
+  EXPECT_EQ(json["dimensions"].size(), 4u);
+  for (const Json& dimension : json["dimensions"]) EXPECT_EQ(dimension["summary"].size(), 2u);
+  EXPECT_TRUE(std::filesystem::exists(at("page.html")));
+  EXPECT_FALSE(std::filesystem::exists(at("reliability.json.parts")));
+}
+
+TEST_F(ReliabilityCli, SomeDimensionsOfSomeImages) {
+  ASSERT_EQ(run_line(line({"--dimensions", "confidence", "--images", "4", "-o", at("some.json")})), 0);
+  const Json json = read_json(at("some.json"));
+  EXPECT_EQ(json["dimensions"].size(), 1u);
+  EXPECT_EQ(json["data"]["examples"], 4);
+}
+
+TEST_F(ReliabilityCli, WhatCannotBe) {
+  const auto refused = [&](const std::vector<std::string>& more, const char* said) {
+    ::testing::internal::CaptureStderr();
+    EXPECT_NE(run_line(line(more)), 0);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(said));
+  };
+  refused({"--dimensions", "luck"}, "luck");
+  refused({"--attack-steps", "0"}, "below");
+  ::testing::internal::CaptureStderr();
+  EXPECT_NE(run_line({"evaluate", folder_.model(), "--reliability"}), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("expected one --data"));
+}
+
+TEST(ReliabilityTextCli, ConfidenceAndCarelessText) {
+  const std::string model = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_line({"evaluate", model, "--reliability", "--schemes", "gguf:q4_0", "--context", "32", "--windows", "2",
+                      "--draws", "10", "--severities", "1", "--perturb-text"}),
+            0);
+  const std::string told = ::testing::internal::GetCapturedStdout();
+  for (const char* part : {"Confidence", "gguf:q4_0", "Text written carelessly", "homoglyphs"})
+    EXPECT_THAT(told, HasSubstr(part));
+}
+
+}  // namespace
+}  // namespace vernier

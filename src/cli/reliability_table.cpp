@@ -1,0 +1,53 @@
+#include "cli/reliability_table.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/text_table.h"
+
+namespace vernier {
+
+namespace {
+
+std::string figure_number(double value, const std::string& unit) {
+  if (!std::isfinite(value)) return "-";
+  return unit == "share" ? fmt::format("{:.2f}%", 100 * value) : fmt::format("{:.4f}", value);
+}
+
+/// Better and worse are marked; what is undecided is not.
+std::string cell(const ReliabilityRow& row, size_t model) {
+  const ComparedValue& own = row.models[model];
+  const std::string value = figure_number(own.value, row.unit);
+  if (model == 0) return value;
+  const Comparison comparison = compare(own, row.worse);
+  return comparison == Comparison::kUndecided ? value
+                                              : value + (comparison == Comparison::kWorse ? " worse" : " better");
+}
+
+std::string level_of(const ReliabilityRow& row) {
+  if (std::isnan(row.level)) return "";
+  return row.level < 1 ? fmt::format("{:.3g}/255", 255 * row.level) : fmt::format("{:.0f}", row.level);
+}
+
+}  // namespace
+
+void print_reliability(const Reliability& reliability, Console& console) {
+  for (const ReliabilityDimension& dimension : reliability.dimensions) {
+    fmt::print(console.out, "\n{}\n", dimension.name);
+    for (const std::string& note : dimension.notes) fmt::print(console.out, "  {}\n", note);
+    for (const ReliabilityVerdict& verdict : dimension.summary) fmt::print(console.out, "  {}\n", verdict.text);
+    std::vector<std::string> header{"figure", "of", "level"};
+    header.insert(header.end(), reliability.models.begin(), reliability.models.end());
+    TextTable table(header);
+    for (const ReliabilityRow& row : dimension.rows) {
+      if (row.detail || !row.group.empty()) continue;
+      std::vector<std::string> cells{row.name, row.condition, level_of(row)};
+      for (size_t m = 0; m < row.models.size(); ++m) cells.push_back(cell(row, m));
+      table.add(cells);
+    }
+    fmt::print(console.out, "{}", table.str(console.width()));
+  }
+}
+
+}  // namespace vernier

@@ -1,0 +1,47 @@
+#include <ATen/ATen.h>
+
+#include <array>
+#include <memory>
+
+#include "base/fail.h"
+#include "engine/aten_model.h"
+#include "vernier/attacks.h"
+
+namespace vernier {
+
+namespace {
+
+at::Tensor per_channel(const std::array<double, 3>& values, at::ScalarType type) {
+  return at::tensor(std::vector<double>(values.begin(), values.end()), at::kDouble).to(type).view({1, 3, 1, 1});
+}
+
+at::Tensor matrix_of(const std::vector<std::vector<float>>& rows, at::ScalarType type) {
+  std::vector<float> values;
+  for (const std::vector<float>& row : rows) values.insert(values.end(), row.begin(), row.end());
+  return at::tensor(values, at::kFloat).view({static_cast<int64_t>(rows.size()), -1}).to(type);
+}
+
+}  // namespace
+
+ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::vector<float>>& class_vectors,
+                                  const ImagePreprocessor& preprocessor, at::ScalarType type) {
+  const ModelConfig& config = seeing.config();
+  if (!config.reads_images())
+    fail(ErrorKind::kUnsupported, "attacks: {} ({}) sees no images", seeing.source().name, config.family);
+  const int64_t rows = config.patches.rows();
+  const auto model = std::make_shared<AtenModel>(seeing, rows, AtenModel::Place{.type = type});
+  // Values are 8 bits times `rescale` where the preprocessor normalizes; pictures here are in [0, 1].
+  const at::Tensor scale = at::full({1}, 255 * preprocessor.rescale, type);
+  const at::Tensor mean = per_channel(preprocessor.mean, type), deviation = per_channel(preprocessor.deviation, type);
+  const at::Tensor classes = class_vectors.empty() ? at::Tensor() : matrix_of(class_vectors, type);
+  return [=](const at::Tensor& images) {
+    const at::Tensor pixels = (images.to(type) * scale - mean) / deviation;
+    const AtenOps ops = model->ops(rows);
+    const at::Tensor answers =
+        model->read_out(ops, model->finish(ops, model->embed_images(ops, pixels), 0, model->config().patches.count()),
+                        at::zeros({images.size(0)}, at::kLong));
+    return classes.defined() ? at::matmul(answers, classes.t()) : answers;
+  };
+}
+
+}  // namespace vernier
