@@ -40,10 +40,10 @@ struct ImageSize {
 
 /// What preprocessor_config.json says, in the order in which it is done.
 struct ImagePreprocessor {
-  std::optional<int64_t> shortest_edge;  ///< resize so that the shorter side is this long, the longer one rounded down
-  std::optional<ImageSize> exact_size;   ///< or to this size, whatever the proportions
+  std::optional<int64_t> shortest_edge = {};  ///< resize so that the shorter side is this long, the longer rounded down
+  std::optional<ImageSize> exact_size = {};   ///< or to this size, whatever the proportions
   ResizeFilter filter = ResizeFilter::kBilinear;
-  std::optional<ImageSize> crop;
+  std::optional<ImageSize> crop = {};
   double rescale = 1;  ///< factor of the 8-bit values
   std::array<double, 3> mean{0, 0, 0}, deviation{1, 1, 1};
 
