@@ -76,9 +76,8 @@ std::map<std::string, int64_t> EvaluationData::duplicates_by_group() const {
 }
 
 TokenizedText tokenize_text(const Tokenizer& tokenizer, const std::string& name, const std::string& text) {
-  TokenizedText result{name, tokenizer.adds_bos(),
-                       tokenizer.encode(text, {.add_special = false, .parse_special = false}),
-                       {}};
+  TokenizedText result{
+      name, tokenizer.adds_bos(), tokenizer.encode(text, {.add_special = false, .parse_special = false}), {}};
   if (result.bos) result.ids.insert(result.ids.begin(), *tokenizer.bos_id());
   return result;
 }

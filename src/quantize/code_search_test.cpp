@@ -186,5 +186,42 @@ TEST(Guard, EveryPartIsJudgedOnceAndByWhatWasMadeWithoutIt) {
   EXPECT_NEAR(guarded_score({1, 2}, {2, 2}), std::log(0.5) / 2, 1e-12);
 }
 
+/// What enters a matrix in so many domains: channels of the same sizes, correlated in each domain in its own way.
+InputGrams made_up_domains(int64_t cols, size_t count) {
+  at::manual_seed(11);
+  InputGrams grams;
+  for (size_t part = 0; part < count; ++part) {
+    const at::Tensor x = at::mm(at::randn({4 * cols, 4}), at::randn({4, cols})) + at::randn({4 * cols, cols});
+    grams.parts.push_back(at::mm(x.t(), x) / x.size(0));
+    grams.means.push_back(x.mean(0));
+  }
+  return grams;
+}
+
+// What one domain says about correlations is wrong in the next: error feedback loses there, and the guard must notice.
+TEST(Guard, TheDefaultIsNotWorseThanRoundingWhereFeedbackIs) {
+  InputGrams known = made_up_domains(64, 6);
+  const at::Tensor unseen = known.parts.back();
+  known.parts.pop_back();
+  known.means.pop_back();
+  const at::Tensor weight = at::randn({64, 64});
+  const auto error = [&](const char* method, const Scheme& scheme, const InputGrams& grams, const at::Tensor& judge) {
+    const auto bytes = find_value_search(method).run({scheme, weight, kAlike, 1, "a matrix", &grams});
+    const SearchInput input{scheme, weight, kAlike, 1, "a matrix"};
+    return output_error(GridSearch(input).values(bytes) - weight, judge);
+  };
+  InputGrams one = known;
+  one.parts.resize(1);
+  one.means.resize(1);
+  for (const char* name : {"int3:g32:sym", "gguf:q4_0"}) {
+    const Scheme scheme = Scheme::parse(name);
+    EXPECT_GT(error("gptq", scheme, one, unseen), 1.05 * error("nearest", scheme, one, unseen)) << name;
+    EXPECT_EQ(error("auto", scheme, one, unseen), error("nearest", scheme, one, unseen)) << "nothing to judge by";
+    EXPECT_LE(error("auto", scheme, known, unseen), error("nearest", scheme, known, unseen)) << name;
+    for (const at::Tensor& part : known.parts)
+      EXPECT_LE(error("auto", scheme, known, part), error("nearest", scheme, known, part)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace vernier
