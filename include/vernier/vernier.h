@@ -10,6 +10,7 @@
 #include "vernier/data.h"
 #include "vernier/error.h"
 #include "vernier/group_chain.h"
+#include "vernier/group_study.h"
 #include "vernier/groups.h"
 #include "vernier/images.h"
 #include "vernier/labelled_images.h"
