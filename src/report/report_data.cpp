@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "report/who_pays_data.h"
 
 namespace vernier {
 
@@ -126,11 +127,12 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
           part("plan.json"),
           optional_part("front.json"),
           effort == "confirm" ? optional_part("work/confirmation.json") : Json(),
-          value_or_null(options, "limit") == true ? optional_part("limit.json") : Json()};
+          value_or_null(options, "limit") == true ? optional_part("limit.json") : Json(),
+          optional_part("groups.json")};
 }
 
 Json report_data(const ReportParts& parts) {
-  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit] = parts;
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, who_pays] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -163,6 +165,7 @@ Json report_data(const ReportParts& parts) {
   if (confirmation.is_object()) data["confirmation"].erase("damage");  // what the planner keeps
   data["limit"] = limit;
   if (limit.is_object()) data["limit"].erase("schema_version");
+  data["who_pays"] = who_pays.is_object() ? who_pays_section(who_pays) : Json();
   return data;
 }
 

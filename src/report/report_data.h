@@ -12,7 +12,7 @@ namespace vernier {
 /// The artefacts as `run` writes them.
 struct ReportParts {
   Json manifest, evaluation, diagnosis, plan;
-  Json front{}, confirmation{}, limit{};  ///< null where a run has none
+  Json front{}, confirmation{}, limit{}, groups{};  ///< null where a run has none
 };
 
 /// @throws Error{kBadFile} when a part is missing

@@ -1,6 +1,7 @@
 // The contract of report.json, and the few choices that several sections share. Numbers may be null ("not measured").
 
 import { isNumber } from "./format";
+import type { WhoPays } from "./who_pays";
 
 export type Num = number | null;
 
@@ -15,6 +16,7 @@ export interface Report {
   front?: FrontPoint[] | null; // the plans of all budgets, foretold
   confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
   limit?: Limit | null; // the rate-distortion bound; null: not computed
+  who_pays?: WhoPays | null; // groups.json; null: not measured
 }
 
 export interface Limit {

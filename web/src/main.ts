@@ -5,9 +5,11 @@ import "./style/page.css";
 import "./style/table.css";
 import "./style/chart.css";
 import "./style/controls.css";
+import "./style/who_pays.css";
 import "./style/print.css";
 import { readReport, type Report } from "./data";
 import { code, el, p, section } from "./dom";
+import { chainOfCauses } from "./sections/chain";
 import { confirmation } from "./sections/confirmation";
 import { frontier } from "./sections/frontier";
 import { glossary } from "./sections/glossary";
@@ -21,6 +23,7 @@ import { results } from "./sections/results";
 import { sensitivity } from "./sections/sensitivity";
 import { warnings } from "./sections/warnings";
 import { weightFacts } from "./sections/weight_facts";
+import { whoPays } from "./sections/who_pays";
 
 const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   headline,
@@ -33,6 +36,8 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   joint,
   weightFacts,
   groups,
+  whoPays,
+  chainOfCauses,
   planSection,
   provenance,
   glossary,
