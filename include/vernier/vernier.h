@@ -34,6 +34,7 @@
 #include "vernier/evaluate.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/export.h"
+#include "vernier/grouped_answers.h"
 #include "vernier/metric.h"
 #include "vernier/model.h"
 #include "vernier/plan_front.h"
