@@ -31,6 +31,8 @@ struct Cluster {
   int64_t bytes = 0;     ///< UTF-8 bytes of a document's predicted tokens; 0 for running text
   int64_t same_as = -1;  ///< number of the first cluster with the same text, of any group; -1: this is the first
   int64_t part = 0;      ///< which of the joined texts a window of running text begins in
+  /// Number of the first cluster that is a version of the same document (Document::doc), perhaps this; -1: not known.
+  int64_t version_of = -1;
 };
 
 struct EvaluationData {
@@ -80,14 +82,17 @@ EvaluationData text_windows(const Tokenizer& tokenizer, const std::string& name,
 struct Document {
   std::string text;
   std::string group;
+  std::string doc = {};  ///< what it is a version of, such as a page in several languages; "": nothing is known
 };
 
-/// One JSON object `{"text": ..., "group": ...}` per line; a group is a string, an integer or a boolean, which is read as
-/// it is written. The file may have a byte-order mark and line ends of Windows (see read_text_file). `filter` KEY=VALUE keeps lines whose KEY (a string, number
+/// One JSON object `{"text": ..., "group": ..., "doc": ...}` per line, where "doc" may be absent; a group, what stands
+/// under `group_key`, is a string, an integer or a boolean, which is read as it is written. The file may have a byte-order mark and line ends of Windows (see read_text_file). `filter` KEY=VALUE keeps lines whose KEY (a string, number
 /// or boolean) prints as VALUE. @throws Error{kBadFile} naming the line; Error{kInvalidArgument} when nothing is left
-std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter = "");
+std::vector<Document> read_documents(const std::filesystem::path& path, const std::string& filter = "",
+                                     const std::string& group_key = "group");
 /// The same from text; `origin` names it in messages.
-std::vector<Document> parse_documents(std::string_view text, const std::string& origin, const std::string& filter = "");
+std::vector<Document> parse_documents(std::string_view text, const std::string& origin, const std::string& filter = "",
+                                      const std::string& group_key = "group");
 
 /// Every token of every document is scored, the first one too if the vocabulary has a BOS to predict it from; documents
 /// longer than the context go on in a new window.

@@ -51,7 +51,10 @@ struct Answers {
   std::vector<double> margin = {};          ///< logit of the right class less the greatest other one
   std::vector<double> entropy_nats = {};
   std::vector<double> confidence = {};  ///< greatest probability
-  std::vector<float> logits = {};       ///< [examples, classes]
+  std::vector<double> kl_nats = {};     ///< from the reference, per what the loss is per; the reference's own are 0
+  std::vector<double> normalized_correct = {};  ///< of questions: 0 or 1 by log-likelihood per byte of the answer
+  std::vector<double> stereotyped = {};         ///< of pairs: 1 where the sentence that stereotypes more is likelier
+  std::vector<float> logits = {};               ///< [examples, classes]
 };
 
 /// All of the above from logits. @shape logits: [labels.size(), classes]; a label of -1 is unknown: no loss, no margin
@@ -75,7 +78,8 @@ struct GroupFigure {
   bool compares = false;  ///< of model and reference together: the reference's value is 0
 };
 
-/// Loss, accuracy, recall (macro), logit variance over classes and over samples, margin, entropy, confidence, flips.
+/// Loss, accuracy (also of length-normalized answers), recall (macro), logit variance over classes and over samples, margin,
+/// entropy, confidence, KL, share of stereotyping preferred, flips.
 std::vector<GroupFigure> group_figures();
 
 enum class Verdict {

@@ -9,9 +9,9 @@
 #include "cli/command.h"
 #include "cli/evaluate_reliability.h"
 #include "cli/plan_table.h"
+#include "cli/same_ids.h"
 #include "cli/subcommands.h"
 #include "evaluate/tails.h"
-#include "format/tokenizer_difference.h"
 #include "run/source.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/metric.h"
@@ -70,34 +70,6 @@ EvaluationRow row_of(const Model& model, const std::string& kind) {
   return {.label = model.source().name, .kind = kind, .bytes = bytes, .bits_per_weight = bits_per_weight(bytes, model)};
 }
 
-/// KL compares next tokens id by id: the two must read the text alike.
-void require_same_ids(const Model& model, const Tokenizer& tokenizer, const Model& reference, const DataArguments& data,
-                      bool allowed, Console& console) {
-  if (const ModelSource& source = reference.source();
-      !source.gguf && !std::filesystem::exists(source.path / "tokenizer.json")) {
-    console.progress.warn(
-        fmt::format("{} has no tokenizer.json; its ids are taken to be those of {}", source.name, model.source().name));
-    return;
-  }
-  const Tokenizer other(open_tokenizer(reference, console));
-  const std::vector<std::string> texts = data.texts(console);
-  const TokenizerComparison found =
-      compare_tokenizers_on(tokenizer, other, std::vector<std::string_view>(texts.begin(), texts.end()));
-  if (found.ids || tokenizer.adds_bos() != other.adds_bos()) {
-    const std::string message =
-        fmt::format("{} and {} read this text as other tokens, so that comparing their next tokens means nothing: {}",
-                    model.source().name, reference.source().name, found.text());
-    if (!allowed)
-      fail(ErrorKind::kInvalidArgument,
-           "evaluate: {}; choose a reference with the same tokenizer, or --different-tokenizers where you know better",
-           message);
-    console.progress.warn(message);
-  } else if (found.tokenizers) {
-    console.progress.warn(fmt::format("the tokenizers of {} and {} read this text alike, but differ: {}",
-                                      model.source().name, reference.source().name, found.tokenizers->text()));
-  }
-}
-
 Json token_log(const Evaluation& e, const EvaluationData& data) {
   Json json = Json::array();
   for (size_t w = 0; w < e.tokens.size(); ++w) {
@@ -149,7 +121,9 @@ void add_evaluate(CLI::App& app, Console& console) {
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(open_model(a->reference, console));
     const Tokenizer tokenizer(open_tokenizer(model, console));
-    if (reference) require_same_ids(model, tokenizer, *reference, a->data, a->different_tokenizers, console);
+    if (reference)
+      require_same_ids("evaluate", model, tokenizer, *reference, a->data.texts(console), a->different_tokenizers,
+                       console);
     // Documents alone when only they are named: the built-in text is for those who name nothing.
     const std::optional<EvaluationData> documents = a->data.documents(tokenizer, console);
     const bool both = documents && !a->data.data.empty();

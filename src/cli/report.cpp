@@ -4,28 +4,48 @@
 
 #include "cli/subcommands.h"
 #include "report/report_data.h"
+#include "report/who_pays_data.h"
 #include "run/run_directory.h"
+#include "vernier/group_study.h"
 
 namespace vernier {
 
+namespace {
+
+Json page_of_groups(const std::string& path) {
+  const Json study = read_json(path);
+  group_study_from_json(study, path);  // strict, where the page takes what it finds
+  return who_pays_data(study);
+}
+
+}  // namespace
+
 void add_report(CLI::App& app, Console& console) {
   struct Arguments {
-    std::string folder, output;
+    std::string source, output;
     JsonArgument json;
     CommandFiles io;
   };
-  auto* command = app.add_subcommand("report", "Make the report page of a run directory again");
+  auto* command = app.add_subcommand(
+      "report", "Make the report page of a run directory again, or one of who pays from groups.json");
   auto a = std::make_shared<Arguments>();
-  add_option(*command, "DIR", a->folder, "Run directory")->required()->check(CLI::ExistingDirectory);
-  add_output(*command, a->io, "-o,--output", a->output, "Page to write; DIR/report.html by default");
-  a->io.reads_in(a->folder, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
-                             "limit.json", "reliability.json", "work/confirmation.json"});
+  add_option(*command, "SOURCE", a->source, "Run directory, or the groups.json of `vernier groups`")
+      ->required()
+      ->check(CLI::ExistingPath);
+  add_output(*command, a->io, "-o,--output", a->output,
+             "Page to write; by default report.html in the run directory, or groups.html beside groups.json");
+  a->io.reads(a->source);
+  a->io.reads_in(a->source, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
+                             "groups.json", "limit.json", "reliability.json", "work/confirmation.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
-    if (a->output.empty()) a->output = a->folder + "/report.html";
+    const bool run = std::filesystem::is_directory(a->source);
+    if (a->output.empty())
+      a->output =
+          run ? a->source + "/report.html" : std::filesystem::path(a->source).replace_extension("html").string();
     a->io.check();
-    const Json manifest = finished_manifest(a->folder);
-    const Json data = report_data(report_parts(manifest, a->folder));
+    const Json data =
+        run ? report_data(report_parts(finished_manifest(a->source), a->source)) : page_of_groups(a->source);
     write_report(a->output, data);
     if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", a->output);
   });

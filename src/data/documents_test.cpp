@@ -46,6 +46,18 @@ TEST(Documents, GroupsMayBeNumbersAndBooleans) {
   expect_refused(sound + "{\"text\":\"a\"}\n", "", ErrorKind::kBadFile, "g.jsonl:2: key \"group\"");
 }
 
+TEST(Documents, TheGroupMayStandUnderAnotherKeyAndTheDocIsOptional) {
+  const std::string lines =
+      "{\"text\":\"a\",\"topic\":\"x\",\"doc\":\"d1\"}\n{\"text\":\"b\",\"topic\":\"y\",\"doc\":7}\n"
+      "{\"text\":\"c\",\"topic\":\"y\",\"doc\":null}\n{\"text\":\"d\",\"topic\":\"y\"}\n";
+  const auto documents = parse_documents(lines, "g.jsonl", "", "topic");
+  std::vector<std::string> docs;
+  for (const Document& document : documents) docs.push_back(document.doc);
+  EXPECT_THAT(docs, ::testing::ElementsAre("d1", "7", "", ""));
+  EXPECT_EQ(documents[1].group, "y");
+  expect_refused(lines, "", ErrorKind::kBadFile, "g.jsonl:1: key \"group\"");
+}
+
 TEST(Documents, FilesOfWindowsAreRead) {
   const auto documents = parse_documents(
       "\xEF\xBB\xBF{\"text\":\"a\\r\\nb\",\"group\":\"x\"}\r\n\r\n{\"text\":\"c\",\"group\":\"y\"}\r\n", "g.jsonl");

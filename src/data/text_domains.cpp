@@ -68,6 +68,7 @@ EvaluationData joined_windows(const std::vector<EvaluationData>& parts) {
     }
     for (Cluster cluster : part.clusters) {
       if (cluster.same_as >= 0) cluster.same_as += before;
+      if (cluster.version_of >= 0) cluster.version_of += before;
       joined.clusters.push_back(std::move(cluster));
     }
   }

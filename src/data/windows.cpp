@@ -141,7 +141,7 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
   data.name = name;
   data.context = options.context;
   const auto step = static_cast<size_t>(options.context - 1);
-  std::unordered_map<std::string_view, int64_t> first_of;
+  std::unordered_map<std::string_view, int64_t> first_of, first_version;
   for (const Document& document : documents) {
     if (options.max_windows > 0 && static_cast<int64_t>(data.windows.size()) >= options.max_windows) break;
     const auto cluster = static_cast<int64_t>(data.clusters.size());
@@ -150,8 +150,10 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
     if (ids.size() < 2) continue;
     // Without BOS nothing predicts the first token, and what is not scored must not count as text either.
     const size_t unscored = bos ? 0 : std::min(document.text.size(), bytes_of(tokenizer, ids[0]));
-    data.clusters.push_back({document.group, static_cast<int64_t>(document.text.size() - unscored),
-                             earlier(first_of, document.text, cluster)});
+    data.clusters.push_back(
+        {document.group, static_cast<int64_t>(document.text.size() - unscored),
+         earlier(first_of, document.text, cluster),
+         document.doc.empty() ? -1 : first_version.try_emplace(document.doc, cluster).first->second});
     // Windows overlap by one token, so that each token but the document's first is predicted exactly once.
     for (size_t begin = 0; begin + 1 < ids.size(); begin += step) {
       const size_t end = std::min(ids.size(), begin + step + 1);

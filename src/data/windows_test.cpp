@@ -126,6 +126,16 @@ TEST(DocumentWindows, EveryTokenIsPredictedOnce) {
   EXPECT_EQ(data.clusters[1].group, "en");
 }
 
+TEST(DocumentWindows, VersionsOfADocumentAreFound) {
+  const EvaluationData data = document_windows(
+      tokenizer("gpt2"), "d",
+      {{"One page.", "en", "a"}, {"Another.", "en", "b"}, {"Eine Seite.", "de", "a"}, {"No page.", "en"}},
+      {.context = 16});
+  std::vector<int64_t> version_of;
+  for (const Cluster& cluster : data.clusters) version_of.push_back(cluster.version_of);
+  EXPECT_THAT(version_of, ::testing::ElementsAre(0, 1, 0, -1));
+}
+
 // Copies count in means but say nothing new: standard errors must find them.
 TEST(Duplicates, OfDocumentsAreFoundPerGroup) {
   const std::string other = "Another text.", text = "Hello, world!";

@@ -12,6 +12,7 @@
 #include "support/models.h"
 #include "support/scratch.h"
 #include "support/vision_models.h"
+#include "vernier/grouped_answers.h"
 
 namespace vernier {
 namespace {
@@ -71,6 +72,23 @@ TEST_F(ClassifyImages, LogitsAreThoseOfTheModelOnTheirPixels) {
     EXPECT_NEAR(answers.loss_nats[static_cast<size_t>(i)], nll[i][i].item<double>(), 1e-4);
     EXPECT_EQ(answers.predicted[static_cast<size_t>(i)], expected[i].argmax().item<int64_t>());
   }
+}
+
+TEST_F(ClassifyImages, ModelsAnswerBesideTheReference) {
+  const Model model = load_model((folder_ / "model").string());
+  Model other = model;
+  const TensorId id = model.matrices().front();
+  other.set_weight(id, model.weight(id).to(at::kFloat) * 0.5);
+  const LabelledImages images = read_manifest(folder_ / "images.csv", class_names_of(model));
+  const std::vector<GroupedAnswers> answers = answer_images(model, {&other, &model}, images);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].unit, "image");
+  EXPECT_EQ(answers[0].reference.logits, classify_images(model, images).logits);
+  EXPECT_EQ(answers[0].models[0].logits, classify_images(other, images).logits);
+  EXPECT_EQ(answers[0].models[1].logits, answers[0].reference.logits);
+  EXPECT_EQ(answers[0].rescaled[0].predicted, answers[0].models[0].predicted) << "rescaling changes no answer";
+  for (size_t i = 0; i < kImages; ++i)
+    EXPECT_NEAR(answers[0].rescaled[1].loss_nats[i], answers[0].reference.loss_nats[i], 1e-5);
 }
 
 TEST_F(ClassifyImages, ClassesAreTheFirstAttribute) {

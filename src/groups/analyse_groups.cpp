@@ -42,8 +42,9 @@ void check(const GroupedExamples& examples, const Answers& reference, const Answ
            examples.name, attribute.name, attribute.values.size(), examples.count);
   }
   for (const Answers* answers : {&reference, &model}) {
-    for (const auto member : {&Answers::loss_nats, &Answers::correct, &Answers::logit_variance, &Answers::margin,
-                              &Answers::entropy_nats, &Answers::confidence}) {
+    for (const auto member :
+         {&Answers::loss_nats, &Answers::correct, &Answers::logit_variance, &Answers::margin, &Answers::entropy_nats,
+          &Answers::confidence, &Answers::kl_nats, &Answers::normalized_correct, &Answers::stereotyped}) {
       require_size((answers->*member).size(), examples, "figures of " + answers->model);
       for (const double value : answers->*member)
         if (!std::isfinite(value))

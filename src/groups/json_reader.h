@@ -27,6 +27,7 @@ class JsonReader {
     return {*value, origin_ + "." + key};
   }
   const std::string& origin() const { return origin_; }
+  const Json& json() const { return json_; }
   std::string text(const char* key) const { return json_string(json_, key, origin_); }
   double number(const char* key) const { return number_or_nan(json_, key, origin_); }
   int64_t count(const char* key) const {

@@ -275,6 +275,23 @@ VERNIER_CLONES void exp_shifted(const float* x, float log_total, float* p, int64
   for (int64_t i = 0; i < n; ++i) p[i] = fast_exp(x[i] - log_total);
 }
 
+VERNIER_CLONES float entropy(const float* x, const float* p, float log_total, int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += p[i] * (log_total - x[i]);
+  return sum;
+}
+
+VERNIER_CLONES float variance(const float* x, int64_t n) {
+  float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(n);
+#pragma omp simd reduction(+ : squares)
+  for (int64_t i = 0; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  return squares / static_cast<float>(n);
+}
+
 VERNIER_CLONES RowShift mean_shift(const float* z, const float* p, const float* y, int64_t n) {
   float mean = 0, largest = y[0] - z[0];
 #pragma omp simd reduction(+ : mean) reduction(max : largest)

@@ -56,6 +56,10 @@ void largest_indices(const float* x, int64_t n, int64_t k, int32_t* indices);
 float log_sum_exp(const float* x, int64_t n);
 /// p = exp(x - log_total)
 void exp_shifted(const float* x, float log_total, float* p, int64_t n);
+/// Of logits x with probabilities p: -sum p log p = sum p (log_total - x)
+float entropy(const float* x, const float* p, float log_total, int64_t n);
+/// Mean square distance from the mean.
+float variance(const float* x, int64_t n);
 
 /// Of two rows of logits z (base, with probabilities p) and y: see ReferenceTile::compare.
 struct RowShift {

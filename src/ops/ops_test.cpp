@@ -82,6 +82,23 @@ TEST(Kernels, ExponentialsAreAccurateOverTheWholeRange) {
   for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(y[i] / std::exp(static_cast<double>(x[i])), 1, 4e-7) << x[i];
 }
 
+TEST(Kernels, EntropyAndVarianceAreThoseOfFloat64) {
+  at::manual_seed(8);
+  for (const int64_t n : {2, 7, 64, 1001})
+    for (const double scale : {0.01, 3.0, 40.0}) {
+      const at::Tensor x = scale * at::randn({n}, at::kFloat) + 5;  // a mean far from 0
+      const at::Tensor log_p = x.to(at::kDouble).log_softmax(0);
+      std::vector<float> p(static_cast<size_t>(n));
+      const float* logits = x.data_ptr<float>();
+      const float log_total = log_sum_exp(logits, n);
+      exp_shifted(logits, log_total, p.data(), n);
+      EXPECT_NEAR(entropy(logits, p.data(), log_total, n), -(log_p.exp() * log_p).sum().item<double>(), 4e-5)
+          << "logits of 150 have steps of 1.5e-5";
+      const double exact = x.to(at::kDouble).var(false).item<double>();
+      EXPECT_NEAR(variance(logits, n), exact, 2e-5 * exact);
+    }
+}
+
 TEST(Kernels, ExpRowLeavesNothingOutsideItsRange) {
   std::vector<float> s{5, 1, 2, 3, 9};
   const float sum = exp_row(s.data(), 5, 1, 4);

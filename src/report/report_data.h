@@ -14,6 +14,7 @@ struct ReportParts {
   Json manifest, evaluation, diagnosis, plan;
   Json front{}, confirmation{}, limit{};  ///< null where a run has none
   Json reliability{};                     ///< null unless somebody put reliability.json there
+  Json groups{};                          ///< null where a run has none
 };
 
 /// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing

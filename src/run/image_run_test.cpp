@@ -13,7 +13,7 @@
 #include "support/noise_images.h"
 #include "support/scratch.h"
 #include "vernier/diagnose.h"
-#include "vernier/groups.h"
+#include "vernier/group_study.h"
 #include "vernier/run.h"
 
 namespace vernier {
@@ -68,8 +68,9 @@ TEST_F(ImageRun, GoesFromAModelToADirectoryAndAReportAndGoesOnWhereItWas) {
   EXPECT_EQ(d.unit, "image");
   EXPECT_EQ(d.windows, 8);
   EXPECT_EQ(d.control_kl, 0);
-  const GroupAnalysis groups = group_analysis_from_json(read_json(files_.folder() / "out/groups.json"), "groups.json");
-  EXPECT_EQ(groups.examples, 32);
+  const GroupStudy groups = group_study_from_json(read_json(files_.folder() / "out/groups.json"), "groups.json");
+  ASSERT_EQ(groups.entries.size(), 1u);
+  EXPECT_EQ(groups.entries[0].analysis.examples, 32);
   const Json manifest = finished_manifest(files_.folder() / "out");
   EXPECT_EQ(manifest["calibration"]["held_back"], 8);
   EXPECT_EQ(manifest["evaluation"]["images"], 32);

@@ -1,6 +1,7 @@
 // The contract of report.json, and the few choices that several sections share. Numbers may be null ("not measured").
 
 import { isNumber } from "./format";
+import type { WhoPays } from "./who_pays";
 
 export type Num = number | null;
 
@@ -16,6 +17,7 @@ export interface Report {
   confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
   limit?: Limit | null; // the rate-distortion bound; null: not computed
   reliability?: Reliability | null; // reliability.json, as it is
+  who_pays?: WhoPays | null; // groups.json; null: not measured
 }
 
 /** Of several models on the same examples; the first one is what the others are compared with. */

@@ -5,9 +5,11 @@ import "./style/page.css";
 import "./style/table.css";
 import "./style/chart.css";
 import "./style/controls.css";
+import "./style/who_pays.css";
 import "./style/print.css";
 import { readReport, type Report } from "./data";
 import { code, el, p, section } from "./dom";
+import { chainOfCauses } from "./sections/chain";
 import { componentGroups } from "./sections/component_groups";
 import { confirmation } from "./sections/confirmation";
 import { frontier } from "./sections/frontier";
@@ -24,6 +26,7 @@ import { sensitivity } from "./sections/sensitivity";
 import { warnings } from "./sections/warnings";
 import { weightFacts } from "./sections/weight_facts";
 import { setUnit } from "./unit";
+import { whoPays } from "./sections/who_pays";
 
 const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   headline,
@@ -38,6 +41,8 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   componentGroups,
   groups,
   reliability,
+  whoPays,
+  chainOfCauses,
   planSection,
   provenance,
   glossary,

@@ -200,6 +200,24 @@ test("every section of the data is drawn in full", async () => {
       assert.equal(await part.locator("svg .mark-bins rect").count(), filled.length);
     }
   }
+  const paid = (data.who_pays?.entries ?? []).filter((e) => e.chains.length > 0);
+  if (paid.length > 0) {
+    const first = paid.filter((e) => e.unit === paid[0].unit);
+    const groupsOf = (e) => e.attributes[0].groups.filter((g) => isNumber(g.figures.loss_nats?.change.value));
+    assert.equal(
+      await marks(page, "who-pays", "who pays"),
+      first.flatMap(groupsOf).length,
+      "a dot per group and model of the first unit",
+    );
+    assert.equal(await marks(page, "who-pays", "who-pays-intervals"), first.flatMap(groupsOf).length);
+    assert.equal(await page.locator("#who-pays .claims dt").count(), first.length);
+    assert.equal(await page.locator("#chain .chain").count(), first.length);
+    const said = await page
+      .locator("#chain .claim b")
+      .evaluateAll((all) => all.map((b) => b.getAttribute("aria-label")));
+    for (const verdict of new Set(first.flatMap((e) => e.chains[0].chain.steps.map((s) => s.verdict))))
+      assert.ok(said.includes(verdict), verdict);
+  }
   if (plan) {
     const sized = plan.entries.filter((e) => isNumber(e.bits_per_weight));
     assert.equal(await marks(page, "plan", "plan cells"), sized.filter((e) => e.layer >= 0).length);
@@ -489,6 +507,47 @@ test("warnings say what is wrong, and only then", async () => {
   const clean = await open(html);
   assert.equal(await clean.page.locator("#warnings").count(), 0);
   await clean.page.close();
+});
+
+test("a page of who pays alone claims only what the intervals allow", async () => {
+  if (!data.who_pays) return;
+  const { who_pays, provenance } = structuredClone(data);
+  const entry = who_pays.entries.findLast((e) => e.unit === who_pays.entries[0].unit);
+  who_pays.entries = [entry];
+  const alone = {
+    schema_version: 1,
+    title: "Who pays",
+    provenance: { tool_version: "1", model: provenance.model },
+    who_pays,
+  };
+  const lead = async () => {
+    const { page, problems } = await open(withData(html, JSON.stringify(alone)));
+    assert.deepEqual(await page.locator("main > section").evaluateAll((all) => all.map((s) => s.id)), [
+      "who-pays",
+      "chain",
+      "provenance",
+      "glossary",
+    ]);
+    const text = await page.locator(".lead").textContent();
+    await expectNoProblems({ page, problems });
+    await page.close();
+    return text;
+  };
+  const groups = entry.attributes[0].groups;
+  const gap = entry.attributes[0].gaps.loss_nats;
+  for (const [i, group] of groups.entries()) group.figures.loss_nats.skew.verdict = i === 3 ? "exceeds" : "within";
+  gap.spread.verdict = "exceeds";
+  const sure = await lead();
+  assert.ok(sure.includes(`exceeds that of all others for ${groups[3].name} by`), sure);
+  assert.match(sure, /hurt unequally/);
+  for (const group of groups) group.figures.loss_nats.skew.verdict = "undecided";
+  gap.spread.verdict = "undecided";
+  entry.all.figures.loss_nats.change.interval = [-0.1, 0.2];
+  const unsure = await lead();
+  assert.match(unsure, /no change is sure/);
+  assert.match(unsure, /cannot tell/);
+  assert.match(unsure, /not decided/);
+  assert.doesNotMatch(unsure, /exceeds|hurt unequally: /);
 });
 
 test("unreadable data is said, not hidden", async () => {

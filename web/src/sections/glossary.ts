@@ -32,6 +32,14 @@ const TERMS: [string, string][] = [
     "One component is quantized and everything else stays as it was, so that the damage has one cause.",
   ],
   [
+    "Excess loss",
+    "By how much the loss of a group rises when the model is quantized. Whether a group pays more than the others is judged by the difference of its excess loss to theirs.",
+  ],
+  [
+    "Random groups",
+    "Groups of the same size drawn by lot. What they show too is no trait of the true group.",
+  ],
+  [
     "Head, KV head, FFN",
     "The parts of a transformer layer: attention heads read other positions; KV heads hold what they read; the feed-forward network (FFN) works on each position alone.",
   ],

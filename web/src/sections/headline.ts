@@ -2,11 +2,25 @@
 
 import { budgetBytes, comparison, verdict, type Report } from "../data";
 import { append, code, el, p } from "../dom";
+import { claims, compared } from "../who_pays";
 import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
 import { natsPer, ofImages } from "../unit";
 
+/** Of a page about groups alone: what is sure of the last model, whose damage is usually the greatest. */
+function sentenceOfGroups(report: Report): string | null {
+  const entries = compared(report.who_pays);
+  const last = entries.filter((entry) => entry.unit === entries[0]?.unit).pop();
+  const attribute = last?.attributes[0];
+  if (!last || !attribute) return null;
+  return `With ${last.label}, by ${attribute.name}: ${claims(last, attribute).join(" ")}`;
+}
+
 /** The sentence, from the data alone. */
 export function sentence(report: Report): string {
+  if (!report.results) {
+    const groups = sentenceOfGroups(report);
+    if (groups) return groups;
+  }
   const { reference, plan, uniform } = comparison(report);
   const budget = budgetBytes(report);
   if (!plan || !isNumber(plan.kl_nats)) {
@@ -89,15 +103,16 @@ export function headline(report: Report): HTMLElement {
       ),
     ]);
   }
-  append(header, [
-    p(
-      `Throughout, “±” is one standard error over ${ofImages() ? "images" : "windows of text"}, and error bars span two in each direction. `,
-      "Terms are explained in the ",
-      el("a", { href: "#glossary" }, "glossary"),
-      "; ",
-      code("KL"),
-      " is the main measure, and 0 means “indistinguishable from the original”.",
-    ),
-  ]);
+  if (report.results || report.diagnosis)
+    append(header, [
+      p(
+        `Throughout, “±” is one standard error over ${ofImages() ? "images" : "windows of text"}, and error bars span two in each direction. `,
+        "Terms are explained in the ",
+        el("a", { href: "#glossary" }, "glossary"),
+        "; ",
+        code("KL"),
+        " is the main measure, and 0 means “indistinguishable from the original”.",
+      ),
+    ]);
   return header;
 }

@@ -116,10 +116,11 @@ export function provenance(report: Report): HTMLElement {
         "Options",
         Object.entries(options ?? {}).map(([key, value]) => [key, el("code", null, asText(value))]),
       ),
-      list(
-        "Artefacts",
-        Object.entries(artefacts ?? {}).map(([key, value]) => [key, hash(value)]),
-      ),
+      artefacts &&
+        list(
+          "Artefacts",
+          Object.entries(artefacts).map(([key, value]) => [key, hash(value)]),
+        ),
     ),
   );
 }

@@ -1,0 +1,165 @@
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "cli/calibration_argument.h"
+#include "cli/command.h"
+#include "cli/group_sizes.h"
+#include "cli/groups_data.h"
+#include "cli/groups_table.h"
+#include "cli/plan_argument.h"
+#include "cli/same_ids.h"
+#include "cli/subcommands.h"
+#include "vernier/planning.h"
+#include "vernier/quantize.h"
+#include "vernier/value_search.h"
+
+namespace vernier {
+
+namespace {
+
+struct Arguments {
+  std::string model, reference, method, sizes, output;
+  std::vector<std::string> schemes, tolerances;
+  bool different_tokenizers = false;
+  CalibrationArgument calibration;
+  GroupDataArgument data;
+  GroupOptions groups;
+  ComputeArguments compute;
+  JsonArgument json;
+  CommandFiles io;
+};
+
+/// Before anything is measured.
+void require_figure(const std::string& key) {
+  std::string known = "demographic_parity, equalized_odds";
+  for (const GroupFigure& figure : group_figures()) {
+    if (figure.key == key) return;
+    known += fmt::format(", {}", figure.key);
+  }
+  if (key != "demographic_parity" && key != "equalized_odds")
+    fail(ErrorKind::kInvalidArgument, "--tolerance: no figure is named \"{}\"; expected one of {}", key, known);
+}
+
+/// "loss_nats=0.02".
+std::map<std::string, double, std::less<>> tolerances_of(const std::vector<std::string>& arguments) {
+  std::map<std::string, double, std::less<>> tolerances;
+  for (const std::string& argument : arguments) {
+    const size_t sign = argument.find('=');
+    size_t used = 0;
+    double value = -1;
+    try {
+      if (sign != std::string::npos) value = std::stod(argument.substr(sign + 1), &used);
+    } catch (const std::exception&) {
+      used = 0;
+    }
+    if (sign == std::string::npos || used == 0 || sign + 1 + used != argument.size())
+      fail(ErrorKind::kInvalidArgument, "--tolerance {}: expected FIGURE=NUMBER, such as loss_nats=0.02", argument);
+    const std::string figure = argument.substr(0, sign);
+    require_figure(figure);
+    tolerances[figure] = value;
+  }
+  return tolerances;
+}
+
+/// The model with every matrix in one scheme.
+struct UniformModel {
+  std::string label;
+  Model model;
+  uint64_t bytes = 0;  ///< of its matrices
+};
+
+UniformModel uniform_model(const Model& model, const std::string& scheme, const Arguments& a, int threads,
+                           Console& console) {
+  Plan plan = plan_uniform(model, scheme, "huggingface");
+  plan.method = !a.method.empty() ? a.method : a.calibration.path.empty() ? "nearest" : "importance";
+  for (const std::string& line : fallback_lines(plan)) console.progress.warn(line);
+  const QuantizedModel quantized = quantize(model, calibration_for(plan, a.calibration), plan, threads);
+  return {scheme, quantized.in_memory(&console.progress), plan.tensor_bytes};
+}
+
+Json provenance_of(const Model& reference, const std::vector<UniformModel>& models, const Arguments& a) {
+  Json json = {{"model", {{"name", reference.source().name}, {"hash", model_hash(reference)}}},
+               {"models", Json::array()},
+               {"data", a.data.data},
+               {"context", a.data.context},
+               {"shots", a.data.shots},
+               {"seed", a.groups.seed}};
+  for (const UniformModel& model : models)
+    json["models"].push_back(
+        {{"label", model.label}, {"hash", model_hash(model.model)}, {"matrix_bytes", model.bytes}});
+  return json;
+}
+
+GroupStudy study_of(const Arguments& a, Console& console) {
+  const ComputeOptions compute = a.compute.options(console);
+  const GroupSizes sizes = read_group_sizes(a.sizes);
+  const Model model = open_model(a.model, console);
+  std::vector<UniformModel> others;
+  if (!a.reference.empty()) others.push_back({model.source().name, model});
+  for (const std::string& scheme : a.schemes)
+    others.push_back(uniform_model(model, scheme, a, resolve_threads(compute), console));
+  const Model reference = a.reference.empty() ? model : open_model(a.reference, console);
+  if (!a.reference.empty() && model.config().is_language_model())
+    require_same_ids("groups", model, Tokenizer(open_tokenizer(model, console)), reference, a.data.texts(),
+                     a.different_tokenizers, console);
+  std::vector<const Model*> models;
+  std::vector<std::string> labels;
+  for (const UniformModel& other : others) {
+    models.push_back(&other.model);
+    labels.push_back(other.label);
+  }
+  if (models.empty()) labels.push_back(model.source().name);
+  const std::vector<GroupedAnswers> answers = a.data.answers(reference, models, compute, console);
+  // What is measured of groups beside their answers goes into the records here, before they are judged.
+  const CompleteRecords complete = [&](size_t, const std::string&, std::vector<ChainRecord>& records) {
+    set_sizes(records, sizes);
+  };
+  GroupStudy study = study_groups(answers, labels, a.groups, complete);
+  study.provenance = provenance_of(reference, others, a);
+  return study;
+}
+
+}  // namespace
+
+void add_groups(CLI::App& app, Console& console) {
+  auto* command = app.add_subcommand(
+      "groups",
+      "Who pays for quantizing: groups of images, documents, questions or sentences, and the chain of causes");
+  auto a = std::make_shared<Arguments>();
+  add_model(*command, a->io, a->model);
+  a->data.add(*command, a->io);
+  auto* reference =
+      add_option(*command, "--reference", a->reference, "The model before quantizing, to compare MODEL with");
+  a->io.reads_model(a->reference);
+  add_flag(*command, "--different-tokenizers", a->different_tokenizers,
+           "Compare although the reference reads the text as other tokens");
+  add_option(*command, "--schemes", a->schemes,
+             "Instead: MODEL itself, every matrix in one scheme, for each of int8:channel,int4:channel ...")
+      ->delimiter(',')
+      ->excludes(reference);
+  add_option(*command, "--method", a->method,
+             "How values in schemes are searched; nearest, or importance with --calibration");
+  a->calibration.add(*command, a->io);
+  add_input(*command, a->io, "--group-sizes", a->sizes,
+            "How often each group was trained on, where the data do not show it: {\"cat\": 2012, ...}");
+  add_option(*command, "--intersections", a->groups.intersections, "Cross up to N attributes")->capture_default_str();
+  add_option(*command, "--tolerance", a->tolerances,
+             "What is no harm: FIGURE=NUMBER, such as loss_nats=0.02 (0.01 nats and one point by default)")
+      ->delimiter(',');
+  add_option(*command, "--seed", a->groups.seed, "Of resampling")->capture_default_str();
+  add_output(*command, a->io, "-o,--output", a->output, "Write groups.json, which `vernier report` makes a page of");
+  a->compute.add(*command);
+  a->json.add(*command, a->io);
+  command->callback([a, &console] {
+    a->io.check();
+    a->groups.tolerance = tolerances_of(a->tolerances);
+    const GroupStudy study = study_of(*a, console);
+    for (const GroupStudyEntry& entry : study.entries)
+      for (const std::string& warning : entry.analysis.warnings) console.progress.warn(warning);
+    const Json json = group_study_to_json(study);
+    if (!a->output.empty()) write_json(a->output, json);
+    if (!a->json.write(json, console)) print_group_study(study, console);
+  });
+}
+
+}  // namespace vernier

@@ -1,0 +1,32 @@
+#pragma once
+
+// --data of `vernier groups`: labelled images or any form of text, by what model and files are.
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "vernier/grouped_answers.h"
+
+namespace vernier {
+
+struct GroupDataArgument {
+  std::vector<std::string> data, classes;
+  std::string group_key = "group", filter, prompts = "single", score = "half";
+  int64_t context = 512, windows = 0, shots = 0;
+
+  void add(CLI::App& app, CommandFiles& files);
+  /// All that is read of it, as it stands in the files. @throws Error{kIo, kBadFile} as read_text_file
+  std::vector<std::string> texts() const;
+  /// What all models answer to it. @throws as the readers of each form and grouped_answers.h
+  std::vector<GroupedAnswers> answers(const Model& reference, const std::vector<const Model*>& models,
+                                      const ComputeOptions& compute, Console& console) const;
+
+ private:
+  std::vector<GroupedAnswers> of_images(const Model& reference, const std::vector<const Model*>& models,
+                                        const ComputeOptions& compute, Console& console) const;
+  EvaluationData running_texts(const Tokenizer& tokenizer, Console& console) const;
+};
+
+}  // namespace vernier

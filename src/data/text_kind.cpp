@@ -1,0 +1,33 @@
+#include "data/text_kind.h"
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "base/output_file.h"
+#include "vernier/data.h"
+
+namespace vernier {
+
+namespace {
+
+TextKind kind_of_json(std::string_view line, const std::string& origin) {
+  const Json json = parse_json(line, origin);
+  if (json_find(json, "text") != nullptr) return TextKind::kDocuments;
+  if (json_find(json, "endings") != nullptr || json_find(json, "question") != nullptr) return TextKind::kChoices;
+  fail(ErrorKind::kBadFile,
+       "data: {}: expected \"text\" with a group (documents), \"endings\" (HellaSwag) or \"question\" (ARC)", origin);
+}
+
+}  // namespace
+
+TextKind kind_of_text(const std::string& path) {
+  const std::string text = text_from_bytes(read_file(path), path).text;
+  const size_t begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string::npos) fail(ErrorKind::kBadFile, "data: {}: nothing but blanks", path);
+  const std::string_view line = std::string_view(text).substr(begin, text.find('\n', begin) - begin);
+  if (line.front() == '{' && line.back() == '}') return kind_of_json(line, path);
+  if (line.find("sent_more") != std::string_view::npos && line.find("sent_less") != std::string_view::npos)
+    return TextKind::kPairs;
+  return TextKind::kRunning;
+}
+
+}  // namespace vernier

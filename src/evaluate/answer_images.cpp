@@ -1,0 +1,19 @@
+#include "vernier/grouped_answers.h"
+
+namespace vernier {
+
+std::vector<GroupedAnswers> answer_images(const Model& reference, const std::vector<const Model*>& models,
+                                          const LabelledImages& images, const ClassifyOptions& options,
+                                          ProgressSink* progress) {
+  GroupedAnswers answers;
+  answers.unit = "image";
+  answers.examples = grouped_examples(images);
+  answers.reference = classify_images(reference, images, options, progress);
+  for (const Model* model : models) {
+    answers.models.push_back(classify_images(*model, images, options, progress));
+    answers.rescaled.push_back(rescaled_answers(answers.examples, answers.reference, answers.models.back()));
+  }
+  return {answers};
+}
+
+}  // namespace vernier

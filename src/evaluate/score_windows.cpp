@@ -1,0 +1,104 @@
+#include "evaluate/score_windows.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fail.h"
+#include "base/shared_progress.h"
+#include "engine/engine.h"
+#include "model/language_model.h"
+#include "ops/parallel.h"
+
+namespace vernier {
+
+namespace {
+
+/// Hands over each scored token of a window that the models have run as their sequence `index`.
+void score_window(Arena& arena, const PreparedModel* reference,
+                  const std::vector<std::unique_ptr<PreparedModel>>& models, const TokenWindow& window, size_t index,
+                  const char* stage, const TokenVisitor& visit) {
+  const Arena::Scope scope(arena);
+  const std::span<const int32_t> tokens(window.tokens);
+  const auto logits_of = [&](const PreparedModel& model) { return model.logits(arena, index); };
+  std::vector<TileLogits> logits;
+  for (const auto& model : models) logits.push_back(logits_of(*model));
+  for_each_scored_token(
+      arena, tokens.subspan(static_cast<size_t>(window.first_row) + 1), models.front()->config().vocabulary,
+      reference != nullptr ? logits_of(*reference) : TileLogits(), logits, [&](const ScoredToken& token) {
+        if (!std::isfinite(token.damage.nll) || !std::isfinite(token.damage.kl))
+          fail(ErrorKind::kBadFile,
+               "{}: {}: the logits of a token are not finite: products of its weights "
+               "overflow; the file is damaged, or its configuration is of another model",
+               stage, models[token.model]->name());
+        visit(token);
+      });
+}
+
+void check_models(const std::vector<const Model*>& models, const Model* reference, const char* stage) {
+  if (models.empty()) fail(ErrorKind::kInvalidArgument, "{}: no model given", stage);
+  for (const Model* model : models) require_language_model(model->config(), model->source().name, stage);
+  for (const Model* model : models)
+    if (const Model* other = reference != nullptr ? reference : models.front();
+        model->config().vocabulary != other->config().vocabulary)
+      fail(ErrorKind::kInvalidArgument,
+           "{}: {} has a vocabulary of {}, {} of {}; KL compares models that share a tokenizer", stage,
+           model->source().name, model->config().vocabulary, other->source().name, other->config().vocabulary);
+}
+
+/// What `activations` asks for must be what happens: rounding takes schemes to follow, and happens once.
+void check_activations(const std::vector<const Model*>& models, const EvaluateOptions& options) {
+  if (options.activations == Activations::kExact) return;
+  if (options.compute.type != ComputeType::kFloat32)
+    fail(ErrorKind::kInvalidArgument,
+         "evaluate: activations as llama.cpp rounds them are computed in float32, got bfloat16; leave out the data "
+         "type");
+  for (const Model* model : models)
+    if (!model->stored_scheme(model->output_matrix()))
+      fail(
+          ErrorKind::kInvalidArgument,
+          "evaluate: activations as llama.cpp rounds them: expected a GGUF file, whose schemes say how, got {}; export "
+          "it first",
+          model->source().name);
+}
+
+}  // namespace
+
+void score_windows(const std::vector<const Model*>& models, const Model* reference, const EvaluationData& data,
+                   const EvaluateOptions& options, const char* stage, ProgressSink* progress,
+                   const std::function<TokenVisitor(size_t window)>& visitor_of) {
+  check_models(models, reference, stage);
+  check_activations(models, options);
+  const std::unique_ptr<Engine> engine = make_engine(options.compute);
+  std::vector<std::unique_ptr<PreparedModel>> fast;
+  for (const Model* model : models)
+    fast.push_back(engine->prepare(*model, {options.compute.type, data.longest(), options.activations}));
+  std::unique_ptr<PreparedModel> base;
+  if (reference != nullptr) base = engine->prepare(*reference, {ComputeType::kFloat32, data.longest()});
+  const auto count = static_cast<int64_t>(data.windows.size());
+  if (progress != nullptr) progress->begin(stage, count, "windows");
+  std::vector<Arena> arenas(static_cast<size_t>(engine->workers()));
+  int64_t per_window = 1;  // its scores, and every model's layers
+  for (const Model* model : models) per_window += model->config().depth();
+  if (reference != nullptr) per_window += reference->config().depth();
+  SharedProgress shared(progress, per_window);
+  const size_t batch = sequences_at_once(models.front()->config(), data.longest(), engine->workers());
+  for (size_t first = 0; first < data.windows.size(); first += batch) {
+    std::vector<Sequence> sequences;
+    for (size_t w = first; w < std::min(first + batch, data.windows.size()); ++w) {
+      const std::span<const int32_t> tokens(data.windows[w].tokens);
+      sequences.push_back({tokens.first(tokens.size() - 1), data.windows[w].first_row});  // the last predicts nothing
+    }
+    const auto done = [&](int64_t layers) { shared.add(layers); };
+    if (base != nullptr) base->run(sequences, done);
+    for (const auto& model : fast) model->run(sequences, done);
+    parallel_for(static_cast<int64_t>(sequences.size()), engine->workers(), [&](int64_t i, int worker) {
+      const size_t w = first + static_cast<size_t>(i);
+      score_window(arenas[static_cast<size_t>(worker)], base.get(), fast, data.windows[w], static_cast<size_t>(i),
+                   stage, visitor_of(w));
+      shared.add(1);
+    });
+  }
+  if (progress != nullptr) progress->end();
+}
+
+}  // namespace vernier
