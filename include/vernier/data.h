@@ -27,10 +27,10 @@ struct TokenWindow {
 
 /// A unit of standard errors: a window of running text, or a document with its group.
 struct Cluster {
-  std::string group;     ///< "" for running text
-  int64_t bytes = 0;     ///< UTF-8 bytes of a document's predicted tokens; 0 for running text
-  int64_t same_as = -1;  ///< number of the first cluster with the same text, of any group; -1: this is the first
-  int64_t part = 0;      ///< which of the joined texts a window of running text begins in
+  std::string group = {};  ///< "" for running text
+  int64_t bytes = 0;       ///< UTF-8 bytes of a document's predicted tokens; 0 for running text
+  int64_t same_as = -1;    ///< number of the first cluster with the same text, of any group; -1: this is the first
+  int64_t part = 0;        ///< which of the joined texts a window of running text begins in
   /// Number of the first cluster that is a version of the same document (Document::doc), perhaps this; -1: not known.
   int64_t version_of = -1;
 };

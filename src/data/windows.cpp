@@ -127,7 +127,7 @@ EvaluationData windows_of(const TokenizedText& text, const WindowOptions& option
     if (text.bos) window.tokens[0] = ids[0];
     data.windows.push_back(std::move(window));
     const auto part = std::ranges::upper_bound(text.ends, static_cast<size_t>(place * options.context));
-    data.clusters.push_back({"", 0, earlier(first_of, content, w), part - text.ends.begin()});
+    data.clusters.push_back({.same_as = earlier(first_of, content, w), .part = part - text.ends.begin()});
   }
   data.hash = hash_windows(data);
   return data;
@@ -151,9 +151,10 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
     // Without BOS nothing predicts the first token, and what is not scored must not count as text either.
     const size_t unscored = bos ? 0 : std::min(document.text.size(), bytes_of(tokenizer, ids[0]));
     data.clusters.push_back(
-        {document.group, static_cast<int64_t>(document.text.size() - unscored),
-         earlier(first_of, document.text, cluster),
-         document.doc.empty() ? -1 : first_version.try_emplace(document.doc, cluster).first->second});
+        {.group = document.group,
+         .bytes = static_cast<int64_t>(document.text.size() - unscored),
+         .same_as = earlier(first_of, document.text, cluster),
+         .version_of = document.doc.empty() ? -1 : first_version.try_emplace(document.doc, cluster).first->second});
     // Windows overlap by one token, so that each token but the document's first is predicted exactly once.
     for (size_t begin = 0; begin + 1 < ids.size(); begin += step) {
       const size_t end = std::min(ids.size(), begin + step + 1);
