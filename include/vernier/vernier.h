@@ -36,6 +36,7 @@
 #include "vernier/classify.h"
 #include "vernier/compute.h"
 #include "vernier/confirm.h"
+#include "vernier/curvature.h"
 #include "vernier/damage_table.h"
 #include "vernier/decode_images.h"
 #include "vernier/diagnose.h"

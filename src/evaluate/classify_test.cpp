@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "base/json.h"
 #include "base/output_file.h"
 #include "engine/aten_answers.h"
 #include "support/expect_error.h"
@@ -13,6 +14,7 @@
 #include "support/scratch.h"
 #include "support/vision_models.h"
 #include "vernier/grouped_answers.h"
+#include "vernier/tokenizer.h"
 
 namespace vernier {
 namespace {
@@ -29,8 +31,7 @@ class ClassifyImages : public ::testing::Test {
   void SetUp() override {
     fs::remove_all(folder_);
     fs::create_directories(folder_ / "model");
-    for (const char* file : {"config.json", "model.safetensors"})
-      fs::copy_file(vision_fixture("vit") / file, folder_ / "model" / file);
+    take_model("vit");
     write_file(
         folder_ / "model/preprocessor_config.json",
         R"({"image_processor_type": "ViTImageProcessor", "do_resize": true, "size": {"height": 32, "width": 32}, "do_rescale": true, "do_normalize": true,
@@ -46,7 +47,48 @@ class ClassifyImages : public ::testing::Test {
     write_file(folder_ / "images.csv", manifest);
   }
   void TearDown() override { fs::remove_all(folder_); }
+
+  void take_model(const std::string& name) {
+    for (const char* file : {"config.json", "model.safetensors"})
+      fs::copy_file(vision_fixture(name) / file, folder_ / "model" / file, fs::copy_options::overwrite_existing);
+  }
+
+  /// The images as the preprocessor makes them, [images, 3, side, side].
+  at::Tensor pixels() const {
+    at::Tensor pixels = at::empty({kImages, 3, kSide, kSide});
+    for (int64_t i = 0; i < kImages; ++i)
+      for (int64_t k = 0; k < kSide * kSide; ++k)
+        for (int64_t c = 0; c < 3; ++c) {
+          const std::string& bytes = bytes_[static_cast<size_t>(i)];
+          const auto byte = static_cast<uint8_t>(bytes[static_cast<size_t>(3 * k + c)]);
+          pixels.data_ptr<float>()[(i * 3 + c) * kSide * kSide + k] = (static_cast<float>(byte) / 255 - 0.5f) / 0.25f;
+        }
+    return pixels;
+  }
 };
+
+/// CLIP's tokenizer with letters alone, whose begin and end are those of the tiny CLIP.
+std::string letters_tokenizer() {
+  constexpr int kBegin = 398, kEnd = 399;
+  Json json = read_json(source_dir() / "tests/fixtures/tokenizers/clip/tokenizer.json");
+  Json vocabulary = Json::object();
+  int next = 0;
+  for (const auto& [token, id] : json["model"]["vocab"].items())
+    if (static_cast<unsigned char>(token[0]) < 127 &&
+        (token.size() == 1 || (token.size() == 5 && token.ends_with("</w>"))))
+      vocabulary[token] = next++;
+  while (next < kBegin) {
+    vocabulary[fmt::format("unused{}", next)] = next;
+    ++next;
+  }
+  vocabulary["<|startoftext|>"] = kBegin;
+  vocabulary["<|endoftext|>"] = kEnd;
+  json["model"]["vocab"] = vocabulary;
+  json["model"]["merges"] = Json::array();
+  json["added_tokens"][0]["id"] = json["post_processor"]["cls"][1] = kBegin;
+  json["added_tokens"][1]["id"] = json["post_processor"]["sep"][1] = kEnd;
+  return json.dump();
+}
 
 TEST_F(ClassifyImages, LogitsAreThoseOfTheModelOnTheirPixels) {
   const Model model = load_model((folder_ / "model").string());
@@ -55,16 +97,7 @@ TEST_F(ClassifyImages, LogitsAreThoseOfTheModelOnTheirPixels) {
   EXPECT_EQ(names[7], "LABEL_7");
   const LabelledImages images = read_manifest(folder_ / "images.csv", names);
   const Answers answers = classify_images(model, images, {.compute = {.threads = 2}});
-  at::Tensor pixels = at::empty({kImages, 3, kSide, kSide});
-  for (int64_t i = 0; i < kImages; ++i)
-    for (int64_t k = 0; k < kSide * kSide; ++k)
-      for (int64_t c = 0; c < 3; ++c)
-        pixels.data_ptr<float>()[(i * 3 + c) * kSide * kSide + k] =
-            (static_cast<float>(static_cast<uint8_t>(bytes_[static_cast<size_t>(i)][static_cast<size_t>(3 * k + c)])) /
-                 255 -
-             0.5f) /
-            0.25f;
-  const at::Tensor expected = classify(model, pixels), nll = -expected.log_softmax(-1);
+  const at::Tensor expected = classify(model, pixels()), nll = -expected.log_softmax(-1);
   ASSERT_EQ(answers.logits.size(), static_cast<size_t>(expected.numel()));
   const at::Tensor got = at::tensor(answers.logits).view(expected.sizes());
   EXPECT_LT(relative_distance(got, expected), 2e-5);
@@ -89,6 +122,36 @@ TEST_F(ClassifyImages, ModelsAnswerBesideTheReference) {
   EXPECT_EQ(answers[0].rescaled[0].predicted, answers[0].models[0].predicted) << "rescaling changes no answer";
   for (size_t i = 0; i < kImages; ++i)
     EXPECT_NEAR(answers[0].rescaled[1].loss_nats[i], answers[0].reference.loss_nats[i], 1e-5);
+}
+
+TEST_F(ClassifyImages, ClipComparesImagesWithTheMeanOfEachClassPrompts) {
+  take_model("clip");
+  write_file(folder_ / "model/tokenizer.json", letters_tokenizer());
+  const Model model = load_model((folder_ / "model").string());
+  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+  const std::vector<std::string> names{"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"};
+  const LabelledImages images = read_manifest(folder_ / "images.csv", names);
+  for (const std::vector<std::string>& templates : {std::vector<std::string>{"a {}"}, {"a {}", "one big {}"}}) {
+    PromptTemplates prompts;
+    prompts.templates = templates;
+    std::vector<std::vector<int32_t>> texts;
+    for (const std::string& name : names)
+      for (const std::string& prompt : prompts_of(prompts, name)) texts.push_back(tokenizer.encode(prompt));
+    at::Tensor ids = at::full({static_cast<int64_t>(texts.size()), 24}, 399, at::kLong);  // padded with ends
+    for (size_t t = 0; t < texts.size(); ++t) {
+      ASSERT_EQ(texts[t].back(), 399);
+      for (size_t k = 0; k < texts[t].size(); ++k) ids[static_cast<int64_t>(t)][static_cast<int64_t>(k)] = texts[t][k];
+    }
+    const ImageTextAnswers both = compare_images_with_texts(model, pixels(), ids);
+    const at::Tensor mean = both.text_embeds.view({5, static_cast<int64_t>(templates.size()), -1}).mean(1);
+    const at::Tensor units = mean / mean.norm(2, -1, true);
+    const at::Tensor expected =
+        at::matmul(both.image_embeds, units.t()) * model.weight({TensorRole::kLogitScale}).exp();
+    const Answers answers = classify_images(model, images, {.prompts = prompts, .compute = {.threads = 2}});
+    EXPECT_LT(relative_distance(at::tensor(answers.logits).view(expected.sizes()), expected), 2e-5);
+    for (int64_t i = 0; i < kImages; ++i)
+      EXPECT_NEAR(answers.loss_nats[static_cast<size_t>(i)], -expected[i].log_softmax(-1)[i].item<double>(), 1e-4);
+  }
 }
 
 TEST_F(ClassifyImages, ClassesAreTheFirstAttribute) {
