@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text_table.h"
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/subcommands.h"
 
@@ -11,9 +12,10 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, reference, data, output, prompts = "single";
+  std::string model, reference, data, output, prompts = "single", activations = "exact";
   std::vector<std::string> classes;
   GroupOptions groups;
+  CalibrationArgument calibration;
   ComputeArguments compute;
   JsonArgument json;
   CommandFiles io;
@@ -84,6 +86,12 @@ void add_classify(CLI::App& app, Console& console) {
   add_option(*command, "--classes", a->classes, "Names by index, where neither model nor data say them in that order");
   add_option(*command, "--prompts", a->prompts, "Of CLIP: single, best-7, or a file with a template per line")
       ->capture_default_str();
+  add_option(
+      *command, "--activations", a->activations,
+      "Of the model, not of the reference: exact; int8:token, int4:token ...: rounded by the range of each token; "
+      "int8:tensor ...: by ranges of --calibration")
+      ->capture_default_str();
+  a->calibration.add(*command, a->io);
   add_option(*command, "--intersections", a->groups.intersections, "Cross up to N attributes")->capture_default_str();
   add_option(*command, "--seed", a->groups.seed, "Of resampling")->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Write groups.json");
@@ -91,14 +99,17 @@ void add_classify(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    const ClassifyOptions options{prompt_templates(a->prompts), a->compute.options(console)};
+    const ClassifyOptions exact{prompt_templates(a->prompts), a->compute.options(console)};
+    ClassifyOptions options = exact;
+    options.activations = Activations::parse(a->activations);
+    if (!a->calibration.path.empty()) options.ranges = activation_ranges(a->calibration.load());
     const Model model = open_model(a->model, console);
     const LabelledImages images = images_of(a->data, a->classes.empty() ? class_names_of(model) : a->classes);
     for (const std::string& warning : images.warnings) console.progress.warn(warning);
     const Answers answers = classify_images(model, images, options, &console.progress);
     const Answers before = a->reference.empty()
                                ? answers
-                               : classify_images(open_model(a->reference, console), images, options, &console.progress);
+                               : classify_images(open_model(a->reference, console), images, exact, &console.progress);
     const GroupAnalysis analysis = analyse_groups(grouped_examples(images), before, answers, a->groups);
     for (const std::string& warning : analysis.warnings) console.progress.warn(warning);
     const Json json = group_analysis_to_json(analysis);

@@ -17,6 +17,14 @@ namespace {
 
 constexpr size_t kBatch = 512;  // images whose pixels are in memory at once
 
+/// Of the sites of one stack, named as stack_of names them.
+ActivationRanges ranges_of(const ActivationRanges& ranges, Stack stack) {
+  ActivationRanges own;
+  for (const auto& [site, range] : ranges)
+    if (site.stack == stack) own[{site.site, site.layer, site.expert}] = range;
+  return own;
+}
+
 /// Unit vectors of the classes times e^logit_scale, [classes][width].
 std::vector<std::vector<float>> text_classifier(const Model& model, const std::vector<std::string>& classes,
                                                 const ClassifyOptions& options, const Engine& engine) {
@@ -29,7 +37,10 @@ std::vector<std::vector<float>> text_classifier(const Model& model, const std::v
       longest = std::max(longest, static_cast<int64_t>(prompts.back().size()));
     }
   const Model stack = stack_of(model, Stack::kText);
-  const auto text = engine.prepare_answers(stack, {.type = options.compute.type, .positions = longest});
+  const auto text = engine.prepare_answers(stack, {.type = options.compute.type,
+                                                   .positions = longest,
+                                                   .activations = options.activations,
+                                                   .ranges = ranges_of(options.ranges, Stack::kText)});
   std::vector<std::vector<float>> units(prompts.size());
   parallel_for(static_cast<int64_t>(prompts.size()), engine.workers(), [&](int64_t i, int worker) {
     units[static_cast<size_t>(i)] = text->answer(worker, std::span<const int32_t>(prompts[static_cast<size_t>(i)]));
@@ -91,7 +102,10 @@ Answers classify_images(const Model& model, const LabelledImages& images, const 
   const std::vector<std::vector<float>> vectors =
       by_prompts ? text_classifier(model, images.classes, options, *engine) : std::vector<std::vector<float>>{};
   const Model seeing = by_prompts ? stack_of(model, Stack::kImage) : model;
-  const auto eye = engine->prepare_answers(seeing, {.type = options.compute.type});
+  const auto eye =
+      engine->prepare_answers(seeing, {.type = options.compute.type,
+                                       .activations = options.activations,
+                                       .ranges = ranges_of(options.ranges, by_prompts ? Stack::kImage : Stack::kOnly)});
 
   const size_t classes = images.classes.size(), count = images.images.size();
   std::vector<float> logits(count * classes);
