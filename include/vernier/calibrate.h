@@ -60,6 +60,9 @@ struct Calibration {
   std::vector<float> importance(const Model& model, const TensorId& id) const;
 };
 
+/// What static rounding of activations spans at every site.
+ActivationRanges activation_ranges(const Calibration& calibration);
+
 /// @cost one forward pass over `data`; memory independent of its length
 /// @throws Error{kInvalidArgument} for tokens outside the vocabulary
 Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute = {},

@@ -28,6 +28,9 @@ std::vector<std::string> class_names_of(const Model& model);
 struct ClassifyOptions {
   PromptTemplates prompts = known_prompt_templates().front();  ///< of CLIP; a class is the mean of its prompts
   ComputeOptions compute{};
+  /// How the inputs of all matrices are rounded, of CLIP those of both towers. @see EvaluateOptions
+  Activations activations = Activations::kExact;
+  ActivationRanges ranges = {};
 };
 
 /// Images are decoded and preprocessed as the preprocessor_config.json beside the model says, a batch at a time.

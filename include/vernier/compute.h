@@ -3,7 +3,11 @@
 // How to compute, shared by every stage that runs the model.
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
+
+#include "vernier/site.h"
 
 namespace vernier {
 
@@ -14,10 +18,38 @@ enum class ComputeType {
 };
 
 /// What matrices are multiplied with.
-enum class Activations {
-  kExact,
-  kLlamaCpp,  ///< rounded as llama.cpp's CPU kernels do beside a matrix of its stored scheme: mostly to 8 bits
+class Activations {
+ public:
+  enum class Kind : uint8_t {
+    kExact,
+    kLlamaCpp,   ///< rounded as llama.cpp's CPU kernels do beside a matrix of its stored scheme: mostly to 8 bits
+    kPerToken,   ///< every row to a symmetric integer grid of its own range (dynamic)
+    kPerTensor,  ///< all rows of a site to that of the largest magnitude that calibrating saw there (static)
+  };
+  static const Activations kExact, kLlamaCpp;
+
+  constexpr Activations() = default;
+  constexpr explicit Activations(Kind kind, int bits = 0) : kind_(kind), bits_(bits) {}
+  /// "exact", "llama.cpp"; "int2:token" .. "int8:token" and "int2:tensor" .. "int8:tensor", with or without ":sym", as
+  /// schemes are spelled. @throws Error{kInvalidArgument} that lists what exists
+  static Activations parse(std::string_view text);
+  /// The canonical spelling, such as "int8:token:sym"; parse(name()) == *this.
+  std::string name() const;
+
+  constexpr Kind kind() const { return kind_; }
+  constexpr int bits() const { return bits_; }  ///< of integers, otherwise 0
+  constexpr bool operator==(const Activations&) const = default;
+
+ private:
+  Kind kind_ = Kind::kExact;
+  int bits_ = 0;
 };
+inline constexpr Activations Activations::kExact{};
+inline constexpr Activations Activations::kLlamaCpp{Activations::Kind::kLlamaCpp};
+
+/// The largest magnitude at every site, from a calibration: what Activations::Kind::kPerTensor spans. Where it is 0, as of
+/// an expert that calibrating fed nothing, each row has its own range.
+using ActivationRanges = std::map<SiteId, float>;
 
 struct ComputeOptions {
   ComputeType type = ComputeType::kFloat32;

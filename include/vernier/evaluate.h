@@ -80,9 +80,10 @@ struct Evaluation {
 struct EvaluateOptions {
   ComputeOptions compute;
   bool keep_tokens = false;  ///< keep every log-probability (memory grows with the text)
-  /// kLlamaCpp: the answers of the engine, not only of the weights: the models' activations (never the reference's) are
-  /// rounded as its CPU kernels do; matrices without a stored scheme stay exact.
+  /// How the inputs of the models' matrices (never the reference's) are rounded. kLlamaCpp: the answers of the engine,
+  /// not only of the weights; matrices without a stored scheme stay exact. Integers: of all matrices, the output's too.
   Activations activations = Activations::kExact;
+  ActivationRanges ranges = {};  ///< of static rounding, as activation_ranges finds them
 };
 
 /// One Evaluation per model, all against `reference` (nullptr: none) over the same windows in one pass.

@@ -18,6 +18,13 @@ std::vector<float> Calibration::importance(const Model& model, const TensorId& i
   return it == sites.end() ? std::vector<float>{} : it->second.mean_square;
 }
 
+ActivationRanges activation_ranges(const Calibration& calibration) {
+  ActivationRanges ranges;
+  for (const auto& [site, channels] : calibration.sites)
+    ranges[site] = channels.abs_max.empty() ? 0 : *std::max_element(channels.abs_max.begin(), channels.abs_max.end());
+  return ranges;
+}
+
 Calibration calibrate(const Model& model, const EvaluationData& data, const ComputeOptions& compute,
                       ProgressSink* progress) {
   require_language_model(model.config(), model.source().name, "calibrate");

@@ -53,7 +53,7 @@ GramPass::GramPass(const Model& model, const Calibration& calibration, int threa
       calibration_(calibration),
       threads_(threads),
       parts_(parts_of(calibration.text)),
-      fast_(model, ComputeType::kFloat32, longest_window(calibration.text), Activations::kExact,
+      fast_(model, ComputeType::kFloat32, longest_window(calibration.text), RoundedInputs{},
             FusedModel::Layers::kLeftOut),
       arenas_(static_cast<size_t>(threads)) {
   restart();

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/text_table.h"
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/evaluate_reliability.h"
 #include "cli/plan_table.h"
@@ -53,7 +54,10 @@ void print_groups(const std::map<std::string, Scores>& groups, std::FILE* out) {
 
 void print_evaluation(const Evaluation& e, std::FILE* out) {
   TextTable table({"figure", "value"});
-  if (e.activations == Activations::kLlamaCpp) table.add({"activations", "rounded as llama.cpp does"});
+  if (e.activations == Activations::kLlamaCpp)
+    table.add({"activations", "rounded as llama.cpp does"});
+  else if (e.activations != Activations::kExact)
+    table.add({"activations", e.activations.name()});
   table.add({"tokens scored", fmt::format("{} in {} windows of {}", e.all.tokens, e.data.windows, e.data.context)});
   for (const Metric& metric : metrics())
     if (const Measured* value = e.all.find(metric.key))
@@ -87,6 +91,7 @@ void add_evaluate(CLI::App& app, Console& console) {
     std::string model, reference, token_log, activations = "exact";
     bool different_tokenizers = false;
     DataArguments data;
+    CalibrationArgument calibration;
     ComputeArguments compute;
     ReliabilityArguments reliability;
     JsonArgument json;
@@ -100,10 +105,12 @@ void add_evaluate(CLI::App& app, Console& console) {
   add_flag(*command, "--different-tokenizers", a->different_tokenizers,
            "Compare although the reference reads the text as other tokens");
   a->data.add(*command, a->io);
-  add_option(*command, "--activations", a->activations,
-             "exact, or llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file")
-      ->check(CLI::IsMember({"exact", "llama.cpp"}))
+  add_option(
+      *command, "--activations", a->activations,
+      "exact; llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file; int8:token, "
+      "int4:token ...: by the range of each token; int8:tensor ...: by ranges of --calibration")
       ->capture_default_str();
+  a->calibration.add(*command, a->io);
   add_output(*command, a->io, "--token-log", a->token_log,
              "Also write every window's tokens and log-probabilities as JSON");
   a->compute.add(*command);
@@ -115,8 +122,9 @@ void add_evaluate(CLI::App& app, Console& console) {
       a->reliability.run(a->model, a->reference, a->data, a->compute.options(console), a->json, console);
       return;
     }
-    const EvaluateOptions options{a->compute.options(console), !a->token_log.empty(),
-                                  a->activations == "exact" ? Activations::kExact : Activations::kLlamaCpp};
+    const EvaluateOptions options{
+        a->compute.options(console), !a->token_log.empty(), Activations::parse(a->activations),
+        a->calibration.path.empty() ? ActivationRanges() : activation_ranges(a->calibration.load())};
     const Model model = open_model(a->model, console);
     const std::optional<Model> reference =
         a->reference.empty() ? std::nullopt : std::optional<Model>(open_model(a->reference, console));

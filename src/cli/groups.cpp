@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <optional>
+
 #include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
@@ -9,6 +12,7 @@
 #include "cli/plan_argument.h"
 #include "cli/same_ids.h"
 #include "cli/subcommands.h"
+#include "vernier/curvature.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/value_search.h"
@@ -18,7 +22,8 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, reference, method, sizes, output;
+  std::string model, reference, method, sizes, output, activations = "exact";
+  int64_t curvature = 0;  ///< examples of each group
   std::vector<std::string> schemes, tolerances;
   bool different_tokenizers = false;
   CalibrationArgument calibration;
@@ -83,6 +88,8 @@ Json provenance_of(const Model& reference, const std::vector<UniformModel>& mode
                {"data", a.data.data},
                {"context", a.data.context},
                {"shots", a.data.shots},
+               {"activations", Activations::parse(a.activations).name()},
+               {"curvature_examples", a.curvature},
                {"seed", a.groups.seed}};
   for (const UniformModel& model : models)
     json["models"].push_back(
@@ -90,8 +97,85 @@ Json provenance_of(const Model& reference, const std::vector<UniformModel>& mode
   return json;
 }
 
+/// What gradients and Hessians say of the groups of an attribute, into the records of one model after the other.
+class MeasuredCauses {
+ public:
+  MeasuredCauses(const Arguments& a, const GroupedSource& source, const Model& reference,
+                 const std::vector<GroupedAnswers>& answers, Console& console)
+      : source_(source), reference_(reference), examples_(answers.front().examples), console_(console) {
+    options_.max_examples = a.curvature;
+    const std::string& device = a.compute.device;
+    options_.device = device == "aten" ? "cpu" : device;
+    if (source.images)
+      loss_ = loss_of_images(reference, *source.images, {.prompts = prompt_templates(a.data.prompts)});
+    else if (source.windows)
+      loss_ = loss_of_windows(*source.windows);
+    else
+      fail(ErrorKind::kInvalidArgument, "--curvature: of images and of text, whose losses are a model's own");
+  }
+
+  void complete(const Model& model, const std::string& attribute, std::vector<ChainRecord>& records) {
+    const auto [known, is_new] = causes_.try_emplace({&model, attribute});
+    if (is_new) known->second = measure(model, attribute, records);
+    for (ChainRecord& record : records) {  // of every unit the same
+      const auto cause = known->second.find(record.group);
+      if (cause == known->second.end()) continue;
+      record.gradient_norm = cause->second.gradient_norm;
+      record.top_eigenvalue = cause->second.top_eigenvalue;
+      record.foretold_loss_change = cause->second.foretold_loss_change;
+      record.activation_change = cause->second.activation_change;
+    }
+  }
+
+  /// By attribute, of the reference.
+  Json json() const {
+    Json json = Json::object();
+    for (const auto& [attribute, groups] : of_reference_) json[attribute] = curvature_to_json(groups);
+    return json;
+  }
+
+ private:
+  using Causes = std::map<std::string, ChainRecord>;  // by group
+
+  Causes measure(const Model& model, const std::string& attribute, const std::vector<ChainRecord>& records) {
+    const ExamplesByGroup all =
+        source_.images ? examples_by_group(examples_, attribute) : examples_by_group(*source_.windows);
+    ExamplesByGroup groups;  // those that are large enough
+    for (const ChainRecord& record : records)
+      if (const auto found = all.find(record.group); found != all.end()) groups.insert(*found);
+    if (groups.empty()) return {};
+    CurvatureOptions options = options_;
+    std::vector<GroupCurvature>& first = of_reference_[attribute];
+    if (!first.empty()) options.max_iterations = options.max_probes = 0;  // the reference's own, known already
+    const auto curvature = group_curvature(reference_, &model, loss_, groups, options, &console_.progress);
+    if (first.empty()) first = curvature;
+    Causes causes;
+    for (const GroupCurvature& one : curvature) {
+      causes[one.group].gradient_norm = one.gradient_norm;
+      causes[one.group].foretold_loss_change = one.expansion->foretold();
+    }
+    for (const GroupCurvature& one : first) causes[one.group].top_eigenvalue = one.top_eigenvalue;
+    for (const ActivationChange& one : activation_change(reference_, model, loss_, groups, options, &console_.progress))
+      causes[one.group].activation_change = one.read_out;
+    return causes;
+  }
+
+  const GroupedSource& source_;
+  const Model& reference_;
+  const GroupedExamples& examples_;
+  Console& console_;
+  CurvatureOptions options_;
+  LossOfExamples loss_;
+  std::map<std::string, std::vector<GroupCurvature>> of_reference_;  // by attribute
+  std::map<std::pair<const Model*, std::string>, Causes> causes_;
+};
+
 GroupStudy study_of(const Arguments& a, Console& console) {
-  const ComputeOptions compute = a.compute.options(console);
+  const EvaluateOptions options{
+      .compute = a.compute.options(console),
+      .activations = Activations::parse(a.activations),
+      .ranges = a.calibration.path.empty() ? ActivationRanges() : activation_ranges(a.calibration.load())};
+  const ComputeOptions& compute = options.compute;
   const GroupSizes sizes = read_group_sizes(a.sizes);
   const Model model = open_model(a.model, console);
   std::vector<UniformModel> others;
@@ -109,13 +193,18 @@ GroupStudy study_of(const Arguments& a, Console& console) {
     labels.push_back(other.label);
   }
   if (models.empty()) labels.push_back(model.source().name);
-  const std::vector<GroupedAnswers> answers = a.data.answers(reference, models, compute, console);
+  GroupedSource source;
+  const std::vector<GroupedAnswers> answers = a.data.answers(reference, models, options, source, console);
+  std::optional<MeasuredCauses> causes;
+  if (a.curvature > 0 && !models.empty()) causes.emplace(a, source, reference, answers, console);
   // What is measured of groups beside their answers goes into the records here, before they are judged.
-  const CompleteRecords complete = [&](size_t, const std::string&, std::vector<ChainRecord>& records) {
+  const CompleteRecords complete = [&](size_t m, const std::string& attribute, std::vector<ChainRecord>& records) {
     set_sizes(records, sizes);
+    if (causes) causes->complete(*models[m], attribute, records);
   };
   GroupStudy study = study_groups(answers, labels, a.groups, complete);
   study.provenance = provenance_of(reference, others, a);
+  if (causes) study.provenance["curvature"] = causes->json();
   return study;
 }
 
@@ -142,6 +231,14 @@ void add_groups(CLI::App& app, Console& console) {
   a->calibration.add(*command, a->io);
   add_input(*command, a->io, "--group-sizes", a->sizes,
             "How often each group was trained on, where the data do not show it: {\"cat\": 2012, ...}");
+  add_option(*command, "--activations", a->activations,
+             "Of the models, not of the reference: exact; int8:token, int4:token ...: rounded by the range of each "
+             "token; int8:tensor ...: by ranges of --calibration")
+      ->capture_default_str();
+  add_option(*command, "--curvature", a->curvature,
+             "Also gradient, Hessian and activations of so many examples of each group; 0: not")
+      ->check(count_range())
+      ->capture_default_str();
   add_option(*command, "--intersections", a->groups.intersections, "Cross up to N attributes")->capture_default_str();
   add_option(*command, "--tolerance", a->tolerances,
              "What is no harm: FIGURE=NUMBER, such as loss_nats=0.02 (0.01 nats and one point by default)")

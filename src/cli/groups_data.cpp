@@ -57,13 +57,14 @@ std::vector<std::string> GroupDataArgument::texts() const {
 }
 
 std::vector<GroupedAnswers> GroupDataArgument::answers(const Model& reference, const std::vector<const Model*>& models,
-                                                       const ComputeOptions& compute, Console& console) const {
-  if (!reference.config().is_language_model()) return of_images(reference, models, compute, console);
+                                                       const EvaluateOptions& options, GroupedSource& source,
+                                                       Console& console) const {
+  if (!reference.config().is_language_model()) return of_images(reference, models, options, source, console);
   const Tokenizer tokenizer(open_tokenizer(reference, console));
-  const EvaluateOptions options{.compute = compute};
-  const auto of_documents = [&](const EvaluationData& documents) {
+  const auto of_documents = [&](EvaluationData documents) {
     warn_beyond_context(reference, documents, console);
-    return answer_documents(reference, models, documents, options, &console.progress);
+    source.windows = std::make_shared<EvaluationData>(std::move(documents));
+    return answer_documents(reference, models, *source.windows, options, &console.progress);
   };
   if (data.empty()) return of_documents(builtin_group_windows(tokenizer, context));
   const TextKind kind = is_single_file(data) ? kind_of_text(data.front()) : TextKind::kRunning;
@@ -90,16 +91,20 @@ std::vector<GroupedAnswers> GroupDataArgument::answers(const Model& reference, c
 
 std::vector<GroupedAnswers> GroupDataArgument::of_images(const Model& reference,
                                                          const std::vector<const Model*>& models,
-                                                         const ComputeOptions& compute, Console& console) const {
+                                                         const EvaluateOptions& options, GroupedSource& source,
+                                                         Console& console) const {
   if (data.size() != 1)
     fail(ErrorKind::kInvalidArgument,
          "groups: {} sees images: expected one --data, a manifest or a folder of classes, got {}",
          reference.source().name, data.size());
   const std::vector<std::string> names = classes.empty() ? class_names_of(reference) : classes;
-  const LabelledImages images = std::filesystem::is_directory(data.front()) ? read_image_folder(data.front(), names)
-                                                                            : read_manifest(data.front(), names);
-  for (const std::string& warning : images.warnings) console.progress.warn(warning);
-  return answer_images(reference, models, images, {prompt_templates(prompts), compute}, &console.progress);
+  source.images = std::make_shared<LabelledImages>(std::filesystem::is_directory(data.front())
+                                                       ? read_image_folder(data.front(), names)
+                                                       : read_manifest(data.front(), names));
+  for (const std::string& warning : source.images->warnings) console.progress.warn(warning);
+  return answer_images(reference, models, *source.images,
+                       {prompt_templates(prompts), options.compute, options.activations, options.ranges},
+                       &console.progress);
 }
 
 EvaluationData GroupDataArgument::running_texts(const Tokenizer& tokenizer, Console& console) const {

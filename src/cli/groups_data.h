@@ -3,6 +3,7 @@
 // --data of `vernier groups`: labelled images or any form of text, by what model and files are.
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,12 @@
 #include "vernier/grouped_answers.h"
 
 namespace vernier {
+
+/// What examples were made of, where their losses can be differentiated: images or windows.
+struct GroupedSource {
+  std::shared_ptr<const LabelledImages> images = {};
+  std::shared_ptr<const EvaluationData> windows = {};
+};
 
 struct GroupDataArgument {
   std::vector<std::string> data, classes;
@@ -19,13 +26,14 @@ struct GroupDataArgument {
   void add(CLI::App& app, CommandFiles& files);
   /// All that is read of it, as it stands in the files. @throws Error{kIo, kBadFile} as read_text_file
   std::vector<std::string> texts() const;
-  /// What all models answer to it. @throws as the readers of each form and grouped_answers.h
+  /// What all models answer to it; `source` is what it was read as. @throws as the readers of each form and
+  /// grouped_answers.h
   std::vector<GroupedAnswers> answers(const Model& reference, const std::vector<const Model*>& models,
-                                      const ComputeOptions& compute, Console& console) const;
+                                      const EvaluateOptions& options, GroupedSource& source, Console& console) const;
 
  private:
   std::vector<GroupedAnswers> of_images(const Model& reference, const std::vector<const Model*>& models,
-                                        const ComputeOptions& compute, Console& console) const;
+                                        const EvaluateOptions& options, GroupedSource& source, Console& console) const;
   EvaluationData running_texts(const Tokenizer& tokenizer, Console& console) const;
 };
 

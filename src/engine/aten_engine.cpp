@@ -40,8 +40,8 @@ at::Tensor ids_of(const ModelConfig& config, std::span<const int32_t> tokens) {
 
 class AtenPrepared : public PreparedModel {
  public:
-  AtenPrepared(const Model& model, at::Device device, at::ScalarType type, int64_t positions)
-      : device_(device), model_(model, positions, {device, type}) {}
+  AtenPrepared(const Model& model, const AtenModel::Place& place, int64_t positions)
+      : device_(place.device), model_(model, positions, place) {}
 
   const std::string& name() const override { return model_.name(); }
   const ModelConfig& config() const override { return model_.config(); }
@@ -89,8 +89,8 @@ class AtenPrepared : public PreparedModel {
 
 class AtenAnswers : public AnsweringModel {
  public:
-  AtenAnswers(const Model& model, at::Device device, at::ScalarType type, int64_t positions)
-      : device_(device), model_(model, positions, {device, type}) {}
+  AtenAnswers(const Model& model, const AtenModel::Place& place, int64_t positions)
+      : device_(place.device), model_(model, positions, place) {}
 
   SumsOfSites site_sums(int, const ModelInput& input) const override {
     SumsOfSites sums;
@@ -133,16 +133,13 @@ class AtenEngine : public Engine {
   std::string name() const override { return "ATen on " + device_.str(); }
   int workers() const override { return 1; }  // the device is parallel inside
   std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const override {
-    if (options.activations != Activations::kExact)
-      fail(ErrorKind::kUnsupported,
-           "engine: activations as llama.cpp rounds them: only on the CPU; leave out --device");
     require_finite(model);
-    return std::make_unique<AtenPrepared>(model, device_, type_of(options.type), options.positions);
+    return std::make_unique<AtenPrepared>(model, place_of(options), options.positions);
   }
   std::unique_ptr<AnsweringModel> prepare_answers(const Model& model, const PrepareOptions& options) const override {
     require_read_out(model.config(), model.source().name);
     require_finite(model);
-    return std::make_unique<AtenAnswers>(model, device_, type_of(options.type), options.positions);
+    return std::make_unique<AtenAnswers>(model, place_of(options), options.positions);
   }
   std::unique_ptr<Sweep> sweep(const Model& model, const EvaluationData& data, ComputeType type) const override {
     return make_aten_sweep(model, data, device_, type_of(type));
@@ -156,6 +153,13 @@ class AtenEngine : public Engine {
 
  private:
   static at::ScalarType type_of(ComputeType type) { return type == ComputeType::kFloat32 ? at::kFloat : at::kBFloat16; }
+  /// What it points to is read while the model is made, since all layers are.
+  AtenModel::Place place_of(const PrepareOptions& options) const {
+    if (options.activations == Activations::kLlamaCpp)
+      fail(ErrorKind::kUnsupported,
+           "engine: activations as llama.cpp rounds them: only on the CPU; leave out --device");
+    return {device_, type_of(options.type), false, {options.activations, &options.ranges}};
+  }
   at::Device device_;
 };
 

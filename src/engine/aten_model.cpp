@@ -30,6 +30,10 @@ at::Tensor AtenModel::bias(const TensorId& id) const {
   return role ? weight({*role, id.layer, id.expert}) : at::Tensor();
 }
 
+AtenLinear AtenModel::linear_of(const TensorId& id, const at::Tensor& weight) const {
+  return {weight, bias(id), place_ ? place_->inputs.of(*model_, id) : InputRounding()};
+}
+
 AtenNorm AtenModel::norm(const TensorId& id, const NormConfig& config) const { return {config, weight(id), bias(id)}; }
 
 AtenBlock AtenModel::make_block(int layer) const {
@@ -37,7 +41,7 @@ AtenBlock AtenModel::make_block(int layer) const {
   block.layer = layer;
   block.config = config_.layer(layer);
   for_each_product(block, [&](AtenStack& part, const std::vector<TensorId>& ids) {
-    for (const TensorId& id : ids) part.push_back({weight(id), bias(id)});
+    for (const TensorId& id : ids) part.push_back(linear_of(id, weight(id)));
   });
   for_each_norm(block, [&](AtenNorm& own, const TensorId& id) { own = norm(id, block.config.norm); });
   block.q_norm = weight({TensorRole::kAttnQNorm, layer});
@@ -69,17 +73,18 @@ void AtenModel::fill(int64_t positions) {
     for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(make_block(layer));
   output_norm_ = norm({TensorRole::kOutputNorm, -1}, config_.output_norm);
   const TensorId output = model_->output_matrix();
-  head_ = {{config_.tied_embedding ? embedding_ : table_of(output), bias(output)}};
+  head_ = {linear_of(output, config_.tied_embedding ? embedding_ : table_of(output))};
 }
 
 void AtenModel::fill_images() {
-  patches_ = {{weight({TensorRole::kPatchEmbedding}), bias({TensorRole::kPatchEmbedding})}};
+  const TensorId patches{TensorRole::kPatchEmbedding};
+  patches_ = {linear_of(patches, weight(patches))};
   learned_ = weight({TensorRole::kClassToken}).unsqueeze(0);
   if (config_.patches.distillation_token)
     learned_ = at::cat({learned_, weight({TensorRole::kDistillationToken}).unsqueeze(0)}, 0);
   if (config_.input_norm) input_norm_ = norm({TensorRole::kInputNorm}, config_.output_norm);
   const TensorId distilled{TensorRole::kDistillationClassifier};
-  if (config_.read_out.distilled) distilled_head_ = {{weight(distilled), bias(distilled)}};
+  if (config_.read_out.distilled) distilled_head_ = {linear_of(distilled, weight(distilled))};
 }
 
 AtenBlock AtenModel::block(int layer) const {
@@ -144,7 +149,7 @@ at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_
 }
 
 at::Tensor AtenModel::logits_by(const AtenStack& head, const at::Tensor& hidden) const {
-  const at::Tensor product = at::matmul(hidden, moved(head[0].weight).t());
+  const at::Tensor product = at::matmul(rounded(head[0].rounding, hidden), moved(head[0].weight).t());
   const at::Tensor logits = head[0].bias.defined() ? product + head[0].bias : product;
   return config_.logit_soft_cap > 0 ? (logits / config_.logit_soft_cap).tanh() * config_.logit_soft_cap : logits;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/rounded_inputs.h"
 #include "ops/aten_ops.h"
 #include "vernier/model.h"
 
@@ -21,6 +22,7 @@ class AtenModel {
     at::Device device = at::kCPU;
     at::ScalarType type = at::kFloat;
     bool layer_by_layer = false;  ///< each layer is copied when it is run, so that never more than one is there
+    RoundedInputs inputs = {};    ///< not differentiable where they are rounded
   };
   /// The model's own tensors: differentiable with respect to every weight that requires a gradient, in their type, on
   /// their device. `positions`: of the longest sequence.
@@ -66,6 +68,7 @@ class AtenModel {
   at::Tensor moved(const at::Tensor& t) const;
   at::Tensor weight(const TensorId& id) const { return moved(model_->weight(id)); }
   at::Tensor bias(const TensorId& id) const;
+  AtenLinear linear_of(const TensorId& id, const at::Tensor& weight) const;
   AtenNorm norm(const TensorId& id, const NormConfig& config) const;
   AtenBlock make_block(int layer) const;
   void fill(int64_t positions);

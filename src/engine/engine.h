@@ -42,6 +42,7 @@ struct PrepareOptions {
   ComputeType type = ComputeType::kFloat32;
   int64_t positions = 0;  ///< of the longest sequence that it will see
   Activations activations = Activations::kExact;
+  ActivationRanges ranges = {};  ///< where activations take them
 };
 
 /// Token ids, and from which row on the logits are wanted.

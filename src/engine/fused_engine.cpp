@@ -17,7 +17,7 @@ class FusedPrepared : public PreparedModel {
   FusedPrepared(const Model& model, const PrepareOptions& options, int workers)
       : model_(model),
         options_(options),
-        fast_(model, options.type, options.positions, options.activations, FusedModel::Layers::kLeftOut),
+        fast_(model, options.type, options.positions, inputs(), FusedModel::Layers::kLeftOut),
         arenas_(static_cast<size_t>(workers)) {}
 
   const std::string& name() const override { return fast_.name(); }
@@ -47,6 +47,8 @@ class FusedPrepared : public PreparedModel {
   }
 
  private:
+  RoundedInputs inputs() const { return {options_.activations, &options_.ranges}; }
+
   template <class Fn>
   void for_sequences(std::span<const Sequence> sequences, Fn&& fn) {
     parallel_for(static_cast<int64_t>(sequences.size()), static_cast<int>(arenas_.size()), [&](int64_t i, int worker) {
@@ -73,7 +75,7 @@ class FusedPrepared : public PreparedModel {
     for_sequences(sequences,
                   [&](size_t i, Arena& arena) { streams[i] = to_tensor(fast_.embed(arena, sequences[i].tokens)); });
     for (int layer = 0; layer < depth; ++layer) {
-      const FusedBlock block = pack_block(model_, layer, options_.type, options_.activations);
+      const FusedBlock block = pack_block(model_, layer, options_.type, inputs());
       model_.release_pages();
       for_sequences(sequences, [&](size_t i, Arena& arena) {
         streams[i] = run_block_on(block, fast_.rope(), arena, streams[i],
@@ -100,7 +102,8 @@ class FusedPrepared : public PreparedModel {
 class FusedAnswers : public AnsweringModel {
  public:
   FusedAnswers(const Model& model, const PrepareOptions& options, int workers)
-      : fast_(model, options.type, options.positions, options.activations), arenas_(static_cast<size_t>(workers)) {}
+      : fast_(model, options.type, options.positions, {options.activations, &options.ranges}),
+        arenas_(static_cast<size_t>(workers)) {}
 
   SumsOfSites site_sums(int worker, const ModelInput& input) const override {
     Arena& arena = arenas_[static_cast<size_t>(worker)];

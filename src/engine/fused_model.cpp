@@ -20,7 +20,7 @@ at::Tensor as_float(const at::Tensor& t) { return t.defined() ? t.detach().to(at
 /// A matrix with its bias, and how the engine rounds what it is fed.
 struct Operand {
   at::Tensor weight, bias;
-  ActivationRounding rounding;
+  InputRounding rounding;
 };
 
 StackedLinear stack(const std::vector<Operand>& operands, ComputeType type) {
@@ -52,11 +52,6 @@ FusedNorm norm_of(const Model& model, const TensorId& id, const NormConfig& conf
   return {config, as_float(model.weight(id)), as_float(bias_of_tensor(model, id))};
 }
 
-ActivationRounding rounding_of(const Model& model, const TensorId& id, Activations activations) {
-  const std::optional<Scheme> scheme = model.stored_scheme(id);
-  return activations == Activations::kLlamaCpp && scheme ? scheme->llama_cpp_rounding() : ActivationRounding::kNone;
-}
-
 /// Embeddings of the tokens [T, width]; read_row(token, out) fills one.
 template <class ReadRow>
 Slab look_up(Arena& arena, std::span<const int32_t> tokens, int64_t vocabulary, int64_t width, ReadRow&& read_row) {
@@ -76,10 +71,9 @@ namespace {
 
 /// The matrices whose outputs lie side by side, with their biases, as one product where that is possible.
 StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids, ComputeType type,
-                           Activations activations, const WeightSource& weight) {
+                           const RoundedInputs& inputs, const WeightSource& weight) {
   std::vector<Operand> operands;
-  for (const TensorId& id : ids)
-    operands.push_back({weight(id), bias_of_tensor(model, id), rounding_of(model, id, activations)});
+  for (const TensorId& id : ids) operands.push_back({weight(id), bias_of_tensor(model, id), inputs.of(model, id)});
   if (ids.front() != TensorId{TensorRole::kAttnQ, model.config().depth() - 1}) return stack(operands, type);
   // The last layer's queries are a product of their own: they are needed at the scored rows only.
   StackedLinear stacked = stack({operands.front()}, type);
@@ -89,13 +83,13 @@ StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids,
 
 }  // namespace
 
-FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations) {
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, const RoundedInputs& inputs) {
   const WeightSource stored = [&](const TensorId& id) { return model.weight(id); };
   FusedBlock block;
   block.layer = layer;
   block.config = model.config().layer(layer);
   for_each_product(block, [&](StackedLinear& part, const std::vector<TensorId>& ids) {
-    part = pack_product(model, ids, type, activations, stored);
+    part = pack_product(model, ids, type, inputs, stored);
   });
   for_each_norm(block, [&](FusedNorm& norm, const TensorId& id) { norm = norm_of(model, id, block.config.norm); });
   const auto vector = [&](TensorRole role) { return as_float(model.weight({role, layer})); };
@@ -111,7 +105,7 @@ FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, 
   FusedBlock block = base;
   for_each_product(block, [&](StackedLinear& part, const std::vector<TensorId>& ids) {
     if (std::any_of(ids.begin(), ids.end(), [&](const TensorId& id) { return changed.contains(id); }))
-      part = pack_product(model, ids, type, Activations::kExact, source);
+      part = pack_product(model, ids, type, {}, source);
   });
   return block;
 }
@@ -138,44 +132,45 @@ at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& a
 
 namespace {
 
-StackedLinear pack_output(const Model& model, const TensorId& id, ComputeType type, Activations activations) {
-  return stack({{model.weight(id), bias_of_tensor(model, id), rounding_of(model, id, activations)}}, type);
+StackedLinear pack_output(const Model& model, const TensorId& id, ComputeType type, const RoundedInputs& inputs) {
+  return stack({{model.weight(id), bias_of_tensor(model, id), inputs.of(model, id)}}, type);
 }
 
 }  // namespace
 
 StackedLinear pack_outside(const Model& model, const TensorId& id, const at::Tensor& weight, ComputeType type) {
-  return stack({{weight, bias_of_tensor(model, id), ActivationRounding::kNone}}, type);
+  return stack({{weight, bias_of_tensor(model, id), {}}}, type);
 }
 
-FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations, Layers layers)
+FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, const RoundedInputs& inputs,
+                       Layers layers)
     : name_((require_finite(model), model.source().name)),
       config_(model.config()),
       type_(type),
       rope_(model.config().rope, model.config().layer(0).attention.head_dim, positions),
       positions_(as_float(model.weight({TensorRole::kPositionEmbedding, -1}))),
       output_norm_(norm_of(model, {TensorRole::kOutputNorm, -1}, model.config().output_norm)),
-      head_(pack_output(model, model.output_matrix(), type, activations)) {
+      head_(pack_output(model, model.output_matrix(), type, inputs)) {
   const TensorId embedding{TensorRole::kTokenEmbedding, -1};
   if (config_.reads_images())
-    pack_images(model, activations);
+    pack_images(model, inputs);
   else if (const StoredMatrix* stored = model.stored(embedding); stored != nullptr && stored->has_rows())
     stored_embedding_ = *stored;
   else
     embedding_ = model.weight(embedding).detach();
   for (int layer = 0; layers == Layers::kPacked && layer < config_.depth(); ++layer)
-    blocks_.push_back(pack_block(model, layer, type, activations));
+    blocks_.push_back(pack_block(model, layer, type, inputs));
   model.release_pages();  // what was packed need not stay in memory as its file holds it too
 }
 
-void FusedModel::pack_images(const Model& model, Activations activations) {
-  patches_ = pack_output(model, {TensorRole::kPatchEmbedding}, type_, activations);
+void FusedModel::pack_images(const Model& model, const RoundedInputs& inputs) {
+  patches_ = pack_output(model, {TensorRole::kPatchEmbedding}, type_, inputs);
   learned_ = as_float(model.weight({TensorRole::kClassToken})).unsqueeze(0);
   if (config_.patches.distillation_token)
     learned_ = at::cat({learned_, as_float(model.weight({TensorRole::kDistillationToken})).unsqueeze(0)}, 0);
   if (config_.input_norm) input_norm_ = norm_of(model, {TensorRole::kInputNorm}, config_.output_norm);
   if (config_.read_out.distilled)
-    distilled_head_ = pack_output(model, {TensorRole::kDistillationClassifier}, type_, activations);
+    distilled_head_ = pack_output(model, {TensorRole::kDistillationClassifier}, type_, inputs);
 }
 
 /// Token embeddings as they enter the first layer: scaled, and with those of their positions.

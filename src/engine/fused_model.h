@@ -16,13 +16,14 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/rounded_inputs.h"
 #include "ops/fused_ops.h"
 #include "vernier/model.h"
 
 namespace vernier {
 
 /// A layer on its own, for passes that hold one at a time. `model` must be finite (require_finite).
-FusedBlock pack_block(const Model& model, int layer, ComputeType type, Activations activations = Activations::kExact);
+FusedBlock pack_block(const Model& model, int layer, ComputeType type, const RoundedInputs& inputs = {});
 
 /// `block` on the residual stream of one sequence, float32 [positions, hidden] (or [1, positions, hidden]), which is left
 /// as it is; of the model's last layer rows first_row ... only. For passes that hold one layer and many streams.
@@ -45,7 +46,7 @@ class FusedModel {
   enum class Layers { kPacked, kLeftOut };  ///< left out: for passes that pack one at a time
   /// `positions`: longest sequence it will see. @cost converts and copies all weights
   /// @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
-  FusedModel(const Model& model, ComputeType type, int64_t positions, Activations activations = Activations::kExact,
+  FusedModel(const Model& model, ComputeType type, int64_t positions, const RoundedInputs& inputs = {},
              Layers layers = Layers::kPacked);
 
   const std::string& name() const { return name_; }
@@ -95,7 +96,7 @@ class FusedModel {
   Slab enter(const Slab& x) const;
   Slab norm_last(FusedOps& ops, const Slab& x) const;
   void add_positions(const Slab& x) const;
-  void pack_images(const Model& model, Activations activations);
+  void pack_images(const Model& model, const RoundedInputs& inputs);
 
   std::string name_;
   ModelConfig config_;

@@ -120,6 +120,45 @@ TEST_P(VisionParity, LossAndGradientNorms) {
 INSTANTIATE_TEST_SUITE_P(HuggingFace, VisionParity, ::testing::ValuesIn(vision_fixture_names()),
                          [](const auto& info) { return info.param; });
 
+/// Answers of the fixture's images, one after the other.
+at::Tensor rounded_answers(const char* device, const Model& model, const at::Tensor& pixels, const char* activations,
+                           const ActivationRanges& ranges = {}) {
+  ComputeOptions options;
+  options.device = device, options.threads = 1;
+  const auto ready =
+      make_engine(options)->prepare_answers(model, {.activations = Activations::parse(activations), .ranges = ranges});
+  std::vector<at::Tensor> rows;
+  for (int64_t i = 0; i < pixels.size(0); ++i) rows.push_back(at::tensor(ready->answer(0, pixels_of(pixels, i))));
+  return at::stack(rows);
+}
+
+TEST(Vision, ActivationsAreRoundedAlikeByBothEngines) {
+  for (const char* name : {"vit", "deit_distilled"}) {
+    const Model model = load_model(vision_fixture(name).string());
+    const at::Tensor pixels = tensor_in(SafetensorsFile(vision_fixture(name) / "golden.safetensors"), "pixel_values");
+    const at::Tensor exact = rounded_answers("cpu", model, pixels, "exact");
+    ActivationRanges ranges;
+    for (const TensorSpec& tensor : model.blueprint().tensors())
+      if (tensor.input) ranges[*tensor.input] = 6;
+    double before = 0;
+    for (const char* how : {"int8:token", "int6:token", "int4:token"}) {
+      const at::Tensor fused = rounded_answers("cpu", model, pixels, how);
+      const double moved = relative_distance(fused, exact);
+      EXPECT_GT(moved, before) << name << " " << how;
+      // A value that rounding of floats lifts over half a step moves by a whole one: few do.
+      EXPECT_LT(relative_distance(rounded_answers("aten", model, pixels, how), fused), 0.2 * moved)
+          << name << " " << how;
+      before = moved;
+    }
+    EXPECT_LT(relative_distance(rounded_answers("cpu", model, pixels, "int8:token"), exact), 0.05) << name;
+    const at::Tensor fixed = rounded_answers("cpu", model, pixels, "int8:tensor", ranges);
+    EXPECT_GT(relative_distance(fixed, exact), 0) << name;
+    EXPECT_LT(relative_distance(rounded_answers("aten", model, pixels, "int8:tensor", ranges), fixed), 0.02) << name;
+    expect_error(ErrorKind::kInvalidArgument, {"int8:tensor:sym", "no range of", "calibrate"},
+                 [&] { rounded_answers("cpu", model, pixels, "int8:tensor"); });
+  }
+}
+
 TEST(Vision, WhatAModelIsNotForIsRefused) {
   const Model vit = load_model(vision_fixture("vit").string()), clip = load_model(vision_fixture("clip").string());
   const at::Tensor image = at::zeros({1, 3, 32, 32}), ids = at::tensor({int64_t{5}, int64_t{399}}).unsqueeze(0);

@@ -8,7 +8,9 @@ std::vector<GroupedAnswers> answer_images(const Model& reference, const std::vec
   GroupedAnswers answers;
   answers.unit = "image";
   answers.examples = grouped_examples(images);
-  answers.reference = classify_images(reference, images, options, progress);
+  ClassifyOptions exact = options;  // the reference's activations are never rounded
+  exact.activations = Activations::kExact;
+  answers.reference = classify_images(reference, images, exact, progress);
   for (const Model* model : models) {
     answers.models.push_back(classify_images(*model, images, options, progress));
     answers.rescaled.push_back(rescaled_answers(answers.examples, answers.reference, answers.models.back()));

@@ -13,8 +13,6 @@ namespace vernier {
 
 namespace {
 
-constexpr const char* kExact = "exact";
-constexpr const char* kLlamaCpp = "llama.cpp";
 constexpr const char* kImages = "images";
 
 const char* name_of(Per per) {
@@ -124,7 +122,7 @@ Json evaluation_file_to_json(const EvaluationFile& file) {
   json["tool_version"] = VERNIER_VERSION;
   json["data"] = {{"text", facts_json(file.text)}, {"groups", file.groups ? facts_json(*file.groups) : Json()}};
   if (file.of_images) json["examples"] = kImages;
-  json["activations"] = file.activations == Activations::kExact ? kExact : kLlamaCpp;
+  json["activations"] = file.activations.name();
   if (file.budget_bytes) json["budget_bytes"] = *file.budget_bytes;
   json["metrics"] = Json::array();
   for (const Metric& metric : file.of_images ? image_metrics() : metrics())
@@ -144,9 +142,11 @@ EvaluationFile evaluation_file_from_json(const Json& json, const std::string& or
   file.text = facts_at(json_member(data, "text", origin), origin);
   if (const Json* groups = json_find(data, "groups")) file.groups = facts_at(*groups, origin);
   const std::string activations = json_string(json, "activations", origin);
-  if (activations != kExact && activations != kLlamaCpp)
-    fail(ErrorKind::kBadFile, "{}: activations: expected {} or {}, got {}", origin, kExact, kLlamaCpp, activations);
-  file.activations = activations == kExact ? Activations::kExact : Activations::kLlamaCpp;
+  try {
+    file.activations = Activations::parse(activations);
+  } catch (const Error& e) {
+    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
+  }
   if (json_find(json, "budget_bytes") != nullptr)
     file.budget_bytes = static_cast<uint64_t>(json_int(json, "budget_bytes", origin, 0, kMaxCount));
   const Json& rows = json_member(json, "rows", origin);

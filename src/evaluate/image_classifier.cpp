@@ -10,6 +10,14 @@ namespace vernier {
 
 namespace {
 
+/// Of the sites of one stack, named as stack_of names them.
+ActivationRanges ranges_of(const ActivationRanges& ranges, Stack stack) {
+  ActivationRanges own;
+  for (const auto& [site, range] : ranges)
+    if (site.stack == stack) own[{site.site, site.layer, site.expert}] = range;
+  return own;
+}
+
 /// Unit vectors of the classes times e^logit_scale, [classes][width].
 std::vector<std::vector<float>> text_classifier(const Model& model, const std::vector<std::string>& classes,
                                                 const ClassifyOptions& options, const Engine& engine) {
@@ -17,7 +25,10 @@ std::vector<std::vector<float>> text_classifier(const Model& model, const std::v
   int64_t longest = 1;
   for (const std::vector<int32_t>& prompt : prompts) longest = std::max(longest, static_cast<int64_t>(prompt.size()));
   const Model stack = stack_of(model, Stack::kText);
-  const auto text = engine.prepare_answers(stack, {.type = options.compute.type, .positions = longest});
+  const auto text = engine.prepare_answers(stack, {.type = options.compute.type,
+                                                   .positions = longest,
+                                                   .activations = options.activations,
+                                                   .ranges = ranges_of(options.ranges, Stack::kText)});
   std::vector<std::vector<float>> units(prompts.size());
   parallel_for(static_cast<int64_t>(prompts.size()), engine.workers(), [&](int64_t i, int worker) {
     units[static_cast<size_t>(i)] = text->answer(worker, std::span<const int32_t>(prompts[static_cast<size_t>(i)]));
@@ -42,7 +53,10 @@ ImageClassifier::ImageClassifier(const Model& model, const std::vector<std::stri
                                  const ClassifyOptions& options, const Engine& engine)
     : name_(model.source().name), classes_(classes.size()), seeing_(seeing_model(model)) {
   if (!model.config().stacks.empty()) vectors_ = text_classifier(model, classes, options, engine);
-  eye_ = engine.prepare_answers(seeing_, {.type = options.compute.type});
+  const Stack stack = model.config().stacks.empty() ? Stack::kOnly : Stack::kImage;
+  eye_ = engine.prepare_answers(
+      seeing_,
+      {.type = options.compute.type, .activations = options.activations, .ranges = ranges_of(options.ranges, stack)});
 }
 
 std::vector<float> ImageClassifier::logits(int worker, std::span<const float> pixels) const {

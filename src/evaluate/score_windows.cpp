@@ -50,8 +50,9 @@ void check_activations(const std::vector<const Model*>& models, const EvaluateOp
   if (options.activations == Activations::kExact) return;
   if (options.compute.type != ComputeType::kFloat32)
     fail(ErrorKind::kInvalidArgument,
-         "evaluate: activations as llama.cpp rounds them are computed in float32, got bfloat16; leave out the data "
-         "type");
+         "evaluate: rounded activations ({}) are computed in float32, got bfloat16; leave out the data type",
+         options.activations.name());
+  if (options.activations != Activations::kLlamaCpp) return;
   for (const Model* model : models)
     if (!model->stored_scheme(model->output_matrix()))
       fail(
@@ -71,7 +72,8 @@ void score_windows(const std::vector<const Model*>& models, const Model* referen
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   std::vector<std::unique_ptr<PreparedModel>> fast;
   for (const Model* model : models)
-    fast.push_back(engine->prepare(*model, {options.compute.type, data.longest(), options.activations}));
+    fast.push_back(
+        engine->prepare(*model, {options.compute.type, data.longest(), options.activations, options.ranges}));
   std::unique_ptr<PreparedModel> base;
   if (reference != nullptr) base = engine->prepare(*reference, {ComputeType::kFloat32, data.longest()});
   const auto count = static_cast<int64_t>(data.windows.size());

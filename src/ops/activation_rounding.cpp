@@ -51,10 +51,27 @@ void by_blocks(const Slab& x, const Slab& y, int64_t block, Fn&& round) {
       round(x.row(r) + first, y.row(r) + first, std::min(block, x.cols - first));
 }
 
+void round_to_integers(const InputRounding& rounding, const float* x, float* y, int64_t n) {
+  if (keep_broken(x, y, n)) return;
+  float largest = rounding.range;
+  if (largest == 0)
+    for (int64_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+  const float step = integer_step(rounding.bits, largest);
+  if (step == 0) {
+    std::fill_n(y, n, 0.0f);
+    return;
+  }
+  const float half = static_cast<float>(1 << (rounding.bits - 1));
+  // Clamped before it is rounded: round_even is for small numbers, and a static range may be exceeded by far.
+  for (int64_t i = 0; i < n; ++i) y[i] = round_even(std::clamp(x[i] / step, -half, half - 1)) * step;
+}
+
 }  // namespace
 
-void round_activations(ActivationRounding rounding, const Slab& x, const Slab& y) {
-  switch (rounding) {
+void round_activations(const InputRounding& rounding, const Slab& x, const Slab& y) {
+  if (rounding.bits > 0)
+    return by_blocks(x, y, x.cols, [&](const float* a, float* b, int64_t n) { round_to_integers(rounding, a, b, n); });
+  switch (rounding.kernel) {
     case ActivationRounding::kNone:
       if (x.data == y.data) return;
       return by_blocks(x, y, x.cols, [](const float* a, float* b, int64_t n) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// What an engine does to the inputs of a matrix product before it multiplies. llama.cpp's CPU kernels multiply whole
+// What an engine does to the inputs of a matrix product before it multiplies: nothing, what a kernel does, or rounding to
+// integers. llama.cpp's CPU kernels multiply whole
 // numbers: beside a quantized matrix the activations are rounded to 8 bits, in blocks that the matrix's type
 // prescribes (Scheme::llama_cpp_rounding).
 //
@@ -13,7 +14,23 @@
 
 namespace vernier {
 
-/// y = x as the kernels see it. x and y may be the same rows; a row need not be a whole number of blocks.
-void round_activations(ActivationRounding rounding, const Slab& x, const Slab& y);
+struct InputRounding {
+  ActivationRounding kernel = ActivationRounding::kNone;
+  int bits = 0;     ///< of symmetric integers; 0: none
+  float range = 0;  ///< the largest magnitude of their grid; 0: that of each row
+
+  InputRounding() = default;
+  InputRounding(ActivationRounding own) : kernel(own) {}  // NOLINT: a kernel's rounding is one
+  InputRounding(int own_bits, float own_range) : bits(own_bits), range(own_range) {}
+  bool none() const { return bits == 0 && kernel == ActivationRounding::kNone; }
+  bool operator==(const InputRounding&) const = default;
+};
+
+/// Distance of the grid's values. As Scheme's ":sym" without its bfloat16: 2^bits - 1 steps from -largest to largest, of
+/// which codes -2^(bits-1) ... 2^(bits-1) - 1 exist, so that the largest positive value may saturate by half a step.
+inline float integer_step(int bits, float largest) { return largest / (static_cast<float>((1 << bits) - 1) / 2); }
+
+/// y = x as it is multiplied. x and y may be the same rows; a row need not be a whole number of a kernel's blocks.
+void round_activations(const InputRounding& rounding, const Slab& x, const Slab& y);
 
 }  // namespace vernier

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/fail.h"
 #include "ops/activation.h"
 
 namespace vernier {
@@ -12,7 +13,7 @@ namespace vernier {
 namespace {
 
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
-  const at::Tensor y = at::matmul(x, linear.weight.t());
+  const at::Tensor y = at::matmul(rounded(linear.rounding, x), linear.weight.t());
   return linear.bias.defined() ? y + linear.bias : y;
 }
 
@@ -29,6 +30,18 @@ at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const a
 }
 
 }  // namespace
+
+at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
+  if (rounding.none()) return x;
+  if (rounding.bits == 0) fail(ErrorKind::kInternal, "plain operations do not round as llama.cpp's kernels do");
+  const at::Tensor wide = x.detach().to(at::kFloat);
+  const at::Tensor largest =
+      rounding.range > 0 ? at::full({1}, rounding.range, wide.options()) : wide.abs().amax(-1, /*keepdim=*/true);
+  const at::Tensor step = largest / (static_cast<float>((1 << rounding.bits) - 1) / 2);
+  const double half = 1 << (rounding.bits - 1);
+  const at::Tensor values = (wide / step).clamp(-half, half - 1).round() * step;
+  return at::where(step == 0, at::zeros_like(values), values).to(x.scalar_type());
+}
 
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
   const at::Tensor centred = norm.config.kind == NormConfig::Kind::kRms ? x : x - x.mean(-1, /*keepdim=*/true);

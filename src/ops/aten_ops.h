@@ -8,14 +8,19 @@
 #include <functional>
 #include <vector>
 
+#include "ops/activation_rounding.h"
 #include "ops/block.h"
 #include "ops/block_forward.h"
 
 namespace vernier {
 
 struct AtenLinear {
-  at::Tensor weight, bias;  ///< [out, in]; [out] or undefined
+  at::Tensor weight, bias;      ///< [out, in]; [out] or undefined
+  InputRounding rounding = {};  ///< to integers, or none
 };
+
+/// x as it is multiplied: no gradient flows through what is rounded. @throws Error{kInternal} for a kernel's rounding
+at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x);
 
 struct AtenNorm {
   NormConfig config;

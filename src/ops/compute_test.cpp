@@ -7,6 +7,7 @@
 
 #include "base/output_file.h"
 #include "ops/cgroup.h"
+#include "support/expect_error.h"
 #include "support/scratch.h"
 
 namespace vernier {
@@ -65,6 +66,15 @@ TEST_F(CgroupTest, VersionOneHasTwoFiles) {
   EXPECT_EQ(processors(), std::nullopt);
   put("root/cpu/box/cpu.cfs_quota_us", "300000\n");
   EXPECT_EQ(processors(), 3);
+}
+
+TEST(Activations, AreSpelledAsSchemesAre) {
+  for (const char* name : {"exact", "llama.cpp", "int8:token:sym", "int4:tensor:sym"})
+    EXPECT_EQ(Activations::parse(name).name(), name);
+  EXPECT_EQ(Activations::parse("int6:token"), Activations(Activations::Kind::kPerToken, 6));
+  EXPECT_EQ(Activations(), Activations::kExact);
+  for (const char* name : {"", "int8", "int9:token", "int1:token", "int8:channel", "int8:token:asym"})
+    expect_error(ErrorKind::kInvalidArgument, {"activations", "int8:token", name}, [&] { Activations::parse(name); });
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <random>
 
 #include "base/output_file.h"
+#include "ops/activation_rounding.h"
+#include "ops/aten_ops.h"
 #include "ops/distribution.h"
 #include "ops/kernels.h"
 #include "ops/packed_linear.h"
@@ -211,6 +214,36 @@ TEST(ActivationRounding, TinyBlocksBecomeZeroHugeOnesBreakAndTheLastBlockMayBeSh
   EXPECT_EQ(y.data[39], 1.0f);  // 8 bits of mantissa: 1/512 is half a step to the even side
   round_activations(ActivationRounding::kHalf, x, y);
   EXPECT_EQ(y.data[39], 1.0f + 1.0f / 512);  // 11 bits hold it
+}
+
+TEST(ActivationRounding, IntegersAreTheNearestOnTheGridOfARowOrOfAll) {
+  Arena arena;
+  const Slab x = arena.slab(3, 70), y = arena.slab(3, 70);
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  for (int64_t r = 0; r < 3; ++r)
+    for (int64_t i = 0; i < 70; ++i) x.row(r)[i] = r == 2 ? 0 : normal(random) * (r == 0 ? 1 : 100);
+  for (const int bits : {8, 6, 4, 2})
+    for (const float range : {0.0f, 2.5f}) {
+      round_activations(InputRounding(bits, range), x, y);
+      const at::Tensor plain =
+          rounded(InputRounding(bits, range), at::from_blob(x.data, {3, 70}, {x.ld, 1}, at::kFloat));
+      for (int64_t r = 0; r < 3; ++r) {
+        double largest = range;
+        for (int64_t i = 0; range == 0 && i < 70; ++i)
+          largest = std::max(largest, std::abs(static_cast<double>(x.row(r)[i])));
+        const double step = largest / ((std::pow(2, bits) - 1) / 2), half = std::pow(2, bits - 1);
+        for (int64_t i = 0; i < 70; ++i) {
+          double nearest = 0;
+          for (double code = -half; code < half; ++code)
+            if (std::abs(code * step - static_cast<double>(x.row(r)[i])) <
+                std::abs(nearest - static_cast<double>(x.row(r)[i])))
+              nearest = code * step;
+          EXPECT_NEAR(y.row(r)[i], nearest, 1e-5 * largest) << bits << " bits, range " << range;
+          EXPECT_EQ(plain[r][i].item<float>(), y.row(r)[i]);
+        }
+      }
+    }
 }
 
 TEST(ActivationRounding, BrokenBlocksStayBroken) {

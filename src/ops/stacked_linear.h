@@ -17,7 +17,7 @@ class StackedLinear {
   StackedLinear() = default;
   StackedLinear(PackedLinear matrix) { append(std::move(matrix)); }  // NOLINT: a single matrix is a stack of one
 
-  void append(PackedLinear matrix, ActivationRounding rounding = ActivationRounding::kNone) {
+  void append(PackedLinear matrix, const InputRounding& rounding = {}) {
     out_ += matrix.out();
     parts_.push_back({std::move(matrix), rounding});
   }
@@ -43,10 +43,10 @@ class StackedLinear {
       fail(ErrorKind::kInternal, "stack of {} matrices with {} outputs: y has {}", parts_.size(), out_, y.cols);
     const Arena::Scope scope(scratch);
     Slab rounded = x;
-    ActivationRounding done = ActivationRounding::kNone;
+    InputRounding done;
     int64_t first = 0;
     for (const Part& part : parts_) {
-      if (part.rounding == ActivationRounding::kNone) {
+      if (part.rounding.none()) {
         rounded = x;
       } else if (part.rounding != done) {
         rounded = scratch.slab(x.rows, x.cols);
@@ -66,7 +66,7 @@ class StackedLinear {
  private:
   struct Part {
     PackedLinear matrix;
-    ActivationRounding rounding = ActivationRounding::kNone;
+    InputRounding rounding;
     bool operator==(const Part&) const = default;
   };
   std::vector<Part> parts_;
