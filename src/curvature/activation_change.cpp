@@ -16,7 +16,7 @@ struct SquaredNorms {
   double of_change = 0, of_reference = 0;
 };
 
-double square(const at::Tensor& x) { return x.to(at::kDouble).square().sum().item<double>(); }
+double sum_of_squares(const at::Tensor& x) { return x.to(at::kDouble).sum_of_squares().sum().item<double>(); }
 
 }  // namespace
 
@@ -40,8 +40,8 @@ std::vector<ActivationChange> activation_change(const Model& reference, const Mo
       loss.observe(after, some, [&](const SiteId& site, const at::Tensor& x) {
         const auto& [own, was] = seen.at(next++);
         if (own != site) fail(ErrorKind::kInternal, "activations: {} came where {} did", name_of(site), name_of(own));
-        sums[site].of_change += square(x - was);
-        sums[site].of_reference += square(was);
+        sums[site].of_change += sum_of_squares(x - was);
+        sums[site].of_reference += sum_of_squares(was);
       });
     }
     ActivationChange& change = all.emplace_back();
