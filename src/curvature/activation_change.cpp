@@ -16,7 +16,7 @@ struct SquaredNorms {
   double of_change = 0, of_reference = 0;
 };
 
-double sum_of_squares(const at::Tensor& x) { return x.to(at::kDouble).sum_of_squares().sum().item<double>(); }
+double sum_of_squares(const at::Tensor& x) { return x.to(at::kDouble).square().sum().item<double>(); }
 
 }  // namespace
 
