@@ -26,7 +26,7 @@ struct ImageScorer {
     std::vector<std::filesystem::path> paths;
     for (const int64_t example : examples) paths.push_back(images->images[static_cast<size_t>(example)].path);
     const std::vector<float> values = load_pixel_values(paths, preprocessor, threads);
-    const PatchConfig& p = seen(model).config().patches;
+    const PatchConfig p = seen(model).config().patches;
     const std::vector<int64_t> shape{static_cast<int64_t>(paths.size()), p.channels, p.image_size, p.image_size};
     if (static_cast<int64_t>(values.size()) != shape[0] * shape[1] * shape[2] * shape[3])
       fail(ErrorKind::kInvalidArgument, "curvature: {} values for {} images: {} takes {} channels of {} x {}",
