@@ -30,10 +30,10 @@ class Activations {
 
   constexpr Activations() = default;
   constexpr explicit Activations(Kind kind, int bits = 0) : kind_(kind), bits_(bits) {}
-  /// "exact", "llama.cpp"; "int2:token" .. "int8:token" and "int2:tensor" .. "int8:tensor", with or without ":sym", as
+  /// "exact", "llama.cpp"; "int2:token" .. "int8:token" and "int2:tensor" .. "int8:tensor", with or without ":sym7", as
   /// schemes are spelled. @throws Error{kInvalidArgument} that lists what exists
   static Activations parse(std::string_view text);
-  /// The canonical spelling, such as "int8:token:sym"; parse(name()) == *this.
+  /// The canonical spelling, such as "int8:token:sym7"; parse(name()) == *this.
   std::string name() const;
 
   constexpr Kind kind() const { return kind_; }

@@ -147,9 +147,9 @@ TEST_P(CurvatureParity, EqualsPyTorch) {
        {std::pair("matrices", CurvatureOf::kMatrices), std::pair("all", CurvatureOf::kAllParameters)}) {
     Model twice = to_float32(model);  // away by the weights themselves
     for (const TensorId& id : parameters_of(model, of)) twice.set_weight(id, twice.weight(id) * 2);
-    const GroupCurvature found =
-        group_curvature(model, &twice, loss, everything(loss),
-                        {.of = of, .eigen_tolerance = 1e-5, .min_probes = 20, .max_probes = 20})[0];
+    const GroupCurvature found = group_curvature(
+        model, &twice, loss, everything(loss),
+        {.of = of, .max_iterations = 2000, .eigen_tolerance = 1e-7, .min_probes = 20, .max_probes = 20})[0];
     const auto expected = [&](const char* name) { return golden.at(key).at(name).template get<double>(); };
     EXPECT_NEAR(found.loss / expected("loss"), 1, 1e-5);
     EXPECT_NEAR(found.gradient_norm / expected("gradient_norm"), 1, 1e-4);

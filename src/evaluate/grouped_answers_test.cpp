@@ -32,7 +32,11 @@ EvaluationData sample_documents() {
     data.windows[w].cluster = cluster[w];
     data.windows[w].first_row = static_cast<int64_t>(3 * w);
   }
-  data.clusters = {{"a", 90, -1, 0}, {"b", 50, -1, 0}, {"c", 60, -1, 0}, {"a", 40, -1, 3}, {"b", 30, -1, -1}};
+  const auto cluster_of = [](const char* group, int64_t bytes, int64_t version_of) {
+    return Cluster{.group = group, .bytes = bytes, .version_of = version_of};
+  };
+  data.clusters = {cluster_of("a", 90, 0), cluster_of("b", 50, 0), cluster_of("c", 60, 0), cluster_of("a", 40, 3),
+                   cluster_of("b", 30, -1)};
   return data;
 }
 

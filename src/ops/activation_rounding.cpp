@@ -56,14 +56,14 @@ void round_to_integers(const InputRounding& rounding, const float* x, float* y, 
   float largest = rounding.range;
   if (largest == 0)
     for (int64_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float step = integer_step(rounding.bits, largest);
+  const float step = largest / largest_code(rounding.bits);
   if (step == 0) {
     std::fill_n(y, n, 0.0f);
     return;
   }
-  const float half = static_cast<float>(1 << (rounding.bits - 1));
+  const float most = largest_code(rounding.bits);
   // Clamped before it is rounded: round_even is for small numbers, and a static range may be exceeded by far.
-  for (int64_t i = 0; i < n; ++i) y[i] = round_even(std::clamp(x[i] / step, -half, half - 1)) * step;
+  for (int64_t i = 0; i < n; ++i) y[i] = round_even(std::clamp(x[i] / step, -most, most)) * step;
 }
 
 }  // namespace

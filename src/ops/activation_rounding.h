@@ -26,9 +26,9 @@ struct InputRounding {
   bool operator==(const InputRounding&) const = default;
 };
 
-/// Distance of the grid's values. As Scheme's ":sym" without its bfloat16: 2^bits - 1 steps from -largest to largest, of
-/// which codes -2^(bits-1) ... 2^(bits-1) - 1 exist, so that the largest positive value may saturate by half a step.
-inline float integer_step(int bits, float largest) { return largest / (static_cast<float>((1 << bits) - 1) / 2); }
+/// Codes are -this ... this, as of schemes' ":sym7": the largest magnitude is one of the grid's values. On ":sym" it would lie
+/// half way between two, and which one it gets would hang on the last bit.
+constexpr float largest_code(int bits) { return static_cast<float>((1 << (bits - 1)) - 1); }
 
 /// y = x as it is multiplied. x and y may be the same rows; a row need not be a whole number of a kernel's blocks.
 void round_activations(const InputRounding& rounding, const Slab& x, const Slab& y);

@@ -23,7 +23,7 @@ Activations Activations::parse(std::string_view text) {
   for (const RangeRow& range : kRanges)
     for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
       const Activations rounded(range.kind, bits);
-      if (const std::string name = rounded.name(); text == name || fmt::format("{}:sym", text) == name) return rounded;
+      if (const std::string name = rounded.name(); text == name || fmt::format("{}:sym7", text) == name) return rounded;
     }
   fail(ErrorKind::kInvalidArgument,
        "activations: expected exact or llama.cpp, or int2 to int8 followed by :token or :tensor, such as int8:token, "
@@ -34,7 +34,7 @@ Activations Activations::parse(std::string_view text) {
 
 std::string Activations::name() const {
   for (const RangeRow& range : kRanges)
-    if (range.kind == kind_) return fmt::format("int{}:{}:sym", bits_, range.word);
+    if (range.kind == kind_) return fmt::format("int{}:{}:sym7", bits_, range.word);
   return kind_ == Kind::kExact ? "exact" : "llama.cpp";
 }
 

@@ -37,9 +37,9 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
   const at::Tensor wide = x.detach().to(at::kFloat);
   const at::Tensor largest =
       rounding.range > 0 ? at::full({1}, rounding.range, wide.options()) : wide.abs().amax(-1, /*keepdim=*/true);
-  const at::Tensor step = largest / (static_cast<float>((1 << rounding.bits) - 1) / 2);
-  const double half = 1 << (rounding.bits - 1);
-  const at::Tensor values = (wide / step).clamp(-half, half - 1).round() * step;
+  const double most = largest_code(rounding.bits);
+  const at::Tensor step = largest / most;
+  const at::Tensor values = (wide / step).clamp(-most, most).round() * step;
   return at::where(step == 0, at::zeros_like(values), values).to(x.scalar_type());
 }
 

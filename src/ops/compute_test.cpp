@@ -69,11 +69,11 @@ TEST_F(CgroupTest, VersionOneHasTwoFiles) {
 }
 
 TEST(Activations, AreSpelledAsSchemesAre) {
-  for (const char* name : {"exact", "llama.cpp", "int8:token:sym", "int4:tensor:sym"})
+  for (const char* name : {"exact", "llama.cpp", "int8:token:sym7", "int4:tensor:sym7"})
     EXPECT_EQ(Activations::parse(name).name(), name);
   EXPECT_EQ(Activations::parse("int6:token"), Activations(Activations::Kind::kPerToken, 6));
   EXPECT_EQ(Activations(), Activations::kExact);
-  for (const char* name : {"", "int8", "int9:token", "int1:token", "int8:channel", "int8:token:asym"})
+  for (const char* name : {"", "int8", "int9:token", "int1:token", "int8:channel", "int8:token:sym", "int8:token:asym"})
     expect_error(ErrorKind::kInvalidArgument, {"activations", "int8:token", name}, [&] { Activations::parse(name); });
 }
 

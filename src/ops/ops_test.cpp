@@ -232,10 +232,10 @@ TEST(ActivationRounding, IntegersAreTheNearestOnTheGridOfARowOrOfAll) {
         double largest = range;
         for (int64_t i = 0; range == 0 && i < 70; ++i)
           largest = std::max(largest, std::abs(static_cast<double>(x.row(r)[i])));
-        const double step = largest / ((std::pow(2, bits) - 1) / 2), half = std::pow(2, bits - 1);
+        const double most = std::pow(2, bits - 1) - 1, step = largest / most;
         for (int64_t i = 0; i < 70; ++i) {
           double nearest = 0;
-          for (double code = -half; code < half; ++code)
+          for (double code = -most; code <= most; ++code)
             if (std::abs(code * step - static_cast<double>(x.row(r)[i])) <
                 std::abs(nearest - static_cast<double>(x.row(r)[i])))
               nearest = code * step;
