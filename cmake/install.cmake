@@ -20,7 +20,7 @@ set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/vernier)
 vernier_headers(vernier_core blueprint.h choices.h component.h data.h error.h group_chain.h groups.h images.h interval.h labelled_images.h layer_config.h limit.h measured.h model_config.h model_outline.h plan.h progress.h prompts.h
                              report.h scheme.h site.h stack.h target_rules.h tensor_id.h tokenizer.h version.h worse.h)
 if(VERNIER_WITH_TORCH)
-  vernier_headers(vernier calibrate.h classify.h compute.h confirm.h damage_table.h decode_images.h diagnose.h evaluate.h evaluation_file.h export.h metric.h model.h plan_front.h planning.h quantize.h quantize_tensor.h run.h screen.h stored_matrix.h target.h
+  vernier_headers(vernier calibrate.h classify.h compute.h confirm.h damage_table.h decode_images.h diagnose.h evaluate.h evaluation_file.h export.h finetune.h metric.h model.h plan_front.h planning.h quantize.h quantize_tensor.h run.h screen.h stored_matrix.h target.h
                           value_search.h vernier.h)
 endif()
 if(NOT PROJECT_IS_TOP_LEVEL)

@@ -33,6 +33,7 @@
 #include "vernier/evaluate.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/export.h"
+#include "vernier/finetune.h"
 #include "vernier/metric.h"
 #include "vernier/model.h"
 #include "vernier/plan_front.h"
