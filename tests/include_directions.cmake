@@ -4,7 +4,7 @@
 # those that a longer way of arrows shows already.
 #   cmake -DROOT=<source dir> -P include_directions.cmake
 cmake_policy(SET CMP0057 NEW)
-set(order base format scheme limit data groups ops images corruptions model engine calibrate evaluate curvature reliability diagnose screen plan quantize export planning report run cli)
+set(order base format scheme limit data groups ops images corruptions model engine calibrate evaluate curvature reliability diagnose screen plan quantize export planning finetune report run cli)
 # Public headers that do not carry their folder's name.
 set(base_headers error interval version progress measured worse)
 set(scheme_headers scheme)

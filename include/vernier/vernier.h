@@ -45,6 +45,7 @@
 #include "vernier/export.h"
 #include "vernier/grouped_answers.h"
 #include "vernier/measure_reliability.h"
+#include "vernier/finetune.h"
 #include "vernier/metric.h"
 #include "vernier/model.h"
 #include "vernier/plan_front.h"

@@ -23,6 +23,7 @@ void add_plan(CLI::App& app, Console& console);
 void add_quantize(CLI::App& app, Console& console);
 void add_export(CLI::App& app, Console& console);
 void add_evaluate(CLI::App& app, Console& console);
+void add_finetune(CLI::App& app, Console& console);
 void add_logits(CLI::App& app, Console& console);
 // Without tensors:
 void add_inspect(CLI::App& app, Console& console);

@@ -35,6 +35,9 @@ struct Step {
   float offset = -0.0f;  ///< negative zero changes no value, not even the sign of a zero
 };
 
+/// Scales that are one plain number a block, which may be chosen freely: the type that they are stored in.
+enum class PlainScale : uint8_t { kNone, kHalf, kBFloat16 };
+
 inline float value_of(const Step& step, float level) { return step.scale * (level - step.zero) + step.offset; }
 
 /// The grid of one weight. All functions are const and keep no state but the shape. Several threads may work on one
@@ -73,6 +76,12 @@ class Grid {
   /// Codes that a codebook does not have side by side become the nearest that it has. @shape codes [cols]
   virtual void pack_row(int64_t row, const Code* codes, std::byte* stored) const = 0;
   virtual void unpack_row(int64_t row, const std::byte* stored, Code* codes) const = 0;
+
+  /// kNone where a segment's scale is made of several stored numbers.
+  virtual PlainScale plain_scale() const { return PlainScale::kNone; }
+  /// Replaces the scale that was fitted to a block by `scale`, rounded as it is stored, and keeps its zero and offset. Only
+  /// where plain_scale() names a type.
+  virtual void store_scale(int64_t, int64_t, float, std::byte*) const {}
 
   /// All blocks fitted, all codes nearest. @shape weight [rows, cols]; w [cols]
   virtual void encode(const float* weight, const float* w, std::byte* stored) const;

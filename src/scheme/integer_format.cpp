@@ -94,6 +94,12 @@ class IntegerWeight : public Grid {
       steps->zero = level(load_code(stored + zero_points_at(block), p_.bits, scale_row(row), zero_point_stride()));
   }
 
+  PlainScale plain_scale() const override { return PlainScale::kBFloat16; }
+
+  void store_scale(int64_t row, int64_t block, float scale, std::byte* stored) const override {
+    store_u16(float_to_bf16(scale), stored + scale_at(row, block));
+  }
+
   /// Ties go to the even *signed* code, as in compressed-tensors, so the offset is added after rounding.
   void nearest(const Step& step, const float* x, int64_t n, Code* codes) const override {
     const int half = half_;

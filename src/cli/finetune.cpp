@@ -1,0 +1,209 @@
+#include "vernier/finetune.h"
+
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "cli/calibration_argument.h"
+#include "cli/command.h"
+#include "cli/finetune_rows.h"
+#include "cli/finetune_table.h"
+#include "cli/plan_argument.h"
+#include "cli/subcommands.h"
+#include "vernier/classify.h"
+#include "vernier/export.h"
+#include "vernier/planning.h"
+#include "vernier/value_search.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace {
+
+struct FinetuneArguments {
+  std::string model, data, groups, filter, attribute, target, output;
+  int64_t context = 512;
+  double validation_share = 0.05;
+  bool allow_shared = false;
+  PlanArgument plan;
+  CalibrationArgument calibration;
+  FinetuneOptions options;
+  ExportOptions file;
+  ComputeArguments compute;
+  JsonArgument json;
+  CommandFiles io;
+};
+
+void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
+  add_option(command, "--loss", o.loss, rows_help(losses()))->capture_default_str();
+  add_option(command, "--weighting", o.weighting, rows_help(weightings()))->capture_default_str();
+  add_option(command, "--sampling", o.sampling, rows_help(samplings()))->capture_default_str();
+  add_option(command, "--dro-rate", o.dro_rate, "How fast group-dro follows losses")->capture_default_str();
+  add_option(command, "--cvar-share", o.cvar_share, "Of a batch, its worst part, that cvar learns from")
+      ->capture_default_str();
+  add_flag(command, "--learn-scales", o.learn_scales, "Scales of integer schemes learn too (LSQ)");
+  add_option(command, "--refit-steps", o.refit_steps, "Fit scales that do not learn anew every N steps; 0: never")
+      ->capture_default_str();
+  add_option(command, "--steps", o.steps, "Steps of the optimizer")->capture_default_str();
+  add_option(command, "--batch", o.batch, "Windows or images at once")->capture_default_str();
+  add_option(command, "--accumulate", o.accumulate, "Batches per step")->capture_default_str();
+  add_option(command, "--learning-rate", o.learning_rate, "Of AdamW, at its peak")->capture_default_str();
+  add_option(command, "--warm-up", o.warm_up_steps, "Steps over which the rate rises")->capture_default_str();
+  add_option(command, "--weight-decay", o.weight_decay, "Of matrices")->capture_default_str();
+  add_option(command, "--clip", o.clip_norm, "Largest norm of a gradient; 0: any")->capture_default_str();
+  add_option(command, "--evaluate-steps", o.evaluate_steps, "Steps between evaluations, and checkpoints")
+      ->capture_default_str();
+  add_option(command, "--objective", o.objective, "What the best checkpoint has least of, on the validation part")
+      ->check(CLI::IsMember(finetune_objectives()))
+      ->capture_default_str();
+  add_option(command, "--patience", o.patience, "End after N evaluations without a better one; 0: never")
+      ->capture_default_str();
+  add_option(command, "--max-minutes", o.max_minutes, "End so late; the same call later goes on. 0: no limit")
+      ->capture_default_str();
+  add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
+  add_flag(command, "--control", o.control, "Also train the same recipe without rounding, for comparison");
+}
+
+bool sees_images(const Model& model) { return model.config().reads_images(); }
+
+std::vector<Document> training_documents(const std::string& path) {
+  if (path.ends_with(".jsonl") || path.ends_with(".json")) return read_documents(path);
+  return {Document{read_text_file(path).text, ""}};
+}
+
+LabelledImages labelled_images(const Model& model, const std::string& path) {
+  const std::vector<std::string> classes = class_names_of(model);
+  return std::filesystem::is_directory(path) ? read_image_folder(path, classes) : read_manifest(path, classes);
+}
+
+TrainingData learned_data(const Model& model, const FinetuneArguments& a, int threads, Console& console) {
+  if (sees_images(model)) return training_images(model, labelled_images(model, a.data), a.attribute, threads);
+  const Tokenizer tokenizer(open_tokenizer(model, console));
+  return training_text(tokenizer, a.data, training_documents(a.data), a.context);
+}
+
+std::optional<TrainingData> held_out_data(const Model& model, const FinetuneArguments& a, int threads,
+                                          Console& console) {
+  if (a.groups.empty()) return std::nullopt;
+  if (sees_images(model)) return training_images(model, labelled_images(model, a.groups), a.attribute, threads);
+  const Tokenizer tokenizer(open_tokenizer(model, console));
+  return held_out_text(
+      document_windows(tokenizer, a.groups, read_documents(a.groups, a.filter), {.context = a.context}));
+}
+
+void check_shared(const TrainingData& held_out, const TrainingData& all, const FinetuneArguments& a, Console& console) {
+  const int64_t shared = shared_examples(held_out, all);
+  if (shared == 0) return;
+  const std::string what = fmt::format("finetune: {} and {} share {} {}: what is measured there was learned", a.data,
+                                       a.groups, shared, held_out.pixels.defined() ? "images" : "runs of 50 tokens");
+  if (!a.allow_shared) fail(ErrorKind::kInvalidArgument, "{}; take them out, or give --allow-shared", what);
+  console.progress.warn(what);
+}
+
+/// The target that is named, else the plan's own, else the first that takes such models.
+const Target& target_of(const FinetuneArguments& a, const Model& model) {
+  if (!a.target.empty()) return find_target(a.target);
+  if (!a.plan.plan.empty()) return find_target(plan_from_json(read_artefact(a.plan.plan, "plan"), a.plan.plan).target);
+  return find_target(sees_images(model) ? "huggingface" : "llama.cpp");
+}
+
+/// What the plan is without training.
+Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a, int threads) {
+  Plan by = plan;
+  if (a.calibration.path.empty()) by.method = "nearest";
+  return quantize(model, a.calibration.path.empty() ? Calibration() : a.calibration.load(), by, threads).in_memory();
+}
+
+void run_finetune(FinetuneArguments& a, Console& console) {
+  a.io.check();
+  a.options.compute = a.compute.options(console);
+  const int threads = resolve_threads(a.options.compute);
+  const Model model = open_model(a.model, console);
+  const Target& target = target_of(a, model);
+  const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
+  const Plan plan = a.plan.load(model, target.name);
+  const Calibration calibration = a.calibration.path.empty() ? Calibration() : a.calibration.load();
+  const uint64_t bytes = target.file_bytes(model, finetuned_plan(plan), tokenizer, a.file);
+  const TrainingData all = learned_data(model, a, threads, console);
+  const std::optional<TrainingData> held_out = held_out_data(model, a, threads, console);
+  if (held_out) check_shared(*held_out, all, a, console);
+  const auto [learned, validation] = split_training_data(all, a.validation_share, a.options.seed);
+  const std::filesystem::path output = a.output;
+  a.options.work = output / "work";
+  const FinetuneResult result = finetune(model, plan, calibration, learned, validation, a.options, &console.progress);
+
+  std::vector<FinetuneRow> rows;
+  const TrainingData& measured = held_out ? *held_out : validation;
+  const auto add_row = [&](const char* name, const Model& other) {
+    rows.push_back({name, evaluate_finetuned(model, other, measured, a.options, &console.progress)});
+  };
+  add_row("full precision", model);
+  add_row("before", untrained(model, plan, a, threads));
+  add_row("after", result.model);
+  if (result.control_model) add_row("control", *result.control_model);
+
+  const Plan made = finetuned_plan(plan);
+  export_model(target, quantize(result.model, {}, made, threads), tokenizer, output / target.output, a.file,
+               &console.progress);
+  write_json(output / "plan.json", plan_to_json(made));
+  Json json = {
+      {"schema_version", 1},
+      {"tool_version", VERNIER_VERSION},
+      {"model", model.source().name},
+      {"model_hash", model_hash(model)},
+      {"plan", plan.label},
+      {"tensor_bytes", plan.tensor_bytes},
+      {"file_bytes", bytes},
+      {"data",
+       {{"name", all.name}, {"hash", all.hash}, {"learned", learned.size()}, {"validation", validation.size()}}},
+      {"measured_on", {{"name", measured.name}, {"hash", measured.hash}, {"held_out", held_out.has_value()}}},
+      {"options", finetune_options_to_json(a.options)},
+      {"trained", finetune_curve_to_json(result.trained)}};
+  if (result.control) json["control"] = finetune_curve_to_json(*result.control);
+  json["models"] = Json::object();
+  for (const FinetuneRow& row : rows) json["models"][row.name] = finetune_evaluation_to_json(row.evaluation);
+  write_json(output / "finetune.json", json);
+  if (a.json.write(json, console)) return;
+  print_finetuned(rows, result.trained, console);
+  fmt::print(console.out, "{}: {} bytes\n", (output / target.output).string(), bytes);
+}
+
+}  // namespace
+
+void add_finetune(CLI::App& app, Console& console) {
+  auto* command =
+      app.add_subcommand("finetune", "Train with the plan's rounding in the loop, so that nobody is left behind");
+  auto a = std::make_shared<FinetuneArguments>();
+  add_model(*command, a->io, a->model);
+  a->plan.add(*command, a->io);
+  a->calibration.add(*command, a->io);
+  add_option(
+      *command, "--data", a->data,
+      "To learn from: JSON lines {\"text\": ..., \"group\": ...} or a text file; for a model that sees a manifest "
+      "(CSV: path, label, groups) or a folder of classes")
+      ->required()
+      ->check(CLI::ExistingPath);
+  a->io.reads(a->data);
+  add_option(*command, "--groups", a->groups, "Held out, of the same kind: every group is measured before and after")
+      ->check(CLI::ExistingPath);
+  a->io.reads(a->groups);
+  add_option(*command, "--filter", a->filter, "Keep only held-out documents whose KEY prints as VALUE")
+      ->type_name("KEY=VALUE");
+  add_option(*command, "--attribute", a->attribute, "Of images: the column of groups, or class");
+  add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_option(*command, "--validation-share", a->validation_share,
+             "Of each group of --data, kept apart to choose the best checkpoint")
+      ->capture_default_str();
+  add_flag(*command, "--allow-shared", a->allow_shared, "Only warn where held-out examples are also learned from");
+  add_recipe_options(*command, a->options);
+  add_option(*command, "--target", a->target, "Who must load the result, by default whom the plan is for");
+  add_export_options(*command, a->file);
+  std::vector<std::string> names{"finetune.json", "plan.json", "work/"};
+  for (const Target& row : targets()) names.push_back(row.output + (row.is_folder() ? "/" : ""));
+  add_option(*command, "-o,--output", a->output, "Folder to write; a killed run goes on in it")->required();
+  a->io.writes_folder("--output", a->output, names);
+  a->compute.add(*command);
+  a->json.add(*command, a->io);
+  command->callback([a, &console] { run_finetune(*a, console); });
+}
+
+}  // namespace vernier

@@ -1,0 +1,52 @@
+#include "cli/finetune_table.h"
+
+#include <fmt/format.h>
+
+#include "base/text_table.h"
+
+namespace vernier {
+
+namespace {
+
+const GroupLoss& loss_in(const FinetuneEvaluation& evaluation, const std::string& group) {
+  return group.empty() ? evaluation.all : evaluation.groups.at(group);
+}
+
+/// Groups whose KL is higher than before.
+std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluation& after) {
+  std::string worse;
+  for (const auto& [name, group] : after.groups)
+    if (group.kl_nats.mean > before.groups.at(name).kl_nats.mean)
+      worse += (worse.empty() ? "" : ", ") + (name.empty() ? std::string("(no group)") : name);
+  return worse;
+}
+
+}  // namespace
+
+void print_finetuned(const std::vector<FinetuneRow>& rows, const FinetuneCurve& curve, Console& console) {
+  std::vector<std::string> header{"group", "scored"};
+  for (size_t r = 1; r < rows.size(); ++r) header.push_back("KL " + rows[r].name);
+  for (const FinetuneRow& row : rows) header.push_back("NLL " + row.name);
+  TextTable table(header);
+  const auto add = [&](const std::string& shown, const std::string& group) {
+    std::vector<std::string> cells{shown, fmt::format("{:.0f}", loss_in(rows[0].evaluation, group).scored)};
+    for (size_t r = 1; r < rows.size(); ++r)
+      cells.push_back(fmt::format("{:.4f}", loss_in(rows[r].evaluation, group).kl_nats.mean));
+    for (const FinetuneRow& row : rows)
+      cells.push_back(fmt::format("{:.4f}", loss_in(row.evaluation, group).nll_nats.mean));
+    table.add(cells);
+  };
+  add("all", "");
+  for (const auto& [name, group] : rows[0].evaluation.groups)
+    if (!name.empty()) add(name, name);
+  fmt::print(console.out, "{}", table.str(console.width()));
+  const FinetuneEvaluation &before = rows[1].evaluation, &after = rows[2].evaluation;
+  fmt::print(console.out,
+             "worst group: KL {:.4f} ({}) before, {:.4f} ({}) after; best checkpoint: step {}, ended by {}\n",
+             before.worst_kl_nats(), before.worst_group(), after.worst_kl_nats(), after.worst_group(), curve.best_step,
+             curve.stopped);
+  const std::string worse = worse_groups(before, after);
+  if (!worse.empty()) fmt::print(console.out, "worse off than before: {}\n", worse);
+}
+
+}  // namespace vernier

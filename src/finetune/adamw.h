@@ -1,0 +1,40 @@
+#pragma once
+
+// AdamW (arXiv:1711.05101, algorithm 2, as PyTorch has it): moments as plain tensors, so that a checkpoint holds them.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace vernier {
+
+struct AdamWOptions {
+  double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8;
+};
+
+/// What is learned, with a rate of its own.
+struct AdamWParameter {
+  at::Tensor value;         ///< a leaf; changed in place
+  double rate_factor = 1;   ///< times the learning rate
+  double weight_decay = 0;  ///< per step, times the learning rate
+};
+
+class AdamW {
+ public:
+  AdamW(std::vector<AdamWParameter> parameters, const AdamWOptions& options = {});
+
+  /// The `count`-th step, from 1. @shape gradients: one per parameter; an undefined one changes nothing
+  void step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate);
+
+  const std::vector<AdamWParameter>& parameters() const { return parameters_; }
+  /// First and second moments, by parameter.
+  std::vector<at::Tensor>& first() { return first_; }
+  std::vector<at::Tensor>& second() { return second_; }
+
+ private:
+  std::vector<AdamWParameter> parameters_;
+  AdamWOptions options_;
+  std::vector<at::Tensor> first_, second_;
+};
+
+}  // namespace vernier

@@ -1,0 +1,73 @@
+#include "finetune/batch_forward.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "engine/aten_answers.h"
+#include "engine/aten_model.h"
+
+namespace vernier {
+
+void check_trainable(const Model& model, const TrainingData& data) {
+  const ModelConfig& config = model.config();
+  const bool sees = config.reads_images() && config.read_out.classes > 0;
+  if (!config.is_language_model() && !sees)
+    fail(ErrorKind::kUnsupported,
+         "finetune: {} ({}): expected a language model or a classifier of images; models of images and texts are not "
+         "trained yet",
+         model.source().name, config.family);
+  if (data.size() == 0) fail(ErrorKind::kInvalidArgument, "finetune: {}: no examples", data.name);
+  if (sees != data.pixels.defined())
+    fail(ErrorKind::kInvalidArgument, "finetune: {} takes {}, {} holds {}", model.source().name,
+         sees ? "labelled images" : "texts", data.name, sees ? "texts" : "images");
+  for (const TokenWindow& window : data.windows) {
+    const auto [least, most] = std::minmax_element(window.tokens.begin(), window.tokens.end());
+    if (*least < 0 || *most >= config.vocabulary)
+      fail(ErrorKind::kInvalidArgument, "finetune: {}: ids from {} to {}: expected 0 to {}; wrong tokenizer?",
+           data.name, *least, *most, config.vocabulary - 1);
+  }
+}
+
+namespace {
+
+ExampleBatch image_batch(const TrainingData& data, const at::Tensor& index, const at::Device& device) {
+  const at::Tensor labels = at::tensor(data.labels, at::kInt).to(at::kLong).index_select(0, index);
+  return {data.pixels.index_select(0, index).to(device), labels.unsqueeze(1).to(device)};
+}
+
+ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
+  size_t longest = 0;
+  for (const int64_t i : examples) longest = std::max(longest, data.windows[static_cast<size_t>(i)].tokens.size());
+  const auto rows = static_cast<int64_t>(longest) - 1;  // the last token predicts nothing
+  const at::Tensor inputs = at::zeros({static_cast<int64_t>(examples.size()), rows}, at::kLong);
+  const at::Tensor labels = at::full({static_cast<int64_t>(examples.size()), rows}, -1, at::kLong);
+  int64_t* input = inputs.data_ptr<int64_t>();
+  int64_t* label = labels.data_ptr<int64_t>();
+  for (const int64_t i : examples) {
+    const TokenWindow& window = data.windows[static_cast<size_t>(i)];
+    for (size_t t = 0; t + 1 < window.tokens.size(); ++t) {
+      input[t] = window.tokens[t];
+      if (static_cast<int64_t>(t) >= window.first_row) label[t] = window.tokens[t + 1];
+    }
+    input += rows;
+    label += rows;
+  }
+  return {inputs.to(device), labels.to(device)};
+}
+
+}  // namespace
+
+ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
+  if (!data.pixels.defined()) return text_batch(data, examples, device);
+  return image_batch(data, at::tensor(std::vector<int64_t>(examples.begin(), examples.end()), at::kLong), device);
+}
+
+at::Tensor batch_logits(const Model& model, const ExampleBatch& batch) {
+  if (batch.inputs.dim() == 4) return classify(model, batch.inputs).unsqueeze(1);
+  const AtenModel ready(model, batch.inputs.size(1));
+  return ready.logits_by(ready.head(), ready.finish(ready.ops(batch.inputs.size(1)), ready.embed(batch.inputs), 0, 0));
+}
+
+}  // namespace vernier

@@ -1,0 +1,44 @@
+#include "finetune/checkpoint_file.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <vector>
+
+#include "base/fail.h"
+#include "format/safetensors_file.h"
+#include "format/safetensors_writer.h"
+
+namespace vernier {
+
+void write_checkpoint(const std::filesystem::path& path, const CheckpointFile& content) {
+  SafetensorsWriter writer;
+  for (const auto& [key, text] : content.words) writer.set_metadata(key, text);
+  std::vector<const at::Tensor*> tensors;
+  for (const auto& [name, tensor] : content.tensors) {
+    writer.add(name, tensor.scalar_type() == at::kByte ? DType::kU8 : DType::kF32, tensor.sizes().vec());
+    tensors.push_back(&tensor);
+  }
+  writer.write(path, [&](size_t index, const ByteSink& append) {
+    const at::Tensor cpu = tensors[index]->detach().to(at::kCPU).contiguous();
+    append({static_cast<const std::byte*>(cpu.data_ptr()), cpu.nbytes()});
+  });
+}
+
+std::optional<CheckpointFile> read_checkpoint(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const SafetensorsFile file(path);
+  CheckpointFile content;
+  content.words = file.metadata();
+  for (const SafetensorsEntry& entry : file.entries()) {
+    if (entry.dtype != DType::kU8 && entry.dtype != DType::kF32)
+      fail(ErrorKind::kBadFile, "{}: {} is of {}: expected a checkpoint of `vernier finetune`", path.string(),
+           entry.name, entry.dtype_name);
+    const at::Tensor tensor = at::empty(entry.shape, entry.dtype == DType::kU8 ? at::kByte : at::kFloat);
+    if (!entry.data.empty()) std::memcpy(tensor.data_ptr(), entry.data.data(), entry.data.size());
+    content.tensors[entry.name] = tensor;
+  }
+  return content;
+}
+
+}  // namespace vernier

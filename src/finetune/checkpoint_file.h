@@ -1,0 +1,24 @@
+#pragma once
+
+// Tensors and a few words of text in one file, whole or not at all: what a killed run goes on from.
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace vernier {
+
+struct CheckpointFile {
+  std::map<std::string, at::Tensor> tensors;  ///< float32 or uint8, on any device; read back on the CPU
+  std::map<std::string, std::string> words;
+};
+
+/// @throws Error{kIo}
+void write_checkpoint(const std::filesystem::path& path, const CheckpointFile& content);
+/// Nothing where there is no file. @throws Error{kBadFile, kIo}
+std::optional<CheckpointFile> read_checkpoint(const std::filesystem::path& path);
+
+}  // namespace vernier

@@ -1,0 +1,97 @@
+#include "vernier/finetune.h"
+
+#include <ATen/ATen.h>
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "engine/device.h"
+#include "finetune/batch_forward.h"
+#include "finetune/group_losses.h"
+#include "finetune/trainer.h"
+#include "vernier/quantize.h"
+#include "vernier/version.h"
+
+namespace vernier {
+
+namespace {
+
+void check_finetune_options(const FinetuneOptions& o) {
+  const auto refuse = [](const std::string& what) { fail(ErrorKind::kInvalidArgument, "finetune: {}", what); };
+  if (o.steps < 1 || o.batch < 1 || o.accumulate < 1 || o.evaluate_steps < 1)
+    refuse("expected at least 1 step, 1 example a batch, 1 batch a step and 1 step between evaluations");
+  if (!(o.learning_rate > 0)) refuse(fmt::format("a learning rate of {}: expected more than 0", o.learning_rate));
+  if (!(o.cvar_share > 0 && o.cvar_share <= 1))
+    refuse(fmt::format("a CVaR share of {}: expected more than 0 and at most 1", o.cvar_share));
+  if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
+    refuse("warm-up, refitting, patience and weight decay cannot be negative");
+  if (o.compute.type == ComputeType::kBFloat16 && !device_named(o.compute.device).is_cuda())
+    refuse("--dtype bf16 trains on a GPU; on the CPU leave it out");
+}
+
+/// float32 on the device, without gradients.
+Model placed(const Model& model, const at::Device& device) {
+  Model copy(model.config(), model.source());
+  for (const TensorId& id : model.tensors())
+    copy.set_weight(id, model.weight(id).detach().to(device, at::kFloat).contiguous());
+  return copy;
+}
+
+std::string run_key(const Model& model, const std::map<TensorId, Scheme>& schemes, const Calibration& calibration,
+                    const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options) {
+  Hasher hasher;
+  hasher.add(VERNIER_VERSION);
+  hasher.add(model_hash(model));
+  for (const auto& [id, scheme] : schemes) hasher.add(name_of(id) + " " + scheme.name());
+  hasher.add(calibration.sites.empty() ? std::string() : calibration_hash(calibration));
+  hasher.add(learned.hash);
+  hasher.add(validation.hash);
+  hasher.add(finetune_options_to_json(options).dump());
+  return hasher.hex();
+}
+
+}  // namespace
+
+FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
+                        const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
+                        ProgressSink* progress) {
+  check_finetune_options(options);
+  check_trainable(model, learned);
+  check_trainable(model, validation);
+  const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
+  std::map<TensorId, std::vector<float>> importances;
+  if (!calibration.sites.empty()) {
+    check_calibration(calibration, model);
+    for (const auto& [id, scheme] : schemes) importances[id] = calibration.importance(model, id);
+  }
+  const Model teacher = placed(model, device_named(options.compute.device));
+  const auto run = [&](const std::map<TensorId, Scheme>& rounded, const char* stage, const char* file) {
+    const std::filesystem::path checkpoint = options.work.empty() ? std::filesystem::path() : options.work / file;
+    return train({model, teacher, rounded, importances, learned, validation, options, stage, checkpoint,
+                  run_key(model, rounded, calibration, learned, validation, options)},
+                 progress);
+  };
+  TrainerResult trained = run(schemes, "finetune", "checkpoint.safetensors");
+  FinetuneResult result{std::move(trained.model), std::move(trained.curve), {}, {}};
+  if (options.control) {
+    TrainerResult control = run(none, "control", "control.safetensors");
+    result.control = std::move(control.curve);
+    result.control_model = std::move(control.model);
+  }
+  return result;
+}
+
+FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, const TrainingData& held_out,
+                                      const FinetuneOptions& options, ProgressSink* progress) {
+  check_trainable(model, held_out);
+  const at::Device device = device_named(options.compute.device);
+  return measure_groups(placed(other, device), placed(model, device), held_out, options.batch, progress);
+}
+
+Plan finetuned_plan(const Plan& plan) {
+  Plan made = plan;
+  made.method = "nearest";  // matrices that are stored in their scheme are kept as they are
+  made.label = plan.label + ", fine-tuned";
+  return made;
+}
+
+}  // namespace vernier

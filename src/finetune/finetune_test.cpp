@@ -1,0 +1,180 @@
+#include "vernier/finetune.h"
+
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+#include "support/training_data.h"
+#include "support/vision_models.h"
+#include "vernier/planning.h"
+#include "vernier/quantize.h"
+
+namespace vernier {
+namespace {
+
+FinetuneOptions short_run(int64_t steps) {
+  FinetuneOptions options;
+  options.steps = steps;
+  options.batch = 8;
+  options.learning_rate = 3e-3;
+  options.warm_up_steps = 4;
+  options.evaluate_steps = 10;
+  options.refit_steps = 10;
+  options.compute.threads = 1;
+  return options;
+}
+
+double held_out_kl(const Model& model, const Model& other) {
+  return evaluate_finetuned(model, other, made_up_training(32, 64), short_run(1)).all.kl_nats.mean;
+}
+
+TEST(Finetune, LowersTheDamageOfFewBits) {
+  const Model model = fixture_model("llama");
+  for (const char* scheme : {"int2:g32:asym", "int3:g64:asym"}) {
+    const Plan plan = plan_uniform(model, scheme, "huggingface");
+    const FinetuneResult tuned =
+        finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), short_run(60));
+    Plan nearest = plan;
+    nearest.method = "nearest";
+    const double before = held_out_kl(model, quantize(model, {}, nearest, 1).in_memory());
+    EXPECT_LT(held_out_kl(model, tuned.model), 0.6 * before) << scheme;
+    EXPECT_EQ(tuned.trained.stopped, "steps");
+    EXPECT_EQ(tuned.trained.points.size(), 7U);
+  }
+}
+
+TEST(Finetune, ExportsTheBytesThatWereTrained) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "gguf:q4_0");
+  const TrainingData held_out = made_up_training(16, 100);
+  const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(64), held_out, short_run(20));
+  const QuantizedModel written = quantize(tuned.model, {}, finetuned_plan(plan), 1);
+  for (const TensorId& id : model.tensors()) {
+    EXPECT_TRUE(at::equal(written.values(id), tuned.model.weight(id))) << name_of(id);
+    if (!is_matrix(id.role)) continue;
+    EXPECT_TRUE(at::equal(written.stored(id).bytes(), tuned.model.stored(id)->bytes())) << name_of(id);
+    EXPECT_EQ(written.schemes().at(id), tuned.model.stored(id)->scheme());
+  }
+  // What validation saw while it trained is what these bytes say.
+  double best = 1e9;
+  for (const FinetunePoint& point : tuned.trained.points) best = std::min(best, point.validation.worst_kl_nats());
+  EXPECT_EQ(evaluate_finetuned(model, tuned.model, held_out, short_run(1)).worst_kl_nats(), best);
+  EXPECT_EQ(tuned.trained.best, best);
+}
+
+TEST(Finetune, ScalesLearnToo) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
+  FinetuneOptions options = short_run(40);
+  options.learn_scales = true;
+  const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), options);
+  EXPECT_LT(tuned.trained.best, 0.7 * tuned.trained.points[0].validation.worst_kl_nats());
+  const QuantizedModel written = quantize(tuned.model, {}, finetuned_plan(plan), 1);
+  for (const TensorId& id : model.matrices())
+    EXPECT_TRUE(at::equal(written.values(id), tuned.model.weight(id))) << name_of(id);
+}
+
+TEST(Finetune, TheControlIsTrainedAlikeWithoutRounding) {
+  const Model model = fixture_model("llama");
+  FinetuneOptions options = short_run(10);
+  options.control = true;
+  options.loss = "cross-entropy";
+  options.objective = "mean-nll";
+  const FinetuneResult tuned =
+      finetune(model, plan_uniform(model, "gguf:q8_0"), {}, made_up_training(64), made_up_training(32, 100), options);
+  ASSERT_TRUE(tuned.control && tuned.control_model);
+  EXPECT_EQ(tuned.control->points[0].validation.all.kl_nats.mean, 0.0);
+  EXPECT_GT(tuned.control->points[1].validation.all.kl_nats.mean, 0.0);
+  EXPECT_EQ(tuned.control_model->matrices().size(), model.matrices().size());
+  for (const TensorId& id : model.matrices()) EXPECT_EQ(tuned.control_model->stored(id), nullptr);
+}
+
+TEST(Finetune, EveryRecipeRuns) {
+  const Model model = fixture_model("mixtral");
+  const Plan plan = plan_uniform(model, "gguf:q4_0");
+  for (const char* weighting : {"none", "group", "group-dro", "cvar"}) {
+    for (const char* sampling : {"uniform", "balanced", "square-root"}) {
+      FinetuneOptions options = short_run(2);
+      options.weighting = weighting;
+      options.sampling = sampling;
+      options.loss = "both";
+      options.accumulate = 2;
+      const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(32), made_up_training(8, 100), options);
+      EXPECT_EQ(tuned.trained.points.back().step, 2) << weighting << " " << sampling;
+      EXPECT_EQ(tuned.trained.points.back().validation.groups.size(), 3U);
+    }
+  }
+}
+
+TEST(Finetune, ClassifiersOfImagesLearn) {
+  const Model model = load_model(vision_fixture("vit").string());
+  const Plan plan = plan_uniform(model, "int2:channel:asym", "huggingface");
+  FinetuneOptions options = short_run(40);
+  options.weighting = "class";
+  const TrainingData images = made_up_images(model, 64);
+  const FinetuneResult tuned = finetune(model, plan, {}, images, images, options);
+  EXPECT_LT(tuned.trained.best, 0.5 * tuned.trained.points[0].validation.worst_kl_nats());
+  for (const TensorId& id : model.matrices()) EXPECT_NE(tuned.model.stored(id), nullptr) << name_of(id);
+}
+
+TEST(Finetune, PatienceEndsARun) {
+  const Model model = fixture_model("llama");
+  FinetuneOptions options = short_run(100);
+  options.learning_rate = 1e-9;  // nothing gets better
+  options.refit_steps = 0;
+  options.evaluate_steps = 2;
+  options.patience = 3;
+  const FinetuneResult tuned =
+      finetune(model, plan_uniform(model, "gguf:q4_0"), {}, made_up_training(16), made_up_training(8, 100), options);
+  EXPECT_EQ(tuned.trained.stopped, "patience");
+  EXPECT_LT(tuned.trained.points.back().step, 100);
+}
+
+TEST(Finetune, RefusesWhatCannotBeMeant) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "gguf:q4_0");
+  const auto with = [&](auto&& change) {
+    FinetuneOptions options = short_run(2);
+    change(options);
+    finetune(model, plan, {}, made_up_training(16), made_up_training(8, 100), options);
+  };
+  const ErrorKind kind = ErrorKind::kInvalidArgument;
+  expect_error(kind, {"learning rate"}, [&] { with([](FinetuneOptions& o) { o.learning_rate = 0; }); });
+  expect_error(kind, {"no loss", "distillation"}, [&] { with([](FinetuneOptions& o) { o.loss = "hinge"; }); });
+  expect_error(kind, {"no objective", "worst-kl"}, [&] { with([](FinetuneOptions& o) { o.objective = "best"; }); });
+  expect_error(kind, {"GPU"}, [&] { with([](FinetuneOptions& o) { o.compute.type = ComputeType::kBFloat16; }); });
+  expect_error(kind, {"labelled images"}, [&] { with([](FinetuneOptions& o) { o.weighting = "class"; }); });
+  expect_error(kind, {"lower --learning-rate"}, [&] { with([](FinetuneOptions& o) { o.learning_rate = 1e30; }); });
+  TrainingData foreign = made_up_training(16);
+  foreign.windows[3].tokens[2] = 320;
+  expect_error(kind, {"wrong tokenizer"}, [&] { finetune(model, plan, {}, foreign, foreign, short_run(1)); });
+  expect_error(ErrorKind::kUnsupported, {"not trained yet"}, [&] {
+    const Model clip = load_model(vision_fixture("clip").string());
+    finetune(clip, plan, {}, foreign, foreign, short_run(1));
+  });
+}
+
+TEST(TrainingData, ShowsWhatWasLearnedAndIsMeasured) {
+  EXPECT_EQ(shared_examples(made_up_training(8, 100), made_up_training(16)), 0);
+  EXPECT_GT(shared_examples(made_up_training(8, 4), made_up_training(16)), 0);
+  const Model model = load_model(vision_fixture("vit").string());
+  TrainingData images = made_up_images(model, 6), others = images;
+  for (std::string& hash : others.image_hashes) hash += " other";
+  EXPECT_EQ(shared_examples(others, images), 0);
+  others.image_hashes[2] = images.image_hashes[4];
+  EXPECT_EQ(shared_examples(others, images), 1);
+}
+
+TEST(TrainingData, APartOfEveryGroupIsKeptApart) {
+  const TrainingData all = made_up_training(80);
+  const auto [learned, validation] = split_training_data(all, 0.1, 3);
+  EXPECT_EQ(learned.size() + validation.size(), 80);
+  std::vector<int> counts(3, 0);
+  for (const int32_t group : validation.group) ++counts[static_cast<size_t>(group)];
+  EXPECT_EQ(counts, (std::vector<int>{6, 1, 1}));
+  EXPECT_EQ(split_training_data(all, 0.1, 3).second.hash, validation.hash);
+  EXPECT_NE(split_training_data(all, 0.1, 4).second.hash, validation.hash);
+  expect_error(ErrorKind::kInvalidArgument, {"share"}, [&] { split_training_data(all, 1, 3); });
+}
+
+}  // namespace
+}  // namespace vernier

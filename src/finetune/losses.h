@@ -1,0 +1,37 @@
+#pragma once
+
+// What an example costs, a row each.
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+namespace vernier {
+
+/// What a batch of examples was answered. Answers of an example stand in rows; those that are not scored have label -1.
+struct Answered {
+  at::Tensor logits;   ///< [examples, rows, classes]
+  at::Tensor labels;   ///< int64 [examples, rows]
+  at::Tensor teacher;  ///< as logits, of the full-precision model; undefined where nobody needs it
+};
+
+struct LossRow {
+  std::string name;
+  std::string about;   ///< one clause, for help texts
+  std::string source;  ///< the paper that it follows
+  bool needs_teacher = false;
+  /// Nats, the mean over the scored rows of each example. @shape [examples]
+  at::Tensor (*of_examples)(const Answered& answered) = nullptr;
+};
+
+const std::vector<LossRow>& losses();
+/// @throws Error{kInvalidArgument} that lists what exists
+const LossRow& find_loss(const std::string& name);
+
+/// Per row in nats, 0 where it is not scored. @shape [examples, rows]
+at::Tensor rows_nll(const Answered& answered);
+/// KL(teacher || model) of each row.
+at::Tensor rows_kl(const Answered& answered);
+
+}  // namespace vernier

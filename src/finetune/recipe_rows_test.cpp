@@ -1,0 +1,143 @@
+// What recipes are made of: sampling, weighting, losses, schedule, optimizer.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/optim/adamw.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "finetune/adamw.h"
+#include "finetune/losses.h"
+#include "finetune/sampling.h"
+#include "finetune/schedule.h"
+#include "finetune/weighting.h"
+#include "support/expect_error.h"
+
+namespace vernier {
+namespace {
+
+std::vector<int32_t> uneven_groups() {  // 900 of group 0, 90 of 1, 10 of 2, none of 3
+  std::vector<int32_t> group(900, 0);
+  group.resize(990, 1);
+  group.resize(1000, 2);
+  return group;
+}
+
+std::vector<double> drawn_shares(const std::string& sampling, int64_t draws) {
+  const std::vector<int32_t> group = uneven_groups();
+  Sampler sampler(find_sampling(sampling), group, 4, 5);
+  std::vector<double> shares(4, 0.0);
+  for (const int64_t i : sampler.draw(0, draws)) shares[static_cast<size_t>(group[static_cast<size_t>(i)])] += 1;
+  for (double& share : shares) share /= static_cast<double>(draws);
+  return shares;
+}
+
+TEST(Sampling, GroupsComeAsOftenAsTheRowSays) {
+  constexpr int64_t kDraws = 30000;
+  const double roots = std::sqrt(900.0) + std::sqrt(90.0) + std::sqrt(10.0);
+  const std::map<std::string, std::vector<double>> expected = {
+      {"uniform", {0.9, 0.09, 0.01, 0}},
+      {"balanced", {1 / 3.0, 1 / 3.0, 1 / 3.0, 0}},
+      {"square-root", {std::sqrt(900.0) / roots, std::sqrt(90.0) / roots, std::sqrt(10.0) / roots, 0}}};
+  for (const auto& [name, shares] : expected) {
+    const std::vector<double> got = drawn_shares(name, kDraws);
+    for (size_t g = 0; g < shares.size(); ++g)  // five standard deviations of a binomial share
+      EXPECT_NEAR(got[g], shares[g], 5 * std::sqrt(shares[g] * (1 - shares[g]) / kDraws)) << name << " " << g;
+  }
+}
+
+TEST(Sampling, EveryEpochIsAnotherPermutation) {
+  Sampler sampler(find_sampling("uniform"), uneven_groups(), 4, 5);
+  const std::vector<int64_t> first = sampler.draw(0, 1000), second = sampler.draw(1000, 1000);
+  EXPECT_EQ(std::set<int64_t>(first.begin(), first.end()).size(), 1000U);
+  EXPECT_EQ(std::set<int64_t>(second.begin(), second.end()).size(), 1000U);
+  EXPECT_NE(first, second);
+}
+
+TEST(Sampling, ADrawDependsOnItsNumberAlone) {
+  for (const SamplingRow& row : samplings()) {
+    Sampler whole(row, uneven_groups(), 4, 5), later(row, uneven_groups(), 4, 5);
+    const std::vector<int64_t> all = whole.draw(0, 3000);
+    EXPECT_EQ(later.draw(1500, 100), std::vector<int64_t>(all.begin() + 1500, all.begin() + 1600)) << row.name;
+  }
+  expect_error(ErrorKind::kInvalidArgument, {"balanced"}, [] { find_sampling("even"); });
+}
+
+TEST(Weighting, GroupDroByHand) {
+  const auto dro = find_weighting("group-dro").make({.group_examples = {5, 5, 5}, .dro_rate = 0.5});
+  const at::Tensor losses = at::tensor({1.0, 3.0, 2.0}, at::kDouble);
+  // Groups 0, 0 and 2: their means are 2 and 2; group 1 is not there.
+  const double e = std::exp(0.5 * 2);
+  const std::vector<double> q = {e / (2 * e + 1), 1 / (2 * e + 1), e / (2 * e + 1)};
+  EXPECT_NEAR(dro->combine(losses, {0, 0, 2}, {}).item<double>(), q[0] * 2 + q[2] * 2, 1e-6);
+  for (size_t g = 0; g < 3; ++g) EXPECT_NEAR(dro->state()[g], q[g], 1e-12);
+  // A second batch goes on from there.
+  const double grown = q[1] * std::exp(0.5 * 4), total = q[0] + grown + q[2];
+  EXPECT_NEAR(dro->combine(at::tensor({4.0}, at::kDouble), {1}, {}).item<double>(), 4 * grown / total, 1e-6);
+  const auto other = find_weighting("group-dro").make({.group_examples = {5, 5, 5}, .dro_rate = 0.5});
+  other->restore(dro->state());
+  EXPECT_EQ(other->state(), dro->state());
+}
+
+TEST(Weighting, InverseFrequenciesAndCvarByHand) {
+  const at::Tensor losses = at::tensor({1.0, 2.0, 4.0}, at::kDouble);
+  const WeightingFacts facts{.group_examples = {6, 2, 0}, .class_examples = {1, 3}, .cvar_share = 0.5};
+  const auto combined = [&](const char* name) {
+    return find_weighting(name).make(facts)->combine(losses, {0, 1, 1}, {0, 1, 0}).item<double>();
+  };
+  EXPECT_NEAR(combined("none"), 7.0 / 3, 1e-6);
+  EXPECT_NEAR(combined("group"), (8.0 / 12 * 1 + 8.0 / 4 * 2 + 8.0 / 4 * 4) / 3, 1e-6);
+  EXPECT_NEAR(combined("class"), (4.0 / 2 * 1 + 4.0 / 6 * 2 + 4.0 / 2 * 4) / 3, 1e-6);
+  EXPECT_NEAR(combined("cvar"), (4.0 + 2.0) / 2, 1e-6);
+  expect_error(ErrorKind::kInvalidArgument, {"labelled images"},
+               [] { find_weighting("class").make({.group_examples = {1}}); });
+}
+
+TEST(Losses, AreThoseOfTheirDefinitions) {
+  at::manual_seed(2);
+  const Answered a{at::randn({2, 3, 5}, at::kDouble), at::tensor({0, 4, -1, 2, -1, -1}, at::kLong).reshape({2, 3}),
+                   at::randn({2, 3, 5}, at::kDouble)};
+  for (int64_t e = 0; e < 2; ++e) {
+    double nll = 0, kl = 0;
+    const int64_t scored = e == 0 ? 2 : 1;
+    for (int64_t r = 0; r < scored; ++r) {
+      const at::Tensor q = a.logits[e][r].softmax(-1), p = a.teacher[e][r].softmax(-1);
+      nll -= std::log(q[a.labels[e][r].item<int64_t>()].item<double>());
+      for (int64_t c = 0; c < 5; ++c) kl += p[c].item<double>() * std::log(p[c].item<double>() / q[c].item<double>());
+    }
+    const auto got = [&](const char* name) { return find_loss(name).of_examples(a)[e].item<double>(); };
+    EXPECT_NEAR(got("cross-entropy"), nll / static_cast<double>(scored), 1e-12);
+    EXPECT_NEAR(got("distillation"), kl / static_cast<double>(scored), 1e-12);
+    EXPECT_NEAR(got("both"), (nll + kl) / (2 * static_cast<double>(scored)), 1e-12);
+  }
+}
+
+TEST(Schedule, RisesAndFalls) {
+  EXPECT_DOUBLE_EQ(learning_rate_at(0, 100, 10, 1.0), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate_at(9, 100, 10, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(10, 100, 10, 1.0), 1.0);
+  EXPECT_NEAR(learning_rate_at(99, 100, 10, 1.0), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate_at(0, 1, 0, 2.0), 2.0);
+}
+
+TEST(AdamW, AgreesWithTheTensorLibrarys) {
+  at::manual_seed(4);
+  const at::Tensor start = at::randn({6, 5}, at::kDouble);
+  at::Tensor theirs = start.clone().set_requires_grad(true);
+  const at::Tensor ours = start.clone().set_requires_grad(true);
+  torch::optim::AdamW reference(std::vector<at::Tensor>{theirs}, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  AdamW optimizer({{ours, 1, 0.1}});
+  for (int64_t step = 1; step <= 20; ++step) {
+    const at::Tensor gradient = at::randn({6, 5}, at::kDouble);
+    theirs.mutable_grad() = gradient.clone();
+    reference.step();
+    optimizer.step(step, {gradient}, 0.01);
+  }
+  EXPECT_LT((theirs - ours).abs().max().item<double>(), 1e-14);
+}
+
+}  // namespace
+}  // namespace vernier

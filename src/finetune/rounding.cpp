@@ -1,0 +1,50 @@
+#include "finetune/rounding.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace vernier {
+
+namespace {
+
+/// Where a segment's scale is 0 every code means the offset, and any divisor will do.
+at::Tensor in_levels(const RoundingGrid& grid, const at::Tensor& latent) {
+  const at::Tensor divisor = at::where(grid.scale == 0, at::ones_like(grid.scale), grid.scale);
+  return (latent - grid.offset) / divisor + grid.zero;
+}
+
+at::Tensor nearest_levels(const RoundingGrid& grid, const at::Tensor& latent) {
+  const at::Tensor t = in_levels(grid, latent);
+  if (!grid.boundaries.defined()) return t.clamp(grid.lowest, grid.highest).round();
+  return grid.levels.index_select(0, at::bucketize(t, grid.boundaries).reshape(-1)).reshape(t.sizes());
+}
+
+}  // namespace
+
+at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent) {
+  const c10::NoGradGuard no_grad;
+  if (grid.boundaries.defined()) return at::bucketize(in_levels(grid, latent), grid.boundaries);
+  return (nearest_levels(grid, latent) - grid.lowest).to(at::kLong);
+}
+
+at::Tensor rounded_values(const RoundingGrid& grid, const at::Tensor& latent) {
+  const c10::NoGradGuard no_grad;
+  return grid.scale * (nearest_levels(grid, latent) - grid.zero) + grid.offset;
+}
+
+at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent) {
+  return rounded_values(grid, latent) + (latent - latent.detach());  // exactly 0, with the gradient of `latent`
+}
+
+at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& scale, const at::Tensor& latent) {
+  const at::Tensor t = (latent / scale + grid.zero).clamp(grid.lowest, grid.highest);
+  // Exact: a number and the nearest integer are so close that their difference has no rounding error.
+  const at::Tensor level = t + (t.round() - t).detach();
+  return scale * (level - grid.zero);
+}
+
+at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type) {
+  return x + (x.detach().to(type).to(x.scalar_type()) - x.detach());
+}
+
+}  // namespace vernier

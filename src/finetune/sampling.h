@@ -1,0 +1,44 @@
+#pragma once
+
+// Which examples a step learns from, a row each. What the n-th draw is depends on the seed and n alone.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vernier {
+
+/// A group is drawn with probability in proportion to (its examples)^exponent, then one of its examples, with replacement
+/// (balanced: arXiv 1710.05381). With exponent 1 all examples are shuffled anew in every epoch instead.
+struct SamplingRow {
+  std::string name;
+  std::string about;  ///< one clause, for help texts
+  double exponent = 1;
+};
+
+const std::vector<SamplingRow>& samplings();
+/// @throws Error{kInvalidArgument} that lists what exists
+const SamplingRow& find_sampling(const std::string& name);
+
+class Sampler {
+ public:
+  /// `group` of each example, indices below `groups`; groups without examples are never drawn.
+  Sampler(const SamplingRow& row, const std::vector<int32_t>& group, size_t groups, uint64_t seed);
+
+  /// Examples of draws `first` ... `first + count - 1`.
+  std::vector<int64_t> draw(int64_t first, int64_t count);
+
+ private:
+  int64_t shuffled(int64_t draw);
+
+  const SamplingRow& row_;
+  uint64_t seed_;
+  int64_t count_;
+  std::vector<std::vector<int64_t>> members_;  // by group
+  std::vector<double> until_;                  // cumulated probabilities of groups
+  int64_t epoch_ = -1;
+  std::vector<int64_t> order_;  // of that epoch
+};
+
+}  // namespace vernier

@@ -1,0 +1,176 @@
+#include "finetune/trained_matrix.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/fail.h"
+#include "ops/parallel.h"
+#include "scheme/half_float.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr float kBeyondAnyLevel = 1e30f;
+
+at::ScalarType type_of_scale(PlainScale scale) { return scale == PlainScale::kHalf ? at::kHalf : at::kBFloat16; }
+
+/// Levels of the codes that the format takes, found by asking it for the outermost ones.
+RoundingGrid levels_of(const Grid& grid, Code* lowest, const at::TensorOptions& options) {
+  Code ends[2];
+  const float beyond[2] = {-kBeyondAnyLevel, kBeyondAnyLevel};
+  grid.nearest({}, beyond, 2, ends);
+  std::vector<float> levels, boundaries;
+  bool one_apart = true;
+  for (Code code = ends[0]; code <= ends[1]; ++code) {
+    levels.push_back(grid.level(code));
+    if (levels.size() == 1) continue;
+    const float before = levels[levels.size() - 2];
+    boundaries.push_back((before + levels.back()) / 2);
+    one_apart = one_apart && levels.back() - before == 1.0f;
+  }
+  *lowest = ends[0];
+  RoundingGrid rounding;
+  rounding.lowest = static_cast<double>(levels.front());
+  rounding.highest = static_cast<double>(levels.back());
+  rounding.levels = at::tensor(levels, at::kFloat).to(options);
+  if (!one_apart) rounding.boundaries = at::tensor(boundaries, at::kFloat).to(options);
+  return rounding;
+}
+
+std::optional<at::ScalarType> plain_type(const Scheme& scheme, int64_t rows, int64_t cols) {
+  if (!scheme.held_by(Container::kPlainTensors)) return std::nullopt;
+  const std::string_view type = scheme.parts(rows, cols).front().type;
+  return type == "F16" ? at::kHalf : type == "BF16" ? at::kBFloat16 : at::kFloat;
+}
+
+/// To the nearest finite number of the type.
+at::Tensor values_as(const at::Tensor& latent, at::ScalarType type) {
+  const auto largest =
+      type == at::kHalf ? static_cast<double>(kMaxHalf) : static_cast<double>(bf16_to_float(kMaxBf16Bits));
+  const at::Tensor x = type == at::kFloat ? latent : latent.clamp(-largest, largest);
+  return x.to(type).to(latent.scalar_type());
+}
+
+at::Tensor on_cpu(const at::Tensor& t) { return t.detach().to(at::kCPU, at::kFloat).contiguous(); }
+
+}  // namespace
+
+TrainedMatrix::TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
+                             const at::Device& device, bool learned)
+    : scheme_(scheme),
+      grid_(grid_of(scheme, rows, cols)),
+      plain_(plain_type(scheme, rows, cols)),
+      weights_(column_weights(importance, cols)),
+      device_(device),
+      learned_(learned && grid_->plain_scale() != PlainScale::kNone),
+      stored_(plain_ ? 0 : scheme.bytes(rows, cols)) {
+  if (!plain_) rounding_ = levels_of(*grid_, &lowest_code_, at::TensorOptions(device).dtype(at::kFloat));
+}
+
+void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
+  const at::Tensor x = on_cpu(latent);
+  if (!at::isfinite(x).all().item<bool>())
+    fail(ErrorKind::kInvalidArgument, "finetune: a weight is not finite; lower the learning rate");
+  if (plain_) return;
+  const float* values = x.data_ptr<float>();
+  std::fill(stored_.begin(), stored_.end(), std::byte{0});
+  // Rows that are stored apart may share words of zero points.
+  parallel_for(grid_->rows / grid_->block_rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t r, int) {
+    const int64_t row = r * grid_->block_rows;
+    for (int64_t block = 0; block < grid_->blocks(); ++block)
+      grid_->fit(row, block, values + row * grid_->cols + block * grid_->block_cols, grid_->cols,
+                 weights_.data() + block * grid_->block_cols, stored_.data());
+  });
+  read_steps();
+  if (learned_) scale_ = rounding_.scale.detach().clone().set_requires_grad(true);
+}
+
+void TrainedMatrix::read_steps() {
+  const int64_t rows = grid_->rows / grid_->block_rows, per_row = grid_->cols / grid_->segment_cols;
+  const at::Tensor steps = at::empty({3, rows, per_row, 1}, at::kFloat);
+  float* out = steps.data_ptr<float>();
+  std::vector<Step> of_block(static_cast<size_t>(grid_->segments()));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t block = 0; block < grid_->blocks(); ++block) {
+      std::fill(of_block.begin(), of_block.end(), Step{});
+      grid_->steps(r * grid_->block_rows, block, stored_.data(), of_block.data());
+      for (int64_t s = 0; s < grid_->segments(); ++s) {
+        const Step& step = of_block[static_cast<size_t>(s)];
+        const int64_t at = r * per_row + block * grid_->segments() + s;
+        out[at] = step.scale;
+        out[rows * per_row + at] = step.zero;
+        out[2 * rows * per_row + at] = step.offset;
+      }
+    }
+  const at::Tensor placed = steps.to(device_);
+  rounding_.scale = placed[0];
+  rounding_.zero = placed[1];
+  rounding_.offset = placed[2];
+}
+
+at::Tensor TrainedMatrix::segments(const at::Tensor& latent) const {
+  return latent.reshape({grid_->rows, grid_->cols / grid_->segment_cols, grid_->segment_cols});
+}
+
+RoundingGrid TrainedMatrix::current_grid() const {
+  RoundingGrid grid = rounding_;
+  if (scale_.defined()) grid.scale = cast_straight(scale_, type_of_scale(grid_->plain_scale())).detach();
+  return grid;
+}
+
+at::Tensor TrainedMatrix::seen(const at::Tensor& latent) const {
+  if (plain_) return values_as(latent.detach(), *plain_) + (latent - latent.detach());
+  const at::Tensor x = segments(latent);
+  const at::Tensor values =
+      scale_.defined() ? round_learned(rounding_, cast_straight(scale_, type_of_scale(grid_->plain_scale())), x)
+                       : round_straight(rounding_, x);
+  return values.reshape({grid_->rows, grid_->cols});
+}
+
+StoredMatrix TrainedMatrix::stored(const at::Tensor& latent) const {
+  const c10::NoGradGuard no_grad;
+  if (plain_) {
+    const at::Tensor values = on_cpu(latent);
+    std::vector<std::byte> bytes(scheme_.bytes(grid_->rows, grid_->cols));
+    grid_->encode(values.data_ptr<float>(), weights_.data(), bytes.data());
+    return {scheme_, {grid_->rows, grid_->cols}, bytes};
+  }
+  std::vector<std::byte> bytes = stored_;
+  if (scale_.defined()) {
+    const at::Tensor scales = on_cpu(scale_);
+    const float* scale = scales.data_ptr<float>();
+    for (int64_t row = 0; row < grid_->rows; row += grid_->block_rows)
+      for (int64_t block = 0; block < grid_->blocks(); ++block)
+        grid_->store_scale(row, block, *scale++, bytes.data());  // a block of these formats is one segment
+  }
+  const at::Tensor codes = nearest_codes(current_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
+  const int32_t* next = codes.data_ptr<int32_t>();
+  std::vector<Code> of_row(static_cast<size_t>(grid_->cols));
+  for (int64_t row = 0; row < grid_->rows; ++row) {
+    for (Code& code : of_row) code = static_cast<Code>(*next++) + lowest_code_;
+    grid_->pack_row(row, of_row.data(), bytes.data());
+  }
+  return {scheme_, {grid_->rows, grid_->cols}, bytes};
+}
+
+at::Tensor TrainedMatrix::fitted() const {
+  const at::Tensor bytes = at::empty({static_cast<int64_t>(stored_.size())}, at::kByte);
+  if (!stored_.empty()) std::memcpy(bytes.data_ptr(), stored_.data(), stored_.size());
+  return bytes;
+}
+
+void TrainedMatrix::restore(const at::Tensor& fitted, const at::Tensor& learned_scale) {
+  if (fitted.nbytes() != stored_.size())
+    fail(ErrorKind::kInternal, "finetune: {} bytes of scales restored, expected {}", fitted.nbytes(), stored_.size());
+  if (plain_) return;
+  std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
+  read_steps();
+  if (learned_)
+    scale_ = learned_scale.to(device_, at::kFloat).reshape(rounding_.scale.sizes()).clone().set_requires_grad(true);
+}
+
+}  // namespace vernier

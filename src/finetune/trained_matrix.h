@@ -1,0 +1,64 @@
+#pragma once
+
+// A matrix while it is trained: full-precision weights that learn, and the grid of its scheme onto which they are rounded
+// wherever the model sees them. What it sees is decode() of the very bytes that are exported.
+//
+//   TrainedMatrix matrix(Scheme::parse("gguf:q3_k"), rows, cols, importance, at::kCUDA);
+//   matrix.fit(latent, threads);                  // chooses scales: slow on K-quants, so every few dozen steps
+//   const at::Tensor seen = matrix.seen(latent);  // rounds to codes on those scales: a few elementwise passes
+//   matrix.stored(latent).values();               // the same bits
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "finetune/rounding.h"
+#include "scheme/grid.h"
+#include "vernier/stored_matrix.h"
+
+namespace vernier {
+
+class TrainedMatrix {
+ public:
+  /// `importance`: as encode() takes it. `learned`: scales are learned where the scheme stores them plainly.
+  /// @throws Error{kInvalidArgument} as grid_of
+  TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
+                const at::Device& device, bool learned = false);
+
+  const Scheme& scheme() const { return scheme_; }
+  /// The format's own fit on the current weights, float32 [rows, cols] on any device. Learned scales begin anew there.
+  /// @cost a search over scales for K-quants, on the CPU
+  void fit(const at::Tensor& latent, int threads);
+  /// The scales that learn, [rows, segments, 1]; undefined where none do. The caller's to change.
+  const at::Tensor& learned_scale() const { return scale_; }
+
+  /// What the model multiplies with, float32 [rows, cols]; differentiable.
+  at::Tensor seen(const at::Tensor& latent) const;
+  /// The bytes of what is seen.
+  StoredMatrix stored(const at::Tensor& latent) const;
+
+  /// Scales as the last fit stored them, uint8 on the CPU: with learned_scale() all that a checkpoint needs.
+  at::Tensor fitted() const;
+  /// @throws Error{kInternal} for another size
+  void restore(const at::Tensor& fitted, const at::Tensor& learned_scale);
+
+ private:
+  at::Tensor segments(const at::Tensor& latent) const;
+  RoundingGrid current_grid() const;
+  void read_steps();
+
+  Scheme scheme_;
+  std::unique_ptr<Grid> grid_;
+  std::optional<at::ScalarType> plain_;  // of values stored as they are: no grid
+  std::vector<float> weights_;
+  at::Device device_;
+  bool learned_;
+  Code lowest_code_ = 0;
+  std::vector<std::byte> stored_;  // scales; the codes in it mean nothing
+  RoundingGrid rounding_;
+  at::Tensor scale_;
+};
+
+}  // namespace vernier

@@ -1,0 +1,93 @@
+#include "finetune/trained_matrix.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cctype>
+
+#include "vernier/quantize_tensor.h"
+
+namespace vernier {
+namespace {
+
+std::vector<std::string> trained_schemes() {
+  std::vector<std::string> names = gguf_scheme_names();
+  for (const char* name :
+       {"int2:g32:asym", "int3:g64:asym", "int3:g64:sym", "int4:g128:sym7", "int8:channel", "int4:tensor:asym"})
+    names.emplace_back(name);
+  return names;
+}
+
+class TrainedMatrixOf : public ::testing::TestWithParam<std::string> {
+ protected:
+  static constexpr int64_t kRows = 24, kCols = 512;
+  const Scheme scheme = Scheme::parse(GetParam());
+  std::vector<float> importance = std::vector<float>(kCols, 1.0f);
+  static at::Tensor latent() {
+    at::manual_seed(7);
+    const at::Tensor x = at::randn({kRows, kCols}) * 0.05;
+    x[3].zero_();  // a row whose scales are 0
+    return x;
+  }
+  void SetUp() override {
+    for (size_t c = 0; c < importance.size(); ++c) importance[c] = 0.5f + static_cast<float>(c % 7);
+  }
+};
+
+TEST_P(TrainedMatrixOf, WhatIsSeenIsWhatTheBytesDecodeTo) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  at::Tensor x = latent();
+  matrix.fit(x, 2);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values())) << round;
+    x = x + at::randn({kRows, kCols}) * 0.03;  // training goes on, the scales stay
+  }
+}
+
+TEST_P(TrainedMatrixOf, BeginsAsGoodAsTheEncoder) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  const at::Tensor x = latent(), weights = at::tensor(importance);
+  matrix.fit(x, 1);
+  const at::Tensor encoded = quantize_values(scheme, x, importance, 1, "x");
+  const auto error = [&](const at::Tensor& values) {
+    return (weights * (values - x).to(at::kDouble).square()).sum().item<double>();
+  };
+  // Ties may go the other way, and numbers next to a boundary.
+  EXPECT_LE(error(matrix.seen(x)), error(encoded) * (1 + 1e-6) + 1e-12);
+  EXPECT_GT((matrix.seen(x) == encoded).to(at::kFloat).mean().item<float>(), 0.999f);
+}
+
+TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, /*learned=*/true);
+  const at::Tensor x = latent();
+  matrix.fit(x, 1);
+  if (!matrix.learned_scale().defined()) GTEST_SKIP() << "its scales are not plain numbers";
+  at::Tensor scale = matrix.learned_scale().detach();
+  scale.mul_(1.0 + 0.3 * at::rand(scale.sizes()));
+  EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values()));
+  const std::vector<at::Tensor> gradients =
+      torch::autograd::grad({matrix.seen(x).square().sum()}, {matrix.learned_scale()});
+  EXPECT_GT(gradients[0].abs().max().item<float>(), 0.0f);
+
+  TrainedMatrix other(scheme, kRows, kCols, importance, at::kCPU, true);
+  other.restore(matrix.fitted(), matrix.learned_scale().detach());
+  EXPECT_TRUE(at::equal(other.stored(x).bytes(), matrix.stored(x).bytes()));
+}
+
+TEST_P(TrainedMatrixOf, TheGradientGoesStraightThrough) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  const at::Tensor x = latent().set_requires_grad(true), upstream = at::randn({kRows, kCols});
+  matrix.fit(x, 1);
+  EXPECT_TRUE(at::equal(torch::autograd::grad({matrix.seen(x)}, {x}, {upstream})[0], upstream));
+}
+
+INSTANTIATE_TEST_SUITE_P(Schemes, TrainedMatrixOf, ::testing::ValuesIn(trained_schemes()), [](const auto& param) {
+  std::string name = param.param;
+  for (char& c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  return name;
+});
+
+}  // namespace
+}  // namespace vernier

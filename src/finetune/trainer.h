@@ -1,0 +1,37 @@
+#pragma once
+
+// The loop over steps: forward, backward, AdamW, evaluations, checkpoints, the best one kept.
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "finetune/learned_model.h"
+#include "vernier/finetune.h"
+
+namespace vernier {
+
+/// What one run is about. All must outlive it.
+struct TrainerSetup {
+  const Model& source;
+  const Model& teacher;  ///< the same in float32 on the device
+  const std::map<TensorId, Scheme>& schemes;
+  const std::map<TensorId, std::vector<float>>& importances;
+  const TrainingData& learned;
+  const TrainingData& validation;
+  const FinetuneOptions& options;
+  std::string stage{};                 ///< for progress
+  std::filesystem::path checkpoint{};  ///< empty: none
+  std::string key{};  ///< of model, data and options: a checkpoint with another one is of something else
+};
+
+struct TrainerResult {
+  FinetuneCurve curve;
+  Model model;
+};
+
+/// @throws Error as finetune
+TrainerResult train(const TrainerSetup& setup, ProgressSink* progress);
+
+}  // namespace vernier

@@ -1,0 +1,42 @@
+#pragma once
+
+// Small sets to learn from: made-up windows of three uneven groups, and made-up images.
+
+#include <ATen/ATen.h>
+
+#include "support/models.h"
+#include "vernier/finetune.h"
+
+namespace vernier {
+
+inline TrainingData made_up_training(int64_t count, uint32_t first = 0) {
+  TrainingData data;
+  data.name = "made up";
+  data.hash = "made up " + std::to_string(count) + " " + std::to_string(first);
+  data.groups = {"many", "few", "rare"};
+  const EvaluationData windows = made_up_windows(count + static_cast<int64_t>(first), 24, 320);
+  for (int64_t i = 0; i < count; ++i) {
+    data.windows.push_back(windows.windows[static_cast<size_t>(i) + first]);
+    data.windows.back().first_row = 0;
+    data.group.push_back(i % 8 == 7 ? 2 : i % 4 == 3 ? 1 : 0);
+  }
+  return data;
+}
+
+inline TrainingData made_up_images(const Model& model, int64_t count) {
+  const PatchConfig& patches = model.config().patches;
+  at::manual_seed(11);
+  TrainingData data;
+  data.name = "made up";
+  data.hash = "images " + std::to_string(count);
+  data.groups = {"even", "odd"};
+  data.pixels = at::randn({count, patches.channels, patches.image_size, patches.image_size});
+  for (int64_t i = 0; i < count; ++i) {
+    data.group.push_back(static_cast<int32_t>(i % 2));
+    data.labels.push_back(static_cast<int32_t>(i % model.config().read_out.classes));
+    data.image_hashes.push_back("image " + std::to_string(i));
+  }
+  return data;
+}
+
+}  // namespace vernier
