@@ -68,6 +68,12 @@ TrainedMatrix::TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, c
       device_(device),
       learned_(learned && grid_->plain_scale() != PlainScale::kNone),
       stored_(plain_ ? 0 : scheme.bytes(rows, cols)) {
+  if (!plain_ && grid_->joint_cols > 1)
+    fail(ErrorKind::kUnsupported,
+         "finetune: {} rounds {} weights at once to a point of a codebook, which training does not; expected a format "
+         "whose "
+         "codes stand for one weight each, such as gguf:q2_k",
+         scheme.name(), grid_->joint_cols);
   if (!plain_) rounding_ = levels_of(*grid_, &lowest_code_, at::TensorOptions(device).dtype(at::kFloat));
 }
 

@@ -23,7 +23,7 @@ namespace vernier {
 class TrainedMatrix {
  public:
   /// `importance`: as encode() takes it. `learned`: scales are learned where the scheme stores them plainly.
-  /// @throws Error{kInvalidArgument} as grid_of
+  /// @throws Error{kInvalidArgument} as grid_of, {kUnsupported} for codebooks of several weights
   TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
                 const at::Device& device, bool learned = false);
 
