@@ -6,6 +6,7 @@
 
 #include <cctype>
 
+#include "support/expect_error.h"
 #include "vernier/quantize_tensor.h"
 
 namespace vernier {
