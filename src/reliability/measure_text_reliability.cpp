@@ -25,17 +25,16 @@ namespace {
 /// Each model's predictions of every scored token, window by window.
 class TokenPredictions {
  public:
-  TokenPredictions(const std::vector<ReliabilitySubject>& subjects, const ComputeOptions& compute, int64_t positions)
-      : engine_(make_engine(compute)) {
-    for (const ReliabilitySubject& subject : subjects) {
+  TokenPredictions(const std::vector<ReliabilitySubject>& subjects, const ComputeOptions& compute)
+      : subjects_(subjects), type_(compute.type), engine_(make_engine(compute)) {
+    for (const ReliabilitySubject& subject : subjects)
       require_language_model(subject.model->config(), subject.name, "reliability");
-      models_.push_back(engine_->prepare(*subject.model, {compute.type, positions}));
-    }
     arenas_ = std::vector<Arena>(static_cast<size_t>(engine_->workers()));
   }
 
   /// [model]
   std::vector<Predictions> on(const EvaluationData& data, SharedProgress& progress) {
+    prepare(data.longest());
     std::vector<std::vector<Predictions>> by_window(data.windows.size());
     const size_t batch = sequences_at_once(models_.front()->config(), data.longest(), engine_->workers());
     for (size_t first = 0; first < data.windows.size(); first += batch) {
@@ -59,6 +58,15 @@ class TokenPredictions {
   }
 
  private:
+  /// Anew for a longer text: a perturbed one may have more tokens.
+  void prepare(int64_t positions) {
+    if (positions <= positions_) return;
+    positions_ = positions;
+    models_.clear();
+    for (const ReliabilitySubject& subject : subjects_)
+      models_.push_back(engine_->prepare(*subject.model, {type_, positions}));
+  }
+
   std::vector<Predictions> of_window(const TokenWindow& window, size_t index, Arena& arena) const {
     const Arena::Scope scope(arena);
     std::vector<TileLogits> logits;
@@ -85,7 +93,10 @@ class TokenPredictions {
     add(all.brier, more.brier);
   }
 
+  const std::vector<ReliabilitySubject>& subjects_;
+  const ComputeType type_;
   std::unique_ptr<Engine> engine_;
+  int64_t positions_ = 0;
   std::vector<std::unique_ptr<PreparedModel>> models_;
   std::vector<Arena> arenas_;
 };
@@ -165,7 +176,7 @@ Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subj
   if (!request.parts.empty())
     for (const ReliabilitySubject& subject : subjects) hasher.add(subject.name), hasher.add(model_hash(*subject.model));
   const PartStore parts(request.parts, hasher.hex());
-  TokenPredictions predictions(subjects, request.classify.compute, data.longest());
+  TokenPredictions predictions(subjects, request.classify.compute);
   const auto said = [&](const std::string& key, const EvaluationData& on) {
     return predictions_from(parts.get(key, [&] {
       if (progress != nullptr) progress->begin(key, static_cast<int64_t>(on.windows.size()), "windows");
