@@ -8,7 +8,7 @@ void require_language_model(const ModelConfig& config, const std::string& model_
   if (config.is_language_model()) return;
   fail(ErrorKind::kUnsupported,
        "{}: {} ({}) answers for whole images or texts; expected a language model, whose next tokens are measured; "
-       "run, calibrate, diagnose, plan, quantize and classify take it with images",
+       "run, calibrate, diagnose, plan, quantize and groups take it with images",
        stage, model_name, config.family);
 }
 
