@@ -1,7 +1,8 @@
-// group_plan_bench MODEL GROUPS.jsonl BUDGET...: whether a plan for the worst group hurts the worst group less than the
-// plan for the mean, at equal bytes and on documents that neither has seen. Even documents of every group calibrate and
-// diagnose, odd ones measure. Paired bootstrap intervals over the documents of every group. Beside both stands the plan
-// for the worst group alone: what is the most that any plan of this size could do for it.
+// group_plan_bench MODEL DATA BUDGET...: whether a plan for the worst group hurts the worst group less than the plan for
+// the mean, at equal bytes and on data that neither has seen. DATA are JSON lines with text and group, or of a model that
+// sees a manifest of images, whose classes are the groups. Even documents (images) of every group calibrate and diagnose,
+// odd ones measure. Paired bootstrap intervals over the documents of every group. Beside both stands the plan for the
+// worst group alone: what is the most that any plan of this size could do for it.
 
 #include <fmt/format.h>
 
@@ -11,8 +12,11 @@
 #include <random>
 
 #include "base/text_table.h"
+#include "data/image_subset.h"
 #include "diagnose/window_groups.h"
 #include "engine/engine.h"
+#include "engine/vision_sweep.h"
+#include "vernier/classify.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 
@@ -21,7 +25,7 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, groups, scheme = "gguf:q4_k", target = "llama.cpp";
+  std::string model, data, scheme = "gguf:q4_k", target = "llama.cpp";
   std::vector<std::string> budgets;
   int64_t context = 512, windows = 96, held_out = 384, draws = 4000;
   int threads = 0;
@@ -34,6 +38,19 @@ std::vector<Document> half_of(const std::vector<Document>& documents, bool odd) 
   for (const Document& document : documents)
     if ((seen[document.group]++ % 2 == 1) == odd) half.push_back(document);
   return half;
+}
+
+/// Images of every class, of which each is a group, whose number within it is odd or even; `count` spread over them.
+AnswerData half_of(const Model& model, LabelledImages images, bool odd, int64_t count) {
+  std::map<int32_t, int64_t> seen;
+  std::erase_if(images.images, [&](const LabelledImage& image) { return (seen[image.label]++ % 2 == 1) != odd; });
+  images.name = fmt::format("{} images of {}", odd ? "odd" : "even", images.name);
+  images = spread_images(images, count);
+  AnswerData data = answer_data(model, images);
+  data.groups.clear();
+  for (const LabelledImage& image : images.images)
+    data.groups.push_back(images.classes[static_cast<size_t>(image.label)]);
+  return data;
 }
 
 /// KL sums by unit of a plan's model.
@@ -105,8 +122,7 @@ std::vector<double> predicted(const DamageTable& table, const Plan& plan, const 
 }
 
 void compare(const Arguments& a, const std::string& budget, const Model& model, const TokenizerModel& tokenizer,
-             const Calibration& calibration, const DamageTable& table, const EvaluationData& held_out, Sweep& sweep) {
-  const WindowGroups groups = window_groups(swept_windows(held_out));
+             const Calibration& calibration, const DamageTable& table, const WindowGroups& groups, Sweep& sweep) {
   const auto plan_for = [&](const std::string& objective) {
     return plan_within(model, tokenizer, table, budget, {a.target, {}, PlanObjective::parse(objective)});
   };
@@ -159,33 +175,46 @@ void compare(const Arguments& a, const std::string& budget, const Model& model, 
              groups.names[expected], own.text(), own.verdict(), most.text(), most.verdict());
 }
 
+/// Diagnosed on what is seen, measured on what is held out.
+template <class Data>
+void compare_all(const Arguments& a, const Model& model, const TokenizerModel& tokenizer,
+                 const Calibration& calibration, const Data& seen, const SweptWindows& held_out, Sweep& sweep) {
+  DiagnoseOptions options = planning_diagnosis(a.target, a.scheme);
+  options.kinds = {ComponentKind::kTensor, ComponentKind::kEmbed, ComponentKind::kLmHead};
+  options.joint = false;
+  options.compute.threads = a.threads;
+  const Diagnosis diagnosis = diagnose(model, calibration, seen, options);
+  fmt::print("{}: {} isolated on {} windows, measured on {}\n", model.source().name, a.scheme,
+             swept_windows(seen).scored.size(), held_out.scored.size());
+  fmt::print("component x group: p = {:.3g}\n", diagnosis.group_profiles->p);
+  const DamageTable table = damage_table(model, diagnosis);
+  for (const std::string& budget : a.budgets)
+    compare(a, budget, model, tokenizer, calibration, table, window_groups(held_out), sweep);
+}
+
 void run(Arguments a) {
   a.threads = resolve_threads({.threads = a.threads});
   const Model model = load_model(a.model);
+  const std::unique_ptr<Engine> engine = make_engine({.threads = a.threads});
+  if (!model.config().is_language_model()) {
+    const LabelledImages images = read_labelled_images(a.data, class_names_of(model));
+    const AnswerData seen = half_of(model, images, false, a.windows);
+    const AnswerData held_out = half_of(model, images, true, a.held_out);
+    const Calibration calibration = calibrate_vision(model, seen.inputs, {.threads = a.threads});
+    VisionSweep sweep(*engine, model, held_out, ComputeType::kFloat32);
+    return compare_all(a, model, {}, calibration, seen, swept_windows(held_out), sweep);
+  }
   const TokenizerModel tokenizer_model = load_tokenizer_of(a.model);
   const Tokenizer tokenizer(tokenizer_model);
-  const std::vector<Document> documents = read_documents(a.groups);
+  const std::vector<Document> documents = read_documents(a.data);
   const auto windows = [&](bool odd, int64_t count) {
     return balanced_windows(document_windows(tokenizer, odd ? "odd documents" : "even documents",
                                              half_of(documents, odd), {.context = a.context}),
                             count);
   };
   const EvaluationData seen = windows(false, a.windows), held_out = windows(true, a.held_out);
-  DiagnoseOptions options = planning_diagnosis(a.target, a.scheme);
-  options.kinds = {ComponentKind::kTensor, ComponentKind::kEmbed, ComponentKind::kLmHead};
-  options.joint = false;
-  options.compute.threads = a.threads;
-  const Calibration calibration = calibrate(model, seen);
-  const Diagnosis diagnosis = diagnose(model, calibration, seen, options);
-  fmt::print("{}: {} isolated on {} windows of {}, {} tokens; measured on {} windows of {}, {} tokens\n",
-             model.source().name, a.scheme, seen.windows.size(), seen.name, seen.scored_tokens(),
-             held_out.windows.size(), held_out.name, held_out.scored_tokens());
-  fmt::print("component x group: p = {:.3g}\n", diagnosis.group_profiles->p);
-  const DamageTable table = damage_table(model, diagnosis);
-  const std::unique_ptr<Engine> engine = make_engine(options.compute);
   const std::unique_ptr<Sweep> sweep = engine->sweep(model, held_out, ComputeType::kFloat32);
-  for (const std::string& budget : a.budgets)
-    compare(a, budget, model, tokenizer_model, calibration, table, held_out, *sweep);
+  compare_all(a, model, tokenizer_model, calibrate(model, seen), seen, swept_windows(held_out), *sweep);
 }
 
 }  // namespace
@@ -196,12 +225,12 @@ int main(int argc, char** argv) {
   vernier::Arguments a;
   CLI::App app("Whether a plan for the worst group helps it, on documents not seen");
   app.add_option("model", a.model)->required();
-  app.add_option("groups", a.groups, "JSON lines with text and group")->required();
+  app.add_option("data", a.data, "JSON lines with text and group, or a manifest of images")->required();
   app.add_option("budgets", a.budgets)->required();
   app.add_option("--scheme", a.scheme, "Of the isolated measurements");
   app.add_option("--target", a.target);
   app.add_option("--context", a.context);
-  app.add_option("--windows", a.windows, "To diagnose on, shared by the groups");
+  app.add_option("--windows", a.windows, "Or images, to diagnose on, shared by the groups");
   app.add_option("--held-out", a.held_out, "To measure on, shared by the groups");
   app.add_option("--draws", a.draws);
   app.add_option("--threads", a.threads);

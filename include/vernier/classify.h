@@ -53,7 +53,8 @@ AnswerData answer_data(const Model& model, const LabelledImages& images,
 std::vector<std::vector<int32_t>> class_prompts(const Model& model, const std::vector<std::string>& classes,
                                                 const PromptTemplates& prompts);
 
-/// The images with their classes as the first attribute and those of the manifest after it.
+/// The images with their classes as the first attribute and those of the manifest after it, but for columns that repeat
+/// the classes.
 GroupedExamples grouped_examples(const LabelledImages& images);
 
 }  // namespace vernier

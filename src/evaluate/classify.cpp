@@ -69,14 +69,20 @@ GroupedExamples grouped_examples(const LabelledImages& images) {
                            .count = static_cast<int64_t>(images.images.size()),
                            .classes = static_cast<int64_t>(images.classes.size())};
   examples.attributes.push_back({"class", {}});
-  for (const std::string& attribute : images.attributes)
-    if (attribute != "class") examples.attributes.push_back({attribute, {}});
+  std::vector<size_t> told_apart;  // columns that say something else than the class, under whatever name
+  for (size_t a = 0; a < images.attributes.size(); ++a) {
+    const bool repeats = std::all_of(images.images.begin(), images.images.end(), [&](const LabelledImage& image) {
+      return image.groups[a] == images.classes[static_cast<size_t>(image.label)];
+    });
+    if (images.attributes[a] == "class" || repeats) continue;
+    told_apart.push_back(a);
+    examples.attributes.push_back({images.attributes[a], {}});
+  }
   for (const LabelledImage& image : images.images) {
     examples.labels.push_back(image.label);
     examples.attributes.front().values.push_back(images.classes[static_cast<size_t>(image.label)]);
-    size_t out = 1;
-    for (size_t a = 0; a < images.attributes.size(); ++a)
-      if (images.attributes[a] != "class") examples.attributes[out++].values.push_back(image.groups[a]);
+    for (size_t i = 0; i < told_apart.size(); ++i)
+      examples.attributes[i + 1].values.push_back(image.groups[told_apart[i]]);
   }
   return examples;
 }

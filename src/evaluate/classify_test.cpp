@@ -165,6 +165,16 @@ TEST_F(ClassifyImages, ClassesAreTheFirstAttribute) {
   EXPECT_EQ(examples.labels, (std::vector<int32_t>{0, 1, 2, 3, 4}));
 }
 
+TEST_F(ClassifyImages, AColumnThatRepeatsTheClassesIsNoSecondAttribute) {
+  std::string manifest = "path,label,species,kind\n";
+  for (int i = 0; i < kImages; ++i) manifest += fmt::format("{0}.ppm,LABEL_{0},LABEL_{0},{1}\n", i, i % 2);
+  write_file(folder_ / "species.csv", manifest);
+  const GroupedExamples examples = grouped_examples(read_manifest(folder_ / "species.csv"));
+  ASSERT_EQ(examples.attributes.size(), 2u);
+  EXPECT_EQ(examples.attributes[1].name, "kind");
+  EXPECT_EQ(examples.attributes[1].values[3], "1");
+}
+
 TEST_F(ClassifyImages, WhatCannotBeClassifiedIsRefused) {
   const LabelledImages images = read_manifest(folder_ / "images.csv");  // five classes by their names
   expect_error(ErrorKind::kInvalidArgument, {"10 classes", "images have 5"},
