@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vernier/classify.h"
@@ -130,15 +131,34 @@ std::vector<ActivationChange> activation_change(const Model& reference, const Mo
                                                 const LossOfExamples& loss, const ExamplesByGroup& groups,
                                                 const CurvatureOptions& options = {}, ProgressSink* progress = nullptr);
 
-/// Every figure of the chain test for the groups of an attribute: those of the analysis, what is left of R(g) once logits
-/// are rescaled (where there are logits), curvature and activations of the models themselves.
-/// @param before,after what was analysed: answers of `reference` and `quantized` to `examples`, which `loss` scores in the
-///        same order
-/// @throws as group_curvature
-std::vector<ChainRecord> measured_chain(const Model& reference, const Model& quantized, const LossOfExamples& loss,
-                                        const GroupedExamples& examples, const Answers& before, const Answers& after,
-                                        const AttributeResult& attribute, const CurvatureOptions& options = {},
-                                        ProgressSink* progress = nullptr);
+/// What the chain test asks of the models themselves (curvature, activations), measured once for each quantized model and
+/// attribute however often it is asked, and the reference's own spectrum once for all of them.
+class MeasuredCauses {
+ public:
+  /// `reference` must outlive it, and `progress` where there is one.
+  MeasuredCauses(const Model& reference, LossOfExamples loss, const CurvatureOptions& options = {},
+                 ProgressSink* progress = nullptr);
+
+  /// Fills gradient, eigenvalue, expansion and activations of the records whose group has examples. `quantized` must
+  /// outlive it. @cost, the first time, group_curvature and activation_change @throws as group_curvature
+  void complete(const Model& quantized, const std::string& attribute, const ExamplesByGroup& examples,
+                std::vector<ChainRecord>& records);
+
+  /// Of the reference, by attribute.
+  const std::map<std::string, std::vector<GroupCurvature>>& of_reference() const { return of_reference_; }
+
+ private:
+  using Causes = std::map<std::string, ChainRecord>;  // by group
+  Causes measure(const Model& quantized, const std::string& attribute, const ExamplesByGroup& examples,
+                 const std::vector<ChainRecord>& records);
+
+  const Model& reference_;
+  LossOfExamples loss_;
+  CurvatureOptions options_;
+  ProgressSink* progress_;
+  std::map<std::string, std::vector<GroupCurvature>> of_reference_;
+  std::map<std::pair<const Model*, std::string>, Causes> causes_;
+};
 
 nlohmann::ordered_json curvature_to_json(const std::vector<GroupCurvature>& groups);
 

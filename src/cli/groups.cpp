@@ -97,78 +97,17 @@ Json provenance_of(const Model& reference, const std::vector<UniformModel>& mode
   return json;
 }
 
-/// What gradients and Hessians say of the groups of an attribute, into the records of one model after the other.
-class MeasuredCauses {
- public:
-  MeasuredCauses(const Arguments& a, const GroupedSource& source, const Model& reference,
-                 const std::vector<GroupedAnswers>& answers, Console& console)
-      : source_(source), reference_(reference), examples_(answers.front().examples), console_(console) {
-    options_.max_examples = a.curvature;
-    const std::string& device = a.compute.device;
-    options_.device = device == "aten" ? "cpu" : device;
-    if (source.images)
-      loss_ = loss_of_images(reference, *source.images, {.prompts = prompt_templates(a.data.prompts)});
-    else if (source.windows)
-      loss_ = loss_of_windows(*source.windows);
-    else
-      fail(ErrorKind::kInvalidArgument, "--curvature: of images and of text, whose losses are a model's own");
-  }
+/// The models' own losses on the data, differentiable.
+LossOfExamples loss_of(const Arguments& a, const GroupedSource& source, const Model& reference) {
+  if (source.images) return loss_of_images(reference, *source.images, {.prompts = prompt_templates(a.data.prompts)});
+  if (source.windows) return loss_of_windows(*source.windows);
+  fail(ErrorKind::kInvalidArgument, "--curvature: of images and of text, whose losses are a model's own");
+}
 
-  void complete(const Model& model, const std::string& attribute, std::vector<ChainRecord>& records) {
-    const auto [known, is_new] = causes_.try_emplace({&model, attribute});
-    if (is_new) known->second = measure(model, attribute, records);
-    for (ChainRecord& record : records) {  // of every unit the same
-      const auto cause = known->second.find(record.group);
-      if (cause == known->second.end()) continue;
-      record.gradient_norm = cause->second.gradient_norm;
-      record.top_eigenvalue = cause->second.top_eigenvalue;
-      record.foretold_loss_change = cause->second.foretold_loss_change;
-      record.activation_change = cause->second.activation_change;
-    }
-  }
-
-  /// By attribute, of the reference.
-  Json json() const {
-    Json json = Json::object();
-    for (const auto& [attribute, groups] : of_reference_) json[attribute] = curvature_to_json(groups);
-    return json;
-  }
-
- private:
-  using Causes = std::map<std::string, ChainRecord>;  // by group
-
-  Causes measure(const Model& model, const std::string& attribute, const std::vector<ChainRecord>& records) {
-    const ExamplesByGroup all =
-        source_.images ? examples_by_group(examples_, attribute) : examples_by_group(*source_.windows);
-    ExamplesByGroup groups;  // those that are large enough
-    for (const ChainRecord& record : records)
-      if (const auto found = all.find(record.group); found != all.end()) groups.insert(*found);
-    if (groups.empty()) return {};
-    CurvatureOptions options = options_;
-    std::vector<GroupCurvature>& first = of_reference_[attribute];
-    if (!first.empty()) options.max_iterations = options.max_probes = 0;  // the reference's own, known already
-    const auto curvature = group_curvature(reference_, &model, loss_, groups, options, &console_.progress);
-    if (first.empty()) first = curvature;
-    Causes causes;
-    for (const GroupCurvature& one : curvature) {
-      causes[one.group].gradient_norm = one.gradient_norm;
-      causes[one.group].foretold_loss_change = one.expansion->foretold();
-    }
-    for (const GroupCurvature& one : first) causes[one.group].top_eigenvalue = one.top_eigenvalue;
-    for (const ActivationChange& one : activation_change(reference_, model, loss_, groups, options, &console_.progress))
-      causes[one.group].activation_change = one.read_out;
-    return causes;
-  }
-
-  const GroupedSource& source_;
-  const Model& reference_;
-  const GroupedExamples& examples_;
-  Console& console_;
-  CurvatureOptions options_;
-  LossOfExamples loss_;
-  std::map<std::string, std::vector<GroupCurvature>> of_reference_;  // by attribute
-  std::map<std::pair<const Model*, std::string>, Causes> causes_;
-};
+CurvatureOptions curvature_options(const Arguments& a) {
+  const std::string& device = a.compute.device;
+  return {.max_examples = a.curvature, .device = device == "aten" ? "cpu" : device};
+}
 
 GroupStudy study_of(const Arguments& a, Console& console) {
   const EvaluateOptions options{
@@ -196,15 +135,21 @@ GroupStudy study_of(const Arguments& a, Console& console) {
   GroupedSource source;
   const std::vector<GroupedAnswers> answers = a.data.answers(reference, models, options, source, console);
   std::optional<MeasuredCauses> causes;
-  if (a.curvature > 0 && !models.empty()) causes.emplace(a, source, reference, answers, console);
+  if (a.curvature > 0 && !models.empty())
+    causes.emplace(reference, loss_of(a, source, reference), curvature_options(a), &console.progress);
   // What is measured of groups beside their answers goes into the records here, before they are judged.
   const CompleteRecords complete = [&](size_t m, const std::string& attribute, std::vector<ChainRecord>& records) {
     set_sizes(records, sizes);
-    if (causes) causes->complete(*models[m], attribute, records);
+    if (!causes) return;
+    const ExamplesByGroup examples =
+        source.images ? examples_by_group(answers.front().examples, attribute) : examples_by_group(*source.windows);
+    causes->complete(*models[m], attribute, examples, records);
   };
   GroupStudy study = study_groups(answers, labels, a.groups, complete);
   study.provenance = provenance_of(reference, others, a);
-  if (causes) study.provenance["curvature"] = causes->json();
+  if (causes)
+    for (const auto& [attribute, groups] : causes->of_reference())
+      study.provenance["curvature"][attribute] = curvature_to_json(groups);
   return study;
 }
 

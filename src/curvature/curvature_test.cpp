@@ -220,16 +220,32 @@ TEST(Curvature, FillsTheChain) {
   // chain_records leaves groups below 5 clusters out: these are made to count.
   AttributeResult attribute = analysis.attributes[0];
   for (GroupResult& group : attribute.groups) group.clusters = 5;
-  const auto records =
-      measured_chain(model, moved, loss, examples, before, after, attribute, {.max_iterations = 3, .max_probes = 0});
+  int asked = 0;
+  LossOfExamples counted = loss;
+  counted.sum = [&, sum = loss.sum](const Model& own, std::span<const int64_t> some) {
+    ++asked;
+    return sum(own, some);
+  };
+  MeasuredCauses causes(model, counted, {.max_iterations = 3, .max_probes = 0});
+  std::vector<ChainRecord> records = chain_records(attribute);
+  causes.complete(moved, "half", examples_by_group(examples, "half"), records);
   ASSERT_EQ(records.size(), 2u);
+  ASSERT_EQ(causes.of_reference().at("half").size(), 2u);
   for (const ChainRecord& record : records) {
     EXPECT_GT(record.gradient_norm, 0);
     EXPECT_GT(record.activation_change, 0);
-    for (const double value : {record.top_eigenvalue, record.foretold_loss_change, record.rescaled_loss_change,
-                               record.logit_variance_change, record.loss_change})
+    for (const double value :
+         {record.top_eigenvalue, record.foretold_loss_change, record.logit_variance_change, record.loss_change})
       EXPECT_TRUE(std::isfinite(value));
   }
+  // Another unit of the same examples: nothing is measured again.
+  const int before_second = asked;
+  std::vector<ChainRecord> again = chain_records(attribute);
+  causes.complete(moved, "half", examples_by_group(examples, "half"), again);
+  EXPECT_EQ(asked, before_second);
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(again[1].gradient_norm, records[1].gradient_norm);
+  EXPECT_EQ(again[1].activation_change, records[1].activation_change);
   EXPECT_FALSE(chain_report_to_json(chain_test(records), records).empty());
 }
 
