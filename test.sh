@@ -10,7 +10,7 @@ unset OPENBLAS_CORETYPE
 # from another.
 export OMP_WAIT_POLICY=passive
 
-for preset in core-unity dev-unity; do
+for preset in core-sanitized dev-unity; do
   echo "== $preset: configure"
   cmake --preset "$preset"
   echo "== $preset: build"

@@ -23,7 +23,7 @@ for ((run = 1; run <= runs; ++run)); do
       busy+=($!)
     done
   fi
-  for preset in core-unity dev-unity; do
+  for preset in core-sanitized dev-unity; do
     log=build/repeat-$run-$preset.log
     if ! ctest --preset "$preset" -j "$(nproc)" > "$log" 2>&1; then
       echo "run $run of $runs ($load), $preset: failed; see $log"
