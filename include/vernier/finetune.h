@@ -30,18 +30,24 @@
 #include "vernier/model.h"
 #include "vernier/plan.h"
 #include "vernier/progress.h"
+#include "vernier/prompts.h"
 
 namespace vernier {
 
 /// Examples, each of a group: windows of text, or images with what they show.
 struct TrainingData {
   std::string name, hash;
-  std::vector<std::string> groups;        ///< names
-  std::vector<int32_t> group;             ///< of each example, an index
-  std::vector<TokenWindow> windows;       ///< of a language model
-  at::Tensor pixels;                      ///< of a classifier of images: float32 [examples, channels, side, side]
-  std::vector<int32_t> labels;            ///< and their classes
+  std::vector<std::string> groups;   ///< names
+  std::vector<int32_t> group;        ///< of each example, an index
+  std::vector<double> group_bytes;   ///< UTF-8 that the scored tokens of each group are; empty where nobody counted
+  std::vector<TokenWindow> windows;  ///< of a language model
+  at::Tensor pixels;                 ///< of a model that sees: float32 [examples, channels, side, side]
+  std::vector<int32_t> labels;       ///< and their classes
   std::vector<std::string> image_hashes;  ///< of the files' bytes
+  /// Of a model of images and texts: tokens that name the classes, class after class and of each equally many.
+  std::vector<std::vector<int32_t>> prompts;
+  int64_t classes = 0;                         ///< that `prompts` name
+  std::vector<std::vector<int32_t>> captions;  ///< tokens of each image's own text; empty where nobody wrote any
   int64_t size() const { return static_cast<int64_t>(group.size()); }
 };
 
@@ -53,13 +59,33 @@ TrainingData training_text(const Tokenizer& tokenizer, const std::string& name, 
 /// Windows as they are scored in an evaluation: what is held out.
 TrainingData held_out_text(const EvaluationData& data);
 /// Decoded and preprocessed for `model`. Groups are the values of `attribute`, "class" for what is shown, "" for the first
-/// attribute that there is, or the class. @cost all pixels in memory
-/// @throws Error{kInvalidArgument} for another number of classes or an unknown attribute; as load_pixel_values
+/// attribute that there is, or the class. A column "caption" is no group: of a model of images and texts it holds each
+/// image's own text. Such a model tells classes apart by `prompts`. @cost all pixels in memory
+/// @throws Error{kInvalidArgument} for another number of classes or an unknown attribute; as load_pixel_values, Tokenizer
 TrainingData training_images(const Model& model, const LabelledImages& images, const std::string& attribute,
-                             int threads);
+                             int threads, const PromptTemplates& prompts = known_prompt_templates().front());
+/// `count` windows that a language model writes, to learn from where there is little (arXiv 2305.17888): each begins with
+/// the first `kept` tokens of an example that `sampling` draws, and goes on with what is drawn from all the model's
+/// answers. The paper begins with a random token and takes the next few greedily. Groups are those of the beginnings.
+/// @cost a forward pass for every token, of 64 windows at once
+/// @throws Error{kUnsupported} for other models, {kInvalidArgument} for counts below 1
+TrainingData self_written_text(const Model& model, const TrainingData& beginnings, int64_t count, int64_t kept,
+                               const std::string& sampling, uint64_t seed, const ComputeOptions& compute,
+                               ProgressSink* progress = nullptr);
+/// `count` examples as a sampling draws them, such as "balanced": what to calibrate on so that every group counts alike.
+/// @throws Error{kInvalidArgument} for a sampling that does not exist and a count below 1
+TrainingData drawn_examples(const TrainingData& data, const std::string& sampling, int64_t count, uint64_t seed);
+/// Examples of both, of the same kind. @throws Error{kInvalidArgument} where their groups differ
+TrainingData joined_training_data(const TrainingData& a, const TrainingData& b);
 /// Of each group so large a share apart, at least one example where it has two: what is learned from, and what decides
 /// which checkpoint is best.
 std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& data, double share, uint64_t seed);
+
+/// Documents that hold none of the runs of 50 tokens of `held_out`, nor its windows of 17 to 50: what may be learned from.
+std::vector<Document> documents_apart(const Tokenizer& tokenizer, const std::vector<Document>& documents,
+                                      const TrainingData& held_out);
+/// Examples whose files' bytes are not those of a held-out one. @throws Error{kInvalidArgument} when none remain
+TrainingData images_apart(const TrainingData& images, const TrainingData& held_out);
 
 /// How much of `held_out` is also learned from: runs of 50 tokens as shared_token_runs, or images with the same bytes.
 int64_t shared_examples(const TrainingData& held_out, const TrainingData& learned);
@@ -77,15 +103,32 @@ struct FinetuneOptions {
   std::string sampling = "uniform";
   double dro_rate = 0.01;   ///< of weighting group-dro
   double cvar_share = 0.3;  ///< of weighting cvar: the worst part of a batch
+  /// To what the inputs of matrices are rounded (W8A8, W4A8), in training and in what is measured of the result; never
+  /// those of the full-precision model and of the control. Straight through, as weights are.
+  Activations activations = Activations::kExact;
+  ActivationRanges ranges{};  ///< of static rounding, as activation_ranges() has them
+  std::string
+      only{};  ///< regular expression: tensors of other names (name_of) stay as they are first rounded; empty: none do
   /// Scales of schemes that store them plainly (integers) learn as in LSQ (arXiv 1902.08153); others are fitted.
   bool learn_scales = false;
-  int64_t refit_steps = 50;     ///< scales that do not learn are fitted anew so often, up to 4/5 of the steps; 0: never
-  int64_t evaluate_steps = 50;  ///< between evaluations on the validation part, each followed by a checkpoint
+  /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
+  int64_t singular_band = -1;
+  int64_t shift = 0;       ///< images are moved by up to so many pixels each time they are learned from
+  bool mirror = false;     ///< and mirrored every other time
+  double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
+  double drop_bits =
+      0;  ///< probability that a matrix loses its outer levels for a step (as DropBits, arXiv 2109.02100)
+  int64_t refit_steps = 50;  ///< scales that do not learn are fitted anew so often, up to 4/5 of the steps; 0: never
+  int64_t recode_steps =
+      10;  ///< codebooks of several weights are searched so often; between, what is seen of them stays
+  int64_t evaluate_steps = 50;         ///< between evaluations on the validation part, each followed by a checkpoint
   std::string objective = "worst-kl";  ///< what the best checkpoint has least of
   int64_t patience = 0;                ///< evaluations without a better one after which it ends; 0: never
   double max_minutes = 0;              ///< of training; 0: no limit. The same call later goes on from the checkpoint
   uint64_t seed = 1;
-  bool control = false;  ///< also trains the same recipe without rounding
+  /// Also trains the same recipe without rounding. Where the full-precision model is all that is learned from, nothing is
+  /// left to learn, and the control is that model.
+  bool control = false;
   /// Of checkpoints; empty: none. A folder of the same model, data and options is gone on with.
   std::filesystem::path work{};
   /// bf16: products on a GPU; weights, sums, losses and evaluations stay in float32.
@@ -96,18 +139,39 @@ struct FinetuneOptions {
 struct GroupLoss {
   int64_t examples = 0;
   double scored = 0;       ///< tokens, or images
+  double bytes = 0;        ///< UTF-8 that the tokens are; 0 where nobody counted
   Measured kl_nats{};      ///< KL(full precision || model) per token or image; standard errors over examples
   Measured nll_nats{};     ///< likewise; of images by their labels
   Measured right_share{};  ///< of the largest logit
+  /// NaN where bytes were not counted: what groups whose tokens differ in length are compared by.
+  double nll_nats_per_byte() const;
+};
+
+/// Sums over the scored tokens, or images, of each example: what differences are paired by.
+struct ExampleLosses {
+  std::vector<double> scored, kl_nats, nll_nats, right;
+  std::vector<std::string> group;
 };
 
 struct FinetuneEvaluation {
   GroupLoss all{};
   std::map<std::string, GroupLoss> groups{};
+  ExampleLosses examples{};
   double worst_kl_nats() const;
   /// The group whose KL that is.
   std::string worst_group() const;
 };
+
+/// What changed per token or image, with the standard errors of paired differences.
+struct LossChange {
+  Measured kl_nats{}, nll_nats{}, right_share{};
+};
+struct FinetuneChanges {
+  LossChange all{};
+  std::map<std::string, LossChange> groups{};
+};
+/// `after` less `before`, of the same examples. @throws Error{kInvalidArgument} for others
+FinetuneChanges finetune_changes(const FinetuneEvaluation& before, const FinetuneEvaluation& after);
 
 struct FinetunePoint {
   int64_t step = 0;          ///< steps done
@@ -120,7 +184,7 @@ struct FinetuneCurve {
   std::vector<FinetunePoint> points;  ///< the first is before any training
   int64_t best_step = 0;
   double best = 0;      ///< the objective there
-  std::string stopped;  ///< "steps", "patience", "minutes"
+  std::string stopped;  ///< "steps", "patience", "minutes"; "nothing to learn": see FinetuneOptions::control
 };
 
 struct FinetuneResult {
@@ -137,13 +201,14 @@ std::vector<std::string> finetune_objectives();
 /// @cost per step a forward and a backward pass of the model in plain ATen, and a forward pass of the teacher; memory: five
 ///       times the weights in float32
 /// @throws Error{kInvalidArgument} when plan, calibration, data and model do not belong together, for options that cannot
-///         be meant, and when a loss is not finite; {kUnsupported} for models that are neither language models nor
-///         classifiers of images; {kBadFile} for a checkpoint of something else
+///         be meant, and when a loss is not finite; {kUnsupported} for encoders that answer nothing, and for activations as
+///         llama.cpp's kernels round them; {kBadFile} for a checkpoint of something else
 FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
                         const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
                         ProgressSink* progress = nullptr);
 
-/// `other` beside `model` on held-out examples: KL is from `model`'s answers. @throws as finetune
+/// `other` beside `model` on held-out examples: KL is from `model`'s answers. options.activations are `other`'s.
+/// @throws as finetune
 FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, const TrainingData& held_out,
                                       const FinetuneOptions& options, ProgressSink* progress = nullptr);
 
@@ -152,6 +217,7 @@ Plan finetuned_plan(const Plan& plan);
 
 nlohmann::ordered_json finetune_curve_to_json(const FinetuneCurve& curve);
 nlohmann::ordered_json finetune_evaluation_to_json(const FinetuneEvaluation& evaluation);
+nlohmann::ordered_json finetune_changes_to_json(const FinetuneChanges& changes);
 nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& options);
 
 }  // namespace vernier

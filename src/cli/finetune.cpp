@@ -9,9 +9,11 @@
 #include "cli/finetune_table.h"
 #include "cli/plan_argument.h"
 #include "cli/subcommands.h"
+#include "report/finetune_data.h"
 #include "vernier/classify.h"
 #include "vernier/export.h"
 #include "vernier/planning.h"
+#include "vernier/report.h"
 #include "vernier/value_search.h"
 #include "vernier/version.h"
 
@@ -20,10 +22,10 @@ namespace vernier {
 namespace {
 
 struct FinetuneArguments {
-  std::string model, data, groups, filter, attribute, target, output;
-  int64_t context = 512;
+  std::string model, data, groups, filter, attribute, prompts, target, output, activations = "exact";
+  int64_t context = 512, self_text = 0, self_kept = 8;
   double validation_share = 0.05;
-  bool allow_shared = false;
+  bool allow_shared = false, drop_shared = false;
   PlanArgument plan;
   CalibrationArgument calibration;
   FinetuneOptions options;
@@ -39,6 +41,19 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--sampling", o.sampling, rows_help(samplings()))->capture_default_str();
   add_option(command, "--dro-rate", o.dro_rate, "How fast group-dro follows losses")->capture_default_str();
   add_option(command, "--cvar-share", o.cvar_share, "Of a batch, its worst part, that cvar learns from")
+      ->capture_default_str();
+  add_option(command, "--only", o.only, "Regular expression: tensors of other names stay as they are first rounded");
+  add_option(command, "--recode-steps", o.recode_steps, "Search codebooks of several weights anew every N steps")
+      ->capture_default_str();
+  add_option(command, "--singular-band", o.singular_band,
+             "Of matrices only singular values and N diagonals beside them learn; -1: all weights")
+      ->capture_default_str();
+  add_option(command, "--shift", o.shift, "Of images: move each by up to N pixels whenever it is learned from")
+      ->capture_default_str();
+  add_flag(command, "--mirror", o.mirror, "Of images: mirror every other one");
+  add_option(command, "--gradient-l1", o.gradient_l1, "Weight of the gradient's magnitudes in the loss")
+      ->capture_default_str();
+  add_option(command, "--drop-bits", o.drop_bits, "Probability that a matrix does without its outer levels for a step")
       ->capture_default_str();
   add_flag(command, "--learn-scales", o.learn_scales, "Scales of integer schemes learn too (LSQ)");
   add_option(command, "--refit-steps", o.refit_steps, "Fit scales that do not learn anew every N steps; 0: never")
@@ -63,31 +78,52 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_flag(command, "--control", o.control, "Also train the same recipe without rounding, for comparison");
 }
 
-bool sees_images(const Model& model) { return model.config().reads_images(); }
+bool sees_images(const Model& model) { return !model.config().is_language_model(); }
 
 std::vector<Document> training_documents(const std::string& path) {
   if (path.ends_with(".jsonl") || path.ends_with(".json")) return read_documents(path);
   return {Document{read_text_file(path).text, ""}};
 }
 
-LabelledImages labelled_images(const Model& model, const std::string& path) {
-  const std::vector<std::string> classes = class_names_of(model);
-  return std::filesystem::is_directory(path) ? read_image_folder(path, classes) : read_manifest(path, classes);
+/// Classes are the model's, or, of one that learns them from texts, those of --data.
+LabelledImages labelled_images(const Model& model, const FinetuneArguments& a, const std::string& path) {
+  const std::vector<std::string> own = class_names_of(model);
+  const bool named = !own.empty() || path == a.data;
+  return read_labelled_images(path, named ? own : read_labelled_images(a.data).classes);
 }
 
-TrainingData learned_data(const Model& model, const FinetuneArguments& a, int threads, Console& console) {
-  if (sees_images(model)) return training_images(model, labelled_images(model, a.data), a.attribute, threads);
-  const Tokenizer tokenizer(open_tokenizer(model, console));
-  return training_text(tokenizer, a.data, training_documents(a.data), a.context);
+TrainingData image_data(const Model& model, const FinetuneArguments& a, const std::string& path, int threads) {
+  return training_images(model, labelled_images(model, a, path), a.attribute, threads,
+                         a.prompts.empty() ? known_prompt_templates().front() : prompt_templates(a.prompts));
 }
 
 std::optional<TrainingData> held_out_data(const Model& model, const FinetuneArguments& a, int threads,
                                           Console& console) {
   if (a.groups.empty()) return std::nullopt;
-  if (sees_images(model)) return training_images(model, labelled_images(model, a.groups), a.attribute, threads);
+  if (sees_images(model)) return image_data(model, a, a.groups, threads);
   const Tokenizer tokenizer(open_tokenizer(model, console));
   return held_out_text(
       document_windows(tokenizer, a.groups, read_documents(a.groups, a.filter), {.context = a.context}));
+}
+
+/// What is learned from, and how much was left out since it is held out as well.
+struct LearnedData {
+  TrainingData all;
+  int64_t dropped = 0;
+};
+
+LearnedData learned_data(const Model& model, const FinetuneArguments& a, const std::optional<TrainingData>& held_out,
+                         int threads, Console& console) {
+  const bool drops = held_out && a.drop_shared;
+  if (sees_images(model)) {
+    const TrainingData images = image_data(model, a, a.data, threads);
+    const TrainingData apart = drops ? images_apart(images, *held_out) : images;
+    return {apart, images.size() - apart.size()};
+  }
+  const Tokenizer tokenizer(open_tokenizer(model, console));
+  const std::vector<Document> documents = training_documents(a.data);
+  const std::vector<Document> apart = drops ? documents_apart(tokenizer, documents, *held_out) : documents;
+  return {training_text(tokenizer, a.data, apart, a.context), static_cast<int64_t>(documents.size() - apart.size())};
 }
 
 void check_shared(const TrainingData& held_out, const TrainingData& all, const FinetuneArguments& a, Console& console) {
@@ -95,7 +131,9 @@ void check_shared(const TrainingData& held_out, const TrainingData& all, const F
   if (shared == 0) return;
   const std::string what = fmt::format("finetune: {} and {} share {} {}: what is measured there was learned", a.data,
                                        a.groups, shared, held_out.pixels.defined() ? "images" : "runs of 50 tokens");
-  if (!a.allow_shared) fail(ErrorKind::kInvalidArgument, "{}; take them out, or give --allow-shared", what);
+  if (!a.allow_shared)
+    fail(ErrorKind::kInvalidArgument, "{}; --drop-shared leaves them out, --allow-shared learns them nevertheless",
+         what);
   console.progress.warn(what);
 }
 
@@ -104,6 +142,12 @@ const Target& target_of(const FinetuneArguments& a, const Model& model) {
   if (!a.target.empty()) return find_target(a.target);
   if (!a.plan.plan.empty()) return find_target(plan_from_json(read_artefact(a.plan.plan, "plan"), a.plan.plan).target);
   return find_target(sees_images(model) ? "huggingface" : "llama.cpp");
+}
+
+TrainingData self_written(const Model& model, const TrainingData& learned, const FinetuneArguments& a,
+                          Console& console) {
+  return self_written_text(model, learned, a.self_text, a.self_kept, a.options.sampling, a.options.seed,
+                           a.options.compute, &console.progress);
 }
 
 /// What the plan is without training.
@@ -120,48 +164,64 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   const Model model = open_model(a.model, console);
   const Target& target = target_of(a, model);
   const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
+  // Whether they belong apart is known first.
+  const std::optional<TrainingData> held_out = held_out_data(model, a, threads, console);
+  const LearnedData data = learned_data(model, a, held_out, threads, console);
+  const TrainingData& all = data.all;
+  if (held_out) check_shared(*held_out, all, a, console);
+  if (data.dropped > 0)
+    console.progress.warn(fmt::format("finetune: left out {} {} of {} that {} holds as well", data.dropped,
+                                      all.pixels.defined() ? "images" : "documents", a.data, a.groups));
   const Plan plan = a.plan.load(model, target.name);
   const Calibration calibration = a.calibration.path.empty() ? Calibration() : a.calibration.load();
   const uint64_t bytes = target.file_bytes(model, finetuned_plan(plan), tokenizer, a.file);
-  const TrainingData all = learned_data(model, a, threads, console);
-  const std::optional<TrainingData> held_out = held_out_data(model, a, threads, console);
-  if (held_out) check_shared(*held_out, all, a, console);
+  a.options.activations = Activations::parse(a.activations);
+  a.options.ranges = activation_ranges(calibration);
   const auto [learned, validation] = split_training_data(all, a.validation_share, a.options.seed);
   const std::filesystem::path output = a.output;
   a.options.work = output / "work";
-  const FinetuneResult result = finetune(model, plan, calibration, learned, validation, a.options, &console.progress);
+  const TrainingData also =
+      a.self_text > 0 ? joined_training_data(learned, self_written(model, learned, a, console)) : learned;
+  const FinetuneResult result = finetune(model, plan, calibration, also, validation, a.options, &console.progress);
 
   std::vector<FinetuneRow> rows;
   const TrainingData& measured = held_out ? *held_out : validation;
-  const auto add_row = [&](const char* name, const Model& other) {
-    rows.push_back({name, evaluate_finetuned(model, other, measured, a.options, &console.progress)});
+  FinetuneOptions exact = a.options;
+  exact.activations = Activations::kExact;
+  const auto add_row = [&](const char* name, const Model& other, const FinetuneOptions& options) {
+    rows.push_back({name, evaluate_finetuned(model, other, measured, options, &console.progress)});
   };
-  add_row("full precision", model);
-  add_row("before", untrained(model, plan, a, threads));
-  add_row("after", result.model);
-  if (result.control_model) add_row("control", *result.control_model);
+  add_row("full precision", model, exact);
+  add_row("before", untrained(model, plan, a, threads), a.options);
+  add_row("after", result.model, a.options);
+  if (result.control_model) add_row("control", *result.control_model, exact);
 
   const Plan made = finetuned_plan(plan);
   export_model(target, quantize(result.model, {}, made, threads), tokenizer, output / target.output, a.file,
                &console.progress);
   write_json(output / "plan.json", plan_to_json(made));
-  Json json = {
-      {"schema_version", 1},
-      {"tool_version", VERNIER_VERSION},
-      {"model", model.source().name},
-      {"model_hash", model_hash(model)},
-      {"plan", plan.label},
-      {"tensor_bytes", plan.tensor_bytes},
-      {"file_bytes", bytes},
-      {"data",
-       {{"name", all.name}, {"hash", all.hash}, {"learned", learned.size()}, {"validation", validation.size()}}},
-      {"measured_on", {{"name", measured.name}, {"hash", measured.hash}, {"held_out", held_out.has_value()}}},
-      {"options", finetune_options_to_json(a.options)},
-      {"trained", finetune_curve_to_json(result.trained)}};
+  Json json = {{"schema_version", 1},
+               {"tool_version", VERNIER_VERSION},
+               {"model", model.source().name},
+               {"model_hash", model_hash(model)},
+               {"plan", plan.label},
+               {"tensor_bytes", plan.tensor_bytes},
+               {"file_bytes", bytes},
+               {"data",
+                {{"name", also.name},
+                 {"hash", also.hash},
+                 {"learned", also.size()},
+                 {"validation", validation.size()},
+                 {"dropped", data.dropped}}},
+               {"measured_on", {{"name", measured.name}, {"hash", measured.hash}, {"held_out", held_out.has_value()}}},
+               {"options", finetune_options_to_json(a.options)},
+               {"trained", finetune_curve_to_json(result.trained)}};
   if (result.control) json["control"] = finetune_curve_to_json(*result.control);
   json["models"] = Json::object();
   for (const FinetuneRow& row : rows) json["models"][row.name] = finetune_evaluation_to_json(row.evaluation);
+  json["changes"] = finetune_changes_to_json(finetune_changes(rows[1].evaluation, rows[2].evaluation));
   write_json(output / "finetune.json", json);
+  write_report(output / "report.html", finetune_data(json));
   if (a.json.write(json, console)) return;
   print_finetuned(rows, result.trained, console);
   fmt::print(console.out, "{}: {} bytes\n", (output / target.output).string(), bytes);
@@ -189,15 +249,26 @@ void add_finetune(CLI::App& app, Console& console) {
   add_option(*command, "--filter", a->filter, "Keep only held-out documents whose KEY prints as VALUE")
       ->type_name("KEY=VALUE");
   add_option(*command, "--attribute", a->attribute, "Of images: the column of groups, or class");
+  add_option(*command, "--prompts", a->prompts, "Of CLIP: single, best-7, or a file with a template per line");
+  add_option(*command, "--activations", a->activations,
+             "Also round the inputs of matrices: int8:token (dynamic), int8:tensor (static, needs --calibration) ...")
+      ->capture_default_str();
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_option(*command, "--self-text", a->self_text,
+             "Also learn from N windows that the model writes itself, beginning like those of --data; 0: none")
+      ->check(count_range())
+      ->capture_default_str();
+  add_option(*command, "--self-kept", a->self_kept, "Tokens of --data that those begin with")->capture_default_str();
   add_option(*command, "--validation-share", a->validation_share,
              "Of each group of --data, kept apart to choose the best checkpoint")
       ->capture_default_str();
+  add_flag(*command, "--drop-shared", a->drop_shared,
+           "Leave out of --data the documents, or images, that share anything with --groups");
   add_flag(*command, "--allow-shared", a->allow_shared, "Only warn where held-out examples are also learned from");
   add_recipe_options(*command, a->options);
   add_option(*command, "--target", a->target, "Who must load the result, by default whom the plan is for");
   add_export_options(*command, a->file);
-  std::vector<std::string> names{"finetune.json", "plan.json", "work/"};
+  std::vector<std::string> names{"finetune.json", "plan.json", "report.html", "work/"};
   for (const Target& row : targets()) names.push_back(row.output + (row.is_folder() ? "/" : ""));
   add_option(*command, "-o,--output", a->output, "Folder to write; a killed run goes on in it")->required();
   a->io.writes_folder("--output", a->output, names);

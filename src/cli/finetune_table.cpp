@@ -12,12 +12,17 @@ const GroupLoss& loss_in(const FinetuneEvaluation& evaluation, const std::string
   return group.empty() ? evaluation.all : evaluation.groups.at(group);
 }
 
-/// Groups whose KL is higher than before.
+constexpr double kNormal95 = 1.959964;
+
+/// Groups whose KL is higher than before, with the 95% interval of by how much.
 std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluation& after) {
   std::string worse;
-  for (const auto& [name, group] : after.groups)
-    if (group.kl_nats.mean > before.groups.at(name).kl_nats.mean)
-      worse += (worse.empty() ? "" : ", ") + (name.empty() ? std::string("(no group)") : name);
+  for (const auto& [name, change] : finetune_changes(before, after).groups)
+    if (change.kl_nats.mean > 0)
+      worse += fmt::format("{}{} by {:.4f} (95%: {:+.4f} to {:+.4f})", worse.empty() ? "" : ", ",
+                           name.empty() ? "(no group)" : name, change.kl_nats.mean,
+                           change.kl_nats.mean - kNormal95 * change.kl_nats.standard_error,
+                           change.kl_nats.mean + kNormal95 * change.kl_nats.standard_error);
   return worse;
 }
 
@@ -26,14 +31,17 @@ std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluat
 void print_finetuned(const std::vector<FinetuneRow>& rows, const FinetuneCurve& curve, Console& console) {
   std::vector<std::string> header{"group", "scored"};
   for (size_t r = 1; r < rows.size(); ++r) header.push_back("KL " + rows[r].name);
-  for (const FinetuneRow& row : rows) header.push_back("NLL " + row.name);
+  const bool counted = rows[0].evaluation.all.bytes > 0;
+  for (const FinetuneRow& row : rows) header.push_back((counted ? "NLL/byte " : "NLL ") + row.name);
   TextTable table(header);
   const auto add = [&](const std::string& shown, const std::string& group) {
     std::vector<std::string> cells{shown, fmt::format("{:.0f}", loss_in(rows[0].evaluation, group).scored)};
     for (size_t r = 1; r < rows.size(); ++r)
       cells.push_back(fmt::format("{:.4f}", loss_in(rows[r].evaluation, group).kl_nats.mean));
-    for (const FinetuneRow& row : rows)
-      cells.push_back(fmt::format("{:.4f}", loss_in(row.evaluation, group).nll_nats.mean));
+    for (const FinetuneRow& row : rows) {
+      const GroupLoss& loss = loss_in(row.evaluation, group);
+      cells.push_back(fmt::format("{:.4f}", counted ? loss.nll_nats_per_byte() : loss.nll_nats.mean));
+    }
     table.add(cells);
   };
   add("all", "");

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/token_runs.h"
 #include "data/tokenized_text.h"
 #include "data/windows_hash.h"
 #include "vernier/data.h"
@@ -169,7 +170,9 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
   return data;
 }
 
-int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b) {
+int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b) { return find_shared_runs(a, b).count; }
+
+SharedRuns find_shared_runs(const EvaluationData& a, const EvaluationData& b) {
   constexpr size_t kRun = 50, kShortest = 16;
   // Rolling polynomial hash modulo 2^64: a false match would need two different runs to collide, which is tolerable in
   // a warning.
@@ -189,12 +192,19 @@ int64_t shared_token_runs(const EvaluationData& a, const EvaluationData& b) {
   for (const TokenWindow& window : a.windows)
     if (const size_t run = std::min(kRun, window.tokens.size() - 1); run >= kShortest)
       by_length[run].push_back(&window);
-  int64_t shared = 0;
+  SharedRuns shared{0, std::vector<bool>(b.windows.size(), false)};
   for (const auto& [run, windows] : by_length) {
-    std::unordered_set<uint64_t> known;
-    for (const TokenWindow& window : b.windows) for_runs(window, run, [&](uint64_t hash) { known.insert(hash); });
+    // Only what is asked for is kept: there are up to 35 lengths, and all of `b` may be long.
+    std::unordered_set<uint64_t> asked, found;
+    for (const TokenWindow* window : windows) for_runs(*window, run, [&](uint64_t hash) { asked.insert(hash); });
+    for (size_t i = 0; i < b.windows.size(); ++i)
+      for_runs(b.windows[i], run, [&](uint64_t hash) {
+        if (!asked.contains(hash)) return;
+        found.insert(hash);
+        shared.holders[i] = true;
+      });
     for (const TokenWindow* window : windows)
-      for_runs(*window, run, [&](uint64_t hash) { shared += known.contains(hash) ? 1 : 0; });
+      for_runs(*window, run, [&](uint64_t hash) { shared.count += found.contains(hash) ? 1 : 0; });
   }
   return shared;
 }

@@ -50,8 +50,15 @@ ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor&
     fail(ErrorKind::kUnsupported, "forward: {} ({}): expected a model of images and texts", model.source().name,
          model.config().family);
   ImageTextAnswers answers;
-  answers.image_embeds = answer_images(stack_of(model, Stack::kImage), pixels, place);
-  answers.text_embeds = answer_texts(stack_of(model, Stack::kText), ids, place);
+  const auto of_stack = [&](Stack stack, const auto& answer, const at::Tensor& given) {
+    std::optional<AtenModel::Place> own = place;
+    const ActivationRanges ranges =
+        own && own->inputs.ranges != nullptr ? ranges_of_stack(*own->inputs.ranges, stack) : ActivationRanges();
+    if (own && own->inputs.ranges != nullptr) own->inputs.ranges = &ranges;
+    return answer(stack_of(model, stack), given, own);
+  };
+  answers.image_embeds = of_stack(Stack::kImage, answer_images, pixels);
+  answers.text_embeds = of_stack(Stack::kText, answer_texts, ids);
   const at::Tensor scale = model.weight({TensorRole::kLogitScale}).to(answers.image_embeds.options()).exp();
   answers.logits_per_image = at::matmul(answers.image_embeds, answers.text_embeds.t()) * scale;
   return answers;

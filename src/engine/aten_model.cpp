@@ -22,7 +22,7 @@ AtenModel::AtenModel(const Model& model, int64_t positions, const Place& place)
 }
 
 at::Tensor AtenModel::moved(const at::Tensor& t) const {
-  return place_ && t.defined() ? t.detach().to(place_->device, place_->type).contiguous() : t;
+  return place_ && !place_->own_tensors && t.defined() ? t.detach().to(place_->device, place_->type).contiguous() : t;
 }
 
 at::Tensor AtenModel::bias(const TensorId& id) const {

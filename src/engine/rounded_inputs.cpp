@@ -26,4 +26,11 @@ InputRounding RoundedInputs::of(const Model& model, const TensorId& id) const {
   return {how.bits(), range->second};
 }
 
+ActivationRanges ranges_of_stack(const ActivationRanges& ranges, Stack stack) {
+  ActivationRanges own;
+  for (const auto& [site, range] : ranges)
+    if (site.stack == stack) own[{site.site, site.layer, site.expert}] = range;
+  return own;
+}
+
 }  // namespace vernier

@@ -16,4 +16,7 @@ struct RoundedInputs {
   InputRounding of(const Model& model, const TensorId& id) const;
 };
 
+/// Of the sites of one stack, named as stack_of names them.
+ActivationRanges ranges_of_stack(const ActivationRanges& ranges, Stack stack);
+
 }  // namespace vernier

@@ -4,19 +4,12 @@
 
 #include "base/fail.h"
 #include "engine/class_vectors.h"
+#include "engine/rounded_inputs.h"
 #include "ops/parallel.h"
 
 namespace vernier {
 
 namespace {
-
-/// Of the sites of one stack, named as stack_of names them.
-ActivationRanges ranges_of(const ActivationRanges& ranges, Stack stack) {
-  ActivationRanges own;
-  for (const auto& [site, range] : ranges)
-    if (site.stack == stack) own[{site.site, site.layer, site.expert}] = range;
-  return own;
-}
 
 /// Unit vectors of the classes times e^logit_scale, [classes][width].
 std::vector<std::vector<float>> text_classifier(const Model& model, const std::vector<std::string>& classes,
@@ -28,7 +21,7 @@ std::vector<std::vector<float>> text_classifier(const Model& model, const std::v
   const auto text = engine.prepare_answers(stack, {.type = options.compute.type,
                                                    .positions = longest,
                                                    .activations = options.activations,
-                                                   .ranges = ranges_of(options.ranges, Stack::kText)});
+                                                   .ranges = ranges_of_stack(options.ranges, Stack::kText)});
   std::vector<std::vector<float>> units(prompts.size());
   parallel_for(static_cast<int64_t>(prompts.size()), engine.workers(), [&](int64_t i, int worker) {
     units[static_cast<size_t>(i)] = text->answer(worker, std::span<const int32_t>(prompts[static_cast<size_t>(i)]));
@@ -54,9 +47,9 @@ ImageClassifier::ImageClassifier(const Model& model, const std::vector<std::stri
     : name_(model.source().name), classes_(classes.size()), seeing_(seeing_model(model)) {
   if (!model.config().stacks.empty()) vectors_ = text_classifier(model, classes, options, engine);
   const Stack stack = model.config().stacks.empty() ? Stack::kOnly : Stack::kImage;
-  eye_ = engine.prepare_answers(
-      seeing_,
-      {.type = options.compute.type, .activations = options.activations, .ranges = ranges_of(options.ranges, stack)});
+  eye_ = engine.prepare_answers(seeing_, {.type = options.compute.type,
+                                          .activations = options.activations,
+                                          .ranges = ranges_of_stack(options.ranges, stack)});
 }
 
 std::vector<float> ImageClassifier::logits(int worker, std::span<const float> pixels) const {

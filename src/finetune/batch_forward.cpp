@@ -7,21 +7,24 @@
 #include "base/fail.h"
 #include "engine/aten_answers.h"
 #include "engine/aten_model.h"
+#include "finetune/pair_forward.h"
 
 namespace vernier {
 
 void check_trainable(const Model& model, const TrainingData& data) {
   const ModelConfig& config = model.config();
-  const bool sees = config.reads_images() && config.read_out.classes > 0;
+  const bool pairs = !config.stacks.empty(), sees = pairs || (config.reads_images() && config.read_out.classes > 0);
   if (!config.is_language_model() && !sees)
     fail(ErrorKind::kUnsupported,
-         "finetune: {} ({}): expected a language model or a classifier of images; models of images and texts are not "
-         "trained yet",
+         "finetune: {} ({}): expected a language model, a classifier of images, or a model of images and texts",
          model.source().name, config.family);
   if (data.size() == 0) fail(ErrorKind::kInvalidArgument, "finetune: {}: no examples", data.name);
   if (sees != data.pixels.defined())
     fail(ErrorKind::kInvalidArgument, "finetune: {} takes {}, {} holds {}", model.source().name,
          sees ? "labelled images" : "texts", data.name, sees ? "texts" : "images");
+  if (pairs && (data.classes < 1 || data.prompts.empty()))
+    fail(ErrorKind::kInvalidArgument, "finetune: {} tells classes apart by prompts; {} has none", model.source().name,
+         data.name);
   for (const TokenWindow& window : data.windows) {
     const auto [least, most] = std::minmax_element(window.tokens.begin(), window.tokens.end());
     if (*least < 0 || *most >= config.vocabulary)
@@ -32,9 +35,14 @@ void check_trainable(const Model& model, const TrainingData& data) {
 
 namespace {
 
-ExampleBatch image_batch(const TrainingData& data, const at::Tensor& index, const at::Device& device) {
+ExampleBatch image_batch(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
+  const at::Tensor index = at::tensor(std::vector<int64_t>(examples.begin(), examples.end()), at::kLong);
   const at::Tensor labels = at::tensor(data.labels, at::kInt).to(at::kLong).index_select(0, index);
-  return {data.pixels.index_select(0, index).to(device), labels.unsqueeze(1).to(device)};
+  ExampleBatch batch;
+  batch.inputs = data.pixels.index_select(0, index).to(device);
+  batch.labels = labels.unsqueeze(1).to(device);
+  if (!data.prompts.empty()) add_texts(data, examples, labels, batch);
+  return batch;
 }
 
 ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
@@ -54,20 +62,37 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
     input += rows;
     label += rows;
   }
-  return {inputs.to(device), labels.to(device)};
+  ExampleBatch batch;
+  batch.inputs = inputs.to(device);
+  batch.labels = labels.to(device);
+  return batch;
 }
 
 }  // namespace
 
 ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
-  if (!data.pixels.defined()) return text_batch(data, examples, device);
-  return image_batch(data, at::tensor(std::vector<int64_t>(examples.begin(), examples.end()), at::kLong), device);
+  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device);
 }
 
-at::Tensor batch_logits(const Model& model, const ExampleBatch& batch) {
-  if (batch.inputs.dim() == 4) return classify(model, batch.inputs).unsqueeze(1);
-  const AtenModel ready(model, batch.inputs.size(1));
-  return ready.logits_by(ready.head(), ready.finish(ready.ops(batch.inputs.size(1)), ready.embed(batch.inputs), 0, 0));
+Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs) {
+  if (batch.texts.defined()) return pair_answers(model, batch, inputs);
+  AtenModel::Place place{.device = batch.inputs.device(), .inputs = inputs, .own_tensors = true};
+  Answered answered;
+  answered.labels = batch.labels;
+  if (batch.inputs.dim() == 4) {
+    answered.logits = classify(model, batch.inputs, place).unsqueeze(1);
+    return answered;
+  }
+  const AtenModel ready(model, batch.inputs.size(1), place);
+  answered.logits =
+      ready.logits_by(ready.head(), ready.finish(ready.ops(batch.inputs.size(1)), ready.embed(batch.inputs), 0, 0));
+  return answered;
+}
+
+Answered beside(Answered judged, const Answered& teacher) {
+  judged.teacher = teacher.logits;
+  judged.teacher_pairs = teacher.pairs;
+  return judged;
 }
 
 }  // namespace vernier

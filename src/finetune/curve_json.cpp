@@ -14,10 +14,16 @@ struct Figure {
 constexpr Figure kFigures[] = {
     {"kl_nats", &GroupLoss::kl_nats}, {"nll_nats", &GroupLoss::nll_nats}, {"right_share", &GroupLoss::right_share}};
 
+constexpr double kNormal95 = 1.959964;  // half a 95% interval in standard errors
+
 std::string stderr_key(const Figure& figure) { return std::string(figure.key) + "_stderr"; }
 
 Json loss_to_json(const GroupLoss& loss) {
   Json json = {{"examples", loss.examples}, {"scored", loss.scored}};
+  if (loss.bytes > 0) {
+    json["bytes"] = loss.bytes;
+    json["nll_nats_per_byte"] = loss.nll_nats_per_byte();
+  }
   for (const Figure& figure : kFigures) {
     json[figure.key] = finite_or_null((loss.*figure.value).mean);
     json[stderr_key(figure)] = finite_or_null((loss.*figure.value).standard_error);
@@ -29,6 +35,7 @@ GroupLoss loss_from_json(const Json& json, const std::string& origin) {
   GroupLoss loss;
   loss.examples = json_int(json, "examples", origin, 0, kMaxCount);
   loss.scored = json_number(json, "scored", origin);
+  if (json_find(json, "bytes") != nullptr) loss.bytes = json_number(json, "bytes", origin);
   for (const Figure& figure : kFigures)
     loss.*figure.value = {number_or_nan(json, figure.key, origin),
                           number_or_nan(json, stderr_key(figure).c_str(), origin)};
@@ -48,6 +55,21 @@ FinetuneEvaluation evaluation_from_json(const Json& json, const std::string& ori
 nlohmann::ordered_json finetune_evaluation_to_json(const FinetuneEvaluation& evaluation) {
   Json json = {{"all", loss_to_json(evaluation.all)}, {"groups", Json::object()}};
   for (const auto& [name, group] : evaluation.groups) json["groups"][name] = loss_to_json(group);
+  return json;
+}
+
+nlohmann::ordered_json finetune_changes_to_json(const FinetuneChanges& changes) {
+  const auto change = [](const LossChange& own) {
+    Json json;
+    for (const auto& [key, figure] : {std::pair("kl_nats", own.kl_nats), std::pair("nll_nats", own.nll_nats),
+                                      std::pair("right_share", own.right_share)})
+      json[key] = {{"value", finite_or_null(figure.mean)},
+                   {"low", finite_or_null(figure.mean - kNormal95 * figure.standard_error)},
+                   {"high", finite_or_null(figure.mean + kNormal95 * figure.standard_error)}};
+    return json;
+  };
+  Json json = {{"all", change(changes.all)}, {"groups", Json::object()}};
+  for (const auto& [name, own] : changes.groups) json["groups"][name] = change(own);
   return json;
 }
 
@@ -93,8 +115,16 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"sampling", o.sampling},
           {"dro_rate", o.dro_rate},
           {"cvar_share", o.cvar_share},
+          {"activations", o.activations.name()},
+          {"only", o.only},
           {"learn_scales", o.learn_scales},
+          {"singular_band", o.singular_band},
+          {"shift", o.shift},
+          {"mirror", o.mirror},
+          {"gradient_l1", o.gradient_l1},
+          {"drop_bits", o.drop_bits},
           {"refit_steps", o.refit_steps},
+          {"recode_steps", o.recode_steps},
           {"evaluate_steps", o.evaluate_steps},
           {"objective", o.objective},
           {"patience", o.patience},

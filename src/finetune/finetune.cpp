@@ -7,6 +7,7 @@
 #include "engine/device.h"
 #include "finetune/batch_forward.h"
 #include "finetune/group_losses.h"
+#include "finetune/losses.h"
 #include "finetune/trainer.h"
 #include "vernier/quantize.h"
 #include "vernier/version.h"
@@ -22,6 +23,16 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (!(o.learning_rate > 0)) refuse(fmt::format("a learning rate of {}: expected more than 0", o.learning_rate));
   if (!(o.cvar_share > 0 && o.cvar_share <= 1))
     refuse(fmt::format("a CVaR share of {}: expected more than 0 and at most 1", o.cvar_share));
+  if (o.recode_steps < 1) refuse(fmt::format("codebooks searched every {} steps: expected at least 1", o.recode_steps));
+  if (!(o.drop_bits >= 0 && o.drop_bits <= 1)) refuse(fmt::format("bits dropped with probability {}", o.drop_bits));
+  if (o.shift < 0) refuse(fmt::format("images moved by {} pixels", o.shift));
+  if (!(o.gradient_l1 >= 0) || o.singular_band < -1)
+    refuse(
+        "the weight of the gradient's magnitudes cannot be negative, and the diagonals beside singular values are -1 "
+        "(all weights learn) or more");
+  if (o.activations.kind() == Activations::Kind::kLlamaCpp)
+    fail(ErrorKind::kUnsupported,
+         "finetune: activations as llama.cpp's kernels round them are not trained; int8:token is close");
   if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
     refuse("warm-up, refitting, patience and weight decay cannot be negative");
   if (o.compute.type == ComputeType::kBFloat16 && !device_named(o.compute.device).is_cuda())
@@ -46,7 +57,23 @@ std::string run_key(const Model& model, const std::map<TensorId, Scheme>& scheme
   hasher.add(learned.hash);
   hasher.add(validation.hash);
   hasher.add(finetune_options_to_json(options).dump());
+  for (const auto& [site, range] : options.ranges) hasher.add(fmt::format("{} {}", name_of(site), range));
   return hasher.hex();
+}
+
+/// Those that `only` leaves out. A recipe's line says which names a pattern means.
+std::set<TensorId> held_tensors(const Model& model, const std::string& only) {
+  std::set<TensorId> held;
+  if (only.empty()) return held;
+  std::vector<std::vector<std::string>> names;
+  for (const TensorId& id : model.tensors()) names.push_back({name_of(id)});
+  const std::vector<std::optional<size_t>> matched = parse_recipe(only + " = f32", "--only").find_all(names);
+  for (size_t i = 0; i < names.size(); ++i)
+    if (!matched[i]) held.insert(model.tensors()[i]);
+  if (held.size() == names.size())
+    fail(ErrorKind::kInvalidArgument, "finetune: --only {} names none of the {} tensors, such as {}", only,
+         names.size(), names.front().front());
+  return held;
 }
 
 }  // namespace
@@ -57,6 +84,10 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
   check_finetune_options(options);
   check_trainable(model, learned);
   check_trainable(model, validation);
+  const LossRow& loss = find_loss(options.loss);
+  if (loss.needs_pairs && model.config().stacks.empty())
+    fail(ErrorKind::kInvalidArgument, "finetune: --loss {} is of models of images and texts; {} is none", loss.name,
+         model.source().name);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;
   if (!calibration.sites.empty()) {
@@ -64,16 +95,20 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
     for (const auto& [id, scheme] : schemes) importances[id] = calibration.importance(model, id);
   }
   const Model teacher = placed(model, device_named(options.compute.device));
-  const auto run = [&](const std::map<TensorId, Scheme>& rounded, const char* stage, const char* file) {
+  const std::set<TensorId> held = held_tensors(model, options.only);
+  const auto run = [&](const std::map<TensorId, Scheme>& rounded, const RoundedInputs& inputs, const char* stage,
+                       const char* file) {
     const std::filesystem::path checkpoint = options.work.empty() ? std::filesystem::path() : options.work / file;
-    return train({model, teacher, rounded, importances, learned, validation, options, stage, checkpoint,
-                  run_key(model, rounded, calibration, learned, validation, options)},
+    const bool can_learn =
+        !rounded.empty() || inputs.how != Activations::kExact || loss.needs_labels || options.weight_decay > 0;
+    return train({model, teacher, rounded, importances, inputs, held, learned, validation, options, can_learn, stage,
+                  checkpoint, run_key(model, rounded, calibration, learned, validation, options)},
                  progress);
   };
-  TrainerResult trained = run(schemes, "finetune", "checkpoint.safetensors");
+  TrainerResult trained = run(schemes, {options.activations, &options.ranges}, "finetune", "checkpoint.safetensors");
   FinetuneResult result{std::move(trained.model), std::move(trained.curve), {}, {}};
   if (options.control) {
-    TrainerResult control = run(none, "control", "control.safetensors");
+    TrainerResult control = run(none, {}, "control", "control.safetensors");
     result.control = std::move(control.curve);
     result.control_model = std::move(control.model);
   }
@@ -84,7 +119,8 @@ FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, co
                                       const FinetuneOptions& options, ProgressSink* progress) {
   check_trainable(model, held_out);
   const at::Device device = device_named(options.compute.device);
-  return measure_groups(placed(other, device), placed(model, device), held_out, options.batch, progress);
+  return measure_groups(placed(other, device), placed(model, device), held_out, options.batch,
+                        {options.activations, &options.ranges}, progress);
 }
 
 Plan finetuned_plan(const Plan& plan) {

@@ -1,5 +1,6 @@
 #include "vernier/finetune.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
@@ -117,6 +118,69 @@ TEST(Finetune, ClassifiersOfImagesLearn) {
   for (const TensorId& id : model.matrices()) EXPECT_NE(tuned.model.stored(id), nullptr) << name_of(id);
 }
 
+TEST(Finetune, ActivationsAreRoundedWhileItLearns) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
+  const EvaluationData windows = made_up_windows(8, 24, 320);
+  for (const char* name : {"int4:token", "int4:tensor"}) {
+    FinetuneOptions options = short_run(40);
+    options.activations = Activations::parse(name);
+    options.ranges = activation_ranges(calibrate(model, windows));
+    const TrainingData held_out = made_up_training(32, 100);
+    EXPECT_GT(evaluate_finetuned(model, model, held_out, options).all.kl_nats.mean, 0) << name;
+    const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(64), held_out, options);
+    EXPECT_LT(tuned.trained.best, 0.8 * tuned.trained.points[0].validation.worst_kl_nats()) << name;
+    EXPECT_EQ(evaluate_finetuned(model, tuned.model, held_out, options).worst_kl_nats(), tuned.trained.best) << name;
+  }
+}
+
+TEST(Finetune, OnlySomeTensorsLearn) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
+  FinetuneOptions options = short_run(20);
+  options.only = "ffn_";
+  const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(16), made_up_training(8, 100), options);
+  Plan nearest = plan;
+  nearest.method = "nearest";
+  const Model rounded = quantize(model, {}, nearest, 1).in_memory();
+  for (const TensorId& id : model.tensors()) {
+    const bool learns = name_of(id).find("ffn_") != std::string::npos;
+    EXPECT_EQ(at::equal(tuned.model.weight(id), rounded.weight(id).to(at::kFloat)), !learns) << name_of(id);
+  }
+}
+
+// Without labels a full-precision model has nothing to learn from itself.
+TEST(Finetune, TheControlOfDistillationIsTheModel) {
+  const Model model = fixture_model("llama");
+  FinetuneOptions options = short_run(4);
+  options.control = true;
+  const FinetuneResult tuned =
+      finetune(model, plan_uniform(model, "gguf:q8_0"), {}, made_up_training(16), made_up_training(8, 100), options);
+  EXPECT_EQ(tuned.control->stopped, "nothing to learn");
+  for (const TensorId& id : model.tensors())
+    EXPECT_TRUE(at::equal(tuned.control_model->weight(id), model.weight(id).to(at::kFloat))) << name_of(id);
+}
+
+TEST(Finetune, ModelsOfImagesAndTextsLearn) {
+  const Model model = load_model(vision_fixture("clip").string());
+  const Plan plan = plan_uniform(model, "int3:channel:asym", "huggingface");
+  for (const char* loss : {"distillation", "contrastive", "contrastive-features"})
+    for (const bool captions : {false, true}) {
+      const TrainingData pairs = made_up_image_texts(model, 32, captions);
+      FinetuneOptions options = short_run(20);
+      options.loss = loss;
+      options.activations = Activations::parse("int8:token");
+      options.objective = std::string(loss) == "contrastive" ? "mean-nll" : "mean-kl";
+      const FinetuneResult tuned = finetune(model, plan, {}, pairs, pairs, options);
+      const auto& points = tuned.trained.points;
+      EXPECT_LT(points.back().training_loss, points[1].training_loss) << loss;
+      if (std::string(loss) == "distillation") {
+        EXPECT_LT(tuned.trained.best, 0.7 * points[0].validation.all.kl_nats.mean);
+      }
+      for (const TensorId& id : model.matrices()) EXPECT_NE(tuned.model.stored(id), nullptr) << name_of(id);
+    }
+}
+
 TEST(Finetune, PatienceEndsARun) {
   const Model model = fixture_model("llama");
   FinetuneOptions options = short_run(100);
@@ -148,10 +212,13 @@ TEST(Finetune, RefusesWhatCannotBeMeant) {
   TrainingData foreign = made_up_training(16);
   foreign.windows[3].tokens[2] = 320;
   expect_error(kind, {"wrong tokenizer"}, [&] { finetune(model, plan, {}, foreign, foreign, short_run(1)); });
-  expect_error(ErrorKind::kUnsupported, {"not trained yet"}, [&] {
-    const Model clip = load_model(vision_fixture("clip").string());
-    finetune(clip, plan, {}, foreign, foreign, short_run(1));
-  });
+  expect_error(kind, {"--loss contrastive", "images and texts"},
+               [&] { with([](FinetuneOptions& o) { o.loss = "contrastive"; }); });
+  expect_error(kind, {"--only", "names none"}, [&] { with([](FinetuneOptions& o) { o.only = "nothing"; }); });
+  expect_error(ErrorKind::kUnsupported, {"int8:token"},
+               [&] { with([](FinetuneOptions& o) { o.activations = Activations::kLlamaCpp; }); });
+  expect_error(kind, {"no range"},
+               [&] { with([](FinetuneOptions& o) { o.activations = Activations::parse("int8:tensor"); }); });
 }
 
 TEST(TrainingData, ShowsWhatWasLearnedAndIsMeasured) {
@@ -163,6 +230,38 @@ TEST(TrainingData, ShowsWhatWasLearnedAndIsMeasured) {
   EXPECT_EQ(shared_examples(others, images), 0);
   others.image_hashes[2] = images.image_hashes[4];
   EXPECT_EQ(shared_examples(others, images), 1);
+}
+
+TEST(TrainingData, WhatIsHeldOutCanBeLeftOut) {
+  const Tokenizer tokenizer(load_tokenizer_of(std::filesystem::path(VERNIER_SOURCE_DIR) / "models/demo-5m"));
+  std::string shared = "It says:", own;
+  for (int i = 0; i < 40; ++i) shared += fmt::format(" the {}th word of it,", i);
+  for (int i = 0; i < 60; ++i) own += fmt::format(" quite another {} text,", i);
+  const TrainingData held_out = held_out_text(document_windows(tokenizer, "h", {{shared, "a"}}, {.context = 128}));
+  const std::vector<Document> documents = {{own, "a"}, {"First, " + shared, "b"}, {own + own, "b"}};
+  const std::vector<Document> apart = documents_apart(tokenizer, documents, held_out);
+  ASSERT_EQ(apart.size(), 2U);
+  EXPECT_EQ(apart[1].text, own + own);
+  EXPECT_GT(shared_examples(held_out, training_text(tokenizer, "t", documents, 128)), 0);
+  EXPECT_EQ(shared_examples(held_out, training_text(tokenizer, "t", apart, 128)), 0);
+
+  const Model model = load_model(vision_fixture("vit").string());
+  const TrainingData images = made_up_images(model, 6);
+  TrainingData some = made_up_images(model, 2);
+  EXPECT_EQ(images_apart(images, some).image_hashes,
+            (std::vector<std::string>(images.image_hashes.begin() + 2, images.image_hashes.end())));
+  expect_error(ErrorKind::kInvalidArgument, {"every image"}, [&] { images_apart(some, images); });
+}
+
+TEST(TrainingData, ExamplesAreDrawnAsASamplingSays) {
+  const TrainingData all = made_up_training(80);
+  std::vector<int> counts(3, 0);
+  for (const int32_t group : drawn_examples(all, "balanced", 300, 2).group) ++counts[static_cast<size_t>(group)];
+  for (const int count : counts) EXPECT_NEAR(count, 100, 45);  // five standard deviations
+  const TrainingData shuffled = drawn_examples(all, "uniform", 80, 2);
+  EXPECT_NE(shuffled.hash, all.hash);
+  EXPECT_EQ(shuffled.windows.size(), 80U);
+  EXPECT_EQ(shared_examples(shuffled, all), shared_examples(all, all));
 }
 
 TEST(TrainingData, APartOfEveryGroupIsKeptApart) {

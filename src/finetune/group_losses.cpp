@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/fail.h"
@@ -13,28 +14,44 @@ namespace vernier {
 
 namespace {
 
-/// Sums over each example's scored rows.
-struct ExampleSums {
-  std::vector<double> scored, kl, nll, right;
-};
-
 void append_values(const at::Tensor& sums, std::vector<double>& out) {
   const at::Tensor cpu = sums.to(at::kCPU, at::kDouble).contiguous();
   out.insert(out.end(), cpu.data_ptr<double>(), cpu.data_ptr<double>() + cpu.numel());
 }
 
-GroupLoss loss_of(const ExampleSums& sums, const std::vector<size_t>& members) {
-  const auto pick = [&](const std::vector<double>& all) {
-    std::vector<double> own;
-    for (const size_t i : members) own.push_back(all[i]);
-    return own;
-  };
-  const std::vector<double> scored = pick(sums.scored);
+std::vector<double> picked(const std::vector<double>& all, const std::vector<size_t>& members) {
+  std::vector<double> own;
+  for (const size_t i : members) own.push_back(all[i]);
+  return own;
+}
+
+GroupLoss loss_of(const ExampleLosses& sums, const std::vector<size_t>& members, double bytes) {
+  const std::vector<double> scored = picked(sums.scored, members);
   return {.examples = static_cast<int64_t>(members.size()),
           .scored = std::accumulate(scored.begin(), scored.end(), 0.0),
-          .kl_nats = ratio_estimate(pick(sums.kl), scored),
-          .nll_nats = ratio_estimate(pick(sums.nll), scored),
-          .right_share = ratio_estimate(pick(sums.right), scored)};
+          .bytes = bytes,
+          .kl_nats = ratio_estimate(picked(sums.kl_nats, members), scored),
+          .nll_nats = ratio_estimate(picked(sums.nll_nats, members), scored),
+          .right_share = ratio_estimate(picked(sums.right, members), scored)};
+}
+
+LossChange change_of(const ExampleLosses& before, const ExampleLosses& after, const std::vector<size_t>& members) {
+  const std::vector<double> scored = picked(after.scored, members);
+  const auto change = [&](std::vector<double> ExampleLosses::*figure) {
+    std::vector<double> differences = picked(after.*figure, members);
+    for (size_t i = 0; i < members.size(); ++i) differences[i] -= (before.*figure)[members[i]];
+    return ratio_estimate(differences, scored);
+  };
+  return {change(&ExampleLosses::kl_nats), change(&ExampleLosses::nll_nats), change(&ExampleLosses::right)};
+}
+
+/// Examples of each group, and all of them.
+std::map<std::string, std::vector<size_t>> members_of(const ExampleLosses& examples, std::vector<size_t>& all) {
+  std::map<std::string, std::vector<size_t>> members;
+  all.resize(examples.group.size());
+  std::iota(all.begin(), all.end(), 0);
+  for (const size_t i : all) members[examples.group[i]].push_back(i);
+  return members;
 }
 
 double worst_figure(const FinetuneEvaluation& evaluation, Measured GroupLoss::*figure) {
@@ -76,32 +93,45 @@ const ObjectiveRow& find_objective(const std::string& name) {
 }
 
 FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, const TrainingData& data, int64_t batch,
-                                  ProgressSink* progress) {
+                                  const RoundedInputs& inputs, ProgressSink* progress) {
   const c10::NoGradGuard no_grad;
-  const at::Device device = model.weight(model.output_matrix()).device();
-  ExampleSums sums;
+  const at::Device device = teacher.weight(teacher.tensors().front()).device();
+  FinetuneEvaluation evaluation;
+  ExampleLosses& sums = evaluation.examples;
   if (progress != nullptr) progress->begin("evaluate", data.size(), data.pixels.defined() ? "images" : "windows");
   for (int64_t first = 0; first < data.size(); first += batch) {
     std::vector<int64_t> examples(static_cast<size_t>(std::min(batch, data.size() - first)));
     std::iota(examples.begin(), examples.end(), first);
     const ExampleBatch some = batch_of(data, examples, device);
-    const Answered answered{batch_logits(model, some), some.labels, batch_logits(teacher, some)};
+    const Answered answered = beside(batch_answers(model, some, inputs), batch_answers(teacher, some));
     append_values((some.labels >= 0).sum(-1), sums.scored);
-    append_values(rows_kl(answered).sum(-1, false, at::kDouble), sums.kl);
-    append_values(rows_nll(answered).sum(-1, false, at::kDouble), sums.nll);
+    append_values(rows_kl(answered).sum(-1, false, at::kDouble), sums.kl_nats);
+    append_values(rows_nll(answered).sum(-1, false, at::kDouble), sums.nll_nats);
     append_values((answered.logits.argmax(-1) == some.labels).sum(-1), sums.right);
     if (progress != nullptr) progress->update(first + static_cast<int64_t>(examples.size()));
   }
   if (progress != nullptr) progress->end();
-  FinetuneEvaluation evaluation;
-  std::vector<size_t> all(static_cast<size_t>(data.size()));
-  std::iota(all.begin(), all.end(), 0);
-  evaluation.all = loss_of(sums, all);
-  std::vector<std::vector<size_t>> members(data.groups.size());
-  for (const size_t i : all) members[static_cast<size_t>(data.group[i])].push_back(i);
-  for (size_t g = 0; g < members.size(); ++g)
-    if (!members[g].empty()) evaluation.groups[data.groups[g]] = loss_of(sums, members[g]);
+  for (const int32_t group : data.group) sums.group.push_back(data.groups[static_cast<size_t>(group)]);
+  std::map<std::string, double> bytes;
+  for (size_t g = 0; g < data.group_bytes.size(); ++g) bytes[data.groups[g]] = data.group_bytes[g];
+  std::vector<size_t> all;
+  for (const auto& [name, members] : members_of(sums, all))
+    evaluation.groups[name] = loss_of(sums, members, bytes[name]);
+  evaluation.all = loss_of(sums, all, std::accumulate(data.group_bytes.begin(), data.group_bytes.end(), 0.0));
   return evaluation;
+}
+
+double GroupLoss::nll_nats_per_byte() const { return bytes > 0 ? nll_nats.mean * scored / bytes : NAN; }
+
+FinetuneChanges finetune_changes(const FinetuneEvaluation& before, const FinetuneEvaluation& after) {
+  if (before.examples.scored != after.examples.scored || before.examples.group != after.examples.group)
+    fail(ErrorKind::kInvalidArgument, "finetune: changes between evaluations of different examples");
+  FinetuneChanges changes;
+  std::vector<size_t> all;
+  for (const auto& [name, members] : members_of(after.examples, all))
+    changes.groups[name] = change_of(before.examples, after.examples, members);
+  changes.all = change_of(before.examples, after.examples, all);
+  return changes;
 }
 
 }  // namespace vernier

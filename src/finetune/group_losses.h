@@ -7,10 +7,10 @@
 
 namespace vernier {
 
-/// @param model what is judged, `teacher` what it is judged by: both float32 on one device. `batch`: examples at once.
-/// `progress` may be nullptr
+/// @param model what is judged, with its inputs rounded; `teacher` what it is judged by: both float32 on one device.
+/// `batch`: examples at once. `progress` may be nullptr
 FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, const TrainingData& data, int64_t batch,
-                                  ProgressSink* progress = nullptr);
+                                  const RoundedInputs& inputs, ProgressSink* progress = nullptr);
 
 /// What a checkpoint is chosen by, a row each; less is better.
 struct ObjectiveRow {

@@ -28,14 +28,17 @@ LearnedModel::LearnedModel(const Model& source, const std::map<TensorId, Scheme>
                            const std::map<TensorId, std::vector<float>>& importances, const Options& options)
     : source_(source), options_(options) {
   for (const TensorId& id : source.tensors()) {
-    Entry entry{id, {}, {}};
+    Entry entry{.id = id, .latent = {}, .matrix = {}, .learns = !options_.held.contains(id), .band = {}};
     entry.latent = source.weight(id).detach().to(options.device, at::kFloat, false, /*copy=*/true).contiguous();
-    entry.latent.set_requires_grad(true);
+    if (entry.learns && options_.singular_band >= 0 && is_matrix(id.role))
+      entry.band.emplace(entry.latent, options_.singular_band);
+    else
+      entry.latent.set_requires_grad(entry.learns);
     if (const auto scheme = schemes.find(id); scheme != schemes.end()) {
       const auto known = importances.find(id);
       entry.matrix.emplace(scheme->second, entry.latent.size(0), entry.latent.size(1),
                            known == importances.end() ? std::vector<float>() : known->second, options.device,
-                           options.learn_scales);
+                           options.learn_scales && entry.learns);
     }
     entries_.push_back(std::move(entry));
   }
@@ -43,12 +46,19 @@ LearnedModel::LearnedModel(const Model& source, const std::map<TensorId, Scheme>
 
 void LearnedModel::fit(int threads) {
   for (Entry& entry : entries_) {
-    if (!entry.matrix) continue;
-    if (!at::isfinite(entry.latent.detach()).all().item<bool>())
+    if (!entry.matrix || (entry.fitted && !entry.learns)) continue;
+    const at::Tensor values = entry.values().detach();
+    if (!at::isfinite(values).all().item<bool>())
       fail(ErrorKind::kInvalidArgument, "finetune: {}: a weight is not finite; lower the learning rate",
            name_of(entry.id));
-    entry.matrix->fit(entry.latent, threads);
+    entry.matrix->fit(values, threads);
+    entry.fitted = true;
   }
+}
+
+void LearnedModel::recode(int threads) {
+  for (Entry& entry : entries_)
+    if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach(), threads);
 }
 
 void LearnedModel::bound_scales() {
@@ -58,17 +68,20 @@ void LearnedModel::bound_scales() {
       entry.matrix->learned_scale().detach().clamp_min_(kSmallestScale);
 }
 
-Model LearnedModel::seen() const {
+Model LearnedModel::seen(const std::function<bool(size_t)>& dropped) const {
   Model model(source_.config(), source_.source());
-  for (const Entry& entry : entries_)
-    model.set_weight(entry.id, entry.matrix ? entry.matrix->seen(entry.latent) : entry.latent);
+  for (size_t e = 0; e < entries_.size(); ++e) {
+    const Entry& entry = entries_[e];
+    model.set_weight(entry.id,
+                     entry.matrix ? entry.matrix->seen(entry.values(), dropped && dropped(e)) : entry.values());
+  }
   return model;
 }
 
 std::vector<AdamWParameter> LearnedModel::parameters() const {
   std::vector<AdamWParameter> all;
   for (const Entry& entry : entries_)
-    all.push_back({entry.latent, 1, is_matrix(entry.id.role) ? options_.weight_decay : 0});
+    if (entry.learns) all.push_back({entry.leaf(), 1, is_matrix(entry.id.role) ? options_.weight_decay : 0});
   for (const Entry& entry : entries_)
     if (entry.matrix && entry.matrix->learned_scale().defined())
       all.push_back({entry.matrix->learned_scale(), kScaleRate, 0});
@@ -77,7 +90,8 @@ std::vector<AdamWParameter> LearnedModel::parameters() const {
 
 std::vector<std::string> LearnedModel::names() const {
   std::vector<std::string> all;
-  for (const Entry& entry : entries_) all.push_back(name_of(entry.id));
+  for (const Entry& entry : entries_)
+    if (entry.learns) all.push_back(name_of(entry.id));
   for (const Entry& entry : entries_)
     if (entry.matrix && entry.matrix->learned_scale().defined()) all.push_back(scale_name(entry.id));
   return all;
@@ -87,8 +101,8 @@ KeptWeights LearnedModel::keep() const {
   const c10::NoGradGuard no_grad;
   KeptWeights kept;
   for (const Entry& entry : entries_)
-    kept[entry.id] = entry.matrix ? entry.matrix->stored(entry.latent).bytes()
-                                  : entry.latent.detach().to(at::kCPU, at::kFloat, false, /*copy=*/true);
+    kept[entry.id] = entry.matrix ? entry.matrix->stored(entry.values()).bytes()
+                                  : entry.values().detach().to(at::kCPU, at::kFloat, false, /*copy=*/true);
   return kept;
 }
 
@@ -112,7 +126,7 @@ std::map<std::string, at::Tensor> LearnedModel::state() const {
   std::map<std::string, at::Tensor> all;
   for (const Entry& entry : entries_) {
     const std::string name = name_of(entry.id);
-    all["weight." + name] = entry.latent.detach();
+    all["weight." + name] = entry.leaf().detach();
     if (!entry.matrix) continue;
     all["fitted." + name] = entry.matrix->fitted();
     if (entry.matrix->learned_scale().defined())
@@ -126,9 +140,10 @@ void LearnedModel::restore(const std::map<std::string, at::Tensor>& state, const
   for (Entry& entry : entries_) {
     const std::string name = name_of(entry.id);
     const at::Tensor& weight = tensor_of(state, "weight." + name, origin);
-    if (weight.sizes() != entry.latent.sizes()) fail(ErrorKind::kBadFile, "{}: {} is of another shape", origin, name);
-    entry.latent.detach().copy_(weight);
+    if (weight.sizes() != entry.leaf().sizes()) fail(ErrorKind::kBadFile, "{}: {} is of another shape", origin, name);
+    entry.leaf().detach().copy_(weight);
     if (!entry.matrix) continue;
+    entry.fitted = true;
     entry.matrix->restore(tensor_of(state, "fitted." + name, origin),
                           options_.learn_scales && state.contains("weight." + scale_name(entry.id))
                               ? state.at("weight." + scale_name(entry.id))

@@ -4,12 +4,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "finetune/adamw.h"
+#include "finetune/singular_band.h"
 #include "finetune/trained_matrix.h"
 #include "vernier/model.h"
 
@@ -24,18 +27,24 @@ class LearnedModel {
     at::Device device = at::kCPU;
     bool learn_scales = false;
     double weight_decay = 0;
+    std::set<TensorId> held{};  ///< these do not learn
+    int64_t singular_band =
+        -1;  ///< of matrices only so many diagonals beside the singular values learn; -1: all weights
   };
   /// `schemes`: of the matrices that are rounded; the others are as they are. `source` must outlive it.
   LearnedModel(const Model& source, const std::map<TensorId, Scheme>& schemes,
                const std::map<TensorId, std::vector<float>>& importances, const Options& options);
 
-  /// Fits the scales of all matrices to their weights of now.
+  /// Fits the scales of all matrices to their weights of now; of those that do not learn once.
   void fit(int threads);
+  /// Searches codebooks of several weights anew.
+  void recode(int threads);
   /// Scales that learn stay above zero.
   void bound_scales();
 
-  /// The model as it computes now: a forward pass through it is differentiable with respect to parameters().
-  Model seen() const;
+  /// The model as it computes now: a forward pass through it is differentiable with respect to parameters(). `dropped`:
+  /// of each entry, by its place among tensors(), whether it loses its outer levels.
+  Model seen(const std::function<bool(size_t entry)>& dropped = {}) const;
   /// What learns; names() alike.
   std::vector<AdamWParameter> parameters() const;
   std::vector<std::string> names() const;
@@ -52,8 +61,12 @@ class LearnedModel {
  private:
   struct Entry {
     TensorId id;
-    at::Tensor latent;
+    at::Tensor latent;  // a leaf, unless its band learns in its place
     std::optional<TrainedMatrix> matrix;
+    bool learns = true, fitted = false;
+    std::optional<SingularBand> band;
+    at::Tensor values() const { return band ? band->values() : latent; }
+    const at::Tensor& leaf() const { return band ? band->band() : latent; }
   };
   const Model& source_;
   Options options_;

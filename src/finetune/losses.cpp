@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "base/fail.h"
 
 namespace vernier {
@@ -15,6 +17,24 @@ at::Tensor mean_over_rows(const at::Tensor& rows, const at::Tensor& labels) {
 
 at::Tensor cross_entropy(const Answered& a) { return mean_over_rows(rows_nll(a), a.labels); }
 at::Tensor distillation(const Answered& a) { return mean_over_rows(rows_kl(a), a.labels); }
+
+/// -log of the share that the images' own texts have of each row of cosines; several images may have one text.
+at::Tensor negative_log_share(const at::Tensor& cosines, const at::Tensor& same) {
+  const at::Tensor own = cosines.masked_fill(same.logical_not(), -std::numeric_limits<double>::infinity());
+  return cosines.logsumexp(-1) - own.logsumexp(-1);
+}
+
+/// Both ways: which text belongs to an image, and which image to its text.
+at::Tensor contrastive(const Answered& a) {
+  const at::Tensor cosines = at::matmul(a.pairs.images, a.pairs.texts.t()) * a.pairs.scale;
+  return (negative_log_share(cosines, a.same_text) + negative_log_share(cosines.t(), a.same_text)) / 2;
+}
+
+/// Half the squared distances of both unit vectors from the teacher's: 1 - their cosines.
+at::Tensor feature_distance(const Answered& a) {
+  const auto squares = [](const at::Tensor& x, const at::Tensor& y) { return (x - y.detach()).square().sum(-1); };
+  return (squares(a.pairs.images, a.teacher_pairs.images) + squares(a.pairs.texts, a.teacher_pairs.texts)) / 2;
+}
 
 }  // namespace
 
@@ -39,12 +59,30 @@ const std::vector<LossRow>& losses() {
        .source = "arXiv 1503.02531, temperature 1; of language models arXiv 2305.17888",
        .needs_teacher = true,
        .of_examples = distillation},
-      {.name = "cross-entropy", .about = "the data's own labels", .source = "", .of_examples = cross_entropy},
+      {.name = "cross-entropy",
+       .about = "the data's own labels",
+       .source = "",
+       .needs_labels = true,
+       .of_examples = cross_entropy},
       {.name = "both",
        .about = "the mean of the two",
        .source = "arXiv 1503.02531",
        .needs_teacher = true,
+       .needs_labels = true,
        .of_examples = [](const Answered& a) { return (cross_entropy(a) + distillation(a)) / 2; }},
+      {.name = "contrastive",
+       .about = "which text belongs to which image of a batch (CLIP)",
+       .source = "arXiv 2103.00020, figure 3; images of one text share it",
+       .needs_labels = true,
+       .needs_pairs = true,
+       .of_examples = contrastive},
+      {.name = "contrastive-features",
+       .about = "the same and how far unit vectors are from full precision's (CLIP)",
+       .source = "arXiv 2509.21173 names it",
+       .needs_teacher = true,
+       .needs_labels = true,
+       .needs_pairs = true,
+       .of_examples = [](const Answered& a) { return contrastive(a) + feature_distance(a); }},
   };
   return rows;
 }

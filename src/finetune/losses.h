@@ -14,6 +14,13 @@ struct Answered {
   at::Tensor logits;   ///< [examples, rows, classes]
   at::Tensor labels;   ///< int64 [examples, rows]
   at::Tensor teacher;  ///< as logits, of the full-precision model; undefined where nobody needs it
+  /// Of models of images and texts; undefined for others. A text may describe several images of a batch.
+  struct Pairs {
+    at::Tensor images, texts;  ///< unit vectors [examples, width]: an image, and the text that belongs to it
+    at::Tensor scale;          ///< [1]: what cosines are multiplied by
+  };
+  Pairs pairs{}, teacher_pairs{};
+  at::Tensor same_text{};  ///< bool [examples, examples]
 };
 
 struct LossRow {
@@ -21,6 +28,9 @@ struct LossRow {
   std::string about;   ///< one clause, for help texts
   std::string source;  ///< the paper that it follows
   bool needs_teacher = false;
+  bool needs_labels =
+      false;  ///< or pairs: something that the teacher does not know, so that the teacher itself could learn
+  bool needs_pairs = false;  ///< only of models of images and texts
   /// Nats, the mean over the scored rows of each example. @shape [examples]
   at::Tensor (*of_examples)(const Answered& answered) = nullptr;
 };

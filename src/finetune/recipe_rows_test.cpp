@@ -115,6 +115,65 @@ TEST(Losses, AreThoseOfTheirDefinitions) {
   }
 }
 
+/// Unit vectors of four images and their texts in float64; images 0 and 2 share a text.
+Answered made_up_pairs() {
+  at::manual_seed(8);
+  const auto units = [](const at::Tensor& x) { return x / x.norm(2, -1, true); };
+  Answered a;
+  const at::Tensor texts = units(at::randn({4, 3}, at::kDouble));
+  texts[2].copy_(texts[0]);
+  a.pairs = {units(at::randn({4, 3}, at::kDouble)), texts, at::full({1}, 5.0, at::kDouble)};
+  a.teacher_pairs = {units(at::randn({4, 3}, at::kDouble)), units(at::randn({4, 3}, at::kDouble)), {}};
+  const at::Tensor own = at::tensor({0, 1, 0, 3}, at::kLong);
+  a.same_text = own.unsqueeze(0) == own.unsqueeze(1);
+  return a;
+}
+
+TEST(Losses, PairsAreToldApartBothWays) {
+  const Answered a = made_up_pairs();
+  const auto cosine = [&](int64_t i, int64_t t) {
+    return 5 * (a.pairs.images[i] * a.pairs.texts[t]).sum().item<double>();
+  };
+  for (int64_t e = 0; e < 4; ++e) {
+    double own = 0, all = 0, own_images = 0, all_images = 0;
+    for (int64_t o = 0; o < 4; ++o) {
+      const bool same = a.same_text[e][o].item<bool>();
+      all += std::exp(cosine(e, o));
+      all_images += std::exp(cosine(o, e));
+      own += same ? std::exp(cosine(e, o)) : 0;
+      own_images += same ? std::exp(cosine(o, e)) : 0;
+    }
+    const double expected = -(std::log(own / all) + std::log(own_images / all_images)) / 2;
+    EXPECT_NEAR(find_loss("contrastive").of_examples(a)[e].item<double>(), expected, 1e-12);
+    const auto angle = [&](const at::Tensor& x, const at::Tensor& y) { return 1 - (x[e] * y[e]).sum().item<double>(); };
+    EXPECT_NEAR(find_loss("contrastive-features").of_examples(a)[e].item<double>(),
+                expected + angle(a.pairs.images, a.teacher_pairs.images) + angle(a.pairs.texts, a.teacher_pairs.texts),
+                1e-12);
+  }
+}
+
+TEST(Losses, GradientsOfPairsAreThoseOfFiniteDifferences) {
+  Answered a = made_up_pairs();
+  const at::Tensor start = a.pairs.images.clone(), texts = a.pairs.texts.clone();
+  const auto loss = [&](const at::Tensor& images, const at::Tensor& own) {
+    a.pairs.images = images;
+    a.pairs.texts = own;
+    return find_loss("contrastive-features").of_examples(a).sum();
+  };
+  const at::Tensor images = start.clone().set_requires_grad(true), own = texts.clone().set_requires_grad(true);
+  const std::vector<at::Tensor> got = torch::autograd::grad({loss(images, own)}, {images, own});
+  constexpr double kStep = 1e-6;
+  for (int64_t i = 0; i < start.numel(); ++i) {
+    const at::Tensor step = at::zeros_like(start);
+    step.view(-1)[i] = kStep;
+    const auto slope = [&](const at::Tensor& up, const at::Tensor& down) {
+      return (up - down).item<double>() / (2 * kStep);
+    };
+    EXPECT_NEAR(got[0].view(-1)[i].item<double>(), slope(loss(start + step, texts), loss(start - step, texts)), 1e-8);
+    EXPECT_NEAR(got[1].view(-1)[i].item<double>(), slope(loss(start, texts + step), loss(start, texts - step)), 1e-8);
+  }
+}
+
 TEST(Schedule, RisesAndFalls) {
   EXPECT_DOUBLE_EQ(learning_rate_at(0, 100, 10, 1.0), 0.1);
   EXPECT_DOUBLE_EQ(learning_rate_at(9, 100, 10, 1.0), 1.0);

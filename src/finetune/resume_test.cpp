@@ -12,7 +12,27 @@
 namespace vernier {
 namespace {
 
-class FinetuneResume : public ::testing::TestWithParam<bool> {
+struct ResumedRecipe {
+  const char* name;
+  const char* scheme;
+  void (*change)(FinetuneOptions& options);
+};
+constexpr ResumedRecipe kResumed[] = {
+    {"Fitted", "gguf:q4_0", [](FinetuneOptions&) {}},
+    {"Learned", "int3:g32:asym",
+     [](FinetuneOptions& o) {
+       o.learn_scales = true;
+       o.activations = Activations::parse("int8:token");
+     }},
+    {"Band", "int4:g32:asym",
+     [](FinetuneOptions& o) {
+       o.singular_band = 1;
+       o.drop_bits = 0.3;
+       o.only = "L0|norm";
+     }},
+};
+
+class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {
  protected:
   FinetuneResume() {
     options.steps = 24;
@@ -22,8 +42,8 @@ class FinetuneResume : public ::testing::TestWithParam<bool> {
     options.refit_steps = 5;
     options.sampling = "balanced";
     options.weighting = "group-dro";
-    options.learn_scales = GetParam();
     options.compute.threads = 1;
+    GetParam().change(options);
     std::filesystem::remove_all(folder);
   }
   ~FinetuneResume() override { std::filesystem::remove_all(folder); }
@@ -33,7 +53,8 @@ class FinetuneResume : public ::testing::TestWithParam<bool> {
 
   const std::filesystem::path folder = scratch_path("finetune_resume");
   const Model model = fixture_model("llama");
-  const Plan plan = GetParam() ? plan_uniform(model, "int3:g32:asym", "huggingface") : plan_uniform(model, "gguf:q4_0");
+  const Plan plan = plan_uniform(model, GetParam().scheme,
+                                 std::string(GetParam().scheme).starts_with("gguf") ? "llama.cpp" : "huggingface");
   FinetuneOptions options;
 };
 
@@ -68,8 +89,8 @@ TEST_P(FinetuneResume, ACheckpointOfSomethingElseIsRefused) {
   expect_error(ErrorKind::kBadFile, {"checkpoint.safetensors"}, [&] { run(); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Scales, FinetuneResume, ::testing::Bool(),
-                         [](const auto& param) { return param.param ? "Learned" : "Fitted"; });
+INSTANTIATE_TEST_SUITE_P(Recipes, FinetuneResume, ::testing::ValuesIn(kResumed),
+                         [](const auto& param) { return param.param.name; });
 
 }  // namespace
 }  // namespace vernier

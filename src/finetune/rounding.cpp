@@ -21,6 +21,17 @@ at::Tensor nearest_levels(const RoundingGrid& grid, const at::Tensor& latent) {
 
 }  // namespace
 
+RoundingGrid inner_half(const RoundingGrid& grid) {
+  const int64_t count = grid.levels.numel(), first = count / 4, kept = count / 2;
+  if (count < 4) return grid;
+  RoundingGrid inner = grid;
+  inner.levels = grid.levels.narrow(0, first, kept);
+  if (grid.boundaries.defined()) inner.boundaries = grid.boundaries.narrow(0, first, kept - 1);
+  inner.lowest = grid.lowest + static_cast<double>(first);  // of levels one apart, the only ones that ask for it
+  inner.highest = inner.lowest + static_cast<double>(kept - 1);
+  return inner;
+}
+
 at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent) {
   const c10::NoGradGuard no_grad;
   if (grid.boundaries.defined()) return at::bucketize(in_levels(grid, latent), grid.boundaries);

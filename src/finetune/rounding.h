@@ -22,6 +22,9 @@ struct RoundingGrid {
   double lowest = 0, highest = 0;  ///< the first and the last level
 };
 
+/// The grid without its outer levels, as if it had one bit fewer; the same where it has fewer than four.
+RoundingGrid inner_half(const RoundingGrid& grid);
+
 /// Index into `levels` of the best one of each weight. @shape latent [rows, segments, weights] -> int64 alike
 at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent);
 /// The values of those levels, without a gradient.

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "ops/aten_ops.h"
+
 namespace vernier {
 namespace {
 
@@ -69,6 +71,29 @@ TEST(Rounding, StraightThroughPassesTheGradientOn) {
   const at::Tensor narrow = cast_straight(x, at::kBFloat16);
   EXPECT_TRUE(at::equal(narrow, x.detach().to(at::kBFloat16).to(at::kDouble)));
   EXPECT_TRUE(at::equal(gradient(narrow, x, upstream), upstream));
+}
+
+TEST(Rounding, ABitLessIsTheInnerHalf) {
+  RoundingGrid grid = uniform_steps(), inner = grid;
+  const at::Tensor x = made_up_weights();
+  inner.levels = at::tensor({-1.0, 0.0}, at::kDouble);
+  EXPECT_TRUE(at::equal(rounded_values(inner_half(grid), x), brute_force(inner, x)));
+  grid.levels = at::tensor({-5.0, -1.5, 0.25, 4.0}, at::kDouble);  // a codebook
+  grid.boundaries = at::tensor({-3.25, -0.625, 2.125}, at::kDouble);
+  inner.levels = at::tensor({-1.5, 0.25}, at::kDouble);
+  EXPECT_TRUE(at::equal(rounded_values(inner_half(grid), x), brute_force(inner, x)));
+}
+
+// By definition: the identity's gradient within the range, nothing beyond one that is given.
+TEST(Rounding, ActivationsPassTheGradientOn) {
+  const at::Tensor x = made_up_weights().set_requires_grad(true), upstream = at::randn({3, 2, 8}, at::kDouble);
+  for (const float range : {0.0f, 0.75f}) {
+    const InputRounding rounding(4, range);
+    const at::Tensor seen = rounded(rounding, x);
+    EXPECT_TRUE(at::equal(seen, rounded(rounding, x.detach())));
+    const at::Tensor inside = (x.detach().abs() <= 0.75).logical_or(at::full({}, range == 0, at::kBool));
+    EXPECT_TRUE(at::equal(gradient(seen, x, upstream), upstream * inside)) << range;
+  }
 }
 
 TEST(Rounding, LearnedScalesGetTheGradientOfTheSmoothPart) {

@@ -68,13 +68,7 @@ TrainedMatrix::TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, c
       device_(device),
       learned_(learned && grid_->plain_scale() != PlainScale::kNone),
       stored_(plain_ ? 0 : scheme.bytes(rows, cols)) {
-  if (!plain_ && grid_->joint_cols > 1)
-    fail(ErrorKind::kUnsupported,
-         "finetune: {} rounds {} weights at once to a point of a codebook, which training does not; expected a format "
-         "whose "
-         "codes stand for one weight each, such as gguf:q2_k",
-         scheme.name(), grid_->joint_cols);
-  if (!plain_) rounding_ = levels_of(*grid_, &lowest_code_, at::TensorOptions(device).dtype(at::kFloat));
+  if (!plain_ && !is_joint()) rounding_ = levels_of(*grid_, &lowest_code_, at::TensorOptions(device).dtype(at::kFloat));
 }
 
 void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
@@ -91,8 +85,34 @@ void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
       grid_->fit(row, block, values + row * grid_->cols + block * grid_->block_cols, grid_->cols,
                  weights_.data() + block * grid_->block_cols, stored_.data());
   });
+  if (is_joint()) return search_codes(values, threads);
   read_steps();
   if (learned_) scale_ = rounding_.scale.detach().clone().set_requires_grad(true);
+}
+
+void TrainedMatrix::recode(const at::Tensor& latent, int threads) {
+  if (is_joint()) search_codes(on_cpu(latent).data_ptr<float>(), threads);
+}
+
+void TrainedMatrix::search_codes(const float* values, int threads) {
+  parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
+    std::vector<Step> steps(static_cast<size_t>(grid_->segments()));
+    std::vector<Code> codes(static_cast<size_t>(grid_->cols));
+    for (int64_t block = 0; block < grid_->blocks(); ++block) {
+      grid_->steps(row, block, stored_.data(), steps.data());
+      for (int64_t s = 0; s < grid_->segments(); ++s) {
+        const int64_t col = block * grid_->block_cols + s * grid_->segment_cols;
+        grid_->nearest_jointly(steps[static_cast<size_t>(s)], values + row * grid_->cols + col, weights_.data() + col,
+                               grid_->segment_cols, codes.data() + col);
+      }
+    }
+    grid_->pack_row(row, codes.data(), stored_.data());
+  });
+  read_values();
+}
+
+void TrainedMatrix::read_values() {
+  held_ = StoredMatrix(scheme_, {grid_->rows, grid_->cols}, stored_).values().to(device_, at::kFloat);
 }
 
 void TrainedMatrix::read_steps() {
@@ -128,12 +148,14 @@ RoundingGrid TrainedMatrix::current_grid() const {
   return grid;
 }
 
-at::Tensor TrainedMatrix::seen(const at::Tensor& latent) const {
+at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
   if (plain_) return values_as(latent.detach(), *plain_) + (latent - latent.detach());
+  if (is_joint()) return held_ + (latent - latent.detach());
   const at::Tensor x = segments(latent);
-  const at::Tensor values =
-      scale_.defined() ? round_learned(rounding_, cast_straight(scale_, type_of_scale(grid_->plain_scale())), x)
-                       : round_straight(rounding_, x);
+  const RoundingGrid grid = dropped ? inner_half(rounding_) : rounding_;
+  const at::Tensor values = scale_.defined()
+                                ? round_learned(grid, cast_straight(scale_, type_of_scale(grid_->plain_scale())), x)
+                                : round_straight(grid, x);
   return values.reshape({grid_->rows, grid_->cols});
 }
 
@@ -146,6 +168,7 @@ StoredMatrix TrainedMatrix::stored(const at::Tensor& latent) const {
     return {scheme_, {grid_->rows, grid_->cols}, bytes};
   }
   std::vector<std::byte> bytes = stored_;
+  if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes};
   if (scale_.defined()) {
     const at::Tensor scales = on_cpu(scale_);
     const float* scale = scales.data_ptr<float>();
@@ -174,6 +197,7 @@ void TrainedMatrix::restore(const at::Tensor& fitted, const at::Tensor& learned_
     fail(ErrorKind::kInternal, "finetune: {} bytes of scales restored, expected {}", fitted.nbytes(), stored_.size());
   if (plain_) return;
   std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
+  if (is_joint()) return read_values();
   read_steps();
   if (learned_)
     scale_ = learned_scale.to(device_, at::kFloat).reshape(rounding_.scale.sizes()).clone().set_requires_grad(true);

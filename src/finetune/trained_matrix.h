@@ -23,7 +23,7 @@ namespace vernier {
 class TrainedMatrix {
  public:
   /// `importance`: as encode() takes it. `learned`: scales are learned where the scheme stores them plainly.
-  /// @throws Error{kInvalidArgument} as grid_of, {kUnsupported} for codebooks of several weights
+  /// @throws Error{kInvalidArgument} as grid_of
   TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
                 const at::Device& device, bool learned = false);
 
@@ -31,15 +31,20 @@ class TrainedMatrix {
   /// The format's own fit on the current weights, float32 [rows, cols] on any device. Learned scales begin anew there.
   /// @cost a search over scales for K-quants, on the CPU
   void fit(const at::Tensor& latent, int threads);
+  /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
+  /// the last fit or recode found. Others do nothing here.
+  void recode(const at::Tensor& latent, int threads);
   /// The scales that learn, [rows, segments, 1]; undefined where none do. The caller's to change.
   const at::Tensor& learned_scale() const { return scale_; }
 
-  /// What the model multiplies with, float32 [rows, cols]; differentiable.
-  at::Tensor seen(const at::Tensor& latent) const;
+  /// What the model multiplies with, float32 [rows, cols]; differentiable. `dropped`: on the grid without its outer half,
+  /// where codes stand for one weight each.
+  at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
   /// The bytes of what is seen.
   StoredMatrix stored(const at::Tensor& latent) const;
 
-  /// Scales as the last fit stored them, uint8 on the CPU: with learned_scale() all that a checkpoint needs.
+  /// Scales as the last fit stored them, and codes that are searched together, uint8 on the CPU: with learned_scale() all
+  /// that a checkpoint needs.
   at::Tensor fitted() const;
   /// @throws Error{kInternal} for another size
   void restore(const at::Tensor& fitted, const at::Tensor& learned_scale);
@@ -48,6 +53,9 @@ class TrainedMatrix {
   at::Tensor segments(const at::Tensor& latent) const;
   RoundingGrid current_grid() const;
   void read_steps();
+  bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
+  void search_codes(const float* values, int threads);
+  void read_values();
 
   Scheme scheme_;
   std::unique_ptr<Grid> grid_;
@@ -56,7 +64,8 @@ class TrainedMatrix {
   at::Device device_;
   bool learned_;
   Code lowest_code_ = 0;
-  std::vector<std::byte> stored_;  // scales; the codes in it mean nothing
+  std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
+  at::Tensor held_;                // values of those that are
   RoundingGrid rounding_;
   at::Tensor scale_;
 };

@@ -13,10 +13,13 @@
 #include "engine/device.h"
 #include "finetune/batch_forward.h"
 #include "finetune/checkpoint_file.h"
+#include "finetune/counter_random.h"
 #include "finetune/curve_json.h"
+#include "finetune/gradient_l1.h"
 #include "finetune/group_losses.h"
 #include "finetune/losses.h"
 #include "finetune/mixed_arithmetic.h"
+#include "finetune/moved_images.h"
 #include "finetune/sampling.h"
 #include "finetune/schedule.h"
 #include "finetune/weighting.h"
@@ -27,6 +30,7 @@ namespace vernier {
 namespace {
 
 using TrainingClock = std::chrono::steady_clock;
+constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1;  // places that no draw of examples reaches
 
 WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
   WeightingFacts facts{.dro_rate = options.dro_rate, .cvar_share = options.cvar_share};
@@ -53,18 +57,25 @@ class Trainer {
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
         sampler_(find_sampling(o_.sampling), s_.learned.group, s_.learned.groups.size(), o_.seed),
         model_(s_.source, s_.schemes, s_.importances,
-               {.device = device_, .learn_scales = o_.learn_scales, .weight_decay = o_.weight_decay}) {}
+               {.device = device_,
+                .learn_scales = o_.learn_scales,
+                .weight_decay = o_.weight_decay,
+                .held = s_.held,
+                .singular_band = o_.singular_band}) {}
 
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
     const auto start = TrainingClock::now();
     if (progress_ != nullptr) progress_->begin(s_.stage, o_.steps, "steps");
     if (!restore()) begin();
+    if (!s_.can_learn) curve_.stopped = "nothing to learn";
     while (step_ < o_.steps && curve_.stopped.empty()) {
       if (is_refit(step_)) model_.fit(threads_);
       one_step();
       ++step_;
-      if (step_ % o_.evaluate_steps == 0 || step_ == o_.steps) {
+      const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps;
+      if (is_evaluated || step_ % o_.recode_steps == 0) model_.recode(threads_);
+      if (is_evaluated) {
         evaluate();
         if (is_out_of_patience()) curve_.stopped = "patience";
         save();
@@ -93,18 +104,22 @@ class Trainer {
     return !o_.learn_scales && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 && 5 * step < 4 * o_.steps;
   }
 
-  at::Tensor batch_loss(const std::vector<int64_t>& examples) {
-    const ExampleBatch batch = batch_of(s_.learned, examples, device_);
+  /// Of draws from `first` on.
+  at::Tensor batch_loss(int64_t first) {
+    const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
+    ExampleBatch batch = batch_of(s_.learned, examples, device_);
+    if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
+      batch.inputs = moved_images(batch.inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
     const bool mixed = o_.compute.type == ComputeType::kBFloat16;
-    Answered answered{{}, batch.labels, {}};
-    const Model seen = model_.seen();
+    Answered answered, teacher;
+    const Model seen = model_.seen(dropping());
     {
       const MixedArithmetic arithmetic(mixed);
       if (loss_.needs_teacher) {
         const c10::NoGradGuard no_grad;
-        answered.teacher = batch_logits(s_.teacher, batch);
+        teacher = batch_answers(s_.teacher, batch);
       }
-      answered.logits = batch_logits(seen, batch);
+      answered = beside(batch_answers(seen, batch, s_.inputs), teacher);
     }
     std::vector<int32_t> groups, classes;
     for (const int64_t i : examples) {
@@ -114,14 +129,21 @@ class Trainer {
     return weighting_->combine(loss_.of_examples(answered), groups, classes);
   }
 
+  /// Which matrices do without their outer levels in this step.
+  std::function<bool(size_t)> dropping() const {
+    if (o_.drop_bits <= 0) return {};
+    const uint64_t own = random_bits(random_bits(o_.seed, kDropping), static_cast<uint64_t>(step_));
+    return [own, share = o_.drop_bits](size_t entry) { return random_share(own, entry) < share; };
+  }
+
   void one_step() {
     std::vector<at::Tensor> leaves;
     for (const AdamWParameter& parameter : optimizer_->parameters()) leaves.push_back(parameter.value);
     std::vector<at::Tensor> sum;
     double loss = 0;
     for (int64_t a = 0; a < o_.accumulate; ++a) {
-      const at::Tensor part = batch_loss(sampler_.draw((step_ * o_.accumulate + a) * o_.batch, o_.batch)) /
-                              static_cast<double>(o_.accumulate);
+      at::Tensor part = batch_loss((step_ * o_.accumulate + a) * o_.batch) / static_cast<double>(o_.accumulate);
+      if (o_.gradient_l1 > 0) part = part + o_.gradient_l1 * gradient_l1(part, leaves);
       loss += part.item<double>();
       std::vector<at::Tensor> gradients = torch::autograd::grad({part}, leaves, {}, {},
                                                                 /*create_graph=*/false, /*allow_unused=*/true);
@@ -159,7 +181,7 @@ class Trainer {
     FinetunePoint point{.step = step_,
                         .learning_rate = rate_,
                         .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
-                        .validation = measure_groups(model_.seen(), s_.teacher, s_.validation, o_.batch)};
+                        .validation = measure_groups(model_.seen(), s_.teacher, s_.validation, o_.batch, s_.inputs)};
     loss_sum_ = 0;
     loss_count_ = 0;
     const double value = objective_.value(point.validation);

@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "engine/rounded_inputs.h"
 #include "finetune/learned_model.h"
 #include "vernier/finetune.h"
 
@@ -18,9 +20,12 @@ struct TrainerSetup {
   const Model& teacher;  ///< the same in float32 on the device
   const std::map<TensorId, Scheme>& schemes;
   const std::map<TensorId, std::vector<float>>& importances;
+  RoundedInputs inputs;            ///< of the model that learns
+  const std::set<TensorId>& held;  ///< these do not learn
   const TrainingData& learned;
   const TrainingData& validation;
   const FinetuneOptions& options;
+  bool can_learn = true;               ///< false: the loss is as low as it can be before the first step
   std::string stage{};                 ///< for progress
   std::filesystem::path checkpoint{};  ///< empty: none
   std::string key{};  ///< of model, data and options: a checkpoint with another one is of something else

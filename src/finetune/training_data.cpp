@@ -9,7 +9,11 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/token_runs.h"
 #include "finetune/counter_random.h"
+#include "finetune/sampling.h"
+#include "finetune/training_hash.h"
+#include "vernier/classify.h"
 #include "vernier/decode_images.h"
 #include "vernier/finetune.h"
 
@@ -30,17 +34,25 @@ class GroupNames {
   std::map<std::string, int32_t> index_;
 };
 
-std::string hash_of(const TrainingData& data) {
-  Hasher hasher;
-  for (const std::string& group : data.groups) hasher.add(group);
-  hasher.add(std::as_bytes(std::span(data.group)));
-  hasher.add(std::as_bytes(std::span(data.labels)));
-  for (const TokenWindow& window : data.windows) {
-    hasher.add(std::to_string(window.first_row));
-    hasher.add(std::as_bytes(std::span(window.tokens)));
-  }
-  for (const std::string& image : data.image_hashes) hasher.add(image);
-  return hasher.hex();
+/// Some of them, in this order; one may come twice.
+TrainingData examples_of(const TrainingData& data, const std::vector<int64_t>& chosen) {
+  TrainingData part;
+  part.name = data.name;
+  part.groups = data.groups;
+  part.prompts = data.prompts;
+  part.classes = data.classes;
+  const auto pick = [&](auto& to, const auto& from) {
+    for (const int64_t i : chosen)
+      if (!from.empty()) to.push_back(from[static_cast<size_t>(i)]);
+  };
+  pick(part.group, data.group);
+  pick(part.windows, data.windows);
+  pick(part.labels, data.labels);
+  pick(part.image_hashes, data.image_hashes);
+  pick(part.captions, data.captions);
+  if (data.pixels.defined()) part.pixels = data.pixels.index_select(0, at::tensor(chosen, at::kLong));
+  part.hash = training_data_hash(part);
+  return part;
 }
 
 /// Windows of a group's tokens; the last one short only if it is the only one.
@@ -57,15 +69,46 @@ void cut_windows(const std::vector<int32_t>& ids, int32_t group, int64_t context
   }
 }
 
-size_t attribute_index(const LabelledImages& images, const std::string& attribute) {
-  const auto found = std::ranges::find(images.attributes, attribute);
-  if (found == images.attributes.end())
-    fail(ErrorKind::kInvalidArgument, "finetune: {} has no column \"{}\"; there are class, {}", images.name, attribute,
-         fmt::join(images.attributes, ", "));
-  return static_cast<size_t>(found - images.attributes.begin());
+constexpr const char* kCaption = "caption";  // a column of texts, not of groups
+
+/// The column of that name, or of the first groups; nothing for the classes.
+std::optional<size_t> group_column(const LabelledImages& images, const std::string& attribute) {
+  if (attribute == "class") return std::nullopt;
+  for (size_t column = 0; column < images.attributes.size(); ++column)
+    if (attribute.empty() ? images.attributes[column] != kCaption : images.attributes[column] == attribute)
+      return column;
+  if (attribute.empty()) return std::nullopt;
+  fail(ErrorKind::kInvalidArgument, "finetune: {} has no column \"{}\"; there are class, {}", images.name, attribute,
+       fmt::join(images.attributes, ", "));
+}
+
+/// Tokens of the prompts, and of the captions where there is such a column.
+void add_words(const Model& model, const LabelledImages& images, const PromptTemplates& prompts, TrainingData& data) {
+  data.classes = static_cast<int64_t>(images.classes.size());
+  data.prompts = class_prompts(model, images.classes, prompts);
+  const auto column = std::ranges::find(images.attributes, kCaption) - images.attributes.begin();
+  if (column == static_cast<int64_t>(images.attributes.size())) return;
+  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
+  for (const LabelledImage& image : images.images)
+    data.captions.push_back(tokenizer.encode(image.groups[static_cast<size_t>(column)]));
 }
 
 }  // namespace
+
+std::string training_data_hash(const TrainingData& data) {
+  Hasher hasher;
+  for (const std::string& group : data.groups) hasher.add(group);
+  hasher.add(std::as_bytes(std::span(data.group)));
+  hasher.add(std::as_bytes(std::span(data.labels)));
+  for (const TokenWindow& window : data.windows) {
+    hasher.add(std::to_string(window.first_row));
+    hasher.add(std::as_bytes(std::span(window.tokens)));
+  }
+  for (const std::string& image : data.image_hashes) hasher.add(image);
+  for (const auto* texts : {&data.prompts, &data.captions})
+    for (const std::vector<int32_t>& text : *texts) hasher.add(std::as_bytes(std::span(text)));
+  return hasher.hex();
+}
 
 TrainingData training_text(const Tokenizer& tokenizer, const std::string& name, const std::vector<Document>& documents,
                            int64_t context) {
@@ -83,7 +126,7 @@ TrainingData training_text(const Tokenizer& tokenizer, const std::string& name, 
   }
   for (size_t g = 0; g < ids.size(); ++g) cut_windows(ids[g], static_cast<int32_t>(g), context, data);
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no document has 2 tokens", name);
-  data.hash = hash_of(data);
+  data.hash = training_data_hash(data);
   return data;
 }
 
@@ -94,37 +137,45 @@ TrainingData held_out_text(const EvaluationData& text) {
   data.windows = text.windows;
   for (const TokenWindow& window : text.windows)
     data.group.push_back(names.index_of(text.clusters[static_cast<size_t>(window.cluster)].group, data.groups));
+  data.group_bytes.resize(data.groups.size());
+  for (const Cluster& document : text.clusters) {
+    const auto known = std::ranges::find(data.groups, document.group);  // not one that is too short for a window
+    if (known != data.groups.end())
+      data.group_bytes[static_cast<size_t>(known - data.groups.begin())] += static_cast<double>(document.bytes);
+  }
   data.hash = text.hash;
   return data;
 }
 
 TrainingData training_images(const Model& model, const LabelledImages& images, const std::string& attribute,
-                             int threads) {
-  if (static_cast<int64_t>(images.classes.size()) != model.config().read_out.classes)
+                             int threads, const PromptTemplates& prompts) {
+  const bool pairs = !model.config().stacks.empty();
+  const Model seeing = pairs ? stack_of(model, Stack::kImage) : model;
+  if (!pairs && static_cast<int64_t>(images.classes.size()) != model.config().read_out.classes)
     fail(ErrorKind::kInvalidArgument, "finetune: {} tells {} classes apart, {} has {}", model.source().name,
          model.config().read_out.classes, images.name, images.classes.size());
   TrainingData data;
   data.name = images.name;
-  const bool by_class = attribute == "class" || (attribute.empty() && images.attributes.empty());
-  const size_t column = by_class || attribute.empty() ? 0 : attribute_index(images, attribute);
+  const std::optional<size_t> column = group_column(images, attribute);
   GroupNames names;
   std::vector<std::filesystem::path> paths;
   for (const LabelledImage& image : images.images) {
     paths.push_back(image.path);
     data.labels.push_back(image.label);
-    const std::string& group = by_class ? images.classes[static_cast<size_t>(image.label)] : image.groups[column];
+    const std::string& group = column ? image.groups[*column] : images.classes[static_cast<size_t>(image.label)];
     data.group.push_back(names.index_of(group, data.groups));
     data.image_hashes.push_back(hash_file(image.path));
   }
   const std::vector<float> values = load_pixel_values(paths, load_image_preprocessor(model.source().path), threads);
-  const PatchConfig& patches = model.config().patches;
+  const PatchConfig& patches = seeing.config().patches;
   const int64_t side = patches.image_size;
   if (static_cast<int64_t>(values.size()) != data.size() * patches.channels * side * side)
     fail(ErrorKind::kInvalidArgument, "finetune: {}: preprocessing gives {} values an image, {} takes {}", images.name,
          values.size() / paths.size(), model.source().name, patches.channels * side * side);
   data.pixels = at::empty({data.size(), patches.channels, side, side}, at::kFloat);
   std::memcpy(data.pixels.data_ptr(), values.data(), values.size() * sizeof(float));
-  data.hash = hash_of(data);
+  if (pairs) add_words(model, images, prompts, data);
+  data.hash = training_data_hash(data);
   return data;
 }
 
@@ -145,29 +196,60 @@ std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& da
     for (const auto& [key, i] : order)
       if (wanted-- > 0) apart.insert(i);
   }
-  std::pair<TrainingData, TrainingData> parts;
   std::vector<int64_t> chosen[2];
-  for (int64_t i = 0; i < data.size(); ++i) {
-    const bool is_apart = apart.contains(i);
-    TrainingData& part = is_apart ? parts.second : parts.first;
-    chosen[is_apart].push_back(i);
-    const auto at = static_cast<size_t>(i);
-    part.group.push_back(data.group[at]);
-    if (!data.windows.empty()) part.windows.push_back(data.windows[at]);
-    if (!data.labels.empty()) part.labels.push_back(data.labels[at]);
-    if (!data.image_hashes.empty()) part.image_hashes.push_back(data.image_hashes[at]);
+  for (int64_t i = 0; i < data.size(); ++i) chosen[apart.contains(i)].push_back(i);
+  if (chosen[0].empty() || chosen[1].empty())
+    fail(ErrorKind::kInvalidArgument, "finetune: {}: {} examples are too few to keep some apart", data.name,
+         data.size());
+  return {examples_of(data, chosen[0]), examples_of(data, chosen[1])};
+}
+
+TrainingData drawn_examples(const TrainingData& data, const std::string& sampling, int64_t count, uint64_t seed) {
+  if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples drawn: expected at least 1", count);
+  return examples_of(data, Sampler(find_sampling(sampling), data.group, data.groups.size(), seed).draw(0, count));
+}
+
+TrainingData joined_training_data(const TrainingData& a, const TrainingData& b) {
+  if (a.groups != b.groups || a.pixels.defined() != b.pixels.defined() || a.captions.empty() != b.captions.empty())
+    fail(ErrorKind::kInvalidArgument, "finetune: {} and {} are of different groups or kinds", a.name, b.name);
+  TrainingData both = a;
+  both.name = a.name + " and " + b.name;
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  append(both.group, b.group);
+  append(both.windows, b.windows);
+  append(both.labels, b.labels);
+  append(both.image_hashes, b.image_hashes);
+  append(both.captions, b.captions);
+  if (a.pixels.defined()) both.pixels = at::cat({a.pixels, b.pixels}, 0);
+  both.group_bytes.clear();
+  both.hash = training_data_hash(both);
+  return both;
+}
+
+std::vector<Document> documents_apart(const Tokenizer& tokenizer, const std::vector<Document>& documents,
+                                      const TrainingData& held_out) {
+  EvaluationData asked, whole;
+  asked.windows = held_out.windows;
+  for (const Document& document : documents) {
+    TokenWindow& window = whole.windows.emplace_back();
+    window.tokens = {0};  // runs are looked for from the second token on
+    const std::vector<int32_t> ids = tokenizer.encode(document.text, {.add_special = false, .parse_special = false});
+    window.tokens.insert(window.tokens.end(), ids.begin(), ids.end());
   }
-  for (const int side : {0, 1}) {
-    TrainingData& part = side == 0 ? parts.first : parts.second;
-    if (part.group.empty())
-      fail(ErrorKind::kInvalidArgument, "finetune: {}: {} examples are too few to keep some apart", data.name,
-           data.size());
-    if (data.pixels.defined()) part.pixels = data.pixels.index_select(0, at::tensor(chosen[side], at::kLong));
-    part.name = data.name;
-    part.groups = data.groups;
-    part.hash = hash_of(part);
-  }
-  return parts;
+  const std::vector<bool> shared = find_shared_runs(asked, whole).holders;
+  std::vector<Document> apart;
+  for (size_t d = 0; d < documents.size(); ++d)
+    if (!shared[d]) apart.push_back(documents[d]);
+  return apart;
+}
+
+TrainingData images_apart(const TrainingData& images, const TrainingData& held_out) {
+  const std::set<std::string> known(held_out.image_hashes.begin(), held_out.image_hashes.end());
+  std::vector<int64_t> apart;
+  for (int64_t i = 0; i < images.size(); ++i)
+    if (!known.contains(images.image_hashes[static_cast<size_t>(i)])) apart.push_back(i);
+  if (apart.empty()) fail(ErrorKind::kInvalidArgument, "finetune: every image of {} is held out as well", images.name);
+  return examples_of(images, apart);
 }
 
 int64_t shared_examples(const TrainingData& held_out, const TrainingData& learned) {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "support/models.h"
+#include "support/vision_models.h"
 #include "vernier/finetune.h"
 
 namespace vernier {
@@ -23,8 +24,9 @@ inline TrainingData made_up_training(int64_t count, uint32_t first = 0) {
   return data;
 }
 
-inline TrainingData made_up_images(const Model& model, int64_t count) {
+inline TrainingData made_up_images(const Model& model, int64_t count, int64_t classes = 0) {
   const PatchConfig& patches = model.config().patches;
+  if (classes == 0) classes = model.config().read_out.classes;
   at::manual_seed(11);
   TrainingData data;
   data.name = "made up";
@@ -33,9 +35,20 @@ inline TrainingData made_up_images(const Model& model, int64_t count) {
   data.pixels = at::randn({count, patches.channels, patches.image_size, patches.image_size});
   for (int64_t i = 0; i < count; ++i) {
     data.group.push_back(static_cast<int32_t>(i % 2));
-    data.labels.push_back(static_cast<int32_t>(i % model.config().read_out.classes));
+    data.labels.push_back(static_cast<int32_t>(i % classes));
     data.image_hashes.push_back("image " + std::to_string(i));
   }
+  return data;
+}
+
+/// Of the fixture "clip": every golden text names a class; captions are those texts, too.
+inline TrainingData made_up_image_texts(const Model& model, int64_t count, bool captions) {
+  const AnswerData golden = golden_answer_data(model, "clip");
+  TrainingData data = made_up_images(stack_of(model, Stack::kImage), count, golden.classes);
+  data.classes = golden.classes;
+  data.prompts = golden.inputs.texts;
+  for (int64_t i = 0; captions && i < count; ++i)
+    data.captions.push_back(data.prompts[static_cast<size_t>(i % 3 % golden.classes)]);
   return data;
 }
 

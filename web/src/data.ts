@@ -17,6 +17,7 @@ export interface Report {
   confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
   limit?: Limit | null; // the rate-distortion bound; null: not computed
   reliability?: Reliability | null; // reliability.json, as it is
+  finetune?: Finetune | null;
   who_pays?: WhoPays | null; // groups.json; null: not measured
 }
 
@@ -197,6 +198,48 @@ export interface Spread {
   mean: Num;
   standard_deviation: Num;
   coefficient_of_variation: Num;
+}
+
+export interface Interval {
+  value: Num;
+  low: Num;
+  high: Num;
+}
+
+export interface FinetuneGroup {
+  name: string; // "" for all
+  examples: Num;
+  scored: Num;
+  models: {
+    kl_nats: Num;
+    kl_nats_stderr: Num;
+    loss_nats: Num;
+    loss_nats_stderr: Num;
+    right_share: Num;
+  }[]; // as Finetune.models
+  change: { kl_nats: Interval; nll_nats: Interval; right_share: Interval } | null; // after less before, paired
+}
+
+export interface Finetune {
+  plan: string;
+  file_bytes: Num;
+  measured_on: { name: string; held_out: boolean };
+  curves: {
+    name: string; // "trained", "control"
+    best_step: number;
+    stopped: string;
+    points: {
+      step: number;
+      training_loss: Num;
+      kl_nats: Num;
+      worst_kl_nats: Num;
+      worst_group: string;
+    }[];
+  }[];
+  models: string[]; // full precision first, then before, after and maybe the control
+  loss_per_byte: boolean;
+  all: FinetuneGroup;
+  groups: FinetuneGroup[];
 }
 
 export interface WeightFact {

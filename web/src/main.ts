@@ -12,6 +12,7 @@ import { code, el, p, section } from "./dom";
 import { chainOfCauses } from "./sections/chain";
 import { componentGroups } from "./sections/component_groups";
 import { confirmation } from "./sections/confirmation";
+import { finetune } from "./sections/finetune";
 import { frontier } from "./sections/frontier";
 import { glossary } from "./sections/glossary";
 import { groups } from "./sections/groups";
@@ -40,6 +41,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   weightFacts,
   componentGroups,
   groups,
+  finetune,
   reliability,
   whoPays,
   chainOfCauses,

@@ -200,6 +200,19 @@ test("every section of the data is drawn in full", async () => {
       assert.equal(await part.locator("svg .mark-bins rect").count(), filled.length);
     }
   }
+  if (data.finetune) {
+    const { groups: trained, curves, models } = data.finetune;
+    assert.equal(await marks(page, "finetune", "mended"), trained.length);
+    assert.equal(await page.locator("#finetune svg .mark-training path").count(), 2 * curves.length);
+    assert.equal(await page.locator("#finetune tbody tr").count(), trained.length + 1);
+    const said = await page.locator("#finetune .finetune-sentences").textContent();
+    const worse = trained.filter((g) => g.change.kl_nats.low > 0).map((g) => g.name);
+    if (worse.length > 0) assert.ok(said.includes(`Worse off than without training: ${worse.join(", ")}.`), said);
+    else assert.match(said, /No group is shown to be worse off/);
+    assert.equal(await page.locator("#finetune tr.worse-off").count(), worse.length);
+    const heads = await page.locator("#finetune thead th").allTextContents();
+    for (const model of models) assert.ok(heads.includes(`loss, ${model}`), model);
+  }
   const paid = (data.who_pays?.entries ?? []).filter((e) => e.chains.length > 0);
   if (paid.length > 0) {
     const first = paid.filter((e) => e.unit === paid[0].unit);

@@ -1,0 +1,20 @@
+#pragma once
+
+// Images a little to the side, or as in a mirror: more to learn from than the files hold.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace vernier {
+
+/// How far, drawn anew for every image that a step learns from.
+struct ImageMoves {
+  int64_t shift = 0;  ///< at most so many pixels in each direction; what comes in at the edge repeats it
+  bool mirror = false;
+};
+
+/// @shape pixels [images, channels, side, side]; the n-th is draw number first_draw + n, on which alone its move depends
+at::Tensor moved_images(const at::Tensor& pixels, const ImageMoves& moves, uint64_t seed, int64_t first_draw);
+
+}  // namespace vernier

@@ -1,0 +1,199 @@
+// What may be done besides rounding in the loop: penalties, fewer numbers that learn, more text.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+#include <tuple>
+
+#include "engine/aten_model.h"
+#include "finetune/gradient_l1.h"
+#include "finetune/moved_images.h"
+#include "finetune/singular_band.h"
+#include "support/expect_error.h"
+#include "support/training_data.h"
+#include "vernier/planning.h"
+#include "vernier/quantize.h"
+
+namespace vernier {
+namespace {
+
+at::Tensor gradient_of(const at::Tensor& out, const at::Tensor& of) { return torch::autograd::grad({out}, {of})[0]; }
+
+/// Central differences of a scalar function, in float64.
+template <class Function>
+at::Tensor slopes(const Function& f, const at::Tensor& at) {
+  constexpr double kStep = 1e-6;
+  const at::Tensor out = at::zeros_like(at);
+  for (int64_t i = 0; i < at.numel(); ++i) {
+    const at::Tensor step = at::zeros_like(at);
+    step.view(-1)[i] = kStep;
+    out.view(-1)[i] = (f(at + step) - f(at - step)) / (2 * kStep);
+  }
+  return out;
+}
+
+TEST(Remedies, TheGradientsMagnitudesArePenalised) {
+  at::manual_seed(6);
+  const at::Tensor inputs = at::randn({7, 4}, at::kDouble), start = at::randn({3, 4}, at::kDouble);
+  const auto loss = [&](const at::Tensor& w) { return at::matmul(inputs, w.t()).tanh().square().sum(); };
+  const auto penalty = [&](const at::Tensor& w) {
+    const at::Tensor leaf = w.detach().clone().set_requires_grad(true);
+    return gradient_of(loss(leaf), leaf).abs().sum().item<double>();
+  };
+  const at::Tensor w = start.clone().set_requires_grad(true);
+  const at::Tensor got = gradient_l1(loss(w), {w});
+  EXPECT_NEAR(got.item<double>(), penalty(start), 1e-12);
+  EXPECT_LT((gradient_of(got, w) - slopes(penalty, start)).abs().max().item<double>(), 1e-6);
+}
+
+TEST(Remedies, SingularValuesLearnWithTheirNeighbours) {
+  at::manual_seed(9);
+  for (const auto& shape : {std::array<int64_t, 2>{5, 3}, std::array<int64_t, 2>{3, 6}}) {
+    const at::Tensor start = at::randn({shape[0], shape[1]}, at::kDouble);
+    const SingularBand band(start, 1);
+    EXPECT_TRUE(at::equal(band.values(), start));
+    const auto [left, singular, right] = at::linalg_svd(start, false);
+    const at::Tensor learned = at::randn({3, 3}, at::kDouble);
+    band.band().detach().copy_(learned);
+    at::Tensor middle = at::diag_embed(singular);
+    for (int64_t i = 0; i < 3; ++i) {
+      middle[i][i] += learned[1][i];
+      if (i == 2) continue;
+      middle[i + 1][i] += learned[0][i];
+      middle[i][i + 1] += learned[2][i];
+    }
+    EXPECT_LT((band.values() - at::matmul(at::matmul(left, middle), right)).abs().max().item<double>(), 1e-12);
+    const at::Tensor upstream = at::randn_like(start);
+    const auto smooth = [&](const at::Tensor& values) {
+      SingularBand other(start, 1);
+      other.band().detach().copy_(values);
+      return (other.values() * upstream).sum().item<double>();
+    };
+    EXPECT_LT((gradient_of((band.values() * upstream).sum(), band.band()) - slopes(smooth, learned))
+                  .abs()
+                  .max()
+                  .item<double>(),
+              1e-8);
+  }
+}
+
+TEST(Remedies, RecipesWithThemRunAndExport) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
+  const auto tuned = [&](const auto& change) {
+    FinetuneOptions options;
+    options.steps = 30;
+    options.batch = 8;
+    options.learning_rate = 3e-3;
+    options.evaluate_steps = 15;
+    options.compute.threads = 1;
+    change(options);
+    return finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), options);
+  };
+  const FinetuneResult results[] = {tuned([](FinetuneOptions& o) { o.singular_band = 2; }),
+                                    tuned([](FinetuneOptions& o) { o.drop_bits = 0.2; }), tuned([](FinetuneOptions& o) {
+                                      o.gradient_l1 = 1e-4;
+                                      o.loss = "both";
+                                    })};
+  for (const FinetuneResult& result : results) {
+    EXPECT_LT(result.trained.best, result.trained.points[0].validation.worst_kl_nats());
+    const QuantizedModel written = quantize(result.model, {}, finetuned_plan(plan), 1);
+    for (const TensorId& id : model.matrices())
+      EXPECT_TRUE(at::equal(written.values(id), result.model.weight(id))) << name_of(id);
+  }
+}
+
+// Trained without rounding, with the penalty: first-order harm of later rounding falls.
+TEST(Remedies, ThePenaltyLowersTheGradient) {
+  const Model model = fixture_model("llama");
+  const Plan exact = plan_uniform(model, "f32", "huggingface");
+  const auto magnitude = [&](double weight) {
+    FinetuneOptions options;
+    options.steps = 20;
+    options.batch = 8;
+    options.learning_rate = 1e-3;
+    options.loss = "cross-entropy";
+    options.objective = "mean-nll";
+    options.evaluate_steps = 20;
+    options.gradient_l1 = weight;
+    options.compute.threads = 1;
+    const FinetuneResult tuned = finetune(model, exact, {}, made_up_training(64), made_up_training(32, 100), options);
+    const Model leaves = to_float32(tuned.model, true);
+    std::vector<at::Tensor> weights;
+    for (const TensorId& id : leaves.matrices()) weights.push_back(leaves.weight(id));
+    at::Tensor ids = at::zeros({16, 24}, at::kLong);
+    const TrainingData text = made_up_training(16, 200);
+    for (int64_t r = 0; r < 16; ++r)
+      for (int64_t t = 0; t < 24; ++t) ids[r][t] = text.windows[static_cast<size_t>(r)].tokens[static_cast<size_t>(t)];
+    return gradient_l1(language_model_loss(leaves, ids), weights).item<double>();
+  };
+  EXPECT_LT(magnitude(0.01), magnitude(0));
+}
+
+TEST(Remedies, ImagesMoveByWholePixels) {
+  const at::Tensor images = at::arange(2 * 3 * 6 * 6, at::kFloat).reshape({2, 3, 6, 6}).repeat({40, 1, 1, 1});
+  const at::Tensor moved = moved_images(images, {.shift = 2, .mirror = true}, 3, 100);
+  EXPECT_TRUE(at::equal(moved, moved_images(images, {.shift = 2, .mirror = true}, 3, 100)));
+  EXPECT_TRUE(at::equal(moved.narrow(0, 10, 5), moved_images(images.narrow(0, 10, 5), {2, true}, 3, 110)));
+  const at::Tensor same = images.narrow(0, 0, 80);
+  EXPECT_TRUE(at::equal(moved_images(same, {}, 3, 0), same));
+  std::set<std::tuple<int64_t, int64_t, bool>> seen;
+  for (int64_t i = 0; i < 80; ++i) {
+    int found = 0;
+    for (int64_t dy = -2; dy <= 2; ++dy)
+      for (int64_t dx = -2; dx <= 2; ++dx)
+        for (const bool mirrored : {false, true}) {
+          at::Tensor expected = at::empty_like(images[i]);
+          for (int64_t y = 0; y < 6; ++y)
+            for (int64_t x = 0; x < 6; ++x)
+              expected.select(2, mirrored ? 5 - x : x)
+                  .select(1, y)
+                  .copy_(images[i]
+                             .select(2, std::clamp<int64_t>(x + dx, 0, 5))
+                             .select(1, std::clamp<int64_t>(y + dy, 0, 5)));
+          if (!at::equal(moved[i], expected)) continue;
+          ++found;
+          seen.insert({dy, dx, mirrored});
+        }
+    EXPECT_EQ(found, 1) << i;
+  }
+  EXPECT_GT(seen.size(), 25U);
+}
+
+TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {
+  const Model model = fixture_model("llama");
+  const TrainingData begin = made_up_training(12);
+  const auto written = [&](uint64_t seed) { return self_written_text(model, begin, 70, 3, "balanced", seed, {}); };
+  const TrainingData text = written(4);
+  EXPECT_EQ(text.size(), 70);
+  EXPECT_EQ(text.hash, written(4).hash);
+  EXPECT_NE(text.hash, written(5).hash);
+  std::vector<int> of_group(3, 0);
+  for (const int32_t group : text.group) ++of_group[static_cast<size_t>(group)];
+  for (const int count : of_group) EXPECT_GT(count, 8);
+  for (const TokenWindow& window : text.windows) {
+    EXPECT_EQ(window.tokens.size(), begin.windows[0].tokens.size());
+    EXPECT_TRUE(std::ranges::any_of(begin.windows, [&](const TokenWindow& own) {
+      return std::equal(own.tokens.begin(), own.tokens.begin() + 3, window.tokens.begin());
+    }));
+  }
+  // What is drawn from the answers has their mean entropy as its mean loss; text that nobody wrote is less likely.
+  const FinetuneEvaluation own = evaluate_finetuned(model, model, text, {}),
+                           other = evaluate_finetuned(model, model, begin, {});
+  EXPECT_LT(own.all.nll_nats.mean, other.all.nll_nats.mean);
+  expect_error(ErrorKind::kInvalidArgument, {"at least 1"},
+               [&] { self_written_text(model, begin, 0, 3, "balanced", 1, {}); });
+  const TrainingData both = joined_training_data(begin, text);
+  EXPECT_EQ(both.size(), 82);
+  TrainingData foreign = text;
+  foreign.groups[0] = "other";
+  expect_error(ErrorKind::kInvalidArgument, {"different groups"}, [&] { joined_training_data(begin, foreign); });
+}
+
+}  // namespace
+}  // namespace vernier
