@@ -178,7 +178,7 @@ Slab SuffixSweep::run_head(FusedOps& ops, const Variant& variant, const LayerBas
     const Slab q = ops.linear(projection, base.normed.rows_from(skipped));
     ops.rotate(q, 1, own.q_norm, own.config, query_scale(config), skipped);
     const Slab mixed = ops.arena().slab(rows, width);
-    ops.attend_head(q, k, v, skipped, config, sink_of(own, index), mixed);
+    ops.attend_heads(base_.type(), q, k, v, skipped, config, sink_of(own, index), mixed);
     return ops.linear(output, mixed);
   };
   const Slab changed = head(variant.projection, variant.output);
@@ -198,9 +198,8 @@ Slab SuffixSweep::run_kv_head(FusedOps& ops, const Variant& variant, const Layer
     const Slab k = kv.columns(0, width), v = kv.columns(width, width);
     ops.rotate(k, 1, own.k_norm, own.config, 1.0f, 0);
     const Slab mixed = ops.arena().slab(rows, group * width);
-    for (int64_t h = 0; h < group; ++h)
-      ops.attend_head(base.q.columns((first_head + h) * width, width).rows_from(skipped), k, v, skipped, config,
-                      sink_of(own, first_head + h), mixed.columns(h * width, width));
+    ops.attend_heads(base_.type(), base.q.columns(first_head * width, group * width).rows_from(skipped), k, v, skipped,
+                     config, sink_of(own, first_head), mixed);
     return mixed;
   };
   const Slab changed = heads(variant.projection), unchanged = heads(variant.base_projection);

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/fail.h"
 #include "ops/activation.h"
 #include "ops/kernels.h"
+#include "ops/packed_attention.h"
 
 namespace vernier {
 
@@ -99,6 +101,23 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
   }
 }
 
+void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
+                            const AttentionConfig& config, const float* sinks, const Slab& out) {
+  const int64_t width = config.head_dim;
+  const AttentionKernels* kernels = PackedAttention::kernels_for(type, width);
+  const Arena::Scope scope(arena_);
+  std::optional<PackedAttention> packed;
+  if (kernels != nullptr) packed.emplace(arena_, *kernels, k, v);
+  for (int64_t h = 0; h < q.cols / width; ++h) {
+    const float* sink = sinks == nullptr ? nullptr : sinks + h;
+    const Slab queries = q.columns(h * width, width), mixed = out.columns(h * width, width);
+    if (packed)
+      packed->attend(arena_, queries, first_row, config, sink, mixed);
+    else
+      attend_head(queries, k, v, first_row, config, sink, mixed);
+  }
+}
+
 Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
   const Slab y = arena_.slab(x.rows, block.qkv.out());
   block.qkv.apply(x, y, /*accumulate=*/false, arena_,
@@ -116,12 +135,11 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   rotate(k, config.kv_heads, block.k_norm, block.config, 1.0f, 0);
   const float* sinks = block.sinks.defined() ? block.sinks.data_ptr<float>() : nullptr;
   const Slab out = arena_.slab(qkv.rows - first_row, config.query_columns());
-  for (int64_t h = 0; h < config.heads; ++h) {
-    const int64_t kv = h / config.queries_per_kv();
-    attend_head(q.columns(h * width, width).rows_from(first_row), k.columns(kv * width, width),
-                v.columns(kv * width, width), first_row, config, sinks == nullptr ? nullptr : sinks + h,
-                out.columns(h * width, width));
-  }
+  const int64_t group = config.queries_per_kv();
+  for (int64_t kv = 0; kv < config.kv_heads; ++kv)
+    attend_heads(block.qkv.type(), q.columns(kv * group * width, group * width).rows_from(first_row),
+                 k.columns(kv * width, width), v.columns(kv * width, width), first_row, config,
+                 sinks == nullptr ? nullptr : sinks + kv * group, out.columns(kv * group * width, group * width));
   return out;
 }
 

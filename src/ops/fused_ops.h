@@ -60,14 +60,18 @@ class FusedOps {
   /// at positions first_position ...
   void rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config, float scale,
               int64_t first_position);
-  /// Attention of one query head: q, out [T - first_row, head_dim], k and v [T, head_dim]. `sink`: its score, or
-  /// nullptr.
-  void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
-                   const float* sink, const Slab& out);
+  /// Attention of query heads side by side that read one KV head: q, out [T - first_row, heads * head_dim], k and v
+  /// [T, head_dim]. `sinks`: their scores, or nullptr. `type`: what products are made of where the machine can; sums and
+  /// exponentials are float32.
+  void attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
+                    const AttentionConfig& config, const float* sinks, const Slab& out);
   Slab copy(const Slab& x);
   Arena& arena() { return arena_; }
 
  private:
+  void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
+                   const float* sink, const Slab& out);
+
   Arena& arena_;
   const RopeTable& rope_;
   const SiteObserver* observer_;

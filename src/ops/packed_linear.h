@@ -23,6 +23,7 @@ class PackedLinear {
 
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }
+  ComputeType type() const;
   /// The same packed memory (not: equal values).
   bool operator==(const PackedLinear& other) const { return impl_ == other.impl_; }
 

@@ -28,6 +28,7 @@ class StackedLinear {
   }
 
   int64_t out() const { return out_; }
+  ComputeType type() const { return parts_.front().matrix.type(); }
   /// The same packed memory (not: equal values).
   bool operator==(const StackedLinear&) const = default;
 

@@ -1,0 +1,39 @@
+#pragma once
+
+// The inner loops of attention for CPUs with AVX-512: products of a few rows in registers, and what lays their operands
+// out. Everything is counted in words of 32 bits along the contracted dimension: a float, or two neighbouring bfloat16
+// values, of which one instruction adds up both products in float32. No torch in here.
+
+#include <cstdint>
+
+#include "vernier/compute.h"
+
+namespace vernier {
+
+struct AttentionKernels {
+  static constexpr int64_t kRows = 6;      ///< of a product: 6 x 4 vectors of sums leave registers for both operands
+  static constexpr int64_t kColumns = 64;  ///< at most
+  static constexpr int64_t kVector = 16;   ///< floats or words; columns are a multiple
+
+  int64_t values_per_word;  ///< 1 or 2
+
+  /// c[r, j] = sum over w of a[r, w] b[w, j], or c += ... with `accumulate`: kRows rows, `columns` <= kColumns columns.
+  void (*multiply)(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
+                   int64_t columns, float* c, int64_t c_stride, bool accumulate);
+
+  /// The words of a row, n a multiple of kVector: words[0, n / values_per_word).
+  void (*pack_row)(const float* x, int64_t n, uint32_t* words);
+
+  /// Words whose values are `values_per_word` rows' at the same place: words[0, n), n a multiple of kVector.
+  void (*pack_rows)(const float* const* rows, int64_t n, uint32_t* words);
+
+  /// In place over s[0, size): the words of exp(s - max) inside [first, last), of 0 outside and up to the end of the last
+  /// word. Returns the sum of what is inside, and of a score that stands beside them unless it is nullptr. Reads and
+  /// writes up to the next multiple of kVector.
+  float (*exp_row)(float* s, int64_t size, int64_t first, int64_t last, const float* beside);
+};
+
+/// nullptr where this machine lacks the instructions: AVX-512, and AVX512_BF16 for bfloat16.
+const AttentionKernels* attention_kernels(ComputeType type);
+
+}  // namespace vernier

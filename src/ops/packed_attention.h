@@ -1,0 +1,37 @@
+#pragma once
+
+// Causal attention on the CPU: keys and values of one KV head laid out once for all query heads that read them, then
+// tiles of queries against them. What no query of a few rows may see is neither multiplied nor read.
+
+#include <cstdint>
+
+#include "ops/arena.h"
+#include "ops/attention_kernels.h"
+#include "vernier/layer_config.h"
+
+namespace vernier {
+
+class PackedAttention {
+ public:
+  /// The kernels for heads of that width: nullptr where the machine or the width has none. Those of float32 stand in for
+  /// bfloat16 on machines without its products.
+  static const AttentionKernels* kernels_for(ComputeType type, int64_t head_dim);
+
+  /// k, v [T, head_dim]; copies of both lie in `arena`.
+  PackedAttention(Arena& arena, const AttentionKernels& kernels, const Slab& k, const Slab& v);
+
+  /// Attention of one query head: q, out [T - first_row, head_dim]. `sink`: its score, or nullptr.
+  void attend(Arena& arena, const Slab& q, int64_t first_row, const AttentionConfig& config, const float* sink,
+              const Slab& out) const;
+
+ private:
+  struct Tile;
+  int64_t words(int64_t values) const;
+
+  const AttentionKernels& kernels_;
+  int64_t keys_, width_;
+  uint32_t* k_;  ///< [blocks of kColumns keys][words of a row][kColumns], zero beyond the last key
+  uint32_t* v_;  ///< [words of a column][head_dim], zero beyond the last key
+};
+
+}  // namespace vernier
