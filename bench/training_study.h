@@ -131,11 +131,12 @@ class TrainingStudy {
     return made;
   }
 
-  /// Trained on by these options; `also` is what is learned beside the data.
+  /// Trained on by these options, scales fitted with the importances of natural calibration; `also` is what is learned
+  /// beside the data.
   Model trained(const Plan& plan, const FinetuneOptions& own, const TrainingData* also = nullptr) const {
     const auto [learned, validation] = split_training_data(learned_, 0.05, own.seed);
-    return finetune(*model_, plan, {}, also == nullptr ? learned : joined_training_data(learned, *also), validation,
-                    own)
+    return finetune(*model_, plan, calibration("uniform", own.seed),
+                    also == nullptr ? learned : joined_training_data(learned, *also), validation, own)
         .model;
   }
 
