@@ -82,14 +82,12 @@ void add_trained(const TrainingStudy& study, const Plan& plan, RemedyTable& tabl
   for (const Remedy& remedy : kRemedies) {
     FinetuneOptions own = study.options;
     remedy.change(own);
-    const Plan& in_loop = remedy.before_rounding ? exact : plan;
     const Json what = {
         {"trained", plan_to_json(plan)}, {"in_loop", !remedy.before_rounding}, {"by", finetune_options_to_json(own)}};
     table.add(remedy.name, what, [&](uint64_t seed) {
       own.seed = seed;
       if (remedy.before_rounding) own.activations = Activations::kExact;
-      const Model tuned = study.trained(in_loop, own);
-      return remedy.before_rounding ? study.rounded(tuned, plan) : tuned;
+      return remedy.before_rounding ? study.rounded(study.trained_exactly(exact, own), plan) : study.trained(plan, own);
     });
   }
 }

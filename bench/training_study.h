@@ -131,12 +131,15 @@ class TrainingStudy {
     return made;
   }
 
-  /// Trained on by these options; `also` is what is learned beside the data.
+  /// Trained on by these options from the values that --method finds; `also` is what is learned beside the data.
   Model trained(const Plan& plan, const FinetuneOptions& own, const TrainingData* also = nullptr) const {
-    const auto [learned, validation] = split_training_data(learned_, 0.05, own.seed);
-    return finetune(*model_, plan, {}, also == nullptr ? learned : joined_training_data(learned, *also), validation,
-                    own)
-        .model;
+    const Model start = quantized(plan, "uniform", own.seed);
+    return trained_from(&start, plan, own, also);
+  }
+
+  /// The same from the model itself, by a plan that rounds nothing.
+  Model trained_exactly(const Plan& plan, const FinetuneOptions& own) const {
+    return trained_from(nullptr, plan, own, nullptr);
   }
 
   /// Another model of the same shape, such as a trained one, by the plan.
@@ -203,6 +206,13 @@ class TrainingStudy {
       return std::vector<float>(one.data_ptr<float>(), one.data_ptr<float>() + one.numel());
     };
     return calibrate_vision(*model_, images, {.threads = options.compute.threads});
+  }
+
+  Model trained_from(const Model* start, const Plan& plan, const FinetuneOptions& own, const TrainingData* also) const {
+    const auto [learned, validation] = split_training_data(learned_, 0.05, own.seed);
+    return finetune(*model_, plan, calibration("uniform", own.seed),
+                    also == nullptr ? learned : joined_training_data(learned, *also), validation, own, nullptr, start)
+        .model;
   }
 
   Outcome measure(const Model& tuned) const {

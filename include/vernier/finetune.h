@@ -67,7 +67,7 @@ TrainingData training_images(const Model& model, const LabelledImages& images, c
 /// `count` windows that a language model writes, to learn from where there is little (arXiv 2305.17888): each begins with
 /// the first `kept` tokens of an example that `sampling` draws, and goes on with what is drawn from all the model's
 /// answers. The paper begins with a random token and takes the next few greedily. Groups are those of the beginnings.
-/// @cost a forward pass for every token, of 64 windows at once
+/// @cost a forward pass for every token, of 64 windows at once, on a GPU of 256
 /// @throws Error{kUnsupported} for other models, {kInvalidArgument} for counts below 1
 TrainingData self_written_text(const Model& model, const TrainingData& beginnings, int64_t count, int64_t kept,
                                const std::string& sampling, uint64_t seed, const ComputeOptions& compute,
@@ -197,6 +197,9 @@ struct FinetuneResult {
 /// Chooses among checkpoints, a row each: "worst-kl", "mean-kl", "worst-nll", "mean-nll".
 std::vector<std::string> finetune_objectives();
 
+/// `start`: `model` quantized by the plan, such as quantize(model, calibration, plan, threads).in_memory(), where training
+/// begins, so that the plan without training is the first checkpoint; nullptr: the model's weights on scales that are
+/// fitted to them.
 /// Deterministic by seed, on one device with one number of threads: killed and started again it ends in the same bytes.
 /// @cost per step a forward and a backward pass of the model in plain ATen, and a forward pass of the teacher; memory: five
 ///       times the weights in float32
@@ -205,7 +208,7 @@ std::vector<std::string> finetune_objectives();
 ///         llama.cpp's kernels round them; {kBadFile} for a checkpoint of something else
 FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
                         const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
-                        ProgressSink* progress = nullptr);
+                        ProgressSink* progress = nullptr, const Model* start = nullptr);
 
 /// `other` beside `model` on held-out examples: KL is from `model`'s answers. options.activations are `other`'s.
 /// @throws as finetune

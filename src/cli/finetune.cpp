@@ -25,7 +25,7 @@ struct FinetuneArguments {
   std::string model, data, groups, filter, attribute, prompts, target, output, activations = "exact";
   int64_t context = 512, self_text = 0, self_kept = 8;
   double validation_share = 0.05;
-  bool allow_shared = false, drop_shared = false;
+  bool allow_shared = false, drop_shared = false, begin_fitted = false;
   PlanArgument plan;
   CalibrationArgument calibration;
   FinetuneOptions options;
@@ -182,7 +182,9 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   a.options.work = output / "work";
   const TrainingData also =
       a.self_text > 0 ? joined_training_data(learned, self_written(model, learned, a, console)) : learned;
-  const FinetuneResult result = finetune(model, plan, calibration, also, validation, a.options, &console.progress);
+  const Model before = untrained(model, plan, a, threads);
+  const FinetuneResult result = finetune(model, plan, calibration, also, validation, a.options, &console.progress,
+                                         a.begin_fitted ? nullptr : &before);
 
   std::vector<FinetuneRow> rows;
   const TrainingData& measured = held_out ? *held_out : validation;
@@ -192,7 +194,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
     rows.push_back({name, evaluate_finetuned(model, other, measured, options, &console.progress)});
   };
   add_row("full precision", model, exact);
-  add_row("before", untrained(model, plan, a, threads), a.options);
+  add_row("before", before, a.options);
   add_row("after", result.model, a.options);
   if (result.control_model) add_row("control", *result.control_model, exact);
 
@@ -254,6 +256,8 @@ void add_finetune(CLI::App& app, Console& console) {
              "Also round the inputs of matrices: int8:token (dynamic), int8:tensor (static, needs --calibration) ...")
       ->capture_default_str();
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_flag(*command, "--begin-fitted", a->begin_fitted,
+           "Begin with the model's weights on fitted scales, not with the values that --method finds");
   add_option(*command, "--self-text", a->self_text,
              "Also learn from N windows that the model writes itself, beginning like those of --data; 0: none")
       ->check(count_range())

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "engine/aten_answers.h"
 #include "engine/aten_model.h"
 #include "finetune/pair_forward.h"
+#include "ops/block_forward.h"
 
 namespace vernier {
 
@@ -76,22 +76,30 @@ ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> example
 
 Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs) {
   if (batch.texts.defined()) return pair_answers(model, batch, inputs);
-  AtenModel::Place place{.device = batch.inputs.device(), .inputs = inputs, .own_tensors = true};
+  const AtenModel::Place place{.device = batch.inputs.device(), .inputs = inputs, .own_tensors = true};
+  const bool sees = batch.inputs.dim() == 4;
+  const PatchConfig& patches = model.config().patches;
+  const int64_t rows = sees ? patches.rows() : batch.inputs.size(1), first_row = sees ? patches.count() : 0;
+  const AtenModel ready(model, rows, place);
+  AtenOps ops = ready.ops(rows);
   Answered answered;
   answered.labels = batch.labels;
-  if (batch.inputs.dim() == 4) {
-    answered.logits = classify(model, batch.inputs, place).unsqueeze(1);
-    return answered;
+  at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs) : ready.embed(batch.inputs);
+  const int depth = ready.config().depth();
+  for (int layer = 0; layer < depth; ++layer) {
+    stream = run_block(ops, ready.block(layer), stream, layer + 1 == depth ? first_row : 0);
+    answered.streams.push_back(stream);
   }
-  const AtenModel ready(model, batch.inputs.size(1), place);
-  answered.logits =
-      ready.logits_by(ready.head(), ready.finish(ready.ops(batch.inputs.size(1)), ready.embed(batch.inputs), 0, 0));
+  const at::Tensor hidden = ready.finish(ops, stream, depth, first_row);
+  answered.logits = sees ? ready.read_out(ops, hidden, at::zeros({hidden.size(0)}, batch.labels.options())).unsqueeze(1)
+                         : ready.logits_by(ready.head(), hidden);
   return answered;
 }
 
 Answered beside(Answered judged, const Answered& teacher) {
   judged.teacher = teacher.logits;
   judged.teacher_pairs = teacher.pairs;
+  judged.teacher_streams = teacher.streams;
   return judged;
 }
 

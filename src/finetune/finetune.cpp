@@ -47,11 +47,13 @@ Model placed(const Model& model, const at::Device& device) {
   return copy;
 }
 
-std::string run_key(const Model& model, const std::map<TensorId, Scheme>& schemes, const Calibration& calibration,
-                    const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options) {
+std::string run_key(const Model& model, const Model& begins, const std::map<TensorId, Scheme>& schemes,
+                    const Calibration& calibration, const TrainingData& learned, const TrainingData& validation,
+                    const FinetuneOptions& options) {
   Hasher hasher;
   hasher.add(VERNIER_VERSION);
   hasher.add(model_hash(model));
+  hasher.add(model_hash(begins));
   for (const auto& [id, scheme] : schemes) hasher.add(name_of(id) + " " + scheme.name());
   hasher.add(calibration.sites.empty() ? std::string() : calibration_hash(calibration));
   hasher.add(learned.hash);
@@ -80,7 +82,7 @@ std::set<TensorId> held_tensors(const Model& model, const std::string& only) {
 
 FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
                         const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
-                        ProgressSink* progress) {
+                        ProgressSink* progress, const Model* start) {
   check_finetune_options(options);
   check_trainable(model, learned);
   check_trainable(model, validation);
@@ -88,6 +90,11 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
   if (loss.needs_pairs && model.config().stacks.empty())
     fail(ErrorKind::kInvalidArgument, "finetune: --loss {} is of models of images and texts; {} is none", loss.name,
          model.source().name);
+  if (loss.needs_streams && !model.config().stacks.empty())
+    fail(ErrorKind::kInvalidArgument,
+         "finetune: --loss {} is of models of one stack; {} compares its features by "
+         "--loss contrastive-features",
+         loss.name, model.source().name);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;
   if (!calibration.sites.empty()) {
@@ -101,8 +108,9 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
     const std::filesystem::path checkpoint = options.work.empty() ? std::filesystem::path() : options.work / file;
     const bool can_learn =
         !rounded.empty() || inputs.how != Activations::kExact || loss.needs_labels || options.weight_decay > 0;
-    return train({model, teacher, rounded, importances, inputs, held, learned, validation, options, can_learn, stage,
-                  checkpoint, run_key(model, rounded, calibration, learned, validation, options)},
+    const Model& begins = start == nullptr || rounded.empty() ? model : *start;
+    return train({model, begins, teacher, rounded, importances, inputs, held, learned, validation, options, can_learn,
+                  stage, checkpoint, run_key(model, begins, rounded, calibration, learned, validation, options)},
                  progress);
   };
   TrainerResult trained = run(schemes, {options.activations, &options.ranges}, "finetune", "checkpoint.safetensors");

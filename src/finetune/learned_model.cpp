@@ -24,23 +24,36 @@ const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, co
   return found->second;
 }
 
-LearnedModel::LearnedModel(const Model& source, const std::map<TensorId, Scheme>& schemes,
+LearnedModel::LearnedModel(const Model& source, const Model& start, const std::map<TensorId, Scheme>& schemes,
                            const std::map<TensorId, std::vector<float>>& importances, const Options& options)
     : source_(source), options_(options) {
   for (const TensorId& id : source.tensors()) {
     Entry entry{.id = id, .latent = {}, .matrix = {}, .learns = !options_.held.contains(id), .band = {}};
-    entry.latent = source.weight(id).detach().to(options.device, at::kFloat, false, /*copy=*/true).contiguous();
-    if (entry.learns && options_.singular_band >= 0 && is_matrix(id.role))
-      entry.band.emplace(entry.latent, options_.singular_band);
-    else
-      entry.latent.set_requires_grad(entry.learns);
+    entry.latent = start.weight(id).detach().to(options.device, at::kFloat, false, /*copy=*/true).contiguous();
     if (const auto scheme = schemes.find(id); scheme != schemes.end()) {
       const auto known = importances.find(id);
       entry.matrix.emplace(scheme->second, entry.latent.size(0), entry.latent.size(1),
                            known == importances.end() ? std::vector<float>() : known->second, options.device,
                            options.learn_scales && entry.learns);
+      const StoredMatrix* stored = start.stored(id);
+      if (stored != nullptr && stored->scheme() == scheme->second) {
+        entry.latent = entry.matrix->begin(*stored, source.weight(id));
+        entry.fitted = true;
+      }
     }
+    if (entry.learns && options_.singular_band >= 0 && is_matrix(id.role))
+      entry.band.emplace(entry.latent, options_.singular_band);
+    else
+      entry.latent.set_requires_grad(entry.learns);
     entries_.push_back(std::move(entry));
+  }
+}
+
+void LearnedModel::begin(int threads) {
+  for (Entry& entry : entries_) {
+    if (!entry.matrix || entry.fitted) continue;
+    entry.matrix->fit(entry.values().detach(), threads);
+    entry.fitted = true;
   }
 }
 

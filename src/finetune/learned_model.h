@@ -31,11 +31,14 @@ class LearnedModel {
     int64_t singular_band =
         -1;  ///< of matrices only so many diagonals beside the singular values learn; -1: all weights
   };
-  /// `schemes`: of the matrices that are rounded; the others are as they are. `source` must outlive it.
-  LearnedModel(const Model& source, const std::map<TensorId, Scheme>& schemes,
+  /// `schemes`: of the matrices that are rounded; the others are as they are. `source` must outlive it. `start`: where
+  /// everything begins, matrices stored in their schemes; `source` itself for its weights, with scales that begin() fits.
+  LearnedModel(const Model& source, const Model& start, const std::map<TensorId, Scheme>& schemes,
                const std::map<TensorId, std::vector<float>>& importances, const Options& options);
 
-  /// Fits the scales of all matrices to their weights of now; of those that do not learn once.
+  /// Fits the scales of all matrices that did not begin with some.
+  void begin(int threads);
+  /// Fits the scales of all matrices to their weights of now, of those that do not learn only once.
   void fit(int threads);
   /// Searches codebooks of several weights anew.
   void recode(int threads);

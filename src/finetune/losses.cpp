@@ -18,6 +18,20 @@ at::Tensor mean_over_rows(const at::Tensor& rows, const at::Tensor& labels) {
 at::Tensor cross_entropy(const Answered& a) { return mean_over_rows(rows_nll(a), a.labels); }
 at::Tensor distillation(const Answered& a) { return mean_over_rows(rows_kl(a), a.labels); }
 
+/// Mean over layers and rows of the squared distance from the teacher's stream, relative to the row's own power: some rows
+/// are a thousand times as long as others.
+at::Tensor stream_distance(const Answered& a) {
+  at::Tensor sum;
+  for (size_t layer = 0; layer < a.streams.size(); ++layer) {
+    const at::Tensor teacher = a.teacher_streams[layer].detach();
+    const at::Tensor rows = (a.streams[layer] - teacher).square().sum(-1) / teacher.square().sum(-1).clamp_min(1e-12);
+    const at::Tensor own =
+        rows.sizes() == a.labels.sizes() ? mean_over_rows(rows * (a.labels >= 0), a.labels) : rows.mean(-1);
+    sum = sum.defined() ? sum + own : own;
+  }
+  return sum / static_cast<double>(a.streams.size());
+}
+
 /// -log of the share that the images' own texts have of each row of cosines; several images may have one text.
 at::Tensor negative_log_share(const at::Tensor& cosines, const at::Tensor& same) {
   const at::Tensor own = cosines.masked_fill(same.logical_not(), -std::numeric_limits<double>::infinity());
@@ -70,6 +84,12 @@ const std::vector<LossRow>& losses() {
        .needs_teacher = true,
        .needs_labels = true,
        .of_examples = [](const Answered& a) { return (cross_entropy(a) + distillation(a)) / 2; }},
+      {.name = "distillation-streams",
+       .about = "KL and how far the stream after each layer is from full precision's",
+       .source = "arXiv 1503.02531, and 1909.10351 (section 3.1) without its projection",
+       .needs_teacher = true,
+       .needs_streams = true,
+       .of_examples = [](const Answered& a) { return distillation(a) + stream_distance(a); }},
       {.name = "contrastive",
        .about = "which text belongs to which image of a batch (CLIP)",
        .source = "arXiv 2103.00020, figure 3; images of one text share it",

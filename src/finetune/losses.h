@@ -21,6 +21,8 @@ struct Answered {
   };
   Pairs pairs{}, teacher_pairs{};
   at::Tensor same_text{};  ///< bool [examples, examples]
+  /// The stream after every layer, [examples, rows or those that answer, hidden], of models of one stack.
+  std::vector<at::Tensor> streams{}, teacher_streams{};
 };
 
 struct LossRow {
@@ -30,7 +32,8 @@ struct LossRow {
   bool needs_teacher = false;
   bool needs_labels =
       false;  ///< or pairs: something that the teacher does not know, so that the teacher itself could learn
-  bool needs_pairs = false;  ///< only of models of images and texts
+  bool needs_pairs = false;    ///< only of models of images and texts
+  bool needs_streams = false;  ///< only of the others
   /// Nats, the mean over the scored rows of each example. @shape [examples]
   at::Tensor (*of_examples)(const Answered& answered) = nullptr;
 };

@@ -115,6 +115,40 @@ TEST(Losses, AreThoseOfTheirDefinitions) {
   }
 }
 
+TEST(Losses, StreamsAreComparedRowByRow) {
+  at::manual_seed(12);
+  Answered a;
+  a.logits = a.teacher = at::randn({2, 3, 5}, at::kDouble);
+  a.labels = at::tensor({0, 4, -1, 2, -1, -1}, at::kLong).reshape({2, 3});
+  for (int layer = 0; layer < 2; ++layer) {
+    a.streams.push_back(at::randn({2, 3, 4}, at::kDouble).set_requires_grad(true));
+    a.teacher_streams.push_back(at::randn({2, 3, 4}, at::kDouble) * 100);
+  }
+  for (int64_t e = 0; e < 2; ++e) {
+    double sum = 0;
+    const int64_t scored = e == 0 ? 2 : 1;
+    for (int64_t r = 0; r < scored; ++r)
+      for (size_t l = 0; l < 2; ++l)
+        sum += ((a.streams[l][e][r] - a.teacher_streams[l][e][r]).square().sum() /
+                a.teacher_streams[l][e][r].square().sum())
+                   .item<double>();
+    EXPECT_NEAR(find_loss("distillation-streams").of_examples(a)[e].item<double>(),
+                sum / static_cast<double>(2 * scored), 1e-12);
+  }
+  const at::Tensor got =
+      torch::autograd::grad({find_loss("distillation-streams").of_examples(a).sum()}, {a.streams[1]})[0];
+  const at::Tensor start = a.streams[1].detach().clone();
+  constexpr double kStep = 1e-5;
+  for (int64_t i = 0; i < start.numel(); ++i) {
+    const auto at_step = [&](double by) {
+      a.streams[1] = start.clone();
+      a.streams[1].view(-1)[i] += by;
+      return find_loss("distillation-streams").of_examples(a).sum().item<double>();
+    };
+    EXPECT_NEAR(got.view(-1)[i].item<double>(), (at_step(kStep) - at_step(-kStep)) / (2 * kStep), 1e-8);
+  }
+}
+
 /// Unit vectors of four images and their texts in float64; images 0 and 2 share a text.
 Answered made_up_pairs() {
   at::manual_seed(8);

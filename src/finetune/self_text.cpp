@@ -9,6 +9,7 @@
 #include "engine/aten_model.h"
 #include "engine/device.h"
 #include "finetune/counter_random.h"
+#include "finetune/mixed_arithmetic.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"
 #include "vernier/finetune.h"
@@ -17,7 +18,8 @@ namespace vernier {
 
 namespace {
 
-constexpr int64_t kAtOnce = 64;  // windows that are written side by side
+/// Windows that are written side by side: scores of all heads take memory.
+int64_t windows_at_once(const at::Device& device) { return device.is_cuda() ? 256 : 64; }
 
 /// Per row the token at which the cumulated probabilities pass a random share.
 at::Tensor drawn_tokens(const at::Tensor& logits, const std::vector<double>& shares) {
@@ -42,14 +44,15 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
   for (const TokenWindow& window : beginnings.windows)
     longest = std::max(longest, static_cast<int64_t>(window.tokens.size()));
   const AtenModel writer(model, longest, {.device = device});
+  const int64_t at_once = windows_at_once(device);
   Sampler sampler(find_sampling(sampling), beginnings.group, beginnings.groups.size(), seed);
 
   TrainingData written;
   written.name = beginnings.name + ", written by " + model.source().name;
   written.groups = beginnings.groups;
   if (progress != nullptr) progress->begin("write", count, "windows");
-  for (int64_t first = 0; first < count; first += kAtOnce) {
-    const std::vector<int64_t> chosen = sampler.draw(first, std::min(kAtOnce, count - first));
+  for (int64_t first = 0; first < count; first += at_once) {
+    const std::vector<int64_t> chosen = sampler.draw(first, std::min(at_once, count - first));
     // All as long as the shortest: of one text the windows are alike but for a group's only one.
     size_t length = static_cast<size_t>(longest);
     for (const int64_t i : chosen) length = std::min(length, beginnings.windows[static_cast<size_t>(i)].tokens.size());
@@ -62,6 +65,7 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
             beginnings.windows[static_cast<size_t>(chosen[static_cast<size_t>(r)])].tokens[static_cast<size_t>(t)];
     at::Tensor text = ids.to(device);
     for (int64_t t = given; t < time; ++t) {
+      const MixedArithmetic arithmetic(compute.type == ComputeType::kBFloat16);
       const at::Tensor hidden = writer.finish(writer.ops(t), writer.embed(text.narrow(1, 0, t)), 0, t - 1);
       std::vector<double> shares;
       for (int64_t r = 0; r < rows; ++r)

@@ -90,6 +90,16 @@ void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
   if (learned_) scale_ = rounding_.scale.detach().clone().set_requires_grad(true);
 }
 
+at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight) {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor values = stored.values().to(device_, at::kFloat), x = weight.detach().to(device_, at::kFloat);
+  if (!plain_) {
+    const at::Tensor bytes = stored.bytes();
+    restore(bytes.reshape(-1), {});
+  }
+  return is_joint() ? values : at::where(seen(x) == values, x, values).contiguous();
+}
+
 void TrainedMatrix::recode(const at::Tensor& latent, int threads) {
   if (is_joint()) search_codes(on_cpu(latent).data_ptr<float>(), threads);
 }
@@ -200,7 +210,11 @@ void TrainedMatrix::restore(const at::Tensor& fitted, const at::Tensor& learned_
   if (is_joint()) return read_values();
   read_steps();
   if (learned_)
-    scale_ = learned_scale.to(device_, at::kFloat).reshape(rounding_.scale.sizes()).clone().set_requires_grad(true);
+    scale_ = (learned_scale.defined() ? learned_scale.to(device_, at::kFloat).reshape(rounding_.scale.sizes())
+                                      : rounding_.scale)
+                 .detach()
+                 .clone()
+                 .set_requires_grad(true);
 }
 
 }  // namespace vernier

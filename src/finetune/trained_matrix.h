@@ -31,6 +31,9 @@ class TrainedMatrix {
   /// The format's own fit on the current weights, float32 [rows, cols] on any device. Learned scales begin anew there.
   /// @cost a search over scales for K-quants, on the CPU
   void fit(const at::Tensor& latent, int threads);
+  /// Takes scales and codes as somebody else found them. @return weights to train that are seen as those values: `weight`
+  /// itself, float32 [rows, cols], wherever it is rounded to what is stored, else the stored value
+  at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight);
   /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
   /// the last fit or recode found. Others do nothing here.
   void recode(const at::Tensor& latent, int threads);

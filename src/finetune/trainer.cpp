@@ -56,7 +56,7 @@ class Trainer {
         objective_(find_objective(o_.objective)),
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
         sampler_(find_sampling(o_.sampling), s_.learned.group, s_.learned.groups.size(), o_.seed),
-        model_(s_.source, s_.schemes, s_.importances,
+        model_(s_.source, s_.start, s_.schemes, s_.importances,
                {.device = device_,
                 .learn_scales = o_.learn_scales,
                 .weight_decay = o_.weight_decay,
@@ -94,7 +94,7 @@ class Trainer {
 
  private:
   void begin() {
-    model_.fit(threads_);
+    model_.begin(threads_);
     optimizer_.emplace(model_.parameters());
     evaluate();
   }

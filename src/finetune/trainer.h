@@ -17,6 +17,7 @@ namespace vernier {
 /// What one run is about. All must outlive it.
 struct TrainerSetup {
   const Model& source;
+  const Model& start;    ///< where it begins
   const Model& teacher;  ///< the same in float32 on the device
   const std::map<TensorId, Scheme>& schemes;
   const std::map<TensorId, std::vector<float>>& importances;

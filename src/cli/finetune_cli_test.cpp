@@ -1,0 +1,91 @@
+// `vernier finetune` on a classifier: what it refuses, leaves out, writes, and goes on with; its page.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "support/classifier_folder.h"
+
+namespace vernier {
+namespace {
+
+using ::testing::HasSubstr;
+
+class FinetuneCli : public ::testing::Test {
+ protected:
+  FinetuneCli() {
+    write_part("learned.csv", 0, 18);
+    write_part("held_out.csv", 12, 24);
+  }
+  void write_part(const std::string& name, int first, int last) const {
+    std::string manifest = "path,label\n";
+    for (int i = first; i < last; ++i) manifest += fmt::format("{}.ppm,LABEL_{}\n", i, i % 3);
+    write_file(folder_.path() / name, manifest);
+  }
+  std::string at(const char* name) const { return (folder_.path() / name).string(); }
+  int tune(const std::vector<std::string>& more) const {
+    std::vector<std::string> words = {"vernier",
+                                      "finetune",
+                                      folder_.model(),
+                                      "--scheme",
+                                      "int3:channel:asym",
+                                      "--data",
+                                      at("learned.csv"),
+                                      "--groups",
+                                      at("held_out.csv"),
+                                      "--steps",
+                                      "4",
+                                      "--batch",
+                                      "4",
+                                      "--evaluate-steps",
+                                      "2",
+                                      "--validation-share",
+                                      "0.2",
+                                      "--threads",
+                                      "1",
+                                      "-o",
+                                      at("out")};
+    words.insert(words.end(), more.begin(), more.end());
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    return run_cli(static_cast<int>(argv.size()), argv.data());
+  }
+  const ClassifierFolder folder_{"vernier_finetune_cli_test", 24};
+};
+
+TEST_F(FinetuneCli, WhatIsHeldOutIsNotLearned) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune({}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--drop-shared"));
+  EXPECT_FALSE(std::filesystem::exists(at("out/finetune.json")));
+}
+
+TEST_F(FinetuneCli, WritesResultFiguresAndPage) {
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(tune({"--drop-shared", "--activations", "int8:token", "--shift", "1", "--mirror", "--loss",
+                  "distillation-streams", "--control"}),
+            0);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), HasSubstr("KL control"));
+  const Json json = read_json(at("out/finetune.json"));
+  EXPECT_EQ(json["data"]["dropped"], 6);
+  EXPECT_EQ(json["data"]["learned"].get<int>() + json["data"]["validation"].get<int>(), 12);
+  EXPECT_EQ(json["options"]["activations"], "int8:token:sym7");
+  EXPECT_EQ(json["control"]["stopped"], "nothing to learn");
+  EXPECT_EQ(json["changes"]["groups"].size(), 3U);
+  EXPECT_EQ(json["models"]["full precision"]["all"]["kl_nats"], 0.0);
+  EXPECT_TRUE(std::filesystem::exists(at("out/report.html")));
+
+  const std::string made = at("out/finetune.json"), page = at("page.html");
+  const char* again[] = {"vernier", "report", made.c_str(), "-o", page.c_str()};
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(run_cli(5, again), 0);
+  ::testing::internal::GetCapturedStdout();
+  EXPECT_THAT(read_file(page), HasSubstr("Trained with rounding: "));
+}
+
+}  // namespace
+}  // namespace vernier
