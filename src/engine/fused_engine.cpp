@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "engine/fused_answer_sweep.h"
 #include "engine/fused_sweep.h"
 #include "ops/kernels.h"
@@ -49,6 +51,20 @@ class FusedPrepared : public PreparedModel {
  private:
   RoundedInputs inputs() const { return {options_.activations, &options_.ranges}; }
 
+  /// The residual stream of a sequence in memory of its own, padded as a slab: blocks work on it in place.
+  struct Stream {
+    at::Tensor memory;
+    Slab rows;
+  };
+
+  static Stream keep(const Slab& x) {
+    Stream stream;
+    stream.memory = at::zeros({padded_rows(x.rows) + kRowPadding, x.cols}, at::kFloat);
+    stream.rows = {stream.memory.data_ptr<float>(), x.rows, x.cols, x.cols};
+    for (int64_t r = 0; r < x.rows; ++r) std::copy_n(x.row(r), x.cols, stream.rows.row(r));
+    return stream;
+  }
+
   template <class Fn>
   void for_sequences(std::span<const Sequence> sequences, Fn&& fn) {
     parallel_for(static_cast<int64_t>(sequences.size()), static_cast<int>(arenas_.size()), [&](int64_t i, int worker) {
@@ -63,7 +79,7 @@ class FusedPrepared : public PreparedModel {
   std::vector<at::Tensor> pass(std::span<const Sequence> sequences, const LayersDone& done,
                                std::vector<SumsOfSites>* sums, const std::function<void()>& after_layer) {
     const int depth = config().depth();
-    std::vector<at::Tensor> streams(sequences.size());
+    std::vector<Stream> streams(sequences.size());
     std::vector<SiteObserver> observers(sequences.size());
     for (size_t i = 0; sums != nullptr && i < observers.size(); ++i)
       observers[i] = [&own = (*sums)[i]](const SiteId& site, const Slab& x) {
@@ -73,22 +89,24 @@ class FusedPrepared : public PreparedModel {
       };
     const auto observer = [&](size_t i) { return sums != nullptr ? &observers[i] : nullptr; };
     for_sequences(sequences,
-                  [&](size_t i, Arena& arena) { streams[i] = to_tensor(fast_.embed(arena, sequences[i].tokens)); });
+                  [&](size_t i, Arena& arena) { streams[i] = keep(fast_.embed(arena, sequences[i].tokens)); });
     for (int layer = 0; layer < depth; ++layer) {
       const FusedBlock block = pack_block(model_, layer, options_.type, inputs());
       model_.release_pages();
       for_sequences(sequences, [&](size_t i, Arena& arena) {
-        streams[i] = run_block_on(block, fast_.rope(), arena, streams[i],
-                                  layer + 1 == depth ? sequences[i].first_row : 0, observer(i));
+        FusedOps ops(arena, fast_.rope(), observer(i));
+        streams[i].rows = run_block(ops, block, streams[i].rows, layer + 1 == depth ? sequences[i].first_row : 0);
         if (done) done(1);
       });
       after_layer();
     }
+    std::vector<at::Tensor> hidden(sequences.size());
     for_sequences(sequences, [&](size_t i, Arena& arena) {
       FusedOps ops(arena, fast_.rope(), observer(i));
-      streams[i] = to_tensor(fast_.output_norm(ops, to_slab(arena, streams[i])));
+      hidden[i] = to_tensor(fast_.output_norm(ops, streams[i].rows));
+      streams[i] = {};
     });
-    return streams;
+    return hidden;
   }
 
   const Model& model_;

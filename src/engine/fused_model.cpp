@@ -33,9 +33,10 @@ StackedLinear stack(const std::vector<Operand>& operands, ComputeType type) {
     for (const Operand& o : operands) stacked.append(PackedLinear(o.weight, o.bias, type), o.rounding);
     return stacked;
   }
+  const at::ScalarType multiplied = type == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat;
   std::vector<at::Tensor> weights, biases;
   for (const Operand& o : operands) {
-    weights.push_back(o.weight.detach().to(at::kFloat));
+    weights.push_back(o.weight.detach().to(multiplied));
     if (o.bias.defined()) biases.push_back(o.bias.detach().to(at::kFloat));
   }
   stacked.append(PackedLinear(at::cat(weights, 0), biases.empty() ? at::Tensor() : at::cat(biases, 0), type),

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <vector>
@@ -57,7 +58,7 @@ class Arena {
     // One padding more than the rows themselves need: the rows from any first one on are padded again.
     const int64_t capacity = padded_rows(rows) + kRowPadding;
     Slab s{floats(capacity * cols), rows, cols, cols};
-    for (float* p = s.row(rows); p < s.row(capacity); ++p) *p = 0;
+    std::memset(s.row(rows), 0, static_cast<size_t>((capacity - rows) * cols) * sizeof(float));
     return s;
   }
 

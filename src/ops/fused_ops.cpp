@@ -104,7 +104,7 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
 void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
                             const AttentionConfig& config, const float* sinks, const Slab& out) {
   const int64_t width = config.head_dim;
-  const AttentionKernels* kernels = PackedAttention::kernels_for(type, width);
+  const Avx512Kernels* kernels = PackedAttention::kernels_for(type, width);
   const Arena::Scope scope(arena_);
   std::optional<PackedAttention> packed;
   if (kernels != nullptr) packed.emplace(arena_, *kernels, k, v);
@@ -143,6 +143,19 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   return out;
 }
 
+namespace {
+
+/// Of bfloat16 products, whose rounding the next one repeats, the exponential need not be of float32.
+void activate_rows(const FeedForwardConfig& config, ComputeType type, const Slab& in, const Slab& out) {
+  const Avx512Kernels* kernels = avx512_kernels(type);
+  if (kernels == nullptr || kernels->silu_multiply == nullptr || !config.gated ||
+      config.activation != Activation::kSilu || out.cols % Avx512Kernels::kVector != 0)
+    return apply_activation(config, in, out);
+  for (int64_t r = 0; r < out.rows; ++r) kernels->silu_multiply(in.row(r), in.row(r) + out.cols, out.cols, out.row(r));
+}
+
+}  // namespace
+
 Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x) {
   constexpr int64_t kBlock = 256;  // gate and up of a block are consumed while still in cache
   const Slab hidden = arena_.slab(x.rows, config.gated ? in.out() / 2 : in.out());
@@ -152,7 +165,7 @@ Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in
     const int64_t count = std::min(kBlock, x.rows - first);
     const Slab block = buffer.row_range(0, count);
     in.apply(x.row_range(first, count), block, /*accumulate=*/false, arena_);
-    apply_activation(config, block, hidden.row_range(first, count));
+    activate_rows(config, in.type(), block, hidden.row_range(first, count));
   }
   return hidden;
 }

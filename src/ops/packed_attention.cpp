@@ -8,11 +8,11 @@ namespace vernier {
 
 namespace {
 
-using Kernels = AttentionKernels;
+using Kernels = Avx512Kernels;
 
 // Queries per tile: a block of keys or values that lies in the first-level cache meets all of them, and the scores of
-// 2,048 keys stay in the second.
-constexpr int64_t kTileQueries = 16 * Kernels::kRows;
+// 2,048 keys take 0.4 MB of the second.
+constexpr int64_t kTileQueries = 8 * Kernels::kRows;
 constexpr int64_t kValueBlock = 256;  // keys whose values are read again for every few rows
 
 int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -21,17 +21,17 @@ uint32_t* words_of(Arena& arena, int64_t count) { return reinterpret_cast<uint32
 
 }  // namespace
 
-const AttentionKernels* PackedAttention::kernels_for(ComputeType type, int64_t head_dim) {
+const Avx512Kernels* PackedAttention::kernels_for(ComputeType type, int64_t head_dim) {
   if (head_dim % Kernels::kVector != 0) return nullptr;
-  const AttentionKernels* kernels = attention_kernels(type);
-  return kernels != nullptr ? kernels : attention_kernels(ComputeType::kFloat32);
+  const Avx512Kernels* kernels = avx512_kernels(type);
+  return kernels != nullptr ? kernels : avx512_kernels(ComputeType::kFloat32);
 }
 
 int64_t PackedAttention::words(int64_t values) const {
   return (values + kernels_.values_per_word - 1) / kernels_.values_per_word;
 }
 
-PackedAttention::PackedAttention(Arena& arena, const AttentionKernels& kernels, const Slab& k, const Slab& v)
+PackedAttention::PackedAttention(Arena& arena, const Avx512Kernels& kernels, const Slab& k, const Slab& v)
     : kernels_(kernels), keys_(k.rows), width_(k.cols) {
   const int64_t row_words = words(width_), padded = rounded_up(keys_, Kernels::kColumns);
   k_ = words_of(arena, padded * row_words);

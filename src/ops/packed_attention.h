@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "ops/arena.h"
-#include "ops/attention_kernels.h"
+#include "ops/avx512_kernels.h"
 #include "vernier/layer_config.h"
 
 namespace vernier {
@@ -15,10 +15,10 @@ class PackedAttention {
  public:
   /// The kernels for heads of that width: nullptr where the machine or the width has none. Those of float32 stand in for
   /// bfloat16 on machines without its products.
-  static const AttentionKernels* kernels_for(ComputeType type, int64_t head_dim);
+  static const Avx512Kernels* kernels_for(ComputeType type, int64_t head_dim);
 
   /// k, v [T, head_dim]; copies of both lie in `arena`.
-  PackedAttention(Arena& arena, const AttentionKernels& kernels, const Slab& k, const Slab& v);
+  PackedAttention(Arena& arena, const Avx512Kernels& kernels, const Slab& k, const Slab& v);
 
   /// Attention of one query head: q, out [T - first_row, head_dim]. `sink`: its score, or nullptr.
   void attend(Arena& arena, const Slab& q, int64_t first_row, const AttentionConfig& config, const float* sink,
@@ -28,7 +28,7 @@ class PackedAttention {
   struct Tile;
   int64_t words(int64_t values) const;
 
-  const AttentionKernels& kernels_;
+  const Avx512Kernels& kernels_;
   int64_t keys_, width_;
   uint32_t* k_;  ///< [blocks of kColumns keys][words of a row][kColumns], zero beyond the last key
   uint32_t* v_;  ///< [words of a column][head_dim], zero beyond the last key

@@ -34,7 +34,7 @@ at::Tensor attention(const Case& c, const at::Tensor& q, const at::Tensor& k, co
 class PackedAttentionTest : public ::testing::TestWithParam<ComputeType> {
  protected:
   void SetUp() override {
-    if (attention_kernels(GetParam()) == nullptr) GTEST_SKIP() << "not on this processor";
+    if (avx512_kernels(GetParam()) == nullptr) GTEST_SKIP() << "not on this processor";
   }
 };
 

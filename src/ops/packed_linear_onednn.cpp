@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "ops/avx512_kernels.h"
 #include "ops/kernels.h"
 #include "ops/packed_linear.h"
 
@@ -97,6 +98,14 @@ const Product& product_for(Shape shape) {
   return products.emplace(shape, make_product(shape, packed->second.weight)).first->second;
 }
 
+void narrow_row(const float* x, uint16_t* y, int64_t n) {
+  static const Avx512Kernels* kernels = avx512_kernels(ComputeType::kBFloat16);
+  if (kernels != nullptr && n % Avx512Kernels::kVector == 0)
+    kernels->pack_row(x, n, reinterpret_cast<uint32_t*>(y));
+  else
+    to_bfloat16(x, y, n);
+}
+
 }  // namespace
 
 struct PackedLinear::Impl {
@@ -130,7 +139,7 @@ void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& s
     int64_t x_stride = x.ld;
     if (impl_->bf16) {
       auto* narrow = reinterpret_cast<uint16_t*>(scratch.floats((rows * in_ + 1) / 2));
-      for (int64_t r = 0; r < rows; ++r) to_bfloat16(x.row(first + r), narrow + r * in_, in_);
+      for (int64_t r = 0; r < rows; ++r) narrow_row(x.row(first + r), narrow + r * in_, in_);
       input = narrow;
       x_stride = in_;
     }

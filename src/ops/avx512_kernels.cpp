@@ -1,17 +1,17 @@
-#include "ops/attention_kernels.h"
+#include "ops/avx512_kernels.h"
 
 #include <cstring>
 
 #include "ops/kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define VERNIER_ATTENTION_KERNELS
+#define VERNIER_AVX512_KERNELS
 #include <immintrin.h>
 #endif
 
 namespace vernier {
 
-#ifdef VERNIER_ATTENTION_KERNELS
+#ifdef VERNIER_AVX512_KERNELS
 
 // Only what is in between is compiled for these instructions: nothing of the standard library, whose inline functions
 // the linker would share with files that run everywhere. No instruction of bfloat16 comes about but by its intrinsics.
@@ -25,7 +25,7 @@ template <class Arithmetic, int kVectors>
 [[gnu::always_inline]] inline void multiply_vectors(const uint32_t* a, int64_t a_stride, const uint32_t* b,
                                                     int64_t b_stride, int64_t words, float* c, int64_t c_stride,
                                                     bool accumulate) {
-  constexpr int kRows = AttentionKernels::kRows;
+  constexpr int kRows = Avx512Kernels::kRows;
   __m512 sums[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r)
@@ -61,7 +61,7 @@ template <class Arithmetic>
 [[gnu::always_inline]] inline void multiply_columns(const uint32_t* a, int64_t a_stride, const uint32_t* b,
                                                     int64_t b_stride, int64_t words, int64_t columns, float* c,
                                                     int64_t c_stride, bool accumulate) {
-  switch (columns / AttentionKernels::kVector) {
+  switch (columns / Avx512Kernels::kVector) {
     case 1: return multiply_vectors<Arithmetic, 1>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
     case 2: return multiply_vectors<Arithmetic, 2>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
     case 3: return multiply_vectors<Arithmetic, 3>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
@@ -143,13 +143,24 @@ float exp_row_bfloat16(float* s, int64_t size, int64_t first, int64_t last, cons
   return _mm512_reduce_add_ps(sums);
 }
 
+/// As exact as coarse_exp2; the reciprocal is within 2^-14.
+void silu_multiply_bfloat16(const float* gate, const float* up, int64_t n, float* out) {
+  const __m512 minus_log2e = _mm512_set1_ps(-1.44269504f), one = _mm512_set1_ps(1.0f);
+  for (int64_t i = 0; i < n; i += 16) {
+    const __m512 x = _mm512_loadu_ps(gate + i);
+    const __m512 sigmoid = _mm512_rcp14_ps(_mm512_add_ps(one, coarse_exp2(_mm512_mul_ps(x, minus_log2e))));
+    _mm512_storeu_ps(out + i, _mm512_mul_ps(_mm512_mul_ps(x, sigmoid), _mm512_loadu_ps(up + i)));
+  }
+}
+
 }  // namespace
 
 #pragma GCC pop_options
 
-const AttentionKernels* attention_kernels(ComputeType type) {
-  static const AttentionKernels float32{1, multiply_float32, copy_row, copy_rows, exp_row};
-  static const AttentionKernels bfloat16{2, multiply_bfloat16, narrow_row, narrow_rows, exp_row_bfloat16};
+const Avx512Kernels* avx512_kernels(ComputeType type) {
+  static const Avx512Kernels float32{1, multiply_float32, copy_row, copy_rows, exp_row, nullptr};
+  static const Avx512Kernels bfloat16{2,           multiply_bfloat16, narrow_row,
+                                      narrow_rows, exp_row_bfloat16,  silu_multiply_bfloat16};
   static const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   static const bool has_bfloat16 = has_avx512 && __builtin_cpu_supports("avx512bf16");
@@ -159,7 +170,7 @@ const AttentionKernels* attention_kernels(ComputeType type) {
 
 #else
 
-const AttentionKernels* attention_kernels(ComputeType) { return nullptr; }
+const Avx512Kernels* avx512_kernels(ComputeType) { return nullptr; }
 
 #endif
 

@@ -1,8 +1,9 @@
 #pragma once
 
-// The inner loops of attention for CPUs with AVX-512: products of a few rows in registers, and what lays their operands
-// out. Everything is counted in words of 32 bits along the contracted dimension: a float, or two neighbouring bfloat16
-// values, of which one instruction adds up both products in float32. No torch in here.
+// Loops written for CPUs with AVX-512 where compilers do not find the instructions: products of a few rows in registers
+// and what lays their operands out for attention, and what bfloat16 makes cheaper. Operands of products are counted in
+// words of 32 bits along the contracted dimension: a float, or two neighbouring bfloat16 values, of which one
+// instruction adds up both products in float32. No torch in here.
 
 #include <cstdint>
 
@@ -10,7 +11,7 @@
 
 namespace vernier {
 
-struct AttentionKernels {
+struct Avx512Kernels {
   static constexpr int64_t kRows = 6;      ///< of a product: 6 x 4 vectors of sums leave registers for both operands
   static constexpr int64_t kColumns = 64;  ///< at most
   static constexpr int64_t kVector = 16;   ///< floats or words; columns are a multiple
@@ -31,9 +32,12 @@ struct AttentionKernels {
   /// word. Returns the sum of what is inside, and of a score that stands beside them unless it is nullptr. Reads and
   /// writes up to the next multiple of kVector.
   float (*exp_row)(float* s, int64_t size, int64_t first, int64_t last, const float* beside);
+
+  /// out = silu(gate) * up, n a multiple of kVector; nullptr where nothing is gained by knowing the type.
+  void (*silu_multiply)(const float* gate, const float* up, int64_t n, float* out);
 };
 
 /// nullptr where this machine lacks the instructions: AVX-512, and AVX512_BF16 for bfloat16.
-const AttentionKernels* attention_kernels(ComputeType type);
+const Avx512Kernels* avx512_kernels(ComputeType type);
 
 }  // namespace vernier
