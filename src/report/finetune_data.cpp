@@ -59,7 +59,7 @@ Json model_cell(const Json& loss) {
 
 Json group_row(const std::string& name, const Json& models, const Json& change,
                const std::function<const Json&(const Json&)>& losses_of) {
-  const Json& first = losses_of(models.begin().value());
+  const Json& first = losses_of(models.front());
   Json row = {{"name", name},
               {"examples", part_or_null(first, "examples")},
               {"scored", part_or_null(first, "scored")},
@@ -83,7 +83,7 @@ Json finetune_section(const Json& finetune) {
     if (const Json* curve = json_find(finetune, name)) out["curves"].push_back(curve_of(name, *curve));
   out["models"] = Json::array();
   for (const auto& [name, model] : models.items()) out["models"].push_back(name);
-  const Json& first = models.begin().value();
+  const Json& first = models.front();
   out["loss_per_byte"] = json_find(part(first, "all"), "bytes") != nullptr;
   const auto change_of = [&](const Json& of) { return of.is_object() ? of : Json(); };
   out["all"] = group_row("", models, change_of(part_or_null(changes, "all")),
