@@ -33,8 +33,9 @@ class FusedOps {
   using Block = FusedBlock;
 
   /// `rope` must cover the positions of the sequence.
-  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr)
-      : arena_(arena), rope_(rope), observer_(observer) {}
+  /// `watches`: the observer sees keys, values and attention too (is_watched_only in vernier/site.h).
+  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, bool watches = false)
+      : arena_(arena), rope_(rope), observer_(observer), watches_(watches) {}
 
   Slab norm(const FusedNorm& norm, const Slab& x);
   Slab linear(const StackedLinear& weight, const Slab& x);
@@ -61,9 +62,9 @@ class FusedOps {
   void rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm, const LayerConfig& config, float scale,
               int64_t first_position);
   /// Attention of one query head: q, out [T - first_row, head_dim], k and v [T, head_dim]. `sink`: its score, or
-  /// nullptr.
+  /// nullptr. `first_token` [T - first_row, 1]: how much of each query's attention lies there, where somebody asks.
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
-                   const float* sink, const Slab& out);
+                   const float* sink, const Slab& out, const Slab& first_token = {});
   Slab copy(const Slab& x);
   Arena& arena() { return arena_; }
 
@@ -71,6 +72,7 @@ class FusedOps {
   Arena& arena_;
   const RopeTable& rope_;
   const SiteObserver* observer_;
+  bool watches_;
 };
 
 /// What queries are multiplied by.
