@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "report/activations_data.h"
 #include "report/who_pays_data.h"
 
 namespace vernier {
@@ -130,11 +131,13 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
           effort == "confirm" ? optional_part("work/confirmation.json") : Json(),
           value_or_null(options, "limit") == true ? optional_part("limit.json") : Json(),
           optional_part("reliability.json"),
-          optional_part("groups.json")};
+          optional_part("groups.json"),
+          optional_part("activations.json")};
 }
 
 Json report_data(const ReportParts& parts) {
-  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays] = parts;
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, activations] =
+      parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -171,6 +174,7 @@ Json report_data(const ReportParts& parts) {
   if (limit.is_object()) data["limit"].erase("schema_version");
   data["reliability"] = reliability;
   data["who_pays"] = who_pays.is_object() ? who_pays_section(who_pays) : Json();
+  data["activations"] = activations.is_object() ? activations_section(activations) : Json();
   return data;
 }
 
