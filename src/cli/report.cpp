@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/subcommands.h"
+#include "report/activations_data.h"
 #include "report/report_data.h"
 #include "report/who_pays_data.h"
 #include "run/run_directory.h"
@@ -12,8 +13,11 @@ namespace vernier {
 
 namespace {
 
-Json page_of_groups(const std::string& path) {
+/// Of what one of the subcommands wrote that have a page of their own.
+Json page_of(const std::string& path) {
   const Json study = read_json(path);
+  if (const Json* kind = json_find(study, "kind"); kind != nullptr && *kind == "activation_study")
+    return activations_page(study);
   group_study_from_json(study, path);  // strict, where the page takes what it finds
   return who_pays_data(study);
 }
@@ -27,16 +31,19 @@ void add_report(CLI::App& app, Console& console) {
     CommandFiles io;
   };
   auto* command = app.add_subcommand(
-      "report", "Make the report page of a run directory again, or one of who pays from groups.json");
+      "report", "Make the report page of a run directory again, or one of groups.json or activations.json");
   auto a = std::make_shared<Arguments>();
-  add_option(*command, "SOURCE", a->source, "Run directory, or the groups.json of `vernier groups`")
+  add_option(*command, "SOURCE", a->source,
+             "Run directory, the groups.json of `vernier groups`, or the activations.json of `vernier activations`")
       ->required()
       ->check(CLI::ExistingPath);
   add_output(*command, a->io, "-o,--output", a->output,
-             "Page to write; by default report.html in the run directory, or groups.html beside groups.json");
+             "Page to write; by default report.html in the run directory, or groups.html beside groups.json, "
+             "activations.html beside activations.json");
   a->io.reads(a->source);
-  a->io.reads_in(a->source, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
-                             "groups.json", "limit.json", "reliability.json", "work/confirmation.json"});
+  a->io.reads_in(a->source,
+                 {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json", "groups.json",
+                  "limit.json", "reliability.json", "activations.json", "work/confirmation.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     const bool run = std::filesystem::is_directory(a->source);
@@ -44,8 +51,7 @@ void add_report(CLI::App& app, Console& console) {
       a->output =
           run ? a->source + "/report.html" : std::filesystem::path(a->source).replace_extension("html").string();
     a->io.check();
-    const Json data =
-        run ? report_data(report_parts(finished_manifest(a->source), a->source)) : page_of_groups(a->source);
+    const Json data = run ? report_data(report_parts(finished_manifest(a->source), a->source)) : page_of(a->source);
     write_report(a->output, data);
     if (!a->json.write(data, console)) fmt::print(console.out, "{}\n", a->output);
   });
