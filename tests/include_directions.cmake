@@ -4,14 +4,14 @@
 # those that a longer way of arrows shows already.
 #   cmake -DROOT=<source dir> -P include_directions.cmake
 cmake_policy(SET CMP0057 NEW)
-set(order base format scheme limit data groups ops images corruptions model engine calibrate evaluate curvature reliability diagnose screen plan quantize export planning finetune report run cli)
+set(order base format scheme limit data groups ops images corruptions model engine calibrate evaluate activations curvature reliability diagnose screen plan quantize export planning finetune report run cli)
 # Public headers that do not carry their folder's name.
 set(base_headers error interval version progress measured worse)
 set(scheme_headers scheme)
 set(format_headers tokenizer)
 set(data_headers choices data labelled_images prompts vision_inputs)
 set(groups_headers group_chain group_study)
-set(ops_headers compute layer_config quantize_tensor site stack)
+set(ops_headers activation_grid compute layer_config quantize_tensor site stack)
 set(corruptions_headers text_perturbations)
 set(images_headers decode_images)
 set(model_headers blueprint component model model_config model_outline stored_matrix tensor_id)

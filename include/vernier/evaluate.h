@@ -12,11 +12,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "vernier/activation_grid.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
 #include "vernier/measured.h"
@@ -84,6 +86,8 @@ struct EvaluateOptions {
   /// not only of the weights; matrices without a stored scheme stay exact. Integers: of all matrices, the output's too.
   Activations activations = Activations::kExact;
   ActivationRanges ranges = {};  ///< of static rounding, as activation_ranges finds them
+  /// In place of activations, by model: chosen sites and the attention cache. Empty, or nullptr for a model: as above.
+  std::vector<std::shared_ptr<const RoundedSites>> sites = {};
 };
 
 /// One Evaluation per model, all against `reference` (nullptr: none) over the same windows in one pass.

@@ -1,6 +1,7 @@
 #pragma once
 
-// Where activations enter matrices: what calibration watches, and whose mean square says how much a column matters.
+// Where activations enter matrices: what calibration watches, and whose mean square says how much a column matters. And
+// what else is worth a look on their way.
 //
 //   name_of(SiteId{Site::kFfnInput, 3});  // "L3.ffn_input"
 
@@ -21,8 +22,16 @@ enum class Site {
   kOutputInput,  ///< after the last norm: the output matrix (and, tied, the embedding), the classifier, the projection
   kPatchInput,   ///< squares of pixels: the patch embedding
   kDistilledInput,  ///< after the last norm, of the distillation token: its classifier
+  // Inputs of no matrix:
+  kResidual,         ///< the stream after the layer; without a layer: the embeddings
+  kKeys,             ///< as the attention cache holds them: after the rotation by their position
+  kValues,           ///< the same
+  kFirstTokenShare,  ///< what share of a head's attention lies on the first token, a channel per query head
 };
-inline constexpr int kSiteCount = 8;
+inline constexpr int kSiteCount = 12;
+
+/// Whether it is looked at only by those that ask for it: calibration watches the inputs of matrices.
+constexpr bool is_watched_only(Site site) { return site >= Site::kResidual; }
 
 struct SiteId {
   Site site = Site::kAttnInput;

@@ -31,6 +31,8 @@
 #include "vernier/vision_inputs.h"
 #include "vernier/worst_choice.h"
 
+#include "vernier/activation_grid.h"
+#include "vernier/activations.h"
 #include "vernier/attacks.h"
 #include "vernier/calibrate.h"
 #include "vernier/classify.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/subcommands.h"
+#include "report/activations_data.h"
 #include "report/finetune_data.h"
 #include "report/report_data.h"
 #include "report/who_pays_data.h"
@@ -13,9 +14,12 @@ namespace vernier {
 
 namespace {
 
+/// Of what one of the subcommands wrote that have a page of their own.
 Json page_of_file(const std::string& path) {
   const Json study = read_json(path);
   if (json_find(study, "trained") != nullptr) return finetune_data(study);
+  if (const Json* kind = json_find(study, "kind"); kind != nullptr && *kind == "activation_study")
+    return activations_page(study);
   group_study_from_json(study, path);  // strict, where the page takes what it finds
   return who_pays_data(study);
 }
@@ -30,10 +34,10 @@ void add_report(CLI::App& app, Console& console) {
   };
   auto* command = app.add_subcommand("report",
                                      "Make the report page of a run directory again, or one of who pays from "
-                                     "groups.json, of training from finetune.json");
+                                     "groups.json, of training from finetune.json, of activations.json");
   auto a = std::make_shared<Arguments>();
   add_option(*command, "SOURCE", a->source,
-             "Run directory, the groups.json of `vernier groups`, or the finetune.json of `vernier finetune`")
+             "Run directory, or the groups.json, finetune.json or activations.json of the subcommand of that name")
       ->required()
       ->check(CLI::ExistingPath);
   add_output(
@@ -42,7 +46,7 @@ void add_report(CLI::App& app, Console& console) {
   a->io.reads(a->source);
   a->io.reads_in(a->source,
                  {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json", "groups.json",
-                  "limit.json", "reliability.json", "finetune.json", "work/confirmation.json"});
+                  "limit.json", "reliability.json", "finetune.json", "activations.json", "work/confirmation.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     const bool run = std::filesystem::is_directory(a->source);

@@ -16,6 +16,7 @@ namespace vernier {
 void add_run(CLI::App& app, Console& console);
 void add_doctor(CLI::App& app, Console& console);
 void add_calibrate(CLI::App& app, Console& console);
+void add_activations(CLI::App& app, Console& console);
 void add_groups(CLI::App& app, Console& console);
 void add_diagnose(CLI::App& app, Console& console);
 void add_screen(CLI::App& app, Console& console);

@@ -59,6 +59,20 @@ class AtenPrepared : public PreparedModel {
     }
   }
 
+  void watch(std::span<const Sequence> sequences, const SiteWatcher& watcher, const LayersDone& done) override {
+    const c10::NoGradGuard no_grad;
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) {
+        const at::Tensor rows = x.reshape({-1, x.size(-1)}).to(at::kCPU, at::kFloat).contiguous();
+        watcher(i, site, {rows.data_ptr<float>(), rows.size(0), rows.size(1), rows.size(1)});
+      };
+      const at::Tensor ids = on_device(sequences[i].tokens), stream = model_.embed(ids);
+      observer({Site::kResidual}, stream);
+      observer({Site::kOutputInput}, model_.finish(model_.ops(ids.size(1), &observer, /*watches=*/true), stream, 0, 0));
+      if (done) done(config().depth());
+    }
+  }
+
   void run(std::span<const Sequence> sequences, const LayersDone& done) override {
     const c10::NoGradGuard no_grad;
     hidden_.clear();
@@ -155,10 +169,10 @@ class AtenEngine : public Engine {
   static at::ScalarType type_of(ComputeType type) { return type == ComputeType::kFloat32 ? at::kFloat : at::kBFloat16; }
   /// What it points to is read while the model is made, since all layers are.
   AtenModel::Place place_of(const PrepareOptions& options) const {
-    if (options.activations == Activations::kLlamaCpp)
+    if (options.activations == Activations::kLlamaCpp && options.sites == nullptr)
       fail(ErrorKind::kUnsupported,
            "engine: activations as llama.cpp rounds them: only on the CPU; leave out --device");
-    return {device_, type_of(options.type), false, {options.activations, &options.ranges}};
+    return {device_, type_of(options.type), false, {options.activations, &options.ranges, options.sites}};
   }
   at::Device device_;
 };

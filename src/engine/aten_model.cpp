@@ -31,7 +31,8 @@ at::Tensor AtenModel::bias(const TensorId& id) const {
 }
 
 AtenLinear AtenModel::linear_of(const TensorId& id, const at::Tensor& weight) const {
-  return {weight, bias(id), place_ ? place_->inputs.of(*model_, id) : InputRounding()};
+  if (!place_) return {weight, bias(id)};
+  return {weight, bias(id), place_->inputs.of(*model_, id), moved(place_->inputs.kept_weight(id))};
 }
 
 AtenNorm AtenModel::norm(const TensorId& id, const NormConfig& config) const { return {config, weight(id), bias(id)}; }
@@ -47,6 +48,7 @@ AtenBlock AtenModel::make_block(int layer) const {
   block.q_norm = weight({TensorRole::kAttnQNorm, layer});
   block.k_norm = weight({TensorRole::kAttnKNorm, layer});
   block.sinks = weight({TensorRole::kAttnSinks, layer});
+  if (place_) block.cache = place_->inputs.cache_of(layer);
   return block;
 }
 
@@ -137,14 +139,19 @@ at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distil
   return (out + logits_by(distilled_head, distilled)) / 2;
 }
 
-AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer) const {
-  return AtenOps(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer);
+AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches) const {
+  return AtenOps(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer, watches);
 }
 
 at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const {
   AtenOps own = ops;
-  for (int layer = begin; layer < config_.depth(); ++layer)
-    x = run_block(own, block(layer), x, layer + 1 == config_.depth() ? first_row : 0);
+  // Rows that share their range are needed to the last layer's end.
+  const bool all_rows = place_ && place_->inputs.sites != nullptr;
+  for (int layer = begin; layer < config_.depth(); ++layer) {
+    x = run_block(own, block(layer), x, layer + 1 == config_.depth() && !all_rows ? first_row : 0);
+    if (own.watches()) own.observe({Site::kResidual, layer}, x);
+  }
+  if (all_rows) x = own.rows_from(x, first_row);
   return own.norm(output_norm_, x);
 }
 

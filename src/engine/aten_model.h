@@ -52,7 +52,7 @@ class AtenModel {
   }
   /// The same by another patch embedding.
   at::Tensor embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const;
-  AtenOps ops(int64_t time, const AtenObserver* observer = nullptr) const;
+  AtenOps ops(int64_t time, const AtenObserver* observer = nullptr, bool watches = false) const;
   /// Layers `begin` ... on the stream x, whose last one keeps rows first_row ... only; then the output norm.
   at::Tensor finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const;
   /// Logits of normed hidden states by an output matrix, in the type of the weights.

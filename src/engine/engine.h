@@ -19,6 +19,7 @@
 #include "engine/read_out.h"
 #include "engine/sweep.h"
 #include "ops/scored_tokens.h"
+#include "vernier/activation_grid.h"
 #include "vernier/compute.h"
 #include "vernier/data.h"
 #include "vernier/model.h"
@@ -42,7 +43,8 @@ struct PrepareOptions {
   ComputeType type = ComputeType::kFloat32;
   int64_t positions = 0;  ///< of the longest sequence that it will see
   Activations activations = Activations::kExact;
-  ActivationRanges ranges = {};  ///< where activations take them
+  ActivationRanges ranges = {};                         ///< where activations take them
+  std::shared_ptr<const RoundedSites> sites = nullptr;  ///< in place of activations
 };
 
 /// Token ids, and from which row on the logits are wanted.
@@ -50,6 +52,8 @@ struct Sequence {
   std::span<const int32_t> tokens;
   int64_t first_row = 0;
 };
+/// Sees the rows of a site of one sequence of a pass; from any thread, and several at once for different sequences.
+using SiteWatcher = std::function<void(size_t sequence, const SiteId& site, const Slab& rows)>;
 /// So many layers of one sequence are done; from any thread and several at once. What it throws ends the pass.
 using LayersDone = std::function<void(int64_t layers)>;
 
@@ -62,6 +66,9 @@ class PreparedModel {
   /// Adds what entered every site, over all tokens of each sequence, in the order of the sequences.
   /// @throws Error{kInvalidArgument} for ids outside the vocabulary
   virtual void add_site_sums(std::span<const Sequence> sequences, SumsOfSites& total, const LayersDone& done) = 0;
+  /// Shows every site to `watcher`, also those that only it looks at (is_watched_only), over all tokens of each sequence;
+  /// inputs before they are rounded. @throws as add_site_sums
+  virtual void watch(std::span<const Sequence> sequences, const SiteWatcher& watcher, const LayersDone& done) = 0;
   /// Runs the sequences up to what the output matrix multiplies; those before are forgotten. @throws as add_site_sums
   virtual void run(std::span<const Sequence> sequences, const LayersDone& done) = 0;
   /// The logits of a sequence of the last run from its first_row on, a tile at a time, in `arena`. From several threads

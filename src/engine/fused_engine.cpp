@@ -34,12 +34,26 @@ class FusedPrepared : public PreparedModel {
         each.clear();
       }
     };
-    pass(sequences, done, &own, add_up);
+    std::vector<SiteObserver> observers;
+    for (SumsOfSites& each : own)
+      observers.push_back([&each](const SiteId& site, const Slab& x) {
+        SiteSums& s = each[site];
+        if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
+        accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
+      });
+    pass(sequences, done, {observers}, add_up);
     add_up();
   }
 
+  void watch(std::span<const Sequence> sequences, const SiteWatcher& watcher, const LayersDone& done) override {
+    std::vector<SiteObserver> observers;
+    for (size_t i = 0; i < sequences.size(); ++i)
+      observers.push_back([&watcher, i](const SiteId& site, const Slab& x) { watcher(i, site, x); });
+    pass(sequences, done, {observers, /*watch=*/true}, [] {});
+  }
+
   void run(std::span<const Sequence> sequences, const LayersDone& done) override {
-    hidden_ = pass(sequences, done, nullptr, [] {});
+    hidden_ = pass(sequences, done, {}, [] {});
   }
 
   TileLogits logits(Arena& arena, size_t sequence) const override {
@@ -49,7 +63,14 @@ class FusedPrepared : public PreparedModel {
   }
 
  private:
-  RoundedInputs inputs() const { return {options_.activations, &options_.ranges}; }
+  /// Who looks on, by sequence; none: nobody.
+  struct Observers {
+    std::vector<SiteObserver> by_sequence = {};
+    bool watch = false;  ///< also what only watchers look at, and every row of the last layer
+    const SiteObserver* of(size_t i) const { return by_sequence.empty() ? nullptr : &by_sequence[i]; }
+  };
+
+  RoundedInputs inputs() const { return {options_.activations, &options_.ranges, options_.sites}; }
 
   /// The residual stream of a sequence in memory of its own, padded as a slab: blocks work on it in place.
   struct Stream {
@@ -74,35 +95,35 @@ class FusedPrepared : public PreparedModel {
     });
   }
 
-  /// What the output matrix multiplies, by sequence [rows, hidden]. `sums`: of the sites, by sequence; they are taken
-  /// up after each layer.
-  std::vector<at::Tensor> pass(std::span<const Sequence> sequences, const LayersDone& done,
-                               std::vector<SumsOfSites>* sums, const std::function<void()>& after_layer) {
+  /// What the output matrix multiplies, by sequence [rows, hidden]. `after_layer` is called between layers.
+  std::vector<at::Tensor> pass(std::span<const Sequence> sequences, const LayersDone& done, const Observers& observers,
+                               const std::function<void()>& after_layer) {
     const int depth = config().depth();
+    const bool all_rows = options_.sites != nullptr;  // those that share their range, to the last layer's end
     std::vector<Stream> streams(sequences.size());
-    std::vector<SiteObserver> observers(sequences.size());
-    for (size_t i = 0; sums != nullptr && i < observers.size(); ++i)
-      observers[i] = [&own = (*sums)[i]](const SiteId& site, const Slab& x) {
-        SiteSums& s = own[site];
-        if (s.squares.empty()) s.resize(static_cast<size_t>(x.cols));
-        accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
-      };
-    const auto observer = [&](size_t i) { return sums != nullptr ? &observers[i] : nullptr; };
-    for_sequences(sequences,
-                  [&](size_t i, Arena& arena) { streams[i] = keep(fast_.embed(arena, sequences[i].tokens)); });
+    const auto show = [&](size_t i, int layer) {
+      if (observers.watch) (*observers.of(i))({Site::kResidual, layer}, streams[i].rows);
+    };
+    for_sequences(sequences, [&](size_t i, Arena& arena) {
+      streams[i] = keep(fast_.embed(arena, sequences[i].tokens));
+      show(i, -1);
+    });
     for (int layer = 0; layer < depth; ++layer) {
       const FusedBlock block = pack_block(model_, layer, options_.type, inputs());
       model_.release_pages();
       for_sequences(sequences, [&](size_t i, Arena& arena) {
-        FusedOps ops(arena, fast_.rope(), observer(i));
-        streams[i].rows = run_block(ops, block, streams[i].rows, layer + 1 == depth ? sequences[i].first_row : 0);
+        const int64_t first_row = layer + 1 == depth ? sequences[i].first_row : 0;
+        FusedOps ops(arena, fast_.rope(), observers.of(i), observers.watch);
+        streams[i].rows = run_block(ops, block, streams[i].rows, all_rows ? 0 : first_row);
+        show(i, layer);
+        if (all_rows) streams[i].rows = streams[i].rows.rows_from(first_row);
         if (done) done(1);
       });
       after_layer();
     }
     std::vector<at::Tensor> hidden(sequences.size());
     for_sequences(sequences, [&](size_t i, Arena& arena) {
-      FusedOps ops(arena, fast_.rope(), observer(i));
+      FusedOps ops(arena, fast_.rope(), observers.of(i));
       hidden[i] = to_tensor(fast_.output_norm(ops, streams[i].rows));
       streams[i] = {};
     });
@@ -120,7 +141,7 @@ class FusedPrepared : public PreparedModel {
 class FusedAnswers : public AnsweringModel {
  public:
   FusedAnswers(const Model& model, const PrepareOptions& options, int workers)
-      : fast_(model, options.type, options.positions, {options.activations, &options.ranges}),
+      : fast_(model, options.type, options.positions, {options.activations, &options.ranges, options.sites}),
         arenas_(static_cast<size_t>(workers)) {}
 
   SumsOfSites site_sums(int worker, const ModelInput& input) const override {

@@ -21,16 +21,19 @@ at::Tensor as_float(const at::Tensor& t) { return t.defined() ? t.detach().to(at
 struct Operand {
   at::Tensor weight, bias;
   InputRounding rounding;
+  at::Tensor kept = {};  ///< multiplies the channels that rounding keeps; undefined: the weight does
 };
 
 StackedLinear stack(const std::vector<Operand>& operands, ComputeType type) {
   StackedLinear stacked;
   const Operand& first = operands.front();
   const bool alike = std::all_of(operands.begin(), operands.end(), [&](const Operand& o) {
-    return o.rounding == first.rounding && o.bias.defined() == first.bias.defined();
+    return o.rounding == first.rounding && o.bias.defined() == first.bias.defined() && !o.kept.defined();
   });
   if (operands.size() == 1 || !alike) {
-    for (const Operand& o : operands) stacked.append(PackedLinear(o.weight, o.bias, type), o.rounding);
+    for (const Operand& o : operands)
+      stacked.append(PackedLinear(o.weight, o.bias, type), o.rounding,
+                     o.kept.defined() ? std::optional(PackedLinear(o.kept, {}, type)) : std::nullopt);
     return stacked;
   }
   const at::ScalarType multiplied = type == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat;
@@ -74,8 +77,11 @@ namespace {
 StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids, ComputeType type,
                            const RoundedInputs& inputs, const WeightSource& weight) {
   std::vector<Operand> operands;
-  for (const TensorId& id : ids) operands.push_back({weight(id), bias_of_tensor(model, id), inputs.of(model, id)});
-  if (ids.front() != TensorId{TensorRole::kAttnQ, model.config().depth() - 1}) return stack(operands, type);
+  for (const TensorId& id : ids)
+    operands.push_back({weight(id), bias_of_tensor(model, id), inputs.of(model, id), inputs.kept_weight(id)});
+  // Rows that share their range are needed to the last layer's end.
+  if (ids.front() != TensorId{TensorRole::kAttnQ, model.config().depth() - 1} || inputs.sites != nullptr)
+    return stack(operands, type);
   // The last layer's queries are a product of their own: they are needed at the scored rows only.
   StackedLinear stacked = stack({operands.front()}, type);
   stacked.append(stack({operands.begin() + 1, operands.end()}, type));
@@ -97,6 +103,7 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Rou
   block.q_norm = vector(TensorRole::kAttnQNorm);
   block.k_norm = vector(TensorRole::kAttnKNorm);
   block.sinks = vector(TensorRole::kAttnSinks);
+  block.cache = inputs.cache_of(layer);
   return block;
 }
 
@@ -125,9 +132,9 @@ at::Tensor to_tensor(const Slab& slab) {
 }
 
 at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& arena, const at::Tensor& stream,
-                        int64_t first_row, const SiteObserver* observer) {
+                        int64_t first_row, const SiteObserver* observer, bool watches) {
   const Arena::Scope scope(arena);
-  FusedOps ops(arena, rope, observer);
+  FusedOps ops(arena, rope, observer, watches);
   return to_tensor(run_block(ops, block, to_slab(arena, stream), first_row));
 }
 

@@ -28,7 +28,7 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Rou
 /// `block` on the residual stream of one sequence, float32 [positions, hidden] (or [1, positions, hidden]), which is left
 /// as it is; of the model's last layer rows first_row ... only. For passes that hold one layer and many streams.
 at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& arena, const at::Tensor& stream,
-                        int64_t first_row, const SiteObserver* observer = nullptr);
+                        int64_t first_row, const SiteObserver* observer = nullptr, bool watches = false);
 /// A copy of `stream` in `arena`, and back: [rows, cols].
 Slab to_slab(Arena& arena, const at::Tensor& stream);
 at::Tensor to_tensor(const Slab& slab);

@@ -5,6 +5,12 @@
 namespace vernier {
 
 InputRounding RoundedInputs::of(const Model& model, const TensorId& id) const {
+  if (sites != nullptr) {
+    const std::optional<SiteId> fed = model.blueprint().at(id).input;
+    const auto found = fed ? sites->inputs.find(*fed) : sites->inputs.end();
+    if (found == sites->inputs.end()) return {};
+    return std::shared_ptr<const SiteRounding>(sites, &found->second);
+  }
   switch (how.kind()) {
     case Activations::Kind::kExact: return {};
     case Activations::Kind::kLlamaCpp: {
@@ -24,6 +30,23 @@ InputRounding RoundedInputs::of(const Model& model, const TensorId& id) const {
         "token by its own range",
         how.name(), name_of(id), name_of(*site));
   return {how.bits(), range->second};
+}
+
+at::Tensor RoundedInputs::kept_weight(const TensorId& id) const {
+  if (sites == nullptr || sites->kept_weights == nullptr) return {};
+  const Model& kept = *sites->kept_weights;
+  const std::optional<SiteId> fed = kept.blueprint().at(id).input;
+  const auto found = fed ? sites->inputs.find(*fed) : sites->inputs.end();
+  return found != sites->inputs.end() && found->second.keep_from > 0 ? kept.weight(id) : at::Tensor();
+}
+
+BlockCache RoundedInputs::cache_of(int layer) const {
+  const auto format = [&](Site site) {
+    if (sites == nullptr) return CacheFormat();
+    const auto found = sites->caches.find({site, layer});
+    return found == sites->caches.end() ? CacheFormat() : found->second;
+  };
+  return {format(Site::kKeys), format(Site::kValues)};
 }
 
 ActivationRanges ranges_of_stack(const ActivationRanges& ranges, Stack stack) {

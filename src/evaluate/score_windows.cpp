@@ -47,12 +47,15 @@ void check_models(const std::vector<const Model*>& models, const Model* referenc
 
 /// What `activations` asks for must be what happens: rounding takes schemes to follow, and happens once.
 void check_activations(const std::vector<const Model*>& models, const EvaluateOptions& options) {
-  if (options.activations == Activations::kExact) return;
+  if (!options.sites.empty() && options.sites.size() != models.size())
+    fail(ErrorKind::kInvalidArgument, "evaluate: rounded sites: expected one per model, {}, got {}", models.size(),
+         options.sites.size());
+  if (options.activations == Activations::kExact && options.sites.empty()) return;
   if (options.compute.type != ComputeType::kFloat32)
     fail(ErrorKind::kInvalidArgument,
          "evaluate: rounded activations ({}) are computed in float32, got bfloat16; leave out the data type",
-         options.activations.name());
-  if (options.activations != Activations::kLlamaCpp) return;
+         options.sites.empty() ? options.activations.name() : "chosen sites");
+  if (options.activations != Activations::kLlamaCpp || !options.sites.empty()) return;
   for (const Model* model : models)
     if (!model->stored_scheme(model->output_matrix()))
       fail(
@@ -71,9 +74,12 @@ void score_windows(const std::vector<const Model*>& models, const Model* referen
   check_activations(models, options);
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   std::vector<std::unique_ptr<PreparedModel>> fast;
-  for (const Model* model : models)
-    fast.push_back(
-        engine->prepare(*model, {options.compute.type, data.longest(), options.activations, options.ranges}));
+  for (size_t m = 0; m < models.size(); ++m) {
+    std::shared_ptr<const RoundedSites> sites = options.sites.empty() ? nullptr : options.sites[m];
+    if (sites != nullptr && sites->none()) sites = nullptr;  // the very products of an exact model
+    fast.push_back(engine->prepare(
+        *models[m], {options.compute.type, data.longest(), options.activations, options.ranges, std::move(sites)}));
+  }
   std::unique_ptr<PreparedModel> base;
   if (reference != nullptr) base = engine->prepare(*reference, {ComputeType::kFloat32, data.longest()});
   const auto count = static_cast<int64_t>(data.windows.size());

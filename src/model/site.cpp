@@ -8,9 +8,10 @@
 namespace vernier {
 
 namespace {
-constexpr std::array<std::string_view, kSiteCount> kSites = {"attn_input",     "attn_output_input", "ffn_input",
-                                                             "ffn_down_input", "shared_down_input", "output_input",
-                                                             "patch_input",    "distilled_input"};
+constexpr std::array<std::string_view, kSiteCount> kSites = {
+    "attn_input",   "attn_output_input", "ffn_input",       "ffn_down_input", "shared_down_input",
+    "output_input", "patch_input",       "distilled_input", "residual",       "keys",
+    "values",       "first_token_share"};
 }  // namespace
 
 std::string name_of(const SiteId& id) {

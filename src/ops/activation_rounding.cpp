@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "ops/site_rounding.h"
 #include "scheme/half_float.h"
 
 namespace vernier {
@@ -69,6 +70,7 @@ void round_to_integers(const InputRounding& rounding, const float* x, float* y, 
 }  // namespace
 
 void round_activations(const InputRounding& rounding, const Slab& x, const Slab& y) {
+  if (rounding.site != nullptr) return round_site(*rounding.site, x, y);
   if (rounding.bits > 0)
     return by_blocks(x, y, x.cols, [&](const float* a, float* b, int64_t n) { round_to_integers(rounding, a, b, n); });
   switch (rounding.kernel) {

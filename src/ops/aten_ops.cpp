@@ -7,13 +7,20 @@
 
 #include "base/fail.h"
 #include "ops/activation.h"
+#include "ops/site_rounding.h"
 
 namespace vernier {
 
 namespace {
 
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
-  const at::Tensor y = at::matmul(rounded(linear.rounding, x), linear.weight.t());
+  at::Tensor y;
+  if (linear.kept.defined()) {
+    const at::Tensor kept = kept_channels(*linear.rounding.site, x);
+    y = at::matmul(rounded(linear.rounding, x) - kept, linear.weight.t()) + at::matmul(kept, linear.kept.t());
+  } else {
+    y = at::matmul(rounded(linear.rounding, x), linear.weight.t());
+  }
   return linear.bias.defined() ? y + linear.bias : y;
 }
 
@@ -29,10 +36,21 @@ at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const a
   return config.window > 0 ? hidden.logical_or(distance >= config.window) : hidden;
 }
 
+/// Keys or values [batch, heads, time, width] as the cache holds them: by the same loops as on the CPU.
+at::Tensor cached(const CacheFormat& format, const at::Tensor& x) {
+  if (format == CacheFormat()) return x;
+  const int64_t heads = x.size(1), columns = heads * x.size(3);
+  const at::Tensor rows =
+      x.detach().transpose(1, 2).reshape({-1, columns}).to(at::kCPU, at::kFloat).contiguous().clone();
+  round_cache(format, {rows.data_ptr<float>(), rows.size(0), columns, columns}, heads);
+  return rows.reshape({x.size(0), x.size(2), heads, x.size(3)}).transpose(1, 2).to(x.options());
+}
+
 }  // namespace
 
 at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
   if (rounding.none()) return x;
+  if (rounding.site != nullptr) return round_site(*rounding.site, x.detach().to(at::kFloat)).to(x.scalar_type());
   if (rounding.bits == 0) fail(ErrorKind::kInternal, "plain operations do not round as llama.cpp's kernels do");
   const at::Tensor wide = x.detach().to(at::kFloat);
   const at::Tensor largest =
@@ -88,9 +106,15 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
         .expand({batch, config.kv_heads, config.queries_per_kv(), time, width})
         .reshape({batch, config.heads, time, width});
   };
+  const auto kept = [&](Site site, const CacheFormat& format, const at::Tensor& heads) {
+    if (watches_) observe({site, block.layer}, heads.transpose(1, 2).reshape({batch, time, config.kv_columns()}));
+    return cached(format, heads);
+  };
   const at::Tensor q = turned(split(0, config.heads, block.q_norm));
-  const at::Tensor k = share(turned(split(config.heads, config.kv_heads, block.k_norm)));
-  const at::Tensor v = share(split(config.heads + config.kv_heads, config.kv_heads, {}));
+  const at::Tensor k =
+      share(kept(Site::kKeys, block.cache.keys, turned(split(config.heads, config.kv_heads, block.k_norm))));
+  const at::Tensor v =
+      share(kept(Site::kValues, block.cache.values, split(config.heads + config.kv_heads, config.kv_heads, {})));
 
   at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
   scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(width));
@@ -99,6 +123,8 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
   if (block.sinks.defined())
     scores = at::cat({scores, block.sinks.view({1, config.heads, 1, 1}).expand({batch, config.heads, time, 1})}, -1);
   const at::Tensor weights = scores.softmax(-1).narrow(-1, 0, time);
+  if (watches_)
+    observe({Site::kFirstTokenShare, block.layer}, rows_from(weights.select(-1, 0).transpose(1, 2), first_row));
   const at::Tensor heads = at::matmul(weights, v).transpose(1, 2).reshape({batch, time, config.query_columns()});
   return rows_from(heads, first_row);
 }

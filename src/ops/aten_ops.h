@@ -17,6 +17,7 @@ namespace vernier {
 struct AtenLinear {
   at::Tensor weight, bias;      ///< [out, in]; [out] or undefined
   InputRounding rounding = {};  ///< to integers, or none
+  at::Tensor kept = {};         ///< multiplies the channels that the rounding keeps; undefined: weight does
 };
 
 /// x as it is multiplied. The gradient goes straight through the rounding (arXiv 1308.3432), and is 0 beyond a given range.
@@ -41,8 +42,9 @@ class AtenOps {
   using Block = AtenBlock;
 
   /// cos, sin [time, head_dim]
-  AtenOps(at::Tensor cos, at::Tensor sin, const AtenObserver* observer = nullptr)
-      : cos_(std::move(cos)), sin_(std::move(sin)), observer_(observer) {}
+  /// `watches`: the observer sees keys, values and attention too (is_watched_only in vernier/site.h).
+  AtenOps(at::Tensor cos, at::Tensor sin, const AtenObserver* observer = nullptr, bool watches = false)
+      : cos_(std::move(cos)), sin_(std::move(sin)), observer_(observer), watches_(watches) {}
 
   at::Tensor norm(const AtenNorm& norm, const at::Tensor& x) const;
   at::Tensor linear(const AtenStack& parts, const at::Tensor& x) const;
@@ -53,6 +55,7 @@ class AtenOps {
   at::Tensor activate(const FeedForwardConfig& config, const AtenStack& in, const at::Tensor& x) const;
   at::Tensor mix_experts(const AtenBlock& block, const at::Tensor& x) const;
   at::Tensor rows_from(const at::Tensor& x, int64_t first_row) const;
+  bool watches() const { return watches_; }
   void observe(const SiteId& site, const at::Tensor& x) const {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
@@ -62,6 +65,7 @@ class AtenOps {
 
   at::Tensor cos_, sin_;
   const AtenObserver* observer_;
+  bool watches_;
 };
 
 }  // namespace vernier

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "vernier/activation_grid.h"
 #include "vernier/layer_config.h"
 
 namespace vernier {
@@ -16,6 +17,11 @@ struct FeedForwardWeights {
   Linear down;  ///< [hidden, intermediate]
 };
 
+/// What the attention of a layer keeps of its tokens.
+struct BlockCache {
+  CacheFormat keys, values;
+};
+
 template <class Linear, class Norm>
 struct BlockWeights {
   int layer = 0;
@@ -23,6 +29,7 @@ struct BlockWeights {
   Norm attn_norm, attn_post_norm, ffn_norm, ffn_post_norm;
   at::Tensor q_norm, k_norm;  ///< [head_dim] or [all heads], undefined where there is none
   at::Tensor sinks;           ///< [heads]
+  BlockCache cache;
   Linear qkv, attn_output;
   FeedForwardWeights<Linear> ffn;  ///< of a dense layer
   Linear router;

@@ -9,6 +9,7 @@
 #include "ops/activation.h"
 #include "ops/kernels.h"
 #include "ops/packed_attention.h"
+#include "ops/site_rounding.h"
 
 namespace vernier {
 
@@ -74,7 +75,7 @@ void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm,
 }
 
 void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
-                           const AttentionConfig& config, const float* sink, const Slab& out) {
+                           const AttentionConfig& config, const float* sink, const Slab& out, const Slab& first_token) {
   constexpr int64_t kTile = 128;  // queries per tile: scores stay in the second-level cache up to 2,048 keys
   const Arena::Scope scope(arena_);
   const int64_t window = config.window;
@@ -94,6 +95,7 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
       const int64_t begin = window > 0 ? std::max<int64_t>(0, seen - window) : 0;
       if (config.soft_cap > 0) cap_row(tile.row(r), keys, static_cast<float>(config.soft_cap));
       sums[r] = exp_row(tile.row(r), keys, begin, last, sink);
+      if (first_token.data != nullptr) first_token.row(first + r)[0] = key_begin == 0 ? tile.row(r)[0] / sums[r] : 0.0f;
     }
     const Slab result = out.row_range(first, count);
     multiply(tile, v.row_range(key_begin, keys), /*transpose_b=*/false, result);
@@ -102,9 +104,10 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
 }
 
 void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
-                            const AttentionConfig& config, const float* sinks, const Slab& out) {
+                            const AttentionConfig& config, const float* sinks, const Slab& out,
+                            const Slab& first_token) {
   const int64_t width = config.head_dim;
-  const Avx512Kernels* kernels = PackedAttention::kernels_for(type, width);
+  const Avx512Kernels* kernels = first_token.data != nullptr ? nullptr : PackedAttention::kernels_for(type, width);
   const Arena::Scope scope(arena_);
   std::optional<PackedAttention> packed;
   if (kernels != nullptr) packed.emplace(arena_, *kernels, k, v);
@@ -114,7 +117,8 @@ void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, cons
     if (packed)
       packed->attend(arena_, queries, first_row, config, sink, mixed);
     else
-      attend_head(queries, k, v, first_row, config, sink, mixed);
+      attend_head(queries, k, v, first_row, config, sink, mixed,
+                  first_token.data == nullptr ? Slab() : first_token.columns(h, 1));
   }
 }
 
@@ -133,13 +137,22 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   const Slab v = qkv.columns(config.query_columns() + config.kv_columns(), config.kv_columns());
   rotate(q.rows_from(first_row), config.heads, block.q_norm, block.config, query_scale(config), first_row);
   rotate(k, config.kv_heads, block.k_norm, block.config, 1.0f, 0);
+  if (watches_) {
+    observe({Site::kKeys, block.layer}, k);
+    observe({Site::kValues, block.layer}, v);
+  }
+  round_cache(block.cache.keys, k, config.kv_heads);
+  round_cache(block.cache.values, v, config.kv_heads);
   const float* sinks = block.sinks.defined() ? block.sinks.data_ptr<float>() : nullptr;
   const Slab out = arena_.slab(qkv.rows - first_row, config.query_columns());
   const int64_t group = config.queries_per_kv();
+  const Slab shares = watches_ ? arena_.slab(qkv.rows - first_row, config.heads) : Slab();
   for (int64_t kv = 0; kv < config.kv_heads; ++kv)
     attend_heads(block.qkv.type(), q.columns(kv * group * width, group * width).rows_from(first_row),
                  k.columns(kv * width, width), v.columns(kv * width, width), first_row, config,
-                 sinks == nullptr ? nullptr : sinks + kv * group, out.columns(kv * group * width, group * width));
+                 sinks == nullptr ? nullptr : sinks + kv * group, out.columns(kv * group * width, group * width),
+                 watches_ ? shares.columns(kv * group, group) : Slab());
+  if (watches_) observe({Site::kFirstTokenShare, block.layer}, shares);
   return out;
 }
 
@@ -157,12 +170,13 @@ void activate_rows(const FeedForwardConfig& config, ComputeType type, const Slab
 }  // namespace
 
 Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x) {
-  constexpr int64_t kBlock = 256;  // gate and up of a block are consumed while still in cache
+  // Gate and up of a block are consumed while still in cache; ranges that rows share take all of them at once.
+  const int64_t rows_at_once = in.rounds_rows_together() ? std::max<int64_t>(x.rows, 1) : 256;
   const Slab hidden = arena_.slab(x.rows, config.gated ? in.out() / 2 : in.out());
   const Arena::Scope scope(arena_);
-  const Slab buffer = arena_.slab(std::min(kBlock, x.rows), in.out());
-  for (int64_t first = 0; first < x.rows; first += kBlock) {
-    const int64_t count = std::min(kBlock, x.rows - first);
+  const Slab buffer = arena_.slab(std::min(rows_at_once, x.rows), in.out());
+  for (int64_t first = 0; first < x.rows; first += rows_at_once) {
+    const int64_t count = std::min(rows_at_once, x.rows - first);
     const Slab block = buffer.row_range(0, count);
     in.apply(x.row_range(first, count), block, /*accumulate=*/false, arena_);
     activate_rows(config, in.type(), block, hidden.row_range(first, count));

@@ -33,8 +33,9 @@ class FusedOps {
   using Block = FusedBlock;
 
   /// `rope` must cover the positions of the sequence.
-  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr)
-      : arena_(arena), rope_(rope), observer_(observer) {}
+  /// `watches`: the observer sees keys, values and attention too (is_watched_only in vernier/site.h).
+  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, bool watches = false)
+      : arena_(arena), rope_(rope), observer_(observer), watches_(watches) {}
 
   Slab norm(const FusedNorm& norm, const Slab& x);
   Slab linear(const StackedLinear& weight, const Slab& x);
@@ -62,19 +63,21 @@ class FusedOps {
               int64_t first_position);
   /// Attention of query heads side by side that read one KV head: q, out [T - first_row, heads * head_dim], k and v
   /// [T, head_dim]. `sinks`: their scores, or nullptr. `type`: what products are made of where the machine can; sums and
-  /// exponentials are float32.
+  /// exponentials are float32. `first_token` [T - first_row, heads]: how much of each query's attention lies there, where
+  /// somebody asks, who then gets the general product.
   void attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
-                    const AttentionConfig& config, const float* sinks, const Slab& out);
+                    const AttentionConfig& config, const float* sinks, const Slab& out, const Slab& first_token = {});
   Slab copy(const Slab& x);
   Arena& arena() { return arena_; }
 
  private:
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
-                   const float* sink, const Slab& out);
+                   const float* sink, const Slab& out, const Slab& first_token);
 
   Arena& arena_;
   const RopeTable& rope_;
   const SiteObserver* observer_;
+  bool watches_;
 };
 
 /// What queries are multiplied by.

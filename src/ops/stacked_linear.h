@@ -3,12 +3,15 @@
 // Matrices that are fed the same rows, one output beside the other: a single product, or one per matrix where an engine
 // rounds the rows differently for each.
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/fail.h"
 #include "ops/activation_rounding.h"
 #include "ops/packed_linear.h"
+#include "ops/site_rounding.h"
 
 namespace vernier {
 
@@ -17,9 +20,10 @@ class StackedLinear {
   StackedLinear() = default;
   StackedLinear(PackedLinear matrix) { append(std::move(matrix)); }  // NOLINT: a single matrix is a stack of one
 
-  void append(PackedLinear matrix, const InputRounding& rounding = {}) {
+  /// `kept` multiplies the channels that the rounding of a site keeps, where it is another matrix.
+  void append(PackedLinear matrix, const InputRounding& rounding = {}, std::optional<PackedLinear> kept = {}) {
     out_ += matrix.out();
-    parts_.push_back({std::move(matrix), rounding});
+    parts_.push_back({std::move(matrix), rounding, std::move(kept)});
   }
 
   void append(const StackedLinear& other) {
@@ -29,6 +33,10 @@ class StackedLinear {
 
   int64_t out() const { return out_; }
   ComputeType type() const { return parts_.front().matrix.type(); }
+  /// Whether ranges are shared by rows, so that apply must see all rows of a sequence.
+  bool rounds_rows_together() const {
+    return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.rounding.site != nullptr; });
+  }
   /// The same packed memory (not: equal values).
   bool operator==(const StackedLinear&) const = default;
 
@@ -54,6 +62,11 @@ class StackedLinear {
         round_activations(part.rounding, x, rounded);
       }
       done = part.rounding;
+      if (part.kept) {
+        apply_apart(part, x, rounded, y.columns(first, part.matrix.out()), accumulate, scratch);
+        first += part.matrix.out();
+        continue;
+      }
       const int64_t from = first + part.matrix.out() <= skip.columns ? skip.rows : 0;
       part.matrix.apply(rounded.rows_from(from), y.columns(first, part.matrix.out()).rows_from(from), accumulate,
                         scratch);
@@ -68,8 +81,21 @@ class StackedLinear {
   struct Part {
     PackedLinear matrix;
     InputRounding rounding;
+    std::optional<PackedLinear> kept;
     bool operator==(const Part&) const = default;
   };
+
+  /// The kept channels of x by one matrix, the others by the other.
+  static void apply_apart(const Part& part, const Slab& x, const Slab& rounded, const Slab& y, bool accumulate,
+                          Arena& scratch) {
+    const Slab kept = scratch.slab(x.rows, x.cols), others = scratch.slab(x.rows, x.cols);
+    kept_channels(*part.rounding.site, x, kept);
+    for (int64_t r = 0; r < x.rows; ++r)
+      for (int64_t j = 0; j < x.cols; ++j) others.row(r)[j] = rounded.row(r)[j] - kept.row(r)[j];
+    part.matrix.apply(others, y, accumulate, scratch);
+    part.kept->apply(kept, y, /*accumulate=*/true, scratch);
+  }
+
   std::vector<Part> parts_;
   int64_t out_ = 0;
 };

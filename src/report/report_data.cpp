@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "report/activations_data.h"
 #include "report/finetune_data.h"
 #include "report/who_pays_data.h"
 
@@ -132,11 +133,13 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
           value_or_null(options, "limit") == true ? optional_part("limit.json") : Json(),
           optional_part("reliability.json"),
           optional_part("groups.json"),
-          optional_part("finetune.json")};
+          optional_part("finetune.json"),
+          optional_part("activations.json")};
 }
 
 Json report_data(const ReportParts& parts) {
-  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, tuned] = parts;
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, tuned,
+               activations] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -174,6 +177,7 @@ Json report_data(const ReportParts& parts) {
   data["reliability"] = reliability;
   data["who_pays"] = who_pays.is_object() ? who_pays_section(who_pays) : Json();
   data["finetune"] = tuned.is_object() ? finetune_section(tuned) : Json();
+  data["activations"] = activations.is_object() ? activations_section(activations) : Json();
   return data;
 }
 

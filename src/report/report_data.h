@@ -16,6 +16,7 @@ struct ReportParts {
   Json reliability{};                     ///< null unless somebody put reliability.json there
   Json groups{};                          ///< null where a run has none
   Json finetune{};                        ///< null unless somebody put finetune.json there
+  Json activations{};                     ///< null unless somebody put activations.json there
 };
 
 /// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing

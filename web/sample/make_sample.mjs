@@ -734,4 +734,110 @@ report.plan.objective = {
     least_kl_nats: round(0.92 * SHARES[group] * predicted),
   })),
 };
+/** What `vernier activations` measured: a massive activation in the third layer's down input, which the stream then keeps. */
+function activationsOf() {
+  const values = 16 * 512;
+  const sizes = {
+    attn_input: [0.6, 5, HIDDEN],
+    attn_output_input: [0.3, 3, HIDDEN],
+    ffn_input: [0.5, 4, HIDDEN],
+    ffn_down_input: [0.05, 6, FFN],
+    residual: [0.8, 12, HIDDEN],
+    keys: [0.9, 9, KV_HEADS * HEAD_SIZE],
+    values: [0.4, 3, KV_HEADS * HEAD_SIZE],
+  };
+  const sites = {};
+  const massiveAt = (site, layer) => (site === "ffn_down_input" && layer === 2) || (site === "residual" && layer >= 2);
+  for (let layer = 0; layer < LAYERS; layer++)
+    for (const [site, [median, peak, channels]] of Object.entries(sizes)) {
+      const massive = massiveAt(site, layer);
+      const absMax = round(peak * logNormal(1, 0.2) * (massive ? 100 : 1), 4);
+      const first = Math.floor(2 * Math.log2(median / 200));
+      const last = Math.floor(2 * Math.log2(absMax));
+      const counts = Array.from({ length: last - first + 1 }, (_, i) => {
+        const octaves = (first + i) / 2 - Math.log2(median);
+        return Math.round(values * channels * 0.3 * (octaves < 1 ? 2 ** Math.min(octaves, 0) : Math.exp(-2.2 * octaves * octaves)));
+      });
+      counts[counts.length - 1] = Math.max(counts[counts.length - 1], massive ? 16 : 1);
+      sites[`L${layer}.${site}`] = {
+        values: values * channels,
+        channels,
+        kurtosis: round(massive ? 41000 : 20 * logNormal(1, 0.5), 4),
+        median_abs: median,
+        p99: round(median * 4),
+        p99_9: round(median * 6),
+        p99_99: round(median * 8),
+        abs_max: absMax,
+        abs_max_after_first: round(massive ? peak : absMax, 4),
+        channels_from_6: absMax >= 6 ? 2 : 0,
+        peaks: [{ channel: 17, abs_max: absMax }],
+        massive: {
+          count: massive ? 16 : 0,
+          windows: massive ? 16 : 0,
+          largest: massive ? [{ window: 4, position: 0, channel: 17, value: absMax }] : [],
+        },
+        histogram: { first_half_octave: first, counts },
+      };
+    }
+  const errors = (sqnr) => ({
+    mse: round(10 ** (-sqnr / 10)),
+    sqnr_db: round(sqnr, 4),
+    cosine: round(1 - 10 ** (-sqnr / 10) / 2, 6),
+    bias: round(0.001 * normal(), 3),
+    histogram_kl: round(10 ** (-sqnr / 20), 3),
+    clipped_share: 0,
+    dead_share: round(Math.min(0.9, 10 ** (-sqnr / 25)), 3),
+    clip_error_share: 0,
+    dead_error_share: round(Math.min(0.95, 3 * 10 ** (-sqnr / 25)), 3),
+  });
+  const inputs = ["attn_input", "attn_output_input", "ffn_input", "ffn_down_input"];
+  const locals = (names, sqnr) =>
+    Object.fromEntries(
+      Array.from({ length: LAYERS }, (_, layer) => names.map((site) => [layer, site]))
+        .flat()
+        .map(([layer, site]) => [`L${layer}.${site}`, errors(sqnr + 2 * normal() - (massiveAt(site, layer) ? 15 : 0))]),
+    );
+  const grid = (name, kl, sqnr) => {
+    const alone = (share) => ({ kl_nats: round(share * kl), kl_nats_stderr: round(0.04 * share * kl, 3) });
+    return {
+      grid: name,
+      kl_nats: round(kl),
+      kl_nats_stderr: round(0.03 * kl, 3),
+      alone: Object.fromEntries(inputs.map((site, i) => [site, alone([0.2, 0.02, 0.3, 0.45][i])])),
+      growth: Array.from({ length: LAYERS }, (_, layer) => round(10 ** (-sqnr / 10) * (1 + 0.7 * layer))),
+      ranges: {},
+      local: locals(inputs, sqnr),
+    };
+  };
+  const cache = (format, kl, sqnr) => ({
+    format,
+    ...Object.fromEntries(
+      [["keys", 0.94], ["values", 0.06], ["both", 1]].flatMap(([what, share]) => [
+        [`${what}_kl_nats`, round(share * kl)],
+        [`${what}_kl_nats_stderr`, round(0.03 * share * kl, 3)],
+      ]),
+    ),
+    local: locals(["keys", "values"], sqnr),
+  });
+  return {
+    data: { name: "evaluation.txt", hash: hash() },
+    windows: 16,
+    facts: {
+      data: { name: "calibration.txt", hash: hash() },
+      windows: 16,
+      tokens: values,
+      sites,
+      outlier_features: [
+        { site: "residual", channel: 17, layer_share: 0.75, token_share: 0.09, abs_max: 1240, ratio_to_median: 1550 },
+      ],
+      first_token_share: Array.from({ length: LAYERS }, (_, layer) => {
+        const heads = Array.from({ length: HEADS }, () => round((layer < 2 ? 0.02 : 0.4) * logNormal(1, 0.3), 3));
+        return { layer, mean: round(heads.reduce((a, b) => a + b) / HEADS, 4), heads };
+      }),
+    },
+    grids: [grid("int8:token", 0.024, 38), grid("int8:tensor:max", 0.31, 27), grid("int4:token", 1.9, 14)],
+    caches: [cache("q8_0", 0.0006, 42), cache("q4_0", 0.21, 18)],
+  };
+}
+report.activations = activationsOf();
 writeFileSync(new URL("report.json", import.meta.url), `${JSON.stringify(report, null, 1)}\n`);

@@ -1,5 +1,6 @@
 // The contract of report.json, and the few choices that several sections share. Numbers may be null ("not measured").
 
+import type { Activations } from "./activations";
 import { isNumber } from "./format";
 import type { WhoPays } from "./who_pays";
 
@@ -19,6 +20,7 @@ export interface Report {
   reliability?: Reliability | null; // reliability.json, as it is
   finetune?: Finetune | null;
   who_pays?: WhoPays | null; // groups.json; null: not measured
+  activations?: Activations | null; // activations.json; null: not measured
 }
 
 /** Of several models on the same examples; the first one is what the others are compared with. */

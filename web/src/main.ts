@@ -9,6 +9,7 @@ import "./style/who_pays.css";
 import "./style/print.css";
 import { readReport, type Report } from "./data";
 import { code, el, p, section } from "./dom";
+import { activations } from "./sections/activations";
 import { chainOfCauses } from "./sections/chain";
 import { componentGroups } from "./sections/component_groups";
 import { confirmation } from "./sections/confirmation";
@@ -39,6 +40,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   confirmation,
   joint,
   weightFacts,
+  activations,
   componentGroups,
   groups,
   finetune,

@@ -213,6 +213,15 @@ test("every section of the data is drawn in full", async () => {
     const heads = await page.locator("#finetune thead th").allTextContents();
     for (const model of models) assert.ok(heads.includes(`loss, ${model}`), model);
   }
+  if (data.activations) {
+    const { facts, grids, caches } = data.activations;
+    const cells = Object.keys(facts.sites).filter((name) => name.startsWith("L"));
+    assert.equal(await marks(page, "activations", "activation cells"), cells.length, "a cell per site and layer");
+    assert.ok((await marks(page, "activations", "activation bars")) > 0);
+    assert.equal(await marks(page, "activations", "growth"), grids.length);
+    const rows = facts.outlier_features.length + 4 * grids.length + caches.length;
+    assert.equal(await page.locator("#activations tbody tr").count(), rows);
+  }
   const paid = (data.who_pays?.entries ?? []).filter((e) => e.chains.length > 0);
   if (paid.length > 0) {
     const first = paid.filter((e) => e.unit === paid[0].unit);
@@ -561,6 +570,42 @@ test("a page of who pays alone claims only what the intervals allow", async () =
   assert.match(unsure, /cannot tell/);
   assert.match(unsure, /not decided/);
   assert.doesNotMatch(unsure, /exceeds|hurt unequally: /);
+});
+
+test("any cell of the activations shows its distribution", async () => {
+  if (!data.activations) return;
+  const { sites } = data.activations.facts;
+  const alone = {
+    schema_version: 1,
+    title: "Activations",
+    provenance: { tool_version: "1", model: data.provenance.model },
+    activations: data.activations,
+  };
+  const { page, problems } = await open(withData(html, JSON.stringify(alone)));
+  assert.deepEqual(await page.locator("main > section").evaluateAll((all) => all.map((s) => s.id)), [
+    "activations",
+    "provenance",
+    "glossary",
+  ]);
+  const caption = () => page.locator("#activations figcaption").allTextContents();
+  const bars = (name) => sites[name].histogram.counts.filter((n) => n > 0).length;
+  await page.locator("#activations select[aria-label='Site']").selectOption("keys");
+  await page.locator("#activations select[aria-label='Layer']").selectOption("5");
+  await eventually(async () => {
+    assert.ok((await caption()).some((text) => text.startsWith("keys, layer 5.")));
+    assert.equal(await marks(page, "activations", "activation bars"), bars("L5.keys"));
+  });
+  await page.locator("#activations select[aria-label='What the map shows']").selectOption("kurtosis");
+  await eventually(async () => {
+    const label = await page.locator("#activations .ramp-legend").getAttribute("aria-label");
+    assert.match(label, /kurtosis/);
+  });
+  const cell = page.locator("#activations svg .mark-activation-cells rect").nth(3); // the first site, layer 3
+  await cell.hover();
+  await cell.click({ force: true });
+  await eventually(async () => assert.ok((await caption()).some((text) => text.startsWith("q, k, v in, layer 3."))));
+  await expectNoProblems({ page, problems });
+  await page.close();
 });
 
 test("unreadable data is said, not hidden", async () => {

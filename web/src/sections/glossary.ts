@@ -40,6 +40,14 @@ const TERMS: [string, string][] = [
     "Groups of the same size drawn by lot. What they show too is no trait of the true group.",
   ],
   [
+    "Site",
+    "A place where activations enter matrices: the normed stream before q, k and v, the heads side by side before the attention output, and so on. Keys, values and the residual stream are looked at too.",
+  ],
+  [
+    "Massive activation",
+    "A value more than 100 times larger than the median of its site. A few tokens, mostly the first one, carry them, and rounding on a grid that spans them flattens everything else.",
+  ],
+  [
     "Head, KV head, FFN",
     "The parts of a transformer layer: attention heads read other positions; KV heads hold what they read; the feed-forward network (FFN) works on each position alone.",
   ],

@@ -1,5 +1,6 @@
 // The title and one sentence for somebody who reads nothing else.
 
+import { activationsSentence } from "../activations";
 import { budgetBytes, comparison, verdict, type Report } from "../data";
 import { append, code, el, p } from "../dom";
 import { claims, compared } from "../who_pays";
@@ -20,6 +21,7 @@ export function sentence(report: Report): string {
   if (!report.results) {
     const groups = sentenceOfGroups(report);
     if (groups) return groups;
+    if (report.activations) return activationsSentence(report.activations);
   }
   const { reference, plan, uniform } = comparison(report);
   const budget = budgetBytes(report);

@@ -1,0 +1,177 @@
+#include <cmath>
+#include <mutex>
+
+#include "activations/local_errors.h"
+#include "activations/resolve_grid.h"
+#include "activations/watch_windows.h"
+#include "ops/activation_rounding.h"
+#include "ops/site_rounding.h"
+#include "vernier/evaluate.h"
+
+namespace vernier {
+
+namespace {
+
+using Sites = std::shared_ptr<const RoundedSites>;
+
+Sites caches_of(const Model& model, const CacheFormat& keys, const CacheFormat& values) {
+  const auto sites = std::make_shared<RoundedSites>();
+  for (int layer = 0; layer < model.config().depth(); ++layer) {
+    sites->caches[{Site::kKeys, layer}] = keys;
+    sites->caches[{Site::kValues, layer}] = values;
+  }
+  return sites;
+}
+
+/// A copy of `rows` that the format or grid of the site has rounded; no rows where it is exact.
+Slab rounded_rows(Arena& arena, const Model& model, const RoundedSites& sites, const SiteId& site, const Slab& rows,
+                  std::vector<float>& range) {
+  const Slab copy = arena.slab(rows.rows, rows.cols);
+  if (const auto grid = sites.inputs.find(site); grid != sites.inputs.end()) {
+    round_site(grid->second, rows, copy);
+    range = grid->second.ranges;
+    if (range.size() == 1 && range[0] == 0) range.clear();
+    return copy;
+  }
+  const auto cache = sites.caches.find(site);
+  if (cache == sites.caches.end() || cache->second == CacheFormat()) return {};
+  round_activations({}, rows, copy);
+  round_cache(cache->second, copy, model.config().layer(site.layer).attention.kv_heads);
+  return copy;
+}
+
+/// Of every candidate at once, in one pass of the exact model.
+std::vector<std::map<SiteId, LocalErrors>> local_errors(const Model& model, const EvaluationData& data,
+                                                        const std::vector<Sites>& candidates,
+                                                        const ComputeOptions& compute, ProgressSink* progress) {
+  using Sums = std::vector<std::map<SiteId, ErrorSums>>;
+  const std::unique_ptr<Engine> engine = make_engine(compute);
+  const auto prepared = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
+  if (progress != nullptr) progress->begin("activations: errors", static_cast<int64_t>(data.windows.size()), "windows");
+  SharedProgress shared(progress, model.config().depth());
+  Sums total(candidates.size());
+  watch_windows<Sums>(
+      *prepared, data, engine->workers(), shared,
+      [&](Sums& own, size_t, const SiteId& site, bool, const Slab& rows) {
+        thread_local Arena arena;
+        own.resize(candidates.size());
+        for (size_t c = 0; c < candidates.size(); ++c) {
+          const Arena::Scope scope(arena);
+          std::vector<float> range;
+          if (const Slab rounded = rounded_rows(arena, model, *candidates[c], site, rows, range);
+              rounded.data != nullptr)
+            own[c][site].add(rows, rounded, range);
+        }
+      },
+      [&](const Sums& own) {
+        for (size_t c = 0; c < own.size(); ++c)
+          for (const auto& [site, sums] : own[c]) total[c][site].add(sums);
+      });
+  if (progress != nullptr) progress->end();
+  std::vector<std::map<SiteId, LocalErrors>> results(candidates.size());
+  for (size_t c = 0; c < candidates.size(); ++c)
+    for (const auto& [site, sums] : total[c]) results[c][site] = sums.result();
+  return results;
+}
+
+/// The residual streams of both models, window by window: |x' - x|^2 / |x|^2 after each layer.
+std::vector<double> growth_of(const Model& model, const EvaluationData& data, int64_t windows, const Sites& sites,
+                              const ComputeOptions& compute) {
+  const std::unique_ptr<Engine> engine = make_engine(compute);
+  const auto exact = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
+  const auto rounded = engine->prepare(model, {.type = compute.type, .positions = data.longest(), .sites = sites});
+  const auto depth = static_cast<size_t>(model.config().depth());
+  std::vector<double> errors(depth, 0), squares(depth, 0);
+  for (size_t w = 0; w < std::min(data.windows.size(), static_cast<size_t>(windows)); ++w) {
+    const Sequence sequence{data.windows[w].tokens};
+    std::vector<std::vector<float>> streams(depth);
+    const auto residuals = [&](PreparedModel& which, const auto& visit) {
+      which.watch({&sequence, 1},
+                  [&](size_t, const SiteId& site, const Slab& x) {
+                    if (site.site == Site::kResidual && site.layer >= 0) visit(static_cast<size_t>(site.layer), x);
+                  },
+                  {});
+    };
+    residuals(*exact, [&](size_t layer, const Slab& x) {
+      for (int64_t r = 0; r < x.rows; ++r) streams[layer].insert(streams[layer].end(), x.row(r), x.row(r) + x.cols);
+    });
+    residuals(*rounded, [&](size_t layer, const Slab& x) {
+      for (int64_t r = 0; r < x.rows; ++r)
+        for (int64_t j = 0; j < x.cols; ++j) {
+          const double known = streams[layer][static_cast<size_t>(r * x.cols + j)], error = x.row(r)[j] - known;
+          errors[layer] += error * error;
+          squares[layer] += known * known;
+        }
+    });
+  }
+  for (size_t layer = 0; layer < depth; ++layer) errors[layer] /= squares[layer];
+  return errors;
+}
+
+/// KL of the model with each of `candidates`.
+std::vector<Measured> divergences(const Model& model, const EvaluationData& data, const std::vector<Sites>& candidates,
+                                  const ComputeOptions& compute, ProgressSink* progress) {
+  const std::vector<const Model*> models(candidates.size(), &model);
+  EvaluateOptions options{.compute = compute};
+  options.sites = candidates;
+  std::vector<Measured> kl;
+  for (const Evaluation& evaluation : evaluate(models, &model, data, options, progress))
+    kl.push_back(evaluation.all.kl());
+  return kl;
+}
+
+GridFigures measure_grid(const Model& model, const ActivationGrid& grid, const Sites& everywhere,
+                         const WatchedText& text, const EvaluationData& data, const ActivationStudyOptions& options,
+                         ProgressSink* progress) {
+  GridFigures figures;
+  figures.grid = grid;
+  for (const auto& [site, rounding] : everywhere->inputs)
+    if (rounding.ranges.size() == 1 && site.expert < 0) figures.ranges[site] = rounding.ranges[0];
+  const std::vector<Site> kinds = rounded_sites_of(model);
+  std::vector<Sites> candidates{everywhere};
+  for (const Site kind : kinds)
+    candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, {kind}, text)));
+  const std::vector<Measured> kl = divergences(model, data, candidates, options.compute, progress);
+  figures.together = kl[0];
+  for (size_t i = 0; i < kinds.size(); ++i) figures.alone[kinds[i]] = kl[i + 1];
+  figures.growth = growth_of(model, data, options.growth_windows, everywhere, options.compute);
+  return figures;
+}
+
+CacheFigures measure_cache(const Model& model, const CacheFormat& format, const EvaluationData& data,
+                           const ActivationStudyOptions& options, ProgressSink* progress) {
+  const std::vector<Measured> kl = divergences(
+      model, data, {caches_of(model, format, {}), caches_of(model, {}, format), caches_of(model, format, format)},
+      options.compute, progress);
+  return {format, {}, kl[0], kl[1], kl[2]};
+}
+
+}  // namespace
+
+ActivationStudy study_activations(const Model& model, const EvaluationData& calibration, const EvaluationData& data,
+                                  const ActivationStudyOptions& options, ProgressSink* progress) {
+  const WatchedText text = watch_text(model, calibration, options.compute, progress);
+  ActivationStudy study;
+  study.model_name = model.source().name;
+  study.model_hash = model_hash(model);
+  study.data_name = data.name;
+  study.data_hash = data.hash;
+  study.windows = static_cast<int64_t>(data.windows.size());
+  study.facts = text.facts;
+  std::vector<Sites> candidates;
+  for (const ActivationGrid& grid : options.grids)
+    candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, rounded_sites_of(model), text)));
+  for (size_t g = 0; g < options.grids.size(); ++g)
+    study.grids.push_back(measure_grid(model, options.grids[g], candidates[g], text, data, options, progress));
+  for (const CacheFormat& format : options.caches) {
+    candidates.push_back(caches_of(model, format, format));
+    study.caches.push_back(measure_cache(model, format, data, options, progress));
+  }
+  if (candidates.empty()) return study;
+  const auto local = local_errors(model, data, candidates, options.compute, progress);
+  for (size_t g = 0; g < study.grids.size(); ++g) study.grids[g].local = local[g];
+  for (size_t c = 0; c < study.caches.size(); ++c) study.caches[c].local = local[study.grids.size() + c];
+  return study;
+}
+
+}  // namespace vernier

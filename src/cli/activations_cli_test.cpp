@@ -1,0 +1,66 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/output_file.h"
+#include "cli/cli.h"
+#include "support/models.h"
+#include "support/scratch.h"
+#include "vernier/activations.h"
+
+namespace vernier {
+namespace {
+
+int run_activations(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"vernier", "--quiet"});
+  std::vector<const char*> argv;
+  for (const std::string& a : arguments) argv.push_back(a.c_str());
+  return run_cli(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(ActivationsCommand, WritesWhatItPrintsAndThePageAgain) {
+  const auto work = scratch_path("vernier_activations_cli");
+  const std::string demo = (source_dir() / "models/demo-5m").string();
+  const std::string text = (source_dir() / "data/builtin/evaluation.txt").string();
+  const auto file = [&](const char* name) { return (work / name).string(); };
+  std::filesystem::create_directories(work);
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_activations({"activations",
+                             demo,
+                             "--data",
+                             text,
+                             "--context",
+                             "32",
+                             "--windows",
+                             "2",
+                             "--calibration-windows",
+                             "2",
+                             "--growth-windows",
+                             "1",
+                             "--grids",
+                             "int8:token,int4:tensor",
+                             "--caches",
+                             "q4_0",
+                             "-o",
+                             file("activations.json"),
+                             "--report",
+                             file("page.html")}),
+            0);
+  const std::string printed = ::testing::internal::GetCapturedStdout();
+  for (const char* word : {"residual", "kurtosis", "int8:token", "int4:tensor:max", "q4_0", "keys alone"})
+    EXPECT_THAT(printed, ::testing::HasSubstr(word));
+  const ActivationStudy study = activation_study_from_json(read_json(file("activations.json")), "activations.json");
+  EXPECT_EQ(study.grids.size(), 2u);
+  EXPECT_GT(study.grids[1].together.mean, study.grids[0].together.mean);
+  EXPECT_EQ(study.facts.windows, 2);
+  ASSERT_EQ(run_activations({"report", file("activations.json"), "-o", file("again.html")}), 0);
+  EXPECT_EQ(read_file(file("again.html")), read_file(file("page.html")));
+  EXPECT_EQ(run_activations({"activations", demo, "--grids", "int9:token"}), 2);
+  EXPECT_EQ(run_activations({"activations", demo, "--caches", "q5_1"}), 2);
+  std::filesystem::remove_all(work);
+}
+
+}  // namespace
+}  // namespace vernier

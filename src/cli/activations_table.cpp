@@ -1,0 +1,78 @@
+#include "cli/activations_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text_table.h"
+
+namespace vernier {
+
+namespace {
+
+std::string kl_text(const Measured& kl) { return fmt::format("{:.5f} ± {:.5f}", kl.mean, kl.standard_error); }
+
+/// Of every kind of site the layer of the largest magnitude.
+void print_sites(const ActivationFacts& facts, Console& console) {
+  std::map<Site, std::pair<SiteId, const SiteFigures*>> largest;
+  for (const auto& [id, figures] : facts.sites) {
+    auto& known = largest[id.site];
+    if (known.second == nullptr || figures.abs_max > known.second->abs_max) known = {id, &figures};
+  }
+  TextTable table({"site", "absmax", "without 1st token", "99.99%", "median", "kurtosis", "channels >= 6", "massive"});
+  for (const auto& [site, entry] : largest) {
+    const SiteFigures& f = *entry.second;
+    table.add({name_of(entry.first), fmt::format("{:.4g}", f.abs_max), fmt::format("{:.4g}", f.abs_max_after_first),
+               fmt::format("{:.4g}", f.p99_99), fmt::format("{:.3g}", f.median_abs), fmt::format("{:.4g}", f.kurtosis),
+               fmt::format("{}", f.channels_from_6), fmt::format("{}", f.massive.count)});
+  }
+  fmt::print(console.out, "{} tokens of {}; of every site the layer with the largest magnitude\n{}", facts.tokens,
+             facts.data_name, table.str(console.width()));
+}
+
+void print_features(const ActivationFacts& facts, Console& console) {
+  for (const OutlierFeature& f : facts.outlier_features)
+    fmt::print(console.out, "outlier feature: channel {} of {}: {:.0f}% of layers, {:.0f}% of tokens, up to {:.4g}\n",
+               f.channel, name_of(SiteId{f.site}), 100 * f.layer_share, 100 * f.token_share, f.abs_max);
+  const auto most = std::max_element(facts.sinks.begin(), facts.sinks.end(),
+                                     [](const auto& a, const auto& b) { return a.second.mean < b.second.mean; });
+  if (most != facts.sinks.end())
+    fmt::print(console.out, "attention on the first token: at most {:.0f}%, in layer {}\n", 100 * most->second.mean,
+               most->first);
+}
+
+void print_grids(const ActivationStudy& study, Console& console) {
+  if (study.grids.empty()) return;
+  std::vector<std::string> header{"KL, nats per token"};
+  for (const auto& [site, kl] : study.grids.front().alone) header.push_back(name_of(SiteId{site}));
+  header.emplace_back("all");
+  header.emplace_back("residual error");
+  TextTable table(header);
+  for (const GridFigures& grid : study.grids) {
+    std::vector<std::string> row{grid.grid.name()};
+    for (const auto& [site, kl] : grid.alone) row.push_back(kl_text(kl));
+    row.push_back(kl_text(grid.together));
+    row.push_back(fmt::format("{:.3g} -> {:.3g}", grid.growth.front(), grid.growth.back()));
+    table.add(row);
+  }
+  fmt::print(console.out, "\n{} windows of {}\n{}", study.windows, study.data_name, table.str(console.width()));
+}
+
+void print_caches(const ActivationStudy& study, Console& console) {
+  if (study.caches.empty()) return;
+  TextTable table({"cache", "keys alone", "values alone", "both"});
+  for (const CacheFigures& cache : study.caches)
+    table.add({cache.format.name(), kl_text(cache.keys), kl_text(cache.values), kl_text(cache.both)});
+  fmt::print(console.out, "\n{}", table.str(console.width()));
+}
+
+}  // namespace
+
+void print_activations(const ActivationStudy& study, Console& console) {
+  print_sites(study.facts, console);
+  print_features(study.facts, console);
+  print_grids(study, console);
+  print_caches(study, console);
+}
+
+}  // namespace vernier
