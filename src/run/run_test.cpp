@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "run/run_directory.h"
+#include "run/run_stages.h"
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
@@ -86,6 +87,10 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   EXPECT_EQ(result.rows[0].label, "full precision");
   EXPECT_EQ(result.rows[0].text.find("kl_nats"), nullptr);
   EXPECT_EQ(result.rows.back().kind, "plan");
+  EXPECT_EQ(read_json(out_ / "work/planned.json")["method"], "auto") << "of a model this small";
+  const EvaluationRow& preset = result.rows[result.rows.size() - 2];
+  EXPECT_EQ(preset.kind, "preset") << "what llama.cpp would do";
+  EXPECT_THAT(preset.label, HasSubstr("llama.cpp's "));
   for (size_t i = 1; i < result.rows.size(); ++i) {
     const EvaluationRow& row = result.rows[i];
     EXPECT_TRUE(row.budget_fits.value()) << row.label;
@@ -181,6 +186,15 @@ TEST_F(RunLibrary, ARunOutOfTimeEndsWithAPlanAndSaysSo) {
   EXPECT_THAT(result.warnings, Contains(HasSubstr("time was up")));
   EXPECT_EQ(result.rows.back().kind, "plan");
   EXPECT_FALSE(read_json(out_ / "work/confirmation.json")["complete"].get<bool>());
+}
+
+TEST(Method, IsBySizeUnlessNamedAndRivalsAreSearchedByImportance) {
+  const Model model = fixture_model("llama");
+  EXPECT_EQ(method_of(model, {}), "auto");
+  EXPECT_EQ(method_of(model, {.method = "nearest"}), "nearest");
+  EXPECT_EQ(method_beside("auto"), "importance");
+  EXPECT_EQ(method_beside("gptq"), "importance");
+  EXPECT_EQ(method_beside("nearest"), "nearest");
 }
 
 TEST(Effort, IsNamed) {
