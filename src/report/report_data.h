@@ -15,6 +15,7 @@ struct ReportParts {
   Json front{}, confirmation{}, limit{};  ///< null where a run has none
   Json reliability{};                     ///< null unless somebody put reliability.json there
   Json groups{};                          ///< null where a run has none
+  Json protection{};                      ///< null unless somebody put protection.json there
 };
 
 /// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing
