@@ -67,22 +67,21 @@ TEST_P(GradientMoments, ForetellWhatErrorsInTheVocabularyCost) {
   EXPECT_NEAR(predicted(pass_.output(), error) / measured(output, error), 1, 0.25);
 }
 
-// A matrix by its output gradients and its inputs, taken as independent.
+// A matrix by its output gradients and its inputs, taken as independent, and positions too: what attention mixes would be
+// foretold too small where its errors agree from position to position.
 TEST_P(GradientMoments, ForetellWhatErrorsInALayerCost) {
   Calibration calibration;
   calibration.text = text_;
   GramPass inputs(model_, calibration, 2);
   const int layer = model_.config().depth() - 1;
-  for (const TensorRole role : {TensorRole::kAttnV, TensorRole::kFfnDown}) {
-    const TensorId id{role, layer};
-    at::manual_seed(5);
-    const at::Tensor error = at::randn(model_.shape(id)) * 1e-3;
-    const InputGrams* of_inputs = inputs.at(*model_.blueprint().at(id).input);
-    std::vector<size_t> all = {0, 1, 2, 3, 4};
-    const at::Tensor h = mean_gram(*of_inputs, all), g = mean_gram(pass_.at(layer).at(id), all);
-    const double predicted = (at::mm(at::mm(g, error), h) * error).sum().item<double>() / 2;
-    EXPECT_NEAR(predicted / measured(id, error), 1, 0.25) << name_of(id);
-  }
+  const TensorId id{TensorRole::kFfnDown, layer};
+  at::manual_seed(5);
+  const at::Tensor error = at::randn(model_.shape(id)) * 1e-3;
+  const InputGrams* of_inputs = inputs.at(*model_.blueprint().at(id).input);
+  const std::vector<size_t> all = {0, 1, 2, 3, 4};
+  const at::Tensor h = mean_gram(*of_inputs, all), g = mean_gram(pass_.at(layer).at(id), all);
+  const double predicted = (at::mm(at::mm(g, error), h) * error).sum().item<double>() / 2;
+  EXPECT_NEAR(predicted / measured(id, error), 1, 0.25);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GradientMoments, ::testing::Values("llama", "gpt2"));
