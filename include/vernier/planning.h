@@ -7,6 +7,7 @@
 //   const Plan plan = plan_within(model, tokenizer_model, damage_table(model, diagnosis), "+10%");
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,17 @@ struct PlanningOptions {
   std::string target = "llama.cpp";  ///< who loads what is written, a row of targets()
   ExportOptions file{};              ///< what else decides the size of the file
   PlanObjective objective{};         ///< of plan_within alone: fronts and uniform plans go by the mean
+  bool codebooks = false;            ///< TargetRules::codebooks are candidates too
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
 /// the target loads.
 /// @throws Error{kUnsupported} for a target that is planned but not built, {kInvalidArgument} for an unknown one
-DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", const std::string& scheme = "gguf:q4_k");
+DiagnoseOptions planning_diagnosis(const std::string& target = "llama.cpp", const std::string& scheme = "gguf:q4_k",
+                                   bool codebooks = false);
+
+/// What plans may use of a target.
+TargetRules planning_rules(const std::string& target, bool codebooks);
 
 /// The plan of least predicted damage, where a matrix may stay as it is stored, whose Target::counted_bytes (for most
 /// targets the whole file) stay within `budget`: "+10%" over our own uniform 4-bit file (Target::four_bit_schemes) with
@@ -82,6 +88,11 @@ std::vector<std::string> preset_names();
 /// What llama-quantize would choose for the model, tensor by tensor, with an importance matrix. Compares like with like: the
 /// same choices with our values. @throws Error{kInvalidArgument} when there is no such preset or target
 Plan plan_preset(const Model& model, const std::string& preset, const std::string& target = "llama.cpp");
+
+/// The largest of the presets whose file fits into `budget_bytes`, of equals the first; nothing where none does or the target
+/// is not llama.cpp. @throws Error{kInvalidArgument, kUnsupported} as plan_within
+std::optional<Plan> preset_within(const Model& model, const TokenizerModel& tokenizer, uint64_t budget_bytes,
+                                  const PlanningOptions& options = {});
 
 /// What separates a plan from the limit of its model. @param kl of the plan, predicted or measured, nats per token
 /// @throws Error{kInvalidArgument} when they are of different models

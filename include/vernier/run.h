@@ -27,6 +27,9 @@
 
 namespace vernier {
 
+/// Largest model whose values are searched by "auto" unless a method is named: about 5 CPU seconds for 10^6 weights.
+inline constexpr int64_t kSearchedWeights = 50'000'000;
+
 /// What a plan rests on.
 enum class Effort {
   kScreen,   ///< what gradients foretell: minutes, and nothing was measured but the result
@@ -40,10 +43,13 @@ std::string_view effort_name(Effort effort);
 Effort parse_effort(std::string_view name);
 
 struct RunOptions {
-  std::string budget = "+10%";                  ///< of the whole file, as plan_within reads it
-  std::string target = "llama.cpp";             ///< who loads the file
-  std::string scheme = "gguf:q4_k";             ///< of the isolated measurements
-  std::string method = "importance";            ///< how stored values are searched (find_value_search)
+  std::string budget = "+10%";       ///< of the whole file, as plan_within reads it
+  std::string target = "llama.cpp";  ///< who loads the file
+  std::string scheme = "gguf:q4_k";  ///< of the isolated measurements
+  /// How stored values are searched (find_value_search). "": "auto" for language models of up to kSearchedWeights
+  /// weights, else "importance".
+  std::string method{};
+  bool codebooks = false;  ///< iq2, iq3 and iq4_xs are candidates too: better plans, several times the time for values
   std::filesystem::path output = "out";         ///< the run directory; the same one again goes on where it stopped
   bool replace = false;                         ///< also where the directory holds another model's run
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in

@@ -25,13 +25,17 @@ struct TensorFacts {
 };
 
 struct TargetRules {
-  std::string target;                     ///< whose they are
-  std::vector<std::string> schemes;       ///< to plan with, for matrices
+  std::string target;                ///< whose they are
+  std::vector<std::string> schemes;  ///< to plan with, for matrices
+  /// Also, where they are asked for: less error for their bytes, and a search of values that takes several times as long.
+  std::vector<std::string> codebooks{};
   std::string fixed_scheme;               ///< of all other tensors
   std::vector<TensorRole> fixed_roles{};  ///< matrices that the engine wants in fixed_scheme all the same
   bool one_scheme_per_tensor = false;     ///< for all that its file holds as one: fused rows, stacked experts
   uint64_t alignment_bytes = 1;           ///< a tensor's bytes are padded to a multiple of this
 
+  /// With the codebooks among the schemes.
+  TargetRules with_codebooks() const;
   /// Why a tensor is not planned, as a reason for the recipe; empty when it is planned.
   std::string why_fixed(const TensorFacts& facts) const;
   /// `schemes`, or `fixed_scheme` alone. Whether the shape fits is the scheme's business (block sizes).

@@ -24,6 +24,8 @@ struct SearchInput {
   int threads = 1;                       ///< results do not depend on it
   std::string what;                      ///< for messages
   const InputGrams* grams = nullptr;     ///< nullptr where nothing is known: then searched as "importance" does
+  /// Second moments of gradients by what it puts out, [rows, rows] by part; nullptr where nothing is known: rows alike.
+  const InputGrams* output_grams = nullptr;
 };
 
 struct ValueSearch {
@@ -42,6 +44,7 @@ struct ValueSearch {
   std::string source;  ///< the paper or program that it follows
   Needs needs = Needs::kNothing;
   Folding folding = Folding::kNone;
+  bool uses_outputs = false;     ///< SearchInput::output_grams: a backward pass over some of the text
   bool corrects_biases = false;  ///< those that are added to a matrix' outputs, for what its error adds on average
   /// Scheme::bytes(rows, cols) many, which decode() reads.
   /// @throws Error{kInvalidArgument} naming `what` when the shape does not fit or a value is not finite

@@ -53,6 +53,7 @@
 #include "vernier/plan_front.h"
 #include "vernier/plan_objective.h"
 #include "vernier/planning.h"
+#include "vernier/protect.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"
 #include "vernier/run.h"

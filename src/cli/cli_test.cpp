@@ -130,8 +130,8 @@ TEST_F(Cli, TokenizeAndLogitsWriteWhatTheySay) {
 TEST_F(Cli, ARunOfOneWindowAndItsPageAgain) {
   const std::string text = (source_dir() / "data/builtin/evaluation.txt").string(), out = at("out");
   const auto run_with = [&](const char* budget) {
-    return run({"--quiet", "run", demo_, "--budget", budget, "--context", "64", "--windows", "1",
-                "--calibration-windows", "2", "--diagnose-windows", "2", "--data", text, "-o", out});
+    return run({"--quiet", "run", demo_, "--method", "importance", "--budget", budget, "--context", "64", "--windows",
+                "1", "--calibration-windows", "2", "--diagnose-windows", "2", "--data", text, "-o", out});
   };
   ASSERT_EQ(run_with("+10%"), 0);
   const std::string page = read_file(fs::path(out) / "report.html");
@@ -334,8 +334,27 @@ TEST_F(Cli, TargetsAndMethodsAreTakenFromTheirTables) {
 
 TEST_F(Cli, ARunForADirectoryEndsInADirectory) {
   const std::string text = (source_dir() / "data/builtin/evaluation.txt").string(), out = at("out");
-  ASSERT_EQ(run({"--quiet", "run", demo_, "--target", "huggingface", "--budget", "4.5bpw", "--context", "64",
-                 "--windows", "1", "--calibration-windows", "2", "--diagnose-windows", "1", "--data", text, "-o", out}),
+  ASSERT_EQ(run({"--quiet",
+                 "run",
+                 demo_,
+                 "--target",
+                 "huggingface",
+                 "--method",
+                 "importance",
+                 "--budget",
+                 "4.5bpw",
+                 "--context",
+                 "64",
+                 "--windows",
+                 "1",
+                 "--calibration-windows",
+                 "2",
+                 "--diagnose-windows",
+                 "1",
+                 "--data",
+                 text,
+                 "-o",
+                 out}),
             0);
   const Json plan = read_json(fs::path(out) / "plan.json"), rows = read_json(fs::path(out) / "evaluation.json")["rows"];
   EXPECT_EQ(plan["target"], "huggingface");

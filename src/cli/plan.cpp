@@ -45,7 +45,7 @@ void add_plan(CLI::App& app, Console& console) {
     CLI::Option* target_option = nullptr;
     JsonArgument json;
     CommandFiles io;
-    bool dry_run = false, front = false;
+    bool dry_run = false, front = false, codebooks = false;
   };
   auto* command = app.add_subcommand("plan", "Choose a scheme per tensor within a byte budget");
   auto a = std::make_shared<Arguments>();
@@ -64,6 +64,8 @@ void add_plan(CLI::App& app, Console& console) {
   preset->excludes(budget);
   preset->excludes(add_objective(*command, a->objective));
   a->target_option = add_target(*command, a->target);
+  preset->excludes(add_flag(*command, "--codebooks", a->codebooks,
+                            "iq2, iq3 and iq4_xs are candidates too, where their damage is known: of `run --best`"));
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   preset->excludes(
@@ -83,7 +85,7 @@ void add_plan(CLI::App& app, Console& console) {
     const Model model = open_model(a->model, console);
     const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const PlanningOptions options{target.name, a->options, PlanObjective::parse(a->objective)};
+    const PlanningOptions options{target.name, a->options, PlanObjective::parse(a->objective), a->codebooks};
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
       fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");

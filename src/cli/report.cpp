@@ -44,9 +44,9 @@ void add_report(CLI::App& app, Console& console) {
       *command, a->io, "-o,--output", a->output,
       "Page to write; by default report.html in the run directory, or groups.html beside groups.json, and so on");
   a->io.reads(a->source);
-  a->io.reads_in(a->source,
-                 {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json", "groups.json",
-                  "limit.json", "reliability.json", "finetune.json", "activations.json", "work/confirmation.json"});
+  a->io.reads_in(a->source, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
+                             "groups.json", "limit.json", "reliability.json", "finetune.json", "activations.json",
+                             "protection.json", "work/confirmation.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     const bool run = std::filesystem::is_directory(a->source);

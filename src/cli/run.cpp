@@ -27,7 +27,7 @@ struct Arguments {
   CalibrationTextArgument calibration;
   ImageArguments labelled;
   CLI::Option *target_option = nullptr, *effort_option = nullptr, *scheme_option = nullptr;
-  bool dry_run = false;
+  bool dry_run = false, best = false;
   DataArguments data;
   ComputeArguments compute;
   JsonArgument json;
@@ -57,6 +57,8 @@ struct Arguments {
     o.effort = reads || effort_option->count() > 0 ? parse_effort(effort) : Effort::kExact;
     o.domains = parse_objective(over_domains);
     o.objective = PlanObjective::parse(objective);
+    o.codebooks = best;
+    if (best && reads && o.method.empty()) o.method = "auto";
     o.compute = compute.options(console);
     return o;
   }
@@ -225,8 +227,13 @@ void add_run(CLI::App& app, Console& console) {
   a->scheme_option = add_option(*command, "--scheme", o.scheme,
                                 "Scheme of the isolated measurements; for a model that sees its target's own of 4 bits")
                          ->capture_default_str();
-  add_option(*command, "--method", o.method, "How stored values are searched. " + described_searches())
-      ->capture_default_str();
+  add_option(*command, "--method", o.method,
+             fmt::format("How stored values of the plan are searched, auto up to {} million weights unless named; its "
+                         "rivals' are searched by importance where that is cheaper. {}",
+                         kSearchedWeights / 1'000'000, described_searches()));
+  add_flag(*command, "--best", a->best,
+           "Whatever lessens damage, however long it takes: --method auto, and codebooks (iq2, iq3, iq4_xs) among the "
+           "candidates");
   a->data.add(*command, a->io);
   add_export_options(*command, o.file);
   add_flag(*command, "--strict", o.strict, "Text shared between calibration and evaluation is an error");

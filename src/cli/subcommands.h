@@ -20,6 +20,7 @@ void add_activations(CLI::App& app, Console& console);
 void add_groups(CLI::App& app, Console& console);
 void add_diagnose(CLI::App& app, Console& console);
 void add_screen(CLI::App& app, Console& console);
+void add_protect(CLI::App& app, Console& console);
 void add_plan(CLI::App& app, Console& console);
 void add_quantize(CLI::App& app, Console& console);
 void add_export(CLI::App& app, Console& console);

@@ -239,25 +239,27 @@ bool takes_source(const ModelSource& source) { return source.gguf && files_of_mo
 }  // namespace
 
 Target llama_cpp_target() {
-  return {.name = "llama.cpp",
-          .about = "a GGUF file",
-          .rules = {.target = "llama.cpp",
-                    .schemes = {"gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:iq4_nl", "gguf:q4_k", "gguf:q4_1",
-                                "gguf:q5_0", "gguf:q5_k", "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"},
-                    .fixed_scheme = "f32",  // its kernels expect norms and biases so
-                    .fixed_roles = {TensorRole::kRouter, TensorRole::kSharedSwitch},
-                    .one_scheme_per_tensor = true,
-                    .alignment_bytes = kGgufAlignment},
-          .four_bit_schemes = {"gguf:q4_k", "gguf:q4_0"},
-          .output = "model.gguf",
-          .file = &TensorSpec::gguf,
-          .context_length = context_length,
-          .losses = losses,
-          .takes_source = takes_source,
-          .file_bytes = gguf_bytes,
-          .counted_bytes = gguf_bytes,
-          .header_hash = gguf_header_hash,
-          .write = write_gguf};
+  return {
+      .name = "llama.cpp",
+      .about = "a GGUF file",
+      .rules = {.target = "llama.cpp",
+                .schemes = {"gguf:q2_k", "gguf:q3_k", "gguf:q4_0", "gguf:iq4_nl", "gguf:q4_k", "gguf:q4_1", "gguf:q5_0",
+                            "gguf:q5_k", "gguf:q5_1", "gguf:q6_k", "gguf:q8_0", "f16"},
+                .codebooks = {"gguf:iq2_xxs", "gguf:iq2_xs", "gguf:iq2_s", "gguf:iq3_xxs", "gguf:iq3_s", "gguf:iq4_xs"},
+                .fixed_scheme = "f32",  // its kernels expect norms and biases so
+                .fixed_roles = {TensorRole::kRouter, TensorRole::kSharedSwitch},
+                .one_scheme_per_tensor = true,
+                .alignment_bytes = kGgufAlignment},
+      .four_bit_schemes = {"gguf:q4_k", "gguf:q4_0"},
+      .output = "model.gguf",
+      .file = &TensorSpec::gguf,
+      .context_length = context_length,
+      .losses = losses,
+      .takes_source = takes_source,
+      .file_bytes = gguf_bytes,
+      .counted_bytes = gguf_bytes,
+      .header_hash = gguf_header_hash,
+      .write = write_gguf};
 }
 
 }  // namespace vernier

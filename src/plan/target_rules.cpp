@@ -8,6 +8,13 @@
 
 namespace vernier {
 
+TargetRules TargetRules::with_codebooks() const {
+  TargetRules rules = *this;
+  rules.schemes.insert(rules.schemes.end(), codebooks.begin(), codebooks.end());
+  rules.codebooks.clear();
+  return rules;
+}
+
 std::string TargetRules::why_fixed(const TensorFacts& facts) const {
   if (!is_matrix(facts.role) || facts.shape.size() < 2)
     return "norms, biases and other vectors stay in " + fixed_scheme;

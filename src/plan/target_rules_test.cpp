@@ -27,6 +27,14 @@ TEST(TargetRules, MatricesArePlannedTheRestIsFixed) {
     EXPECT_THAT(kEngineRules.schemes_for(facts), ElementsAre("gguf:q4_k", "gguf:q6_k")) << role_name(facts.role);
 }
 
+TEST(TargetRules, CodebooksAreCandidatesWhereAskedFor) {
+  TargetRules rules = kEngineRules;
+  rules.codebooks = {"gguf:iq3_s"};
+  const TensorFacts down{.role = TensorRole::kFfnDown, .layer = 0, .shape = {256, 512}};
+  EXPECT_THAT(rules.schemes_for(down), ElementsAre("gguf:q4_k", "gguf:q6_k"));
+  EXPECT_THAT(rules.with_codebooks().schemes_for(down), ElementsAre("gguf:q4_k", "gguf:q6_k", "gguf:iq3_s"));
+}
+
 TEST(TargetRules, ExpertsOfOneStackAreTied) {
   std::vector<TensorFacts> tensors;
   for (int64_t layer = 0; layer < 2; ++layer)

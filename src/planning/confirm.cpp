@@ -71,7 +71,8 @@ class Confirming {
 
  private:
   DiagnoseOptions diagnose_options() const {
-    DiagnoseOptions options = planning_diagnosis(options_.planning.target, options_.scheme);
+    DiagnoseOptions options =
+        planning_diagnosis(options_.planning.target, options_.scheme, options_.planning.codebooks);
     options.compute = options_.compute;
     return options;
   }

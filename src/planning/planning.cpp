@@ -96,10 +96,15 @@ bool same_schemes(const Plan& a, const Plan& b) {
 
 }  // namespace
 
-DiagnoseOptions planning_diagnosis(const std::string& target, const std::string& scheme) {
+TargetRules planning_rules(const std::string& target, bool codebooks) {
+  const TargetRules& rules = find_target(target).rules;
+  return codebooks ? rules.with_codebooks() : rules;
+}
+
+DiagnoseOptions planning_diagnosis(const std::string& target, const std::string& scheme, bool codebooks) {
   DiagnoseOptions options;
   options.scheme = scheme;
-  options.candidates = find_target(target).rules.schemes;
+  options.candidates = planning_rules(target, codebooks).schemes;
   return options;
 }
 
@@ -108,7 +113,7 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
   const Target& target = find_target(options.target);
   const SizeOf size = size_for(target, model, tokenizer, options);
   const uint64_t int4 = uniform_int4_bytes(shapes_of(model, target), target, size);
-  const PlanRequest request{.rules = target.rules,
+  const PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
                             .budget_text = budget,
                             .budget_bytes = budget_over(int4, model, budget, target, size),
                             .file_bytes = size,
@@ -122,16 +127,17 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
 
 Plan plan_worst(const Model& model, const DamageTable& table, const Plan& planned, const PlanningOptions& options) {
   const Target& target = find_target(options.target);
+  const TargetRules rules = planning_rules(options.target, options.codebooks);
   const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
-  const KnapsackProblem problem = planning_problem(tensors, target.rules);
+  const KnapsackProblem problem = planning_problem(tensors, rules);
   uint64_t bytes = 0;  // padded as the candidates are
-  for (const PlanEntry& entry : planned.entries) bytes += target.rules.padded_bytes(entry.bytes);
+  for (const PlanEntry& entry : planned.entries) bytes += rules.padded_bytes(entry.bytes);
   const KnapsackSolution worst = worst_choice(problem, bytes);
   if (!worst.feasible || planned.entries.size() != tensors.size())
     fail(ErrorKind::kInvalidArgument,
          "plan: {} has {} matrices in {} bytes, which no choice of {}'s schemes for {} has", planned.label,
          planned.entries.size(), bytes, options.target, tensors.size());
-  Plan plan = plan_of_choice(tensors, target.rules, problem, worst.choice);
+  Plan plan = plan_of_choice(tensors, rules, problem, worst.choice);
   plan.label = "worst";
   plan.budget_text = std::to_string(bytes);
   plan.budget_bytes = bytes;
@@ -157,7 +163,8 @@ PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const 
   if (count < 2) fail(ErrorKind::kInvalidArgument, "plan: a front of {} budgets, expected 2 or more", count);
   const Target& target = find_target(options.target);
   const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
-  PlanRequest request{.rules = target.rules, .file_bytes = size_for(target, model, tokenizer, options)};
+  PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
+                      .file_bytes = size_for(target, model, tokenizer, options)};
   PlanFront front{options.target, {}};
   const auto add = [&](uint64_t budget) {
     request.budget_bytes = budget;
@@ -183,7 +190,7 @@ PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const 
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                           const PlanningOptions& options) {
   const Target& target = find_target(options.target);
-  const PlanRequest request{.rules = target.rules,
+  const PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
                             .budget_text = budget,
                             .budget_bytes = budget_bytes(model, tokenizer, budget, options),
                             .file_bytes = size_for(target, model, tokenizer, options)};
@@ -204,8 +211,9 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
   const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
   const SizeOf size = size_for(target, model, tokenizer, options);
   std::vector<std::pair<uint64_t, Plan>> plans;
-  for (const std::string& scheme : target.rules.schemes) {
-    Plan plan = uniform_plan(tensors, target.rules, scheme);
+  const TargetRules rules = planning_rules(options.target, options.codebooks);
+  for (const std::string& scheme : rules.schemes) {
+    Plan plan = uniform_plan(tensors, rules, scheme);
     plan.budget_bytes = budget_bytes;
     const uint64_t bytes = size(plan);
     if (bytes > budget_bytes) continue;
@@ -278,6 +286,23 @@ Plan plan_preset(const Model& model, const std::string& preset, const std::strin
                    .experts = experts,
                    .llama = config.family == "llama"},
                   preset);
+}
+
+std::optional<Plan> preset_within(const Model& model, const TokenizerModel& tokenizer, uint64_t budget_bytes,
+                                  const PlanningOptions& options) {
+  if (options.target != "llama.cpp") return std::nullopt;
+  const SizeOf size = size_for(find_target(options.target), model, tokenizer, options);
+  std::optional<Plan> largest;
+  uint64_t most = 0;
+  for (const std::string& name : preset_names()) {
+    Plan plan = plan_preset(model, name, options.target);
+    plan.budget_bytes = budget_bytes;
+    const uint64_t bytes = size(plan);
+    if (bytes > budget_bytes || bytes <= most) continue;
+    most = bytes;
+    largest = std::move(plan);
+  }
+  return largest;
 }
 
 double bits_per_weight(uint64_t file_bytes, const Model& model) {

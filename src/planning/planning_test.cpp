@@ -90,6 +90,38 @@ TEST_F(Planning, PresetsAreLlamaCppsMixes) {
   expect_error(ErrorKind::kInvalidArgument, {"q4_k_x", "q4_k_m"}, [&] { plan_preset(model_, "q4_k_x"); });
 }
 
+TEST_F(Planning, TheLargestPresetThatFitsIsWhatLlamaCppWouldDo) {
+  const uint64_t q4_k_m = file_bytes(model_, plan_preset(model_, "q4_k_m"), tokenizer_);
+  // The header names the budget, whose digits count too.
+  const std::optional<Plan> within = preset_within(model_, tokenizer_, q4_k_m + 64);
+  ASSERT_TRUE(within);
+  EXPECT_EQ(within->label, "llama.cpp's q4_k_m");
+  const std::optional<Plan> below = preset_within(model_, tokenizer_, q4_k_m - 64);
+  ASSERT_TRUE(below);
+  EXPECT_LT(file_bytes(model_, *below, tokenizer_), q4_k_m);
+  for (const std::string& name : preset_names()) {
+    const uint64_t bytes = file_bytes(model_, plan_preset(model_, name), tokenizer_);
+    if (bytes <= q4_k_m - 128) {
+      EXPECT_LE(bytes, file_bytes(model_, *below, tokenizer_)) << name;
+    }
+  }
+  EXPECT_FALSE(preset_within(model_, tokenizer_, 1000));
+  EXPECT_FALSE(preset_within(model_, tokenizer_, q4_k_m, {.target = "huggingface"}));
+}
+
+// A damage table that foretells codebooks alone: only who asks for them has candidates.
+TEST_F(Planning, CodebooksAreCandidatesWhereAskedFor) {
+  DamageTable known = table();
+  for (auto& [id, kl] : known.kl) kl["gguf:iq3_s"] = 1e-9;
+  const auto uses = [](const Plan& plan) {
+    return std::ranges::any_of(plan.entries, [](const PlanEntry& entry) { return entry.scheme == "gguf:iq3_s"; });
+  };
+  EXPECT_FALSE(uses(plan_within(model_, tokenizer_, known, "4bpw")));
+  EXPECT_TRUE(uses(plan_within(model_, tokenizer_, known, "4bpw", {.codebooks = true})));
+  EXPECT_LT(reachable_budget(model_, tokenizer_, "2.4bpw", {.codebooks = true}), uint64_t{2} << 20);
+  EXPECT_THROW(reachable_budget(model_, tokenizer_, "2.4bpw"), Error);
+}
+
 TEST_F(Planning, UniformPlansFitAndRise) {
   const uint64_t budget = plan_within(model_, tokenizer_, table(), "+10%").budget_bytes;
   uint64_t before = 0;

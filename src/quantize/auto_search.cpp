@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "quantize/grid_search.h"
 #include "quantize/guard.h"
@@ -15,58 +17,94 @@ namespace {
 
 /// What is tried, beside rounding to nearest, with each kind of ranges. The weakest first: of equals it is taken.
 constexpr double kShrinkages[] = {1, 0.5, 0.15, 0.04};  // 1: columns have nothing to do with each other
+/// And of rows, where the columns' is decided.
+constexpr double kOutputShrinkages[] = {0.5, 0.15};
 
 struct AutoCandidate {
   Ranges ranges = Ranges::kFitted;
-  double shrink = 1;
+  double shrink = 1, output_shrink = 1;
 };
 
-std::vector<AutoCandidate> candidates_of(const GridSearch& matrix) {
-  std::vector<AutoCandidate> all;
-  if (matrix.spans_all()) all.push_back({Ranges::kFitted, 1});
-  for (const double shrink : kShrinkages) all.push_back({Ranges::kSearched, shrink});
-  return all;
-}
+class AutoSearch {
+ public:
+  explicit AutoSearch(const SearchInput& in)
+      : in_(in), matrix_(in), nearest_(matrix_.make({}, {}, nullptr)), folds_(guard_folds(*in.grams)) {
+    const std::vector<size_t> parts = parts_with_tokens(*in.grams);
+    const auto has_outputs = [&](size_t part) {
+      return part < in.output_grams->parts.size() && in.output_grams->parts[part].defined();
+    };
+    if (in.output_grams != nullptr && std::ranges::all_of(parts, has_outputs)) outputs_ = in.output_grams;
+    baseline_.resize(in.grams->parts.size());
+    for (const GuardFold& fold : folds_) judge(nearest_, fold, baseline_);
+  }
 
-std::vector<std::byte> codes_of(const GridSearch& matrix, const std::vector<std::byte>& scales, double shrink,
-                                const at::Tensor& gram) {
-  if (shrink == 1) return matrix.with_codes(scales, {}, nullptr);
-  const Curvature curvature = curvature_of(gram, shrink);
-  return matrix.with_codes(scales, {.feed_back = true, .descend = true}, &curvature);
-}
+  std::vector<std::byte> run() {
+    std::vector<AutoCandidate> candidates;
+    if (matrix_.spans_all()) candidates.push_back({Ranges::kFitted, 1});
+    for (const double shrink : kShrinkages) candidates.push_back({Ranges::kSearched, shrink});
+    try_all(candidates);
+    if (best_ && best_->shrink < 1 && outputs_ != nullptr) {
+      candidates.assign(std::size(kOutputShrinkages), *best_);
+      for (size_t i = 0; i < candidates.size(); ++i) candidates[i].output_shrink = kOutputShrinkages[i];
+      try_all(candidates);
+    }
+    if (!best_) return nearest_;
+    const std::vector<size_t> all = parts_with_tokens(*in_.grams);
+    const at::Tensor gram = mean_gram(*in_.grams, all);
+    return codes(matrix_.fit(best_->ranges, importance_of(gram)), *best_, gram, all);
+  }
+
+ private:
+  /// A candidate takes the place of the best where it is better on what it was not made from.
+  void try_all(const std::vector<AutoCandidate>& candidates) {
+    std::vector<std::vector<double>> errors(candidates.size(), std::vector<double>(baseline_.size()));
+    for (const GuardFold& fold : folds_) {
+      const at::Tensor gram = mean_gram(*in_.grams, fold.made_from);
+      std::map<Ranges, std::vector<std::byte>> scales;
+      for (size_t c = 0; c < candidates.size(); ++c) {
+        std::vector<std::byte>& fitted = scales[candidates[c].ranges];
+        if (fitted.empty()) fitted = matrix_.fit(candidates[c].ranges, importance_of(gram));
+        judge(codes(fitted, candidates[c], gram, fold.made_from), fold, errors[c]);
+      }
+    }
+    for (size_t c = 0; c < candidates.size() && !folds_.empty(); ++c)
+      if (const double score = guarded_score(errors[c], baseline_); score < best_score_) {
+        best_score_ = score;
+        best_ = candidates[c];
+      }
+  }
+
+  void judge(const std::vector<std::byte>& stored, const GuardFold& fold, std::vector<double>& errors) const {
+    const at::Tensor error = matrix_.values(stored) - matrix_.weight();
+    for (const size_t part : fold.judged_on)
+      errors[part] =
+          output_error(error, in_.grams->parts[part], outputs_ != nullptr ? outputs_->parts[part] : at::Tensor());
+  }
+
+  std::vector<std::byte> codes(const std::vector<std::byte>& scales, const AutoCandidate& how, const at::Tensor& gram,
+                               const std::vector<size_t>& made_from) const {
+    if (how.shrink == 1) return matrix_.with_codes(scales, {}, importance_of(gram), nullptr);
+    const Curvature curvature = curvature_of(gram, how.shrink, matrix_.joint_cols());
+    const GridRecipe recipe{.feed_back = true, .descend = true};
+    if (how.output_shrink == 1) return matrix_.with_codes(scales, recipe, {}, &curvature);
+    const OutputCurvature output = output_curvature_of(mean_gram(*outputs_, made_from), how.output_shrink);
+    return matrix_.with_codes(scales, recipe, {}, &curvature, &output);
+  }
+
+  const SearchInput& in_;
+  const GridSearch matrix_;
+  const std::vector<std::byte> nearest_;
+  const std::vector<GuardFold> folds_;
+  const InputGrams* outputs_ = nullptr;
+  std::vector<double> baseline_;  // by part, of what is rounded to nearest
+  std::optional<AutoCandidate> best_;
+  double best_score_ = 0;
+};
 
 std::vector<std::byte> auto_bytes(const SearchInput& in) {
   if (in.grams == nullptr || in.scheme.held_by(Container::kPlainTensors))
     return quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what);
-  const GridSearch matrix(in);
-  const std::vector<AutoCandidate> candidates = candidates_of(matrix);
-  std::vector<std::byte> nearest = matrix.make({}, {}, nullptr);
-  const at::Tensor nearest_error = matrix.values(nearest) - matrix.weight();
-  const size_t parts = in.grams->parts.size();
-  std::vector<double> baseline(parts);
-  std::vector<std::vector<double>> errors(candidates.size(), std::vector<double>(parts));
-  const std::vector<GuardFold> folds = guard_folds(*in.grams);
-  for (const GuardFold& fold : folds) {
-    const at::Tensor gram = mean_gram(*in.grams, fold.made_from);
-    std::map<Ranges, std::vector<std::byte>> scales;
-    for (const size_t part : fold.judged_on) baseline[part] = output_error(nearest_error, in.grams->parts[part]);
-    for (size_t c = 0; c < candidates.size(); ++c) {
-      std::vector<std::byte>& fitted = scales[candidates[c].ranges];
-      if (fitted.empty()) fitted = matrix.fit(candidates[c].ranges, importance_of(gram));
-      const at::Tensor error = matrix.values(codes_of(matrix, fitted, candidates[c].shrink, gram)) - matrix.weight();
-      for (const size_t part : fold.judged_on) errors[c][part] = output_error(error, in.grams->parts[part]);
-    }
-  }
-  const AutoCandidate* best = nullptr;
-  double best_score = 0;
-  for (size_t c = 0; c < candidates.size() && !folds.empty(); ++c)
-    if (const double score = guarded_score(errors[c], baseline); score < best_score) {
-      best_score = score;
-      best = &candidates[c];
-    }
-  if (best == nullptr) return nearest;
-  const at::Tensor gram = mean_gram(*in.grams, parts_with_tokens(*in.grams));
-  return codes_of(matrix, matrix.fit(best->ranges, importance_of(gram)), best->shrink, gram);
+  return AutoSearch(in).run();
 }
 
 }  // namespace
@@ -78,6 +116,7 @@ ValueSearch auto_search() {
       .source = "the others' steps, guarded by cross-validation over the domains of the text",
       .needs = ValueSearch::Needs::kGram,
       .folding = ValueSearch::Folding::kGuarded,
+      .uses_outputs = true,
       .corrects_biases = true,
       .run = auto_bytes};
 }

@@ -37,49 +37,57 @@ SearchInput input_of(const Scheme& scheme, const MadeUpLayer& layer) {
 }
 
 /// Column by column in float64, as the paper has it before it makes it fast: no blocks, no Cholesky factor, the inverse of
-/// what is left by elimination.
+/// what is left by elimination. Of codebooks of several weights so many columns at a time, chosen by the diagonal of what
+/// their errors cost.
 at::Tensor reference_feedback(const MadeUpLayer& layer, const Scheme& scheme, const std::vector<std::byte>& scales,
                               double shrink) {
   const int64_t rows = layer.weight.size(0), cols = layer.weight.size(1);
   const auto grid = grid_of(scheme, rows, cols);
   at::Tensor h = layer.gram.to(at::kDouble);
   h = h * (1 - shrink) + at::diag(h.diagonal()) * shrink;
-  const at::Tensor sizes = h.diagonal().contiguous();
-  std::vector<int64_t> order(static_cast<size_t>(cols));
+  const int64_t joint = grid->joint_cols;
+  const at::Tensor sizes = h.diagonal().view({-1, joint}).sum(1).contiguous();
+  std::vector<int64_t> order(static_cast<size_t>(cols / joint));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
                    [size = sizes.data_ptr<double>()](int64_t a, int64_t b) { return size[a] > size[b]; });
   at::Tensor w = layer.weight.to(at::kDouble).clone(), inverse = at::linalg_inv(h);
-  const at::Tensor values = at::empty_like(w), error = at::empty({rows}, at::kDouble);
+  const at::Tensor values = at::empty_like(w), error = at::empty({rows, joint}, at::kDouble);
   std::vector<Step> steps(static_cast<size_t>(grid->segments()));
-  for (const int64_t col : order) {
+  for (const int64_t set : order) {
+    const int64_t col = set * joint;
+    const at::Tensor own = inverse.narrow(0, col, joint).clone();  // rows of the set
+    const at::Tensor cost = at::linalg_inv(own.narrow(1, col, joint));
+    const at::Tensor weights = cost.diagonal().to(at::kFloat).contiguous();
     for (int64_t r = 0; r < rows; ++r) {
       grid->steps(r, col / grid->block_cols, scales.data(), steps.data());
       const Step& step = steps[static_cast<size_t>(col % grid->block_cols / grid->segment_cols)];
-      const double exact = w.data_ptr<double>()[r * cols + col];
-      const auto x = static_cast<float>(exact);
-      Code code = 0;
-      grid->nearest(step, &x, 1, &code);
-      const double value = value_of(step, grid->level(code));
-      values.data_ptr<double>()[r * cols + col] = value;
-      error.data_ptr<double>()[r] = exact - value;
+      const double* exact = w.data_ptr<double>() + r * cols + col;
+      const std::vector<float> x(exact, exact + joint);
+      std::vector<Code> codes(static_cast<size_t>(joint));
+      grid->nearest_jointly(step, x.data(), weights.data_ptr<float>(), joint, codes.data());
+      for (int64_t i = 0; i < joint; ++i) {
+        const double value = value_of(step, grid->level(codes[static_cast<size_t>(i)]));
+        values.data_ptr<double>()[r * cols + col + i] = value;
+        error.data_ptr<double>()[r * joint + i] = exact[i] - value;
+      }
     }
-    const at::Tensor row = inverse.select(0, col).clone();
-    w = w - at::outer(error / row[col], row);
-    inverse = inverse - at::outer(row, row) / row[col];
+    const at::Tensor made_up_for = at::mm(cost, own);
+    w = w - at::mm(error, made_up_for);
+    inverse = inverse - at::mm(own.t(), made_up_for);
   }
   return values.to(at::kFloat);
 }
 
-const char* const kSchemes[] = {"int3:g32:asym", "int4:channel:sym", "gguf:q4_0",  "gguf:q4_k",
-                                "gguf:q2_k",     "gguf:iq4_nl",      "int4:tensor"};
+const char* const kSchemes[] = {"int3:g32:asym", "int4:channel:sym", "gguf:q4_0",  "gguf:q4_k",  "gguf:q2_k",
+                                "gguf:iq4_nl",   "int4:tensor",      "gguf:iq3_s", "gguf:iq2_xs"};
 
 TEST(CodeSearch, FeedbackIsThePapersWithinOnePercentAndBetterThanRounding) {
   const MadeUpLayer layer(256, 96);
-  const Curvature curvature = curvature_of(layer.gram, 0.05);
   for (const char* name : kSchemes) {
     const Scheme scheme = Scheme::parse(name);
     const GridSearch matrix(input_of(scheme, layer));
+    const Curvature curvature = curvature_of(layer.gram, 0.05, matrix.joint_cols());
     const auto rounded = matrix.make({}, {}, nullptr);
     const auto fed_back = matrix.make({.feed_back = true}, {}, &curvature);
     const double ours = layer.error(matrix.values(fed_back));
@@ -126,10 +134,10 @@ TEST(CodeSearch, DescentEndsWhereNoSingleCodeCanMove) {
 
 TEST(CodeSearch, DescentAfterFeedbackIsNeverWorse) {
   const MadeUpLayer layer(256);
-  const Curvature curvature = curvature_of(layer.gram, 0.01);
   for (const char* name : kSchemes) {
     const Scheme scheme = Scheme::parse(name);
     const GridSearch matrix(input_of(scheme, layer));
+    const Curvature curvature = curvature_of(layer.gram, 0.01, matrix.joint_cols());
     const double fed_back = layer.error(matrix.values(matrix.make({.feed_back = true}, {}, &curvature)));
     const double both = layer.error(matrix.values(matrix.make({.feed_back = true, .descend = true}, {}, &curvature)));
     EXPECT_LE(both, fed_back * 1.001) << name;  // by H, which differs from G by a hundredth of its diagonal
@@ -157,11 +165,11 @@ TEST(CodeSearch, SearchedRangesAreNeverWorseAndFindAClippedEnd) {
 
 TEST(CodeSearch, ResultsDoNotDependOnThreads) {
   const MadeUpLayer layer(256, 100);
-  const Curvature curvature = curvature_of(layer.gram, 0.05);
   for (const char* name : kSchemes) {
     const Scheme scheme = Scheme::parse(name);
     const GridRecipe recipe{.ranges = Ranges::kSearched, .feed_back = true, .descend = true};
     const SearchInput one{scheme, layer.weight, kAlike, 1, ""}, three{scheme, layer.weight, kAlike, 3, ""};
+    const Curvature curvature = curvature_of(layer.gram, 0.05, GridSearch(one).joint_cols());
     EXPECT_EQ(GridSearch(one).make(recipe, {}, &curvature), GridSearch(three).make(recipe, {}, &curvature)) << name;
   }
 }

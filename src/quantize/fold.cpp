@@ -48,11 +48,14 @@ at::Tensor shared_scales(const FoldSite& fold, const at::Tensor& scales) {
   return by_head.mean(1, /*keepdim=*/true).expand_as(by_head).exp().reshape({-1});
 }
 
+at::Tensor row_scales(const FoldSite& fold, const at::Tensor& scales) {
+  return fold.shared == 1 ? scales : scales.view({-1, fold.shared, fold.head_dim}).select(1, 0).reshape({-1});
+}
+
 void apply_fold(Model& model, const FoldSite& fold, const at::Tensor& scales) {
   for (const TensorId& id : fold.consumers)
     model.set_weight(id, (model.weight(id).detach().to(at::kFloat) * scales).contiguous());
-  const at::Tensor rows =
-      fold.shared == 1 ? scales : scales.view({-1, fold.shared, fold.head_dim}).select(1, 0).reshape({-1});
+  const at::Tensor rows = row_scales(fold, scales);
   for (const TensorId& id : fold.producers) {
     const at::Tensor values = model.weight(id).detach().to(at::kFloat);
     model.set_weight(id, (values / (values.dim() == 2 ? rows.unsqueeze(1) : rows)).contiguous());

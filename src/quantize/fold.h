@@ -30,6 +30,8 @@ std::vector<FoldSite> fold_sites(const Model& model, int layer);
 /// Scales that the producers can take off: those of channels that one row makes become their geometric mean.
 /// @shape float32 [channels], positive
 at::Tensor shared_scales(const FoldSite& fold, const at::Tensor& scales);
+/// What the rows of the producers are divided by, of scales as shared_scales gives: one a channel, or a row of several.
+at::Tensor row_scales(const FoldSite& fold, const at::Tensor& scales);
 /// @param scales as shared_scales gives
 void apply_fold(Model& model, const FoldSite& fold, const at::Tensor& scales);
 /// Those of the channels after folding. @shape symmetric [channels, channels]

@@ -9,8 +9,9 @@ std::vector<std::byte> search_codes(const SearchInput& in, const GridRecipe& rec
   if (in.grams == nullptr || in.scheme.held_by(Container::kPlainTensors))
     return quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what);
   const at::Tensor gram = mean_gram(*in.grams, parts_with_tokens(*in.grams));
-  const Curvature curvature = curvature_of(gram, shrink);
-  return GridSearch(in).make(recipe, importance_of(gram), &curvature);
+  const GridSearch matrix(in);
+  const Curvature curvature = curvature_of(gram, shrink, matrix.joint_cols());
+  return matrix.make(recipe, importance_of(gram), &curvature);
 }
 
 ValueSearch gptq_search() {

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/fail.h"
 #include "ops/parallel.h"
@@ -67,24 +68,76 @@ std::vector<std::byte> GridSearch::fit(Ranges ranges, const std::vector<float>& 
   return stored;
 }
 
+struct GridSearch::Coding {
+  const GridRecipe& recipe;
+  const std::vector<float>& columns;
+  const Curvature* curvature;
+  const std::byte* scales;
+};
+
+void GridSearch::code_rows(const Coding& how, std::span<const int64_t> rows, const at::Tensor& weight, Code* codes,
+                           at::Tensor* values) const {
+  const int64_t cols = grid_->cols, segments = cols / grid_->segment_cols, count = std::ssize(rows);
+  std::vector<Step> steps(static_cast<size_t>(count * segments));
+  std::vector<Code> own(static_cast<size_t>(count * cols));
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t block = 0; block < grid_->blocks(); ++block)
+      grid_->steps(rows[static_cast<size_t>(r)], block, how.scales,
+                   steps.data() + r * segments + block * grid_->segments());
+  const CodeRows range{*grid_, weight, steps, own};
+  if (how.recipe.feed_back && how.curvature != nullptr)
+    feed_back(range, *how.curvature);
+  else
+    round_to_nearest(range, how.columns);
+  if (how.recipe.descend && how.curvature != nullptr) descend(range, *how.curvature, kPasses);
+  std::copy(own.begin(), own.end(), codes);
+  if (values != nullptr) values->copy_(values_of(range));
+}
+
 std::vector<std::byte> GridSearch::with_codes(std::vector<std::byte> stored, const GridRecipe& recipe,
-                                              const Curvature* curvature) const {
-  const int64_t cols = grid_->cols, segments = cols / grid_->segment_cols;
+                                              const std::vector<float>& importance, const Curvature* curvature,
+                                              const OutputCurvature* output) const {
+  const int64_t cols = grid_->cols;
+  const std::vector<float> columns = column_weights(importance, cols);
+  const Coding how{recipe, columns, curvature, stored.data()};
+  if (output != nullptr) return with_fed_back_rows(how, std::move(stored), *output);
   for_rows(kRowsAtOnce, [&](int64_t first, int64_t count) {
-    std::vector<Step> steps(static_cast<size_t>(count * segments));
+    std::vector<int64_t> rows(static_cast<size_t>(count));
+    std::iota(rows.begin(), rows.end(), first);
     std::vector<Code> codes(static_cast<size_t>(count * cols));
-    for (int64_t r = 0; r < count; ++r)
-      for (int64_t block = 0; block < grid_->blocks(); ++block)
-        grid_->steps(first + r, block, stored.data(), steps.data() + r * segments + block * grid_->segments());
-    const at::Tensor weight = weight_.narrow(0, first, count);
-    const CodeRows range{*grid_, weight, steps, codes};
-    if (recipe.feed_back && curvature != nullptr)
-      feed_back(range, *curvature);
-    else
-      round_to_nearest(range);
-    if (recipe.descend && curvature != nullptr) descend(range, *curvature, kPasses);
+    code_rows(how, rows, weight_.narrow(0, first, count), codes.data(), nullptr);
     for (int64_t r = 0; r < count; ++r) grid_->pack_row(first + r, codes.data() + r * cols, stored.data());
   });
+  return stored;
+}
+
+std::vector<std::byte> GridSearch::with_fed_back_rows(const Coding& how, std::vector<std::byte> stored,
+                                                      const OutputCurvature& output) const {
+  constexpr int64_t kRowsOfAThread = 8;
+  const int64_t cols = grid_->cols, all = grid_->rows;
+  at::Tensor moved = weight_.index_select(0, at::tensor(output.order, at::kLong)).contiguous();
+  std::vector<Code> codes(static_cast<size_t>(all * cols));  // in that order
+  int64_t begin = 0;
+  for (const int64_t end : output.block_ends) {
+    const int64_t count = end - begin;
+    const at::Tensor target = moved.narrow(0, begin, count), values = at::empty_like(target);
+    parallel_for((count + kRowsOfAThread - 1) / kRowsOfAThread, threads_, [&](int64_t part, int) {
+      const c10::NoGradGuard no_grad;
+      const int64_t first = part * kRowsOfAThread, here = std::min(kRowsOfAThread, count - first);
+      at::Tensor own = values.narrow(0, first, here);
+      code_rows(how, {output.order.data() + begin + first, static_cast<size_t>(here)}, target.narrow(0, first, here),
+                codes.data() + (begin + first) * cols, &own);
+    });
+    if (end < all) {
+      const at::Tensor u = output.feedback.narrow(0, begin, count);
+      const at::Tensor error =
+          at::linalg_solve_triangular(u.narrow(1, begin, count).t().contiguous(), target - values, /*upper=*/false);
+      moved.narrow(0, end, all - end).addmm_(u.narrow(1, end, all - end).t(), error, 1, -1);
+    }
+    begin = end;
+  }
+  for (int64_t r = 0; r < all; ++r)
+    grid_->pack_row(output.order[static_cast<size_t>(r)], codes.data() + r * cols, stored.data());
   return stored;
 }
 

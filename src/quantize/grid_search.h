@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "quantize/curvature.h"
@@ -38,21 +39,33 @@ class GridSearch {
   explicit GridSearch(const SearchInput& input);
 
   const at::Tensor& weight() const { return weight_; }
+  /// Columns whose codes are chosen together.
+  int64_t joint_cols() const { return grid_->joint_cols; }
   /// Whether the format's fit spans all weights, so that Ranges differ.
   bool spans_all() const;
   /// Scales, and codes of no meaning. `importance`: mean squares of the columns, or empty for all alike.
   std::vector<std::byte> fit(Ranges ranges, const std::vector<float>& importance) const;
-  /// Codes for scales as fit() gives. `curvature`: only for recipes over codes.
+  /// Codes for scales as fit() gives. `curvature`: of the grid's joint_cols(), only for recipes over codes. `output`: also
+  /// fed back from row to row.
+  /// @source of both: the error of least tr(G E H E') that can be had row by row and column by column, as in YAQA
+  ///         (arXiv:2505.22988), here a block of rows at a time
   std::vector<std::byte> with_codes(std::vector<std::byte> scales, const GridRecipe& recipe,
-                                    const Curvature* curvature) const;
+                                    const std::vector<float>& importance, const Curvature* curvature,
+                                    const OutputCurvature* output = nullptr) const;
   /// Both.
   std::vector<std::byte> make(const GridRecipe& recipe, const std::vector<float>& importance,
                               const Curvature* curvature) const {
-    return with_codes(fit(recipe.ranges, importance), recipe, curvature);
+    return with_codes(fit(recipe.ranges, importance), recipe, importance, curvature);
   }
   at::Tensor values(const std::vector<std::byte>& stored) const;
 
  private:
+  struct Coding;
+  /// Codes of some rows and what they stand for. @shape weight, values [rows.size(), cols]
+  void code_rows(const Coding& how, std::span<const int64_t> rows, const at::Tensor& weight, Code* codes,
+                 at::Tensor* values) const;
+  std::vector<std::byte> with_fed_back_rows(const Coding& how, std::vector<std::byte> stored,
+                                            const OutputCurvature& output) const;
   void for_rows(int64_t unit, const std::function<void(int64_t first, int64_t count)>& fn) const;
 
   const Scheme& scheme_;

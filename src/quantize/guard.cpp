@@ -32,6 +32,11 @@ double output_error(const at::Tensor& error, const at::Tensor& gram) {
   return (at::mm(error, gram) * error).sum(at::kDouble).item<double>();
 }
 
+double output_error(const at::Tensor& error, const at::Tensor& gram, const at::Tensor& outputs) {
+  if (!outputs.defined()) return output_error(error, gram);
+  return (at::mm(at::mm(outputs, error), gram) * error).sum(at::kDouble).item<double>();
+}
+
 double guarded_score(const std::vector<double>& errors, const std::vector<double>& baseline) {
   double sum = 0;
   size_t count = 0;

@@ -22,6 +22,9 @@ std::vector<size_t> parts_with_tokens(const InputGrams& grams);
 
 /// tr(E G E'): the mean square of what the error of a matrix does to its outputs. @shape error [rows, cols]
 double output_error(const at::Tensor& error, const at::Tensor& gram);
+/// tr(D E G E'), D the second moments of gradients by the outputs: twice what the error costs, in nats per token.
+/// @shape outputs [rows, rows], or undefined for the identity
+double output_error(const at::Tensor& error, const at::Tensor& gram, const at::Tensor& outputs);
 /// Mean logarithm of errors[part] / baseline[part] over the parts; infinite if one is worse.
 double guarded_score(const std::vector<double>& errors, const std::vector<double>& baseline);
 

@@ -16,13 +16,14 @@ at::Tensor values_of(const CodeRows& rows) {
   return values;
 }
 
-void round_to_nearest(const CodeRows& rows) {
+void round_to_nearest(const CodeRows& rows, const std::vector<float>& columns) {
   const Grid& grid = rows.grid;
   const int64_t segments = rows.weight.size(0) * grid.cols / grid.segment_cols;
   const float* weight = rows.weight.data_ptr<float>();
   for (int64_t s = 0; s < segments; ++s)
-    grid.nearest(rows.steps[static_cast<size_t>(s)], weight + s * grid.segment_cols, grid.segment_cols,
-                 rows.codes.data() + s * grid.segment_cols);
+    grid.nearest_jointly(rows.steps[static_cast<size_t>(s)], weight + s * grid.segment_cols,
+                         columns.data() + s * grid.segment_cols % grid.cols, grid.segment_cols,
+                         rows.codes.data() + s * grid.segment_cols);
 }
 
 }  // namespace vernier

@@ -22,6 +22,8 @@ void SearchSource::enter(int layer) {
   scales_.clear();
   grams_.clear();
   biases_.clear();
+  outputs_.clear();
+  row_scales_.clear();
   folded_.emplace(model_);
   if (search_.folding != ValueSearch::Folding::kNone) fold(layer);
   layer_ = layer;
@@ -45,6 +47,8 @@ void SearchSource::fold(int layer) {
     if (!scales.defined()) continue;
     apply_fold(*folded_, fold, scales);
     scales_[fold.site] = scales;
+    for (const TensorId& id : fold.producers)
+      if (is_matrix(id.role)) row_scales_[id] = row_scales(fold, scales);
     for (const at::Tensor& gram : grams->parts)
       grams_[fold.site].parts.push_back(gram.defined() ? folded_gram(gram, scales) : gram);
     for (const at::Tensor& mean : grams->means)
@@ -72,21 +76,55 @@ std::vector<std::byte> SearchSource::search(const TensorId& id) {
   return search_matrix(id);
 }
 
+GradientPass& SearchSource::gradients() {
+  if (gradients_ == nullptr)
+    gradients_ = std::make_unique<GradientPass>(model_, calibration_.text, parts_of(calibration_.text), threads_);
+  return *gradients_;
+}
+
+const InputGrams* SearchSource::vocabulary_grams_of(const TensorId& id) {
+  const TensorId embedding{TensorRole::kTokenEmbedding, -1}, output = model_.output_matrix();
+  if (pass_ == nullptr || (id != embedding && id != output)) return nullptr;
+  if (schemes_.at(id).held_by(Container::kPlainTensors)) return nullptr;  // which searches have no use for them
+  const auto [place, is_new] = vocabulary_.try_emplace(id);
+  if (is_new)
+    place->second = output == embedding ? gradients().tied()
+                    : id == output      ? gradients().output()
+                                        : gradients().look_up();
+  return &place->second;
+}
+
+const InputGrams* SearchSource::output_grams_of(const TensorId& id) {
+  if (!search_.uses_outputs || schemes_.at(id).held_by(Container::kPlainTensors)) return nullptr;
+  const auto [place, is_new] = outputs_.try_emplace(id);
+  if (!is_new) return &place->second;
+  const std::map<TensorId, InputGrams>& layer = gradients().at(id.layer);
+  const auto found = layer.find(id);
+  if (found == layer.end()) return &place->second;
+  place->second = found->second;
+  // What comes out is divided by the scales, so that its gradients are multiplied.
+  if (const auto scales = row_scales_.find(id); scales != row_scales_.end())
+    for (at::Tensor& gram : place->second.parts)
+      if (gram.defined()) gram = gram * scales->second.unsqueeze(0) * scales->second.unsqueeze(1);
+  return &place->second;
+}
+
 std::vector<std::byte> SearchSource::search_matrix(const TensorId& id) {
   const bool in_layer = pass_ != nullptr && id.layer >= 0;
   const at::Tensor values = in_layer ? folded_->weight(id) : model_.weight(id);
   std::vector<float> importance = calibration_.importance(model_, id);
   const std::optional<SiteId> site = model_.blueprint().at(id).input;
-  const InputGrams* grams = site && in_layer ? pass_->at(*site) : nullptr;
+  const InputGrams* grams = in_layer ? (site ? pass_->at(*site) : nullptr) : vocabulary_grams_of(id);
   if (const auto scales = site ? scales_.find(*site) : scales_.end(); in_layer && scales != scales_.end()) {
     grams = &grams_.at(*site);
     const float* s = scales->second.data_ptr<float>();
     for (size_t c = 0; c < importance.size(); ++c) importance[c] /= s[c] * s[c];
   }
-  std::vector<std::byte> bytes = search_.run({schemes_.at(id), values, importance, threads_, name_of(id), grams});
+  std::vector<std::byte> bytes = search_.run(
+      {schemes_.at(id), values, importance, threads_, name_of(id), grams, in_layer ? output_grams_of(id) : nullptr});
   TensorId bias = id;
   if (const std::optional<TensorRole> role = bias_of(id.role);
-      search_.corrects_biases && grams != nullptr && role && (bias.role = *role, folded_->has(bias))) {
+      search_.corrects_biases && in_layer && grams != nullptr && role && (bias.role = *role, folded_->has(bias))) {
     const at::Tensor error =
         StoredMatrix(schemes_.at(id), {values.size(0), values.size(1)}, bytes).values() - values.to(at::kFloat);
     biases_[bias] = corrected_bias(folded_->weight(bias).detach().to(at::kFloat), error, *grams);

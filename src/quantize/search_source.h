@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "calibrate/gram_pass.h"
+#include "screen/gradient_pass.h"
 #include "vernier/calibrate.h"
 #include "vernier/model.h"
 #include "vernier/value_search.h"
@@ -28,6 +29,12 @@ class SearchSource {
  private:
   void enter(int layer);
   void fold(int layer);
+  /// Made when it is first asked for.
+  GradientPass& gradients();
+  /// Of the embedding or the output matrix; nullptr for what is neither.
+  const InputGrams* vocabulary_grams_of(const TensorId& id);
+  /// Of a matrix of a layer, after folding; nullptr where the search does not use them.
+  const InputGrams* output_grams_of(const TensorId& id);
   /// Also corrects the bias that is added to the matrix' outputs.
   std::vector<std::byte> search_matrix(const TensorId& id);
 
@@ -40,8 +47,12 @@ class SearchSource {
   int layer_ = -1;
   std::optional<Model> folded_;  // of layer_: the others' tensors are the model's
   std::map<SiteId, at::Tensor> scales_;
-  std::map<SiteId, InputGrams> grams_;     // after folding
-  std::map<TensorId, at::Tensor> biases_;  // corrected, of layer_
+  std::map<TensorId, at::Tensor> row_scales_;  // what rows of producers were divided by
+  std::map<SiteId, InputGrams> grams_;         // after folding
+  std::unique_ptr<GradientPass> gradients_;
+  std::map<TensorId, InputGrams> vocabulary_;  // once asked for
+  std::map<TensorId, InputGrams> outputs_;     // of layer_
+  std::map<TensorId, at::Tensor> biases_;      // corrected, of layer_
 };
 
 }  // namespace vernier

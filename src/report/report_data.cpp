@@ -52,15 +52,15 @@ Json result_row(const Json& row, const Json& columns) {
   return out;
 }
 
-/// Groups of the plan and of the best uniform file: more would hide those two.
+/// Groups of the plan and of the best file beside it: more would hide those two.
 Json group_rows(const Json& rows, const Json& columns) {
   const auto kl = [](const Json& row) {
     return json_number(need(row, "text", "evaluation.json"), "kl_nats", "evaluation.json");
   };
   const Json* best = nullptr;
   for (const Json& row : rows)
-    if (value_or_null(row, "kind") == "uniform" && json_find(row, "groups") != nullptr &&
-        (best == nullptr || kl(row) < kl(*best)))
+    if ((value_or_null(row, "kind") == "uniform" || value_or_null(row, "kind") == "preset") &&
+        json_find(row, "groups") != nullptr && (best == nullptr || kl(row) < kl(*best)))
       best = &row;
   Json out = Json::array();
   for (const Json& row : rows) {
@@ -134,12 +134,13 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
           optional_part("reliability.json"),
           optional_part("groups.json"),
           optional_part("finetune.json"),
-          optional_part("activations.json")};
+          optional_part("activations.json"),
+          optional_part("protection.json")};
 }
 
 Json report_data(const ReportParts& parts) {
   const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, tuned,
-               activations] = parts;
+               activations, protection] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -175,6 +176,7 @@ Json report_data(const ReportParts& parts) {
   data["limit"] = limit;
   if (limit.is_object()) data["limit"].erase("schema_version");
   data["reliability"] = reliability;
+  data["protection"] = protection;
   data["who_pays"] = who_pays.is_object() ? who_pays_section(who_pays) : Json();
   data["finetune"] = tuned.is_object() ? finetune_section(tuned) : Json();
   data["activations"] = activations.is_object() ? activations_section(activations) : Json();

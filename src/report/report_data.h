@@ -17,6 +17,7 @@ struct ReportParts {
   Json groups{};                          ///< null where a run has none
   Json finetune{};                        ///< null unless somebody put finetune.json there
   Json activations{};                     ///< null unless somebody put activations.json there
+  Json protection{};                      ///< null unless somebody put protection.json there
 };
 
 /// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing

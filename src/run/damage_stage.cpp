@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "run/foretold_diagnosis.h"
 #include "run/run_stages.h"
+#include "vernier/planning.h"
 
 namespace vernier {
 
@@ -18,14 +19,14 @@ constexpr const char* kConfirmation = "work/confirmation.json";
 
 Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   ScreenOptions options;
-  options.schemes = run.target.rules.schemes;
+  options.schemes = planning_rules(run.options.target, run.options.codebooks).schemes;
   options.kfac_rows = 0;  // a plan is made of predicted_kl; `vernier screen` compares estimators
   options.seed = run.options.seed;
   options.compute = run.options.compute;
   options.limit = makes_limit(run.model, run.options, run.inputs);
-  std::string key =
-      stage_key({run.directory.hash("calibration.safetensors"), run.options.target, run.options.scheme,
-                 std::to_string(options.seed), dtype_name(options.compute.type), options.limit ? "limit" : ""});
+  std::string key = stage_key({run.directory.hash("calibration.safetensors"), run.options.target, run.options.scheme,
+                               std::to_string(options.seed), dtype_name(options.compute.type),
+                               options.limit ? "limit" : "", run.options.codebooks ? "codebooks" : ""});
   if (std::find(options.schemes.begin(), options.schemes.end(), run.options.scheme) == options.schemes.end())
     options.schemes.push_back(run.options.scheme);  // what parts of matrices are shown at
   for (const ScreenText& text : run.inputs.screened) key = stage_key({key, text.name, text.data.hash});
@@ -55,7 +56,7 @@ class HasTime {
 Confirmation confirm_stage(const RunContext& run, const Calibration& calibration, const DamageTable& foretold) {
   ConfirmOptions options;
   options.budget = run.options.budget;
-  options.planning = {run.options.target, run.options.file};
+  options.planning = {run.options.target, run.options.file, {}, run.options.codebooks};
   options.scheme = run.options.scheme;
   options.seed = run.options.seed;
   options.compute = run.options.compute;

@@ -15,12 +15,12 @@ RunForecast forecast_run(const Model& model, const RunOptions& options, Progress
   read_data(model, options, inputs, log);
   RunForecast forecast;
   forecast.budget_bytes = inputs.budget_bytes;
-  for (const std::string& scheme : target.rules.schemes) {
+  for (const std::string& scheme : planning_rules(options.target, options.codebooks).schemes) {
     const Plan plan = plan_uniform(model, scheme, options.target);
     const uint64_t bytes = target.counted_bytes(model, plan, inputs.tokenizer, options.file);
     forecast.uniform_files.push_back({plan.label, bytes, bits_per_weight(bytes, model), fallback_lines(plan)});
   }
-  DiagnoseOptions diagnosis = planning_diagnosis(options.target, options.scheme);
+  DiagnoseOptions diagnosis = planning_diagnosis(options.target, options.scheme, options.codebooks);
   diagnosis.compute = options.compute;
   forecast.components = components_of(model.config(), diagnosis.kinds).size();
   forecast.diagnose_windows =

@@ -57,6 +57,8 @@ void describe_run(const RunContext& run) {
   facts["options"] = {{"budget", o.budget},
                       {"target", o.target},
                       {"scheme", o.scheme},
+                      {"method", method_of(run.model, o)},
+                      {"codebooks", o.codebooks},
                       {"dtype", dtype_name(o.compute.type)},
                       {"context", o.context},
                       {"score", o.score_all ? "all" : "half"},

@@ -24,14 +24,14 @@ Calibration calibrate_stage(const RunContext& run) {
 }
 
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration) {
-  DiagnoseOptions options = planning_diagnosis(run.options.target, run.options.scheme);
+  DiagnoseOptions options = planning_diagnosis(run.options.target, run.options.scheme, run.options.codebooks);
   options.compute = run.options.compute;
   options.checkpoint = run.directory.path("work/sweep");
   const RunInputs& in = run.inputs;
   const std::string& hash = in.images ? in.images->diagnosis.inputs.hash : in.diagnosis.hash;
   run.stage("diagnose", "diagnose",
             stage_key({run.directory.hash(kCalibration), hash, run.options.scheme, run.options.target,
-                       dtype_name(options.compute.type)}),
+                       dtype_name(options.compute.type), run.options.codebooks ? "codebooks" : ""}),
             kDiagnosis, [&](const std::filesystem::path& path) {
               write_json(path,
                          diagnosis_to_json(

@@ -3,6 +3,7 @@
 #include "run/run_stages.h"
 #include "vernier/plan_front.h"
 #include "vernier/planning.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
@@ -23,16 +24,26 @@ bool measures_all_files(const Model& model, const RunOptions& options, const Run
   return options.effort == Effort::kExact || 2 * tokens * static_cast<double>(model.parameters()) <= kCheap;
 }
 
+std::string method_of(const Model& model, const RunOptions& options) {
+  if (!options.method.empty()) return options.method;
+  return model.config().is_language_model() && model.parameters() <= kSearchedWeights ? "auto" : Plan().method;
+}
+
+std::string method_beside(const std::string& method) {
+  return find_value_search(method).needs == ValueSearch::Needs::kGram ? Plan().method : method;
+}
+
 namespace {
 
 /// Uniform plans that forecasts do not rule out: what is foretold at more than twice the plan's damage is not found below it.
-std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, double planned_kl) {
+/// Where no preset is measured the best of them stays all the same.
+std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, double planned_kl, bool with_preset) {
   if (measures_all_files(run.model, run.options, run.inputs) || uniform.empty()) return uniform;
   constexpr double kHopeless = 2;
   double best = uniform.front().predicted_kl_nats;
   for (const Plan& plan : uniform) best = std::min(best, plan.predicted_kl_nats);
   std::erase_if(uniform, [&](const Plan& plan) {
-    return plan.predicted_kl_nats > kHopeless * planned_kl && plan.predicted_kl_nats > best;
+    return plan.predicted_kl_nats > kHopeless * planned_kl && (with_preset || plan.predicted_kl_nats > best);
   });
   return uniform;
 }
@@ -42,18 +53,20 @@ std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, d
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage) {
   const RunOptions& options = run.options;
   const RunInputs& inputs = run.inputs;
-  const PlanningOptions planning{options.target, options.file, options.objective};
+  const PlanningOptions planning{options.target, options.file, options.objective, options.codebooks};
+  const std::string method = method_of(run.model, options), beside = method_beside(method);
   const std::string key = stage_key({run.directory.hash("damage.json"), options.budget, options.target,
-                                     inputs.exported_as, std::to_string(Plan().schema_version), options.method});
-  const auto write = [&](const std::string& stage, const std::string& name, const std::string& own, const auto& make) {
+                                     inputs.exported_as, std::to_string(Plan().schema_version), method, beside});
+  const auto write = [&](const std::string& stage, const std::string& name, const std::string& own,
+                         const std::string& searched, const auto& make) {
     run.stage("plan", stage, own, name, [&](const std::filesystem::path& path) {
       Plan plan = make();
-      plan.method = options.method;
+      plan.method = searched;
       write_json(path, plan_to_json(plan));
     });
   };
   const bool by_mean = options.objective.kind == PlanObjective::Kind::kMean;
-  write("plan", "work/planned.json", by_mean ? key : stage_key({key, options.objective.text()}),
+  write("plan", "work/planned.json", by_mean ? key : stage_key({key, options.objective.text()}), method,
         [&] { return plan_within(run.model, inputs.tokenizer, damage, options.budget, planning); });
   const std::string front_key =
       makes_limit(run.model, options, inputs) ? stage_key({key, run.directory.hash("screen.json")}) : key;
@@ -64,15 +77,19 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
   });
   std::vector<RunCandidate> candidates;
   const Plan planned = load_plan(run.directory, "work/planned.json");
-  for (const Plan& plan :
-       contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, planning),
-                  planned.predicted_kl_nats)) {
+  const auto add = [&](const Plan& plan, const std::string& kind) {
     std::string name = "work/" + plan.label;
     std::replace_if(
-        name.begin(), name.end(), [](char c) { return c == ' ' || c == ':'; }, '-');
-    write("plan " + plan.label, name + ".json", key, [&] { return plan; });
-    candidates.push_back({plan.label, "uniform", name + ".json", written_as(run.target, name)});
-  }
+        name.begin(), name.end(), [](char c) { return c == ' ' || c == ':' || c == '\''; }, '-');
+    write("plan " + plan.label, name + ".json", key, beside, [&] { return plan; });
+    candidates.push_back({plan.label, kind, name + ".json", written_as(run.target, name)});
+  };
+  const std::optional<Plan> preset = preset_within(run.model, inputs.tokenizer, inputs.budget_bytes, planning);
+  for (const Plan& plan :
+       contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, planning),
+                  planned.predicted_kl_nats, preset.has_value()))
+    add(plan, "uniform");
+  if (preset) add(*preset, "preset");
   candidates.push_back({planned.label, "plan", "work/planned.json", written_as(run.target, "work/planned")});
   return candidates;
 }

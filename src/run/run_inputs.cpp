@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "data/named_texts.h"
 #include "data/text_domains.h"
+#include "run/run_stages.h"
 #include "run/source.h"
 #include "vernier/planning.h"
 #include "vernier/value_search.h"
@@ -62,14 +63,15 @@ void require_vision_options(const Model& model, const RunOptions& options) {
 
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
   for (const std::string& warning : model.source().warnings) progress.warn(warning);
-  find_value_search(options.method);  // says what exists before anything is computed
+  find_value_search(method_of(model, options));  // says what exists before anything is computed
   RunInputs inputs;
   if (model.config().is_language_model())
     inputs.tokenizer = load_tokenizer_of(model.source().path);
   else
     require_vision_options(model, options);
   for (const std::string& warning : inputs.tokenizer.warnings) progress.warn(warning);
-  inputs.budget_bytes = reachable_budget(model, inputs.tokenizer, options.budget, {options.target, options.file});
+  inputs.budget_bytes =
+      reachable_budget(model, inputs.tokenizer, options.budget, {options.target, options.file, {}, options.codebooks});
   const Target& target = find_target(options.target);
   warn_of_source(model, target, inputs.budget_bytes, progress);
   for (const std::string& loss : target.losses(model, inputs.tokenizer)) progress.warn(loss);

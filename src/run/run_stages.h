@@ -57,6 +57,10 @@ Calibration calibrate_stage(const RunContext& run);
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
 /// By the run's effort: damage.json, and a diagnosis.json of what was measured or foretold.
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration);
+/// How the values of the plan's file are searched, and those of the files beside it: these by importance where the plan's
+/// search is one of error feedback, which costs as much for every file.
+std::string method_of(const Model& model, const RunOptions& options);
+std::string method_beside(const std::string& method);
 /// Whether all uniform files that fit are measured, or only those that might be better than the plan.
 bool measures_all_files(const Model& model, const RunOptions& options, const RunInputs& inputs);
 /// The uniform plans that fit, by rising size, then the solved one; and the front of all budgets.

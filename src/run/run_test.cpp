@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "run/run_directory.h"
+#include "run/run_stages.h"
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
@@ -86,6 +87,7 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   EXPECT_EQ(result.rows[0].label, "full precision");
   EXPECT_EQ(result.rows[0].text.find("kl_nats"), nullptr);
   EXPECT_EQ(result.rows.back().kind, "plan");
+  EXPECT_EQ(read_json(out_ / "work/planned.json")["method"], "auto") << "of a model this small";
   for (size_t i = 1; i < result.rows.size(); ++i) {
     const EvaluationRow& row = result.rows[i];
     EXPECT_TRUE(row.budget_fits.value()) << row.label;
@@ -115,6 +117,18 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   EXPECT_THAT(same.stages, IsEmpty());
   EXPECT_EQ(read_file(result.files.manifest), manifest);
   EXPECT_EQ(run_result_to_json(same), json);
+}
+
+// No mix of rows this short is as small as a uniform file of four bits.
+TEST_F(RunLibrary, WhatLlamaCppWouldDoStandsBesideThePlanWhereItFits) {
+  RunOptions o = options();
+  o.budget = "+80%";
+  const RunResult result = run(source("f16"), o);
+  ASSERT_GE(result.rows.size(), 3u);
+  const EvaluationRow& preset = result.rows[result.rows.size() - 2];
+  EXPECT_EQ(preset.kind, "preset");
+  EXPECT_THAT(preset.label, HasSubstr("llama.cpp's "));
+  EXPECT_EQ(read_json(out_ / "work/planned.json")["method"], "auto");
 }
 
 TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
@@ -181,6 +195,15 @@ TEST_F(RunLibrary, ARunOutOfTimeEndsWithAPlanAndSaysSo) {
   EXPECT_THAT(result.warnings, Contains(HasSubstr("time was up")));
   EXPECT_EQ(result.rows.back().kind, "plan");
   EXPECT_FALSE(read_json(out_ / "work/confirmation.json")["complete"].get<bool>());
+}
+
+TEST(Method, IsBySizeUnlessNamedAndRivalsAreSearchedByImportance) {
+  const Model model = fixture_model("llama");
+  EXPECT_EQ(method_of(model, {}), "auto");
+  EXPECT_EQ(method_of(model, {.method = "nearest"}), "nearest");
+  EXPECT_EQ(method_beside("auto"), "importance");
+  EXPECT_EQ(method_beside("gptq"), "importance");
+  EXPECT_EQ(method_beside("nearest"), "nearest");
 }
 
 TEST(Effort, IsNamed) {

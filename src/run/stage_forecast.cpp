@@ -9,6 +9,7 @@
 #include "vernier/planning.h"
 #include "vernier/screen.h"
 #include "vernier/target.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
@@ -20,7 +21,7 @@ class StageForecast {
       : model_(model),
         options_(options),
         inputs_(inputs),
-        schemes_(find_target(options.target).rules.schemes),
+        schemes_(planning_rules(options.target, options.codebooks).schemes),
         threads_(resolve_threads(options.compute)),
         units_(time_sweep(model, options.compute, threads_, options.context)),
         encoding_(encoding_seconds(model, schemes_, threads_)) {}
@@ -56,13 +57,18 @@ class StageForecast {
   }
 
   double diagnose() const {
-    DiagnoseOptions diagnosis = planning_diagnosis(options_.target, options_.scheme);
+    DiagnoseOptions diagnosis = planning_diagnosis(options_.target, options_.scheme, options_.codebooks);
     diagnosis.compute = options_.compute;
     return diagnosis_seconds(model_, diagnosis, static_cast<int64_t>(inputs_.diagnosis.windows.size()),
                              options_.context);
   }
 
-  double exporting() const { return files() * encoding_ / static_cast<double>(schemes_.size()); }
+  double exporting() const {
+    constexpr double kSearchSeconds = 6.5e-6;  // of a core for a weight, where errors are fed back
+    const bool searches = find_value_search(method_of(model_, options_)).needs == ValueSearch::Needs::kGram;
+    return files() * encoding_ / static_cast<double>(schemes_.size()) +
+           (searches ? kSearchSeconds * static_cast<double>(model_.parameters()) / threads_ : 0);
+  }
 
   double evaluate() const {
     const double windows = rounds(inputs_.text) + (inputs_.groups ? rounds(*inputs_.groups) : 0);
@@ -80,11 +86,11 @@ class StageForecast {
     return tokens / static_cast<double>(options_.context) / threads_;
   }
 
-  /// That are written and evaluated: the plan, and uniform ones.
+  /// That are written and evaluated: the plan, the preset, and uniform ones.
   double files() const {
     constexpr double kNotRuledOut = 2;
     if (!measures_all_files(model_, options_, inputs_)) return kNotRuledOut;
-    double fit = 1;
+    double fit = options_.target == "llama.cpp" ? 2 : 1;
     for (const std::string& scheme : schemes_) {
       const Plan plan = plan_uniform(model_, scheme, options_.target);
       fit += find_target(options_.target).counted_bytes(model_, plan, inputs_.tokenizer, options_.file) <=
@@ -96,7 +102,7 @@ class StageForecast {
   const Model& model_;
   const RunOptions& options_;
   const RunInputs& inputs_;
-  const std::vector<std::string>& schemes_;
+  const std::vector<std::string> schemes_;
   int threads_;
   SweepUnits units_;
   double encoding_;  // of all matrices in all schemes
@@ -138,7 +144,7 @@ uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, cons
     for (const ScreenText& text : inputs.screened)
       tokens += static_cast<double>(text.data.windows.size()) * options.context;
     const double streams = tokens * static_cast<double>(c.hidden) * 4 * c.depth();
-    const auto schemes = static_cast<double>(find_target(options.target).rules.schemes.size());
+    const auto schemes = static_cast<double>(planning_rules(options.target, options.codebooks).schemes.size());
     const double layer = (parameters - embedding / 4) / c.depth() * 4;
     peak = std::max(
         peak, std::min(streams, static_cast<double>(ScreenOptions().memory_bytes)) + (3 + schemes) * layer + taped);

@@ -55,6 +55,7 @@ class Grid {
   /// Weights of a row, from a multiple of it on, whose codes depend on each other: of formats with a codebook of several
   /// weights only some codes stand side by side. 1: any do. Divides segment_cols.
   const int64_t joint_cols;
+  static constexpr int64_t kMostJoint = 8;
   const double bits_per_code;  ///< log2 of how many codes there are, of several weights at once where joint_cols > 1
   int64_t blocks() const { return cols / block_cols; }  ///< along a row
   int64_t segments() const { return block_cols / segment_cols; }

@@ -38,6 +38,7 @@ extern const TensorFacts facts;
 extern const std::vector<TensorFacts> all_facts;
 extern const int threads;
 extern const Limit limit;
+extern const Screen screened;
 extern const uint64_t matrix_bytes;
 extern const std::vector<std::string> class_names;
 extern const std::vector<double> log_likelihoods;

@@ -47,5 +47,5 @@ export function inkOn(hex: string): string {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#111111" : "#ffffff";
 }
 
-export const KIND_COLOUR = { reference: "var(--reference)", uniform: "var(--uniform)", plan: "var(--plan)" };
-export const KIND_SYMBOL = { reference: "square", uniform: "circle", plan: "diamond2" } as const;
+export const KIND_COLOUR = { reference: "var(--reference)", uniform: "var(--uniform)", preset: "var(--reference)", plan: "var(--plan)" };
+export const KIND_SYMBOL = { reference: "square", uniform: "circle", preset: "triangle", plan: "diamond2" } as const;

@@ -21,6 +21,23 @@ export interface Report {
   finetune?: Finetune | null;
   who_pays?: WhoPays | null; // groups.json; null: not measured
   activations?: Activations | null; // activations.json; null: not measured
+  protection?: Protection | null; // protection.json, as it is
+}
+
+/** What keeping some of a quantized model in 16 bits undoes. */
+export interface Protection {
+  scheme: string;
+  base_bytes: Num;
+  base_kl_nats: Num;
+  curves: ProtectionCurve[];
+}
+
+export interface ProtectionCurve {
+  unit: string; // matrix, column, weight, feature
+  chosen_by: string;
+  knee_share: Num;
+  knee_recovery: Num;
+  points: { share: Num; added_bytes: Num; pieces: Num; kl_nats: Num; recovery: Num }[];
 }
 
 /** Of several models on the same examples; the first one is what the others are compared with. */
@@ -140,7 +157,7 @@ export interface Metric {
 /** What every page shows of a model; the other metrics stand beside these. */
 export interface ResultRow {
   label: string;
-  kind: "reference" | "uniform" | "plan";
+  kind: "reference" | "uniform" | "preset" | "plan";
   bytes: Num;
   bits_per_weight: Num;
   perplexity: Num;
@@ -320,14 +337,15 @@ export function heldInstead(report: Report): ResultRow | null {
   return held && held.kind !== "plan" ? held : null;
 }
 
-/** What the headline compares: the least damaged plan and the least damaged uniform model, each within the budget. */
+/** What the headline compares: the least damaged plan and the least damaged uniform model, each within the budget; without
+ * one llama.cpp's own mix. */
 export function comparison(report: Report) {
   const rows = report.results?.rows ?? [];
   const fitting = rows.filter((row) => row.budget_fits && isNumber(row.kl_nats)).sort(byKl);
   return {
     reference: rows.find((row) => row.kind === "reference") ?? null,
     plan: fitting.find((row) => row.kind === "plan") ?? rows.find((row) => row.kind === "plan") ?? null,
-    uniform: fitting.find((row) => row.kind === "uniform") ?? null,
+    uniform: fitting.find((row) => row.kind === "uniform") ?? fitting.find((row) => row.kind === "preset") ?? null,
   };
 }
 

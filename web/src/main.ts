@@ -21,6 +21,7 @@ import { headline } from "./sections/headline";
 import { joint } from "./sections/joint";
 import { limit } from "./sections/limit";
 import { planSection } from "./sections/plan";
+import { protection } from "./sections/protection";
 import { provenance } from "./sections/provenance";
 import { reliability } from "./sections/reliability";
 import { results } from "./sections/results";
@@ -48,6 +49,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   whoPays,
   chainOfCauses,
   planSection,
+  protection,
   provenance,
   glossary,
 ];

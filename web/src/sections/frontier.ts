@@ -195,6 +195,7 @@ export function frontier(report: Report): HTMLElement | null {
       el("span", { class: "key uniform", "aria-hidden": true }),
       "uniform; the line is the best of at most that size",
     ),
+    drawn.some((r) => r.kind === "preset") ? el("span", null, "triangle: what llama.cpp's own mix would be") : null,
     front.length > 1
       ? el("span", null, "dotted: what plans of every budget are foretold to cost")
       : null,

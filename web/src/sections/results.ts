@@ -7,7 +7,7 @@ import { metricColumns } from "../metrics";
 import { table } from "../table";
 import { ofImages } from "../unit";
 
-const KIND_WORD: Record<string, string> = { reference: "original", uniform: "uniform", plan: "plan" };
+const KIND_WORD: Record<string, string> = { reference: "original", uniform: "uniform", preset: "llama.cpp's mix", plan: "plan" };
 
 function name(row: ResultRow): HTMLElement {
   return el("span", { class: "model" }, el("span", { class: `key ${row.kind}`, "aria-hidden": true }), row.label);

@@ -1,0 +1,33 @@
+#include "base/json.h"
+#include "base/measured_json.h"
+#include "vernier/protect.h"
+
+namespace vernier {
+
+nlohmann::ordered_json protection_to_json(const Protection& p) {
+  Json json = {{"schema_version", p.schema_version},
+               {"model_hash", p.model_hash},
+               {"scheme", p.scheme},
+               {"data", p.data_name},
+               {"tokens", p.tokens},
+               {"base_bytes", p.base_bytes}};
+  put_measured(json, "base_kl_nats", p.base_kl);
+  json["curves"] = Json::array();
+  for (const ProtectionCurve& curve : p.curves) {
+    Json row = {{"unit", curve.unit},
+                {"chosen_by", curve.chosen_by},
+                {"knee_share", curve.knee_share},
+                {"knee_recovery", curve.knee_recovery},
+                {"points", Json::array()}};
+    for (const ProtectionPoint& point : curve.points) {
+      Json one = {{"share", point.share}, {"added_bytes", point.added_bytes}, {"pieces", point.pieces}};
+      put_measured(one, "kl_nats", point.kl);
+      one["recovery"] = finite_or_null(point.recovery);
+      row["points"].push_back(one);
+    }
+    json["curves"].push_back(row);
+  }
+  return json;
+}
+
+}  // namespace vernier
