@@ -22,7 +22,7 @@ class AtenModel {
     at::Device device = at::kCPU;
     at::ScalarType type = at::kFloat;
     bool layer_by_layer = false;  ///< each layer is copied when it is run, so that never more than one is there
-    RoundedInputs inputs = {};    ///< not differentiable where they are rounded
+    RoundedInputs inputs = {};
   };
   /// The model's own tensors: differentiable with respect to every weight that requires a gradient, in their type, on
   /// their device. `positions`: of the longest sequence.

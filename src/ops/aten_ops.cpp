@@ -40,7 +40,10 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
   const double most = largest_code(rounding.bits);
   const at::Tensor step = largest / most;
   const at::Tensor values = (wide / step).clamp(-most, most).round() * step;
-  return at::where(step == 0, at::zeros_like(values), values).to(x.scalar_type());
+  const at::Tensor out = at::where(step == 0, at::zeros_like(values), values).to(x.scalar_type());
+  if (!x.requires_grad()) return out;
+  const at::Tensor within = rounding.range > 0 ? x.clamp(-rounding.range, rounding.range) : x;
+  return out + (within - within.detach());  // adds exactly 0, and the gradient of `within`
 }
 
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {

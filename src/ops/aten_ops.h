@@ -19,7 +19,8 @@ struct AtenLinear {
   InputRounding rounding = {};  ///< to integers, or none
 };
 
-/// x as it is multiplied: no gradient flows through what is rounded. @throws Error{kInternal} for a kernel's rounding
+/// x as it is multiplied. The gradient goes straight through the rounding (arXiv 1308.3432), and is 0 beyond a given range.
+/// @throws Error{kInternal} for a kernel's rounding
 at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x);
 
 struct AtenNorm {

@@ -101,12 +101,30 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
 
 Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
   const Slab y = arena_.slab(x.rows, block.qkv.out());
+  // Of several sequences the rows that are not needed lie between others.
   block.qkv.apply(x, y, /*accumulate=*/false, arena_,
-                  {.rows = first_row, .columns = block.config.attention.query_columns()});
+                  {.rows = sequences_ == 1 ? first_row : 0, .columns = block.config.attention.query_columns()});
+  return y;
+}
+
+Slab FusedOps::rows_from(const Slab& x, int64_t first_row) {
+  if (sequences_ == 1 || first_row == 0) return x.rows_from(first_row);
+  const int64_t rows = x.rows / sequences_, kept = rows - first_row;
+  const Slab y = arena_.slab(sequences_ * kept, x.cols);
+  for (int64_t r = 0; r < y.rows; ++r)
+    std::memcpy(y.row(r), x.row(r / kept * rows + first_row + r % kept), static_cast<size_t>(x.cols) * sizeof(float));
   return y;
 }
 
 Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_row) {
+  const int64_t rows = qkv.rows / sequences_, kept = rows - first_row;
+  const Slab out = arena_.slab(sequences_ * kept, block.config.attention.query_columns());
+  for (int64_t s = 0; s < sequences_; ++s)
+    attend_sequence(block, qkv.row_range(s * rows, rows), first_row, out.row_range(s * kept, kept));
+  return out;
+}
+
+void FusedOps::attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row, const Slab& out) {
   const AttentionConfig& config = block.config.attention;
   const int64_t width = config.head_dim;
   const Slab q = qkv.columns(0, config.query_columns());
@@ -115,14 +133,12 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   rotate(q.rows_from(first_row), config.heads, block.q_norm, block.config, query_scale(config), first_row);
   rotate(k, config.kv_heads, block.k_norm, block.config, 1.0f, 0);
   const float* sinks = block.sinks.defined() ? block.sinks.data_ptr<float>() : nullptr;
-  const Slab out = arena_.slab(qkv.rows - first_row, config.query_columns());
   for (int64_t h = 0; h < config.heads; ++h) {
     const int64_t kv = h / config.queries_per_kv();
     attend_head(q.columns(h * width, width).rows_from(first_row), k.columns(kv * width, width),
                 v.columns(kv * width, width), first_row, config, sinks == nullptr ? nullptr : sinks + h,
                 out.columns(h * width, width));
   }
-  return out;
 }
 
 Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x) {

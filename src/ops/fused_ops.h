@@ -1,8 +1,8 @@
 #pragma once
 
-// The operations of a forward pass without gradients on the CPU, for one sequence on one thread: packed oneDNN
-// products, tiled causal attention, fused loops, buffers from the worker's arena. linear_add and add work in place on
-// their residual.
+// The operations of a forward pass without gradients on the CPU, on one thread, for one sequence or several of one length
+// below each other: packed oneDNN products, tiled attention, fused loops, buffers from the worker's arena. linear_add and
+// add work in place on their residual.
 
 #include <ATen/core/Tensor.h>
 
@@ -32,9 +32,9 @@ class FusedOps {
   using Value = Slab;
   using Block = FusedBlock;
 
-  /// `rope` must cover the positions of the sequence.
-  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr)
-      : arena_(arena), rope_(rope), observer_(observer) {}
+  /// `rope` must cover the positions of a sequence. @param sequences of equal length, whose rows are the values' T
+  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, int64_t sequences = 1)
+      : arena_(arena), rope_(rope), observer_(observer), sequences_(sequences) {}
 
   Slab norm(const FusedNorm& norm, const Slab& x);
   Slab linear(const StackedLinear& weight, const Slab& x);
@@ -50,7 +50,8 @@ class FusedOps {
   Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
   /// What the experts that each row chooses make of it, and the shared expert.
   Slab mix_experts(const FusedBlock& block, const Slab& x);
-  Slab rows_from(const Slab& x, int64_t first_row) { return x.rows_from(first_row); }
+  /// Of each sequence those from first_row on: of a single one where they lie, of several a copy.
+  Slab rows_from(const Slab& x, int64_t first_row);
   void observe(const SiteId& site, const Slab& x) {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
@@ -68,9 +69,13 @@ class FusedOps {
   Arena& arena() { return arena_; }
 
  private:
+  /// Of one sequence, into `out`.
+  void attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row, const Slab& out);
+
   Arena& arena_;
   const RopeTable& rope_;
   const SiteObserver* observer_;
+  int64_t sequences_;
 };
 
 /// What queries are multiplied by.
