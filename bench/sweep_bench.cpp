@@ -18,8 +18,8 @@
 #include "cpu_seconds.h"
 #include "engine/fused_sweep.h"
 #include "forward_pass.h"
-#include "ops/packed_linear.h"
 #include "ops/parallel.h"
+#include "packed_rate.h"
 #include "vernier/diagnose.h"
 #include "vernier/error.h"
 #include "vernier/evaluate.h"
@@ -30,27 +30,6 @@ namespace vernier {
 namespace {
 
 Seconds sum(const std::vector<Seconds>& parts) { return std::accumulate(parts.begin(), parts.end(), Seconds{0, 0}); }
-
-/// The product on every thread at once, as windows run it. @return GFLOP/s of all threads together
-double packed_gflops(int threads) {
-  constexpr int kRepeats = 3;
-  constexpr int64_t kRows = 256, kIn = 512, kOut = 2560, kProducts = 200;
-  const PackedLinear linear(at::ones({kOut, kIn}), {}, ComputeType::kFloat32);
-  std::vector<Arena> arenas(static_cast<size_t>(threads));
-  const auto products = [&](int64_t count) {
-    parallel_for(threads, threads, [&](int64_t, int worker) {
-      Arena& arena = arenas[static_cast<size_t>(worker)];
-      const Arena::Scope scope(arena);
-      const Slab x = arena.slab(kRows, kIn), y = arena.slab(kRows, kOut);
-      std::fill_n(x.data, kRows * kIn, 1.0f);
-      for (int64_t i = 0; i < count; ++i) linear.apply(x, y, /*accumulate=*/false, arena);
-    });
-  };
-  products(1);  // code generation and first touch
-  Seconds best;
-  for (int i = 0; i < kRepeats; ++i) best = least(best, seconds_of([&] { products(kProducts); }));
-  return 2e-9 * static_cast<double>(threads * kProducts * kRows * kIn * kOut) / best.wall;
-}
 
 /// Quantized matrices are made beforehand: both sides get their weights for nothing.
 std::map<TensorId, at::Tensor> quantized_matrices(const Model& model, const std::vector<int>& layers,
@@ -136,8 +115,8 @@ void run(const Arguments& a) {
              static_cast<double>(data.windows.size()) * static_cast<double>(data.context) / full.wall);
   fmt::print("ratio      {:9.3f} {:9.3f}   components * forward / sweep\n", count * full.wall / sweep.wall,
              count * full.cpu / sweep.cpu);
-  fmt::print("product    {:9.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n", packed_gflops(threads),
-             threads);
+  fmt::print("product    {:9.1f} GFLOP/s, packed [256 x 512] x [512 -> 2560] on {} threads\n",
+             packed_rate(threads, 256, 512, 2560).gflops, threads);
   fmt::print(
       "each part the best of {}; not included: loading, quantizing, packing the model ({:.3f} s). Included in the\n"
       "sweep: packing each component, the base pass, KL and next-token scores of all; in the forward:\n"

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "vernier/compute.h"
 #include "vernier/images.h"
 #include "vernier/model.h"
 
@@ -26,9 +27,12 @@ using ImageLogits = std::function<at::Tensor(const at::Tensor& images)>;
 /// so that those of a quantized model are what they are. From several threads at once.
 /// @param class_vectors of CLIP, [classes][width]; empty for a classifier
 /// @param type kFloat, or kDouble to check gradients
+/// @param activations how the inputs of its matrices are rounded: gradients go straight through
 /// @cost copies all weights
 ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::vector<float>>& class_vectors,
-                                  const ImagePreprocessor& preprocessor, at::ScalarType type = at::kFloat);
+                                  const ImagePreprocessor& preprocessor, at::ScalarType type = at::kFloat,
+                                  const Activations& activations = Activations::kExact,
+                                  const ActivationRanges& ranges = {});
 
 enum class AttackNorm { kLinf, kL2 };
 
@@ -39,6 +43,9 @@ struct AttackSettings {
   int restarts = 1;   ///< from other random starts; the first one of each starts within the ball as well
   int queries = 200;  ///< of the square attack
   uint64_t seed = 1;
+  /// PGD changes an image until it is answered wrongly: as many are fooled, at a fraction of the cost, but its image is
+  /// no longer that of the greatest loss.
+  bool until_fooled = false;
   /// Of each image in its data, so that what is drawn for it does not depend on its batch; empty: 0, 1, 2 ...
   std::vector<int64_t> images = {};
 };
@@ -51,12 +58,19 @@ struct Attacked {
 /// Whether each answer is another one than its label.
 std::vector<bool> wrong_answers(const at::Tensor& logits, const at::Tensor& labels);
 
-/// One step along the sign of the gradient (Goodfellow et al. 2015, arXiv 1412.6572). @shape labels: [batch] int64
+/// Of the cross entropy of each image. @shape as images; labels: [batch] int64 @cost a pass forward and back
+at::Tensor loss_gradient(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels);
+
+/// One step along the sign of the gradient (Goodfellow et al. 2015, arXiv 1412.6572), from loss_gradient, which serves
+/// every radius. @cost a pass forward
+Attacked fgsm(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
+              const at::Tensor& gradient, double radius);
+/// With the gradient of its own.
 Attacked fgsm(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels, double radius);
 
 /// Projected gradient ascent on the cross entropy (Madry et al. 2018, arXiv 1706.06083), steps of a quarter of the radius
 /// (a fifth in l2), from a random start each.
-/// @cost restarts * (steps + 1) passes forward and back
+/// @cost up to restarts * (steps + 1) passes forward and back
 Attacked pgd(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
              const AttackSettings& settings);
 

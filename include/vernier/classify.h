@@ -7,6 +7,7 @@
 //   const GroupAnalysis who = analyse_groups(grouped_examples(images), answers, classify_images(quantized, images, {}), {});
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "vernier/model.h"
 #include "vernier/progress.h"
 #include "vernier/prompts.h"
+#include "vernier/stack.h"
 #include "vernier/vision_inputs.h"
 
 namespace vernier {
@@ -31,6 +33,7 @@ struct ClassifyOptions {
   /// How the inputs of all matrices are rounded, of CLIP those of both towers. @see EvaluateOptions
   Activations activations = Activations::kExact;
   ActivationRanges ranges = {};
+  std::optional<Stack> rounded = {};  ///< of CLIP: the only tower whose inputs are; nothing: both
 };
 
 /// Images are decoded and preprocessed as the preprocessor_config.json beside the model says, a batch at a time.

@@ -9,10 +9,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "vernier/choices.h"
 #include "vernier/classify.h"
 #include "vernier/data.h"
 #include "vernier/reliability.h"
@@ -22,6 +24,10 @@ namespace vernier {
 struct ReliabilitySubject {
   std::string name;
   const Model* model = nullptr;
+  /// How the inputs of its matrices are rounded, in all that is measured of it; gradients of attacks go straight through.
+  Activations activations = Activations::kExact;
+  ActivationRanges ranges = {};       ///< of static rounding
+  std::optional<Stack> rounded = {};  ///< of a model of images and texts: the only tower whose inputs are
 };
 
 struct ReliabilityRequest {
@@ -32,7 +38,7 @@ struct ReliabilityRequest {
   std::filesystem::path parts = {};  ///< folder in which finished parts wait for whoever is killed; empty: nowhere
 };
 
-/// "confidence", "out_of_distribution", "corruptions", "attacks", of images.
+/// "confidence", "out_of_distribution", "features", "corruptions", "attacks", of images.
 std::vector<std::string_view> reliability_dimensions();
 
 /// The first subject is what the others are compared with; all see images as its preprocessor_config.json says.
@@ -48,10 +54,19 @@ Reliability measure_reliability(const std::vector<ReliabilitySubject>& subjects,
 using PerturbedWindows = std::function<EvaluationData(std::string_view perturbation, int severity)>;
 
 /// Of language models: confidence in the next token, of each scored token, whose logits are not kept; drawn again by
-/// window. With `perturbed`, also the loss and accuracy on text that is written carelessly.
-/// @throws Error as evaluate; {kInvalidArgument} for no subjects @cost a forward pass, per perturbation and severity too
+/// window. After a refit each half of the documents (even and odd ones) by the other half's temperature, where both have
+/// windows. With `perturbed`, also the loss and accuracy on text that is written carelessly.
+/// @throws Error as evaluate; {kInvalidArgument} for no subjects
+/// @cost two forward passes, and one per perturbation and severity
 Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subjects, const EvaluationData& data,
                                      const ReliabilityRequest& request, const PerturbedWindows& perturbed,
                                      ProgressSink* progress = nullptr);
+
+/// Of language models on questions: confidence in the likeliest answer, its logits being the answers' log-likelihoods.
+/// @param texts choice_texts of the items @throws Error as evaluate; {kInvalidArgument} for no subjects, fewer than 2
+/// questions @cost a forward pass of every answer
+Reliability measure_choice_reliability(const std::vector<ReliabilitySubject>& subjects,
+                                       const std::vector<ChoiceItem>& items, const ScoredTexts& texts,
+                                       const ReliabilityRequest& request, ProgressSink* progress = nullptr);
 
 }  // namespace vernier

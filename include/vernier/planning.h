@@ -47,7 +47,9 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
 
 /// The plan of at least as many bytes as `planned` that is foretold to hurt most: how far an unlucky mix may be from a
 /// planned one. Its reasons name the matrices that make it so, by how much more they hurt than in `planned`; its
-/// provenance holds "random_mixes": count, mean, least, most damage of random choices of those bytes (within 1%).
+/// provenance holds "random_mixes": count, mean, least, most damage of random choices of those bytes (within 1%), and
+/// where damage is known by group (or domain of a screen) "worst_by_group": what each may lose by this plan, and by the
+/// one that is worst for it.
 /// @throws Error{kInvalidArgument} where the damage is of another model, or `planned` of other matrices
 Plan plan_worst(const Model& model, const DamageTable& damage, const Plan& planned,
                 const PlanningOptions& options = {});

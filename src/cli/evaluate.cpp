@@ -119,7 +119,9 @@ void add_evaluate(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     a->io.check();
     if (a->reliability.wanted) {
-      a->reliability.run(a->model, a->reference, a->data, a->compute.options(console), a->json, console);
+      a->reliability.run({a->model, a->reference, a->data, a->compute.options(console),
+                          Activations::parse(a->activations), a->calibration},
+                         a->json, console);
       return;
     }
     const EvaluateOptions options{

@@ -9,38 +9,83 @@
 #include <optional>
 
 #include "base/fail.h"
+#include "cli/plan_argument.h"
 #include "cli/plan_table.h"
+#include "cli/reliability_subject.h"
 #include "cli/reliability_table.h"
+#include "data/text_kind.h"
 #include "report/report_data.h"
 #include "vernier/classify.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/report.h"
 #include "vernier/text_perturbations.h"
-#include "vernier/value_search.h"
 
 namespace vernier {
 
 namespace {
 
 /// Models that live as long as they are measured.
-struct Subjects {
-  std::deque<Model> models;
-  std::vector<ReliabilitySubject> named;
-  void add(const std::string& name, Model model) {
-    models.push_back(std::move(model));
-    named.push_back({name, &models.back()});
-  }
-};
+class Subjects {
+ public:
+  Subjects(const ReliabilityArguments::Shared& shared, Console& console) : shared_(shared), console_(console) {}
 
-Model made_in_memory(const Model& original, const Plan& plan, int threads, Console& console) {
-  if (find_value_search(plan.method).needs != ValueSearch::Needs::kNothing)
-    fail(ErrorKind::kInvalidArgument,
-         "reliability: {} is searched by what calibration says ({}); quantize it first and name its folder with --with",
-         plan.label, plan.method);
-  print_fallbacks(plan, console);
-  return quantize(original, {}, plan, threads).in_memory(&console.progress);
-}
+  /// What the others are compared with: its activations stay exact.
+  const Model& add_first(Model model) {
+    models_.push_back(std::move(model));
+    named_.push_back({"original", &models_.back()});
+    return models_.front();
+  }
+  void add(const std::string& name, Model model) { add(name, std::move(model), shared_.activations, {}); }
+  void add_spelled(const SubjectSpelling& spelling) {
+    const Model& original = models_.front();
+    if (spelling.tower && original.config().stacks.empty())
+      fail(ErrorKind::kInvalidArgument, "reliability: {}: {} has one tower", spelling.name, original.source().name);
+    Model model = original;
+    if (!spelling.scheme.empty()) {
+      Plan plan =
+          plan_uniform(original, spelling.scheme, original.config().is_language_model() ? "llama.cpp" : "huggingface");
+      plan.method = shared_.calibration.path.empty() ? "nearest" : "importance";
+      model = made(plan);
+    }
+    if (spelling.tower) model = with_tower_of(original, model, *spelling.tower);
+    add(spelling.name, std::move(model), spelling.activations.value_or(shared_.activations), spelling.tower);
+  }
+  void add_planned(const std::string& path) {
+    add(std::filesystem::path(path).stem().string(), made(plan_from_json(read_artefact(path, "plan"), path)));
+  }
+  const std::vector<ReliabilitySubject>& named() const { return named_; }
+
+ private:
+  Model made(const Plan& plan) const {
+    print_fallbacks(plan, console_);
+    return quantize(models_.front(), calibration_for(plan, shared_.calibration), plan, resolve_threads(shared_.compute))
+        .in_memory(&console_.progress);
+  }
+
+  /// The original with one tower's matrices as `quantized` has them.
+  static Model with_tower_of(const Model& original, const Model& quantized, Stack tower) {
+    Model model = original;
+    for (const TensorId& id : original.matrices()) {
+      const StoredMatrix* stored = quantized.stored(id);
+      if (id.stack == tower && stored != nullptr) model.set_stored(id, *stored);
+    }
+    return model;
+  }
+
+  void add(const std::string& name, Model model, const Activations& activations, std::optional<Stack> tower) {
+    models_.push_back(std::move(model));
+    ReliabilitySubject subject{name, &models_.back(), activations, {}, tower};
+    if (activations.kind() == Activations::Kind::kPerTensor)
+      subject.ranges = activation_ranges(shared_.calibration.load());
+    named_.push_back(std::move(subject));
+  }
+
+  const ReliabilityArguments::Shared& shared_;
+  Console& console_;
+  std::deque<Model> models_;
+  std::vector<ReliabilitySubject> named_;
+};
 
 /// Image files of a folder at any depth, sorted.
 std::vector<std::filesystem::path> files_of(const std::string& folder) {
@@ -80,7 +125,10 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
       add_flag(command, "--reliability", wanted,
                "Confidence, and of models that see also corruptions, attacks and what they were never taught: of MODEL "
                "(or --reference) and of all that --schemes, --plans and --with name"));
-  in_group(add_option(command, "--schemes", schemes, "MODEL in one scheme each, made in memory"))->delimiter(',');
+  in_group(add_option(command, "--schemes", schemes,
+                      "MODEL in one scheme each, made in memory; SCHEME+ROUNDING also rounds the inputs of matrices "
+                      "(int4:channel:sym+int8:token), @image or @text at its end leaves CLIP's other tower as it is"))
+      ->delimiter(',');
   in_group(add_option(command, "--plans", plans, "MODEL by a plan each, made in memory"));
   in_group(add_option(command, "--with", others, "Further models, such as folders of quantized ones"));
   in_group(add_option(command, "--ood", ood, "Folder (or manifest) of images that are none of the classes"));
@@ -92,9 +140,15 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   in_group(add_option(command, "--severities", options.severities, "1 to N"))->capture_default_str();
   in_group(add_option(command, "--corruption-images", options.corruption_images, "Corrupt N of the images; 0: all"))
       ->check(count_range());
+  in_group(
+      add_option(command, "--feature-images", options.feature_images, "Look at features of N of the images; 0: all"))
+      ->check(count_range())
+      ->capture_default_str();
   in_group(add_option(command, "--control-seeds", options.control_seeds,
                       "Models with noise of the quantizer's power, as a control of corruptions"))
       ->capture_default_str();
+  in_group(add_option(command, "--attacks", options.attacks, "Only some of fgsm, pgd, transfer, square, pgd_l2"))
+      ->delimiter(',');
   in_group(add_option(command, "--attack-images", options.attack_images, "Attack N of the images; 0: all"))
       ->check(count_range())
       ->capture_default_str();
@@ -107,6 +161,9 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
       ->capture_default_str();
   in_group(add_flag(command, "--perturb-text", perturb_text,
                     "Of language models: also text with typing errors, other case, blanks and look-alikes"));
+  in_group(add_option(command, "--shots", shots, "Of questions with answers: solved ones in front of each"))
+      ->check(within(0, 1000))
+      ->capture_default_str();
   in_group(
       add_option(command, "--classes", classes, "Names by index, where neither model nor data say them in that order"));
   in_group(add_option(command, "--prompts", prompts, "Of CLIP: single, best-7, or a file with a template per line"))
@@ -120,29 +177,18 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   files.reads(ood);
 }
 
-void ReliabilityArguments::run(const std::string& model_name, const std::string& reference, const DataArguments& data,
-                               const ComputeOptions& compute, const JsonArgument& json, Console& console) {
-  Subjects subjects;
-  const std::string& first = reference.empty() ? model_name : reference;
-  subjects.add("original", open_model(first, console));
-  const Model& original = subjects.models.front();
+void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, Console& console) {
+  const DataArguments& data = shared.data;
+  const std::string& first = shared.reference.empty() ? shared.model : shared.reference;
+  std::vector<SubjectSpelling> spelled;  // before anything is read
+  for (const std::string& scheme : schemes) spelled.push_back(parse_subject(scheme));
+  Subjects subjects(shared, console);
+  const Model& original = subjects.add_first(open_model(first, console));
   const bool sees = !original.config().is_language_model();
-  const int threads = resolve_threads(compute);
-  if (!reference.empty())
-    subjects.add(std::filesystem::path(model_name).filename().string(), open_model(model_name, console));
-  for (const std::string& scheme : schemes)
-    subjects.add(scheme, made_in_memory(
-                             original,
-                             [&] {
-                               Plan plan = plan_uniform(original, scheme, sees ? "huggingface" : "llama.cpp");
-                               plan.method = "nearest";
-                               return plan;
-                             }(),
-                             threads, console));
-  for (const std::string& path : plans) {
-    const Plan plan = plan_from_json(read_artefact(path, "plan"), path);
-    subjects.add(std::filesystem::path(path).stem().string(), made_in_memory(original, plan, threads, console));
-  }
+  if (!shared.reference.empty())
+    subjects.add(std::filesystem::path(shared.model).filename().string(), open_model(shared.model, console));
+  for (const SubjectSpelling& spelling : spelled) subjects.add_spelled(spelling);
+  for (const std::string& path : plans) subjects.add_planned(path);
   for (const std::string& other : others)
     subjects.add(std::filesystem::path(other).filename().string(), open_model(other, console));
 
@@ -154,7 +200,7 @@ void ReliabilityArguments::run(const std::string& model_name, const std::string&
     for (const std::string& radius : radii) request.options.attack_radii.push_back(std::stod(radius) / 255);
   }
   request.dimensions = dimensions;
-  request.classify = {prompt_templates(prompts), compute};
+  request.classify = {prompt_templates(prompts), shared.compute};
   if (!ood.empty()) request.outside = files_of(ood);
   if (!output.empty()) request.parts = output + ".parts";
 
@@ -168,9 +214,17 @@ void ReliabilityArguments::run(const std::string& model_name, const std::string&
     LabelledImages labelled =
         std::filesystem::is_directory(path) ? read_image_folder(path, names) : read_manifest(path, names);
     for (const std::string& warning : labelled.warnings) console.progress.warn(warning);
-    found = measure_reliability(subjects.named, spaced_images(std::move(labelled), images), request, &console.progress);
+    found =
+        measure_reliability(subjects.named(), spaced_images(std::move(labelled), images), request, &console.progress);
   } else {
     const Tokenizer tokenizer(open_tokenizer(original, console));
+    if (data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices) {
+      const std::vector<ChoiceItem> items = read_choices(data.data.front());
+      const ScoredTexts texts = choice_texts(tokenizer, std::filesystem::path(data.data.front()).filename().string(),
+                                             items, {.context = data.context, .shots = shots});
+      found = measure_choice_reliability(subjects.named(), items, texts, request, &console.progress);
+      return finish(found, json, console);
+    }
     const std::optional<EvaluationData> documents = data.documents(tokenizer, console);
     const EvaluationData windows = documents && data.data.empty() ? *documents : data.text(tokenizer, console);
     PerturbedWindows perturbed;
@@ -183,8 +237,12 @@ void ReliabilityArguments::run(const std::string& model_name, const std::string&
                             data.options());
       };
     }
-    found = measure_text_reliability(subjects.named, windows, request, perturbed, &console.progress);
+    found = measure_text_reliability(subjects.named(), windows, request, perturbed, &console.progress);
   }
+  finish(found, json, console);
+}
+
+void ReliabilityArguments::finish(const Reliability& found, const JsonArgument& json, Console& console) const {
   const Json result = reliability_to_json(found);
   if (!output.empty()) write_json(output, result);
   if (!page.empty()) write_report(page, report_data_of_reliability(result));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "vernier/measure_reliability.h"
 
@@ -14,14 +15,24 @@ struct ReliabilityArguments {
   bool wanted = false;
   std::vector<std::string> schemes, plans, others, dimensions, corruptions, classes, radii;
   std::string ood, output, page, prompts = "single";
-  int64_t images = 0;
+  int64_t images = 0, shots = 0;
   bool perturb_text = false;
   ReliabilityOptions options{};
 
   void add(CLI::App& command, CommandFiles& files);
-  /// @param reference what the others are compared with; empty: the model itself
-  void run(const std::string& model, const std::string& reference, const DataArguments& data,
-           const ComputeOptions& compute, const JsonArgument& json, Console& console);
+  /// What it shares with evaluating otherwise.
+  struct Shared {
+    const std::string& model;
+    const std::string& reference;  ///< what the others are compared with; empty: the model itself
+    const DataArguments& data;
+    ComputeOptions compute;
+    Activations activations;  ///< of all but what they are compared with, where these do not say themselves
+    const CalibrationArgument& calibration;
+  };
+  void run(const Shared& shared, const JsonArgument& json, Console& console);
+
+ private:
+  void finish(const Reliability& found, const JsonArgument& json, Console& console) const;
 };
 
 }  // namespace vernier

@@ -129,6 +129,12 @@ void add_plan(CLI::App& app, Console& console) {
           worst->predicted_kl_nats, worst->predicted_kl_nats / plan.predicted_kl_nats, mixes["count"].get<int64_t>(),
           mixes["mean_kl_nats"].get<double>(), mixes["least_kl_nats"].get<double>(),
           mixes["most_kl_nats"].get<double>());
+      if (const Json* groups = json_find(worst->provenance, "worst_by_group"))
+        for (const Json& group : *groups)
+          fmt::print(console.out,
+                     "  {}: planned {:.5f} nats, by the worst mix {:.5f}, by the worst one for it {:.5f}\n",
+                     group["group"].get<std::string>(), group["planned_kl_nats"].get<double>(),
+                     group["worst_plan_kl_nats"].get<double>(), group["worst_for_it_kl_nats"].get<double>());
       for (const PlanEntry& entry : worst->entries)
         if (!entry.reason.empty())
           fmt::print(console.out, "  {} as {}: {}\n", entry.tensor, entry.scheme, entry.reason);

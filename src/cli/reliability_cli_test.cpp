@@ -57,8 +57,12 @@ TEST_F(ReliabilityCli, TablesArtefactAndPage) {
     EXPECT_THAT(told, HasSubstr(part));
   const Json json = read_json(at("reliability.json"));
   EXPECT_EQ(json["models"], Json({"original", "int8:channel:sym", "int4:channel:sym"}));
-  EXPECT_EQ(json["dimensions"].size(), 4u);
-  for (const Json& dimension : json["dimensions"]) EXPECT_EQ(dimension["summary"].size(), 2u);
+  EXPECT_EQ(json["dimensions"].size(), 5u);
+  for (const Json& dimension : json["dimensions"]) {
+    EXPECT_EQ(dimension["summary"].size(), dimension["key"] == "features" ? 0u : 2u);
+    EXPECT_FALSE(dimension["headline"].get<std::string>().empty());
+  }
+  EXPECT_EQ(json["dimensions"][0]["claim"]["cases"].size(), 2u);
   EXPECT_TRUE(std::filesystem::exists(at("page.html")));
   EXPECT_FALSE(std::filesystem::exists(at("reliability.json.parts")));
 }
@@ -68,6 +72,26 @@ TEST_F(ReliabilityCli, SomeDimensionsOfSomeImages) {
   const Json json = read_json(at("some.json"));
   EXPECT_EQ(json["dimensions"].size(), 1u);
   EXPECT_EQ(json["data"]["examples"], 4);
+}
+
+TEST_F(ReliabilityCli, ActivationsAreSpelledBesideSchemes) {
+  std::vector<std::string> arguments =
+      line({"--dimensions", "confidence,attacks", "--attacks", "fgsm", "-o", at("a8.json")});
+  for (std::string& argument : arguments)
+    if (argument == "int8:channel:sym,int4:channel:sym") argument = "+int4:token,int4:channel:sym+int4:token";
+  ASSERT_EQ(run_line(arguments), 0);
+  const Json json = read_json(at("a8.json"));
+  EXPECT_EQ(json["models"], Json({"original", "+int4:token", "int4:channel:sym+int4:token"}));
+  for (const Json& row : json["dimensions"][0]["rows"])
+    if (row["key"] == "confidence") {
+      EXPECT_NE(row["models"][1]["value"], row["models"][0]["value"]);
+      EXPECT_NE(row["models"][2]["value"], row["models"][1]["value"]);
+    }
+  for (std::string& argument : arguments)
+    if (argument == "+int4:token,int4:channel:sym+int4:token") argument = "int4:channel:sym@image";
+  ::testing::internal::CaptureStderr();
+  EXPECT_NE(run_line(arguments), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("has one tower"));
 }
 
 TEST_F(ReliabilityCli, WhatCannotBe) {

@@ -36,6 +36,11 @@ void print_reliability(const Reliability& reliability, Console& console) {
   for (const ReliabilityDimension& dimension : reliability.dimensions) {
     fmt::print(console.out, "\n{}\n", dimension.name);
     for (const std::string& note : dimension.notes) fmt::print(console.out, "  {}\n", note);
+    if (!dimension.headline.empty()) fmt::print(console.out, "  {}\n", dimension.headline);
+    if (dimension.claim)
+      fmt::print(console.out,
+                 "  \"Quantization improves calibration only where the model was under-confident\": {}; {}\n",
+                 name_of(dimension.claim->verdict), dimension.claim->reason);
     for (const ReliabilityVerdict& verdict : dimension.summary) fmt::print(console.out, "  {}\n", verdict.text);
     std::vector<std::string> header{"figure", "of", "level"};
     header.insert(header.end(), reliability.models.begin(), reliability.models.end());

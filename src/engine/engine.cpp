@@ -32,6 +32,12 @@ size_t sequences_at_once(const ModelConfig& config, int64_t positions, int worke
   return static_cast<size_t>(std::max<int64_t>(4 * workers, kBytes / stream));
 }
 
+std::vector<std::vector<float>> AnsweringModel::answers(int worker, std::span<const ModelInput> inputs) const {
+  std::vector<std::vector<float>> result;
+  for (const ModelInput& input : inputs) result.push_back(answer(worker, input));
+  return result;
+}
+
 std::unique_ptr<Engine> make_engine(const ComputeOptions& options) {
   if (options.device == "cpu") return make_fused_engine(resolve_threads(options));
   // float32 means float32: TF32 keeps 10 bits of each factor, and mild damage would drown in that.

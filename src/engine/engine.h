@@ -85,7 +85,12 @@ class AnsweringModel {
   virtual SumsOfSites site_sums(int worker, const ModelInput& input) const = 0;
   /// The logits of its classes, or the unit vector it projects to. @throws as site_sums
   virtual std::vector<float> answer(int worker, const ModelInput& input) const = 0;
+  /// Of several at once, which takes less time. How many there are may change the last bits, which inputs does not.
+  virtual std::vector<std::vector<float>> answers(int worker, std::span<const ModelInput> inputs) const;
 };
+
+/// How many inputs of so many rows to give AnsweringModel::answers: enough that rows of padding are few.
+inline size_t inputs_at_once(int64_t rows) { return static_cast<size_t>((512 + rows - 1) / rows); }
 
 /// How many sequences are run at once, so that what flows between layers stays small.
 size_t sequences_at_once(const ModelConfig& config, int64_t positions, int workers);

@@ -165,6 +165,13 @@ class FusedAnswers : public AnsweringModel {
     return {out.row(0), out.row(0) + out.cols};
   }
 
+  std::vector<std::vector<float>> answers(int worker, std::span<const ModelInput> inputs) const override {
+    if (!fast_.config().reads_images() || inputs.empty()) return AnsweringModel::answers(worker, inputs);
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    return fast_.answers(arena, inputs);
+  }
+
  private:
   FusedModel fast_;
   mutable std::vector<Arena> arenas_;  // one per worker

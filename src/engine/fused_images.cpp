@@ -80,4 +80,30 @@ Slab FusedModel::answer(Arena& arena, const ModelInput& input, const SiteObserve
   return read_out(ops, norm_last(ops, run_layers(ops, stream, 0, answering_rows(config_, stream.rows))));
 }
 
+std::vector<std::vector<float>> FusedModel::answers(Arena& arena, std::span<const ModelInput> images) const {
+  const auto count = static_cast<int64_t>(images.size());
+  const int64_t rows = config_.patches.rows(), first = answering_rows(config_, rows), kept = rows - first;
+  Slab x = arena.slab(count * rows, config_.hidden);
+  for (int64_t i = 0; i < count; ++i) {
+    const Arena::Scope scope(arena);
+    FusedOps alone(arena, rope_);
+    const Slab own = embed_input(alone, images[static_cast<size_t>(i)]);
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(x.row(i * rows + r), own.row(r), static_cast<size_t>(x.cols) * sizeof(float));
+  }
+  FusedOps ops(arena, rope_, nullptr, count);
+  for (int layer = 0; layer + 1 < config_.depth(); ++layer) {
+    const Arena::Scope scope(arena);
+    x = run_block(ops, block(layer), x, 0);
+  }
+  // The last layer's rows are a slab of their own, so that it needs its memory to the end.
+  const Slab normed = norm_last(ops, run_block(ops, block(config_.depth() - 1), x, first));
+  std::vector<std::vector<float>> result;
+  for (int64_t i = 0; i < count; ++i) {
+    const Slab out = read_out(ops, normed.row_range(i * kept, kept));
+    result.emplace_back(out.row(0), out.row(0) + out.cols);
+  }
+  return result;
+}
+
 }  // namespace vernier

@@ -81,6 +81,8 @@ class FusedModel {
   /// What a stack that answers for whole inputs makes of one: logits [1, classes], or a unit vector [1, width].
   /// @throws Error{kInvalidArgument} as check_input, {kUnsupported} for other models
   Slab answer(Arena& arena, const ModelInput& input, const SiteObserver* observer = nullptr) const;
+  /// The same of images, all rows through each product together. @return [images][classes or width]
+  std::vector<std::vector<float>> answers(Arena& arena, std::span<const ModelInput> images) const;
   /// The end of it, from the normed answering rows [1 or 2, hidden].
   Slab read_out(FusedOps& ops, const Slab& normed) const { return read_out_by(head_, distilled_head_, ops, normed); }
   /// The same by other output matrices; the second one matters only where the configuration has one.

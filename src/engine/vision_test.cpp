@@ -9,6 +9,7 @@
 #include "engine/aten_answers.h"
 #include "engine/engine.h"
 #include "engine/fused_model.h"
+#include "ops/packed_linear.h"
 #include "support/expect_error.h"
 #include "support/vision_models.h"
 #include "vernier/model.h"
@@ -58,6 +59,28 @@ TEST_P(VisionParity, DifferentiableAnswers) {
   EXPECT_LT(relative_distance(answers.image_embeds, golden("image_embeds")), kVisionTolerance);
   EXPECT_LT(relative_distance(answers.text_embeds, golden("text_embeds")), kVisionTolerance);
   EXPECT_LT(relative_distance(answers.logits_per_image, golden("logits_per_image")), kVisionTolerance);
+}
+
+TEST_P(VisionParity, SeveralImagesAtOnceAreAnsweredAsEach) {
+  const Model sees = has_texts() ? stack_of(model_, Stack::kImage) : model_;
+  ComputeOptions options;
+  options.threads = 1;
+  for (const Activations& activations : {Activations::kExact, Activations::parse("int8:token")}) {
+    const auto ready = make_engine(options)->prepare_answers(sees, {.activations = activations});
+    std::vector<ModelInput> inputs = images();
+    const std::vector<ModelInput> once = inputs;
+    for (int more = 0; more < 2; ++more) inputs.insert(inputs.end(), once.begin(), once.end());
+    const std::vector<std::vector<float>> together = ready->answers(0, inputs);
+    ASSERT_EQ(together.size(), inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const std::vector<float> alone = ready->answer(0, inputs[i]);
+      if (PackedLinear::rows_are_independent()) {
+        EXPECT_EQ(together[i], alone) << i;
+      } else {
+        EXPECT_LT(relative_distance(at::tensor(together[i]), at::tensor(alone)), kVisionTolerance) << i;
+      }
+    }
+  }
 }
 
 TEST_P(VisionParity, AnswersOfBothEngines) {

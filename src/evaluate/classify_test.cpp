@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "engine/aten_answers.h"
+#include "evaluate/image_classifier.h"
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
@@ -152,6 +153,26 @@ TEST_F(ClassifyImages, ClipComparesImagesWithTheMeanOfEachClassPrompts) {
     for (int64_t i = 0; i < kImages; ++i)
       EXPECT_NEAR(answers.loss_nats[static_cast<size_t>(i)], -expected[i].log_softmax(-1)[i].item<double>(), 1e-4);
   }
+}
+
+TEST_F(ClassifyImages, OneTowerOfClipIsRoundedAlone) {
+  take_model("clip");
+  write_file(folder_ / "model/tokenizer.json", letters_tokenizer());
+  const Model model = load_model((folder_ / "model").string());
+  const auto engine = make_engine({.threads = 1});
+  const std::vector<std::string> names{"LABEL_0", "LABEL_1", "LABEL_2"};
+  const auto classifier = [&](const char* activations, std::optional<Stack> rounded) {
+    return ImageClassifier(model, names, {.activations = Activations::parse(activations), .rounded = rounded}, *engine);
+  };
+  const ImageClassifier exact = classifier("exact", {}), both = classifier("int4:token", {}),
+                        image = classifier("int4:token", Stack::kImage), text = classifier("int4:token", Stack::kText);
+  EXPECT_EQ(image.class_vectors(), exact.class_vectors());
+  EXPECT_EQ(text.class_vectors(), both.class_vectors());
+  EXPECT_NE(text.class_vectors(), exact.class_vectors());
+  EXPECT_EQ(image.prepared().activations, both.prepared().activations);
+  EXPECT_EQ(text.prepared().activations, Activations::kExact);
+  const at::Tensor seen = pixels();
+  EXPECT_NE(image.logits(0, pixels_of(seen, 0)), exact.logits(0, pixels_of(seen, 0)));
 }
 
 TEST_F(ClassifyImages, ClassesAreTheFirstAttribute) {

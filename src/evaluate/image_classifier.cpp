@@ -11,6 +11,11 @@ namespace vernier {
 
 namespace {
 
+Activations activations_of(const ClassifyOptions& options, Stack stack) {
+  const bool spared = stack != Stack::kOnly && options.rounded && *options.rounded != stack;
+  return spared ? Activations::kExact : options.activations;
+}
+
 /// Unit vectors of the classes times e^logit_scale, [classes][width].
 std::vector<std::vector<float>> text_classifier(const Model& model, const std::vector<std::string>& classes,
                                                 const ClassifyOptions& options, const Engine& engine) {
@@ -20,7 +25,7 @@ std::vector<std::vector<float>> text_classifier(const Model& model, const std::v
   const Model stack = stack_of(model, Stack::kText);
   const auto text = engine.prepare_answers(stack, {.type = options.compute.type,
                                                    .positions = longest,
-                                                   .activations = options.activations,
+                                                   .activations = activations_of(options, Stack::kText),
                                                    .ranges = ranges_of_stack(options.ranges, Stack::kText)});
   std::vector<std::vector<float>> units(prompts.size());
   parallel_for(static_cast<int64_t>(prompts.size()), engine.workers(), [&](int64_t i, int worker) {
@@ -47,13 +52,25 @@ ImageClassifier::ImageClassifier(const Model& model, const std::vector<std::stri
     : name_(model.source().name), classes_(classes.size()), seeing_(seeing_model(model)) {
   if (!model.config().stacks.empty()) vectors_ = text_classifier(model, classes, options, engine);
   const Stack stack = model.config().stacks.empty() ? Stack::kOnly : Stack::kImage;
-  eye_ = engine.prepare_answers(seeing_, {.type = options.compute.type,
-                                          .activations = options.activations,
-                                          .ranges = ranges_of_stack(options.ranges, stack)});
+  prepared_ = {.type = options.compute.type,
+               .activations = activations_of(options, stack),
+               .ranges = ranges_of_stack(options.ranges, stack)};
+  eye_ = engine.prepare_answers(seeing_, prepared_);
 }
 
 std::vector<float> ImageClassifier::logits(int worker, std::span<const float> pixels) const {
-  const std::vector<float> answer = eye_->answer(worker, pixels);
+  return logits_of(eye_->answer(worker, pixels));
+}
+
+std::vector<std::vector<float>> ImageClassifier::logits(int worker, std::span<const std::vector<float>> images) const {
+  std::vector<ModelInput> inputs;
+  for (const std::vector<float>& pixels : images) inputs.emplace_back(std::span<const float>(pixels));
+  std::vector<std::vector<float>> result;
+  for (const std::vector<float>& answer : eye_->answers(worker, inputs)) result.push_back(logits_of(answer));
+  return result;
+}
+
+std::vector<float> ImageClassifier::logits_of(const std::vector<float>& answer) const {
   std::vector<float> logits;
   for (const std::vector<float>& vector : vectors_) {
     double dot = 0;

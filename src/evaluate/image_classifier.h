@@ -25,15 +25,23 @@ class ImageClassifier {
   /// Unit vectors of CLIP's classes times e^logit_scale, [classes][width]; empty for a classifier.
   const std::vector<std::vector<float>>& class_vectors() const { return vectors_; }
 
+  /// How the inputs of that stack are rounded; its ranges are named as stack_of names sites.
+  const PrepareOptions& prepared() const { return prepared_; }
+
   /// Logits of an image's pixels, as preprocessing makes them. From several workers at once.
   /// @throws Error{kInvalidArgument} for another number of classes than the images have
   std::vector<float> logits(int worker, std::span<const float> pixels) const;
+  /// Of several images at once (inputs_at_once).
+  std::vector<std::vector<float>> logits(int worker, std::span<const std::vector<float>> images) const;
 
  private:
+  std::vector<float> logits_of(const std::vector<float>& answer) const;
+
   std::string name_;
   size_t classes_;
   std::vector<std::vector<float>> vectors_;
   Model seeing_;
+  PrepareOptions prepared_;
   std::unique_ptr<AnsweringModel> eye_;
 };
 

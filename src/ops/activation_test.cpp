@@ -32,6 +32,21 @@ TEST(Activation, KernelsAreTheirDefinitions) {
     }
 }
 
+TEST(Activation, GeluKeepsItsDigitsFarBelowZero) {
+  constexpr int64_t kWidth = 241;
+  FeedForwardConfig config;
+  config.gated = false, config.activation = Activation::kGelu;
+  Arena arena;
+  const Slab x = arena.slab(1, kWidth), y = arena.slab(1, kWidth);
+  for (int64_t i = 0; i < kWidth; ++i) x.row(0)[i] = static_cast<float>(i - 120) / 10;
+  apply_activation(config, x, y);
+  for (int64_t i = 0; i < kWidth; ++i) {
+    const double exact = 0.5 * x.row(0)[i] * std::erfc(-x.row(0)[i] / std::sqrt(2.0));
+    EXPECT_NEAR(y.row(0)[i], exact, 2e-5 * std::abs(exact) + 1e-35) << x.row(0)[i];  // of e^-72 in float32
+    EXPECT_NEAR(y.row(0)[i], exact, 5e-7);
+  }
+}
+
 TEST(Activation, QuickGeluByHand) {
   FeedForwardConfig config;
   config.gated = false, config.activation = Activation::kQuickGelu;

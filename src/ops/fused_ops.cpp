@@ -124,12 +124,30 @@ void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, cons
 
 Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
   const Slab y = arena_.slab(x.rows, block.qkv.out());
+  // Of several sequences the rows that are not needed lie between others.
   block.qkv.apply(x, y, /*accumulate=*/false, arena_,
-                  {.rows = first_row, .columns = block.config.attention.query_columns()});
+                  {.rows = sequences_ == 1 ? first_row : 0, .columns = block.config.attention.query_columns()});
+  return y;
+}
+
+Slab FusedOps::rows_from(const Slab& x, int64_t first_row) {
+  if (sequences_ == 1 || first_row == 0) return x.rows_from(first_row);
+  const int64_t rows = x.rows / sequences_, kept = rows - first_row;
+  const Slab y = arena_.slab(sequences_ * kept, x.cols);
+  for (int64_t r = 0; r < y.rows; ++r)
+    std::memcpy(y.row(r), x.row(r / kept * rows + first_row + r % kept), static_cast<size_t>(x.cols) * sizeof(float));
   return y;
 }
 
 Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_row) {
+  const int64_t rows = qkv.rows / sequences_, kept = rows - first_row;
+  const Slab out = arena_.slab(sequences_ * kept, block.config.attention.query_columns());
+  for (int64_t s = 0; s < sequences_; ++s)
+    attend_sequence(block, qkv.row_range(s * rows, rows), first_row, out.row_range(s * kept, kept));
+  return out;
+}
+
+void FusedOps::attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row, const Slab& out) {
   const AttentionConfig& config = block.config.attention;
   const int64_t width = config.head_dim;
   const Slab q = qkv.columns(0, config.query_columns());
@@ -144,7 +162,6 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   round_cache(block.cache.keys, k, config.kv_heads);
   round_cache(block.cache.values, v, config.kv_heads);
   const float* sinks = block.sinks.defined() ? block.sinks.data_ptr<float>() : nullptr;
-  const Slab out = arena_.slab(qkv.rows - first_row, config.query_columns());
   const int64_t group = config.queries_per_kv();
   const Slab shares = watches_ ? arena_.slab(qkv.rows - first_row, config.heads) : Slab();
   for (int64_t kv = 0; kv < config.kv_heads; ++kv)
@@ -153,7 +170,6 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
                  sinks == nullptr ? nullptr : sinks + kv * group, out.columns(kv * group * width, group * width),
                  watches_ ? shares.columns(kv * group, group) : Slab());
   if (watches_) observe({Site::kFirstTokenShare, block.layer}, shares);
-  return out;
 }
 
 namespace {

@@ -1,8 +1,8 @@
 #pragma once
 
-// The operations of a forward pass without gradients on the CPU, for one sequence on one thread: packed oneDNN
-// products, tiled causal attention, fused loops, buffers from the worker's arena. linear_add and add work in place on
-// their residual.
+// The operations of a forward pass without gradients on the CPU, on one thread, for one sequence or several of one length
+// below each other: packed oneDNN products, tiled attention, fused loops, buffers from the worker's arena. linear_add and
+// add work in place on their residual.
 
 #include <ATen/core/Tensor.h>
 
@@ -32,10 +32,11 @@ class FusedOps {
   using Value = Slab;
   using Block = FusedBlock;
 
-  /// `rope` must cover the positions of the sequence.
-  /// `watches`: the observer sees keys, values and attention too (is_watched_only in vernier/site.h).
-  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, bool watches = false)
-      : arena_(arena), rope_(rope), observer_(observer), watches_(watches) {}
+  /// `rope` must cover the positions of a sequence. `watches`: the observer sees keys, values and attention too
+  /// (is_watched_only in vernier/site.h). `sequences`: of equal length, whose rows are the values' T.
+  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, bool watches = false,
+           int64_t sequences = 1)
+      : arena_(arena), rope_(rope), observer_(observer), watches_(watches), sequences_(sequences) {}
 
   Slab norm(const FusedNorm& norm, const Slab& x);
   Slab linear(const StackedLinear& weight, const Slab& x);
@@ -51,7 +52,8 @@ class FusedOps {
   Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
   /// What the experts that each row chooses make of it, and the shared expert.
   Slab mix_experts(const FusedBlock& block, const Slab& x);
-  Slab rows_from(const Slab& x, int64_t first_row) { return x.rows_from(first_row); }
+  /// Of each sequence those from first_row on: of a single one where they lie, of several a copy.
+  Slab rows_from(const Slab& x, int64_t first_row);
   void observe(const SiteId& site, const Slab& x) {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
@@ -73,11 +75,14 @@ class FusedOps {
  private:
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
                    const float* sink, const Slab& out, const Slab& first_token);
+  /// Of one sequence, into `out`.
+  void attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row, const Slab& out);
 
   Arena& arena_;
   const RopeTable& rope_;
   const SiteObserver* observer_;
   bool watches_;
+  int64_t sequences_;
 };
 
 /// What queries are multiplied by.

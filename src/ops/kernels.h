@@ -56,6 +56,11 @@ int64_t argmax(const float* x, int64_t n);
 void largest_indices(const float* x, int64_t n, int64_t k, int32_t* indices);
 /// log sum exp
 float log_sum_exp(const float* x, int64_t n);
+/// Of x under weights e^(beta x): slope and curvature of log sum exp(beta x).
+struct TiltedMoments {
+  float mean, variance;
+};
+TiltedMoments tilted_moments(const float* x, int64_t n, float beta);
 /// p = exp(x - log_total)
 void exp_shifted(const float* x, float log_total, float* p, int64_t n);
 /// Of logits x with probabilities p: -sum p log p = sum p (log_total - x)

@@ -125,6 +125,35 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
   return plan;
 }
 
+namespace {
+
+/// KL of a plan in nats by one group's damages, or by those of all (group -1).
+double predicted_kl(const std::vector<TensorDamage>& tensors, const Plan& plan, int group) {
+  double sum = 0;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    sum += (group < 0 ? tensors[i].kl : tensors[i].group_kl[static_cast<size_t>(group)]).at(plan.entries[i].scheme);
+  return sum;
+}
+
+/// What each group may lose: by the plan, by the worst plan of all, and by the worst one for that group.
+nlohmann::ordered_json worst_by_group(const std::vector<TensorDamage>& tensors, const DamageTable& table,
+                                      const Target& target, const Plan& planned, const Plan& worst, uint64_t bytes) {
+  nlohmann::ordered_json groups = nlohmann::ordered_json::array();
+  for (size_t g = 0; g < table.groups.size(); ++g) {
+    std::vector<TensorDamage> own = tensors;
+    for (TensorDamage& tensor : own) tensor.kl = tensor.group_kl[g];
+    const KnapsackProblem problem = planning_problem(own, target.rules);
+    const Plan least_lucky = plan_of_choice(own, target.rules, problem, worst_choice(problem, bytes).choice);
+    groups.push_back({{"group", table.groups[g].name},
+                      {"planned_kl_nats", predicted_kl(tensors, planned, static_cast<int>(g))},
+                      {"worst_plan_kl_nats", predicted_kl(tensors, worst, static_cast<int>(g))},
+                      {"worst_for_it_kl_nats", predicted_kl(own, least_lucky, -1)}});
+  }
+  return groups;
+}
+
+}  // namespace
+
 Plan plan_worst(const Model& model, const DamageTable& table, const Plan& planned, const PlanningOptions& options) {
   const Target& target = find_target(options.target);
   const TargetRules rules = planning_rules(options.target, options.codebooks);
@@ -155,6 +184,8 @@ Plan plan_worst(const Model& model, const DamageTable& table, const Plan& planne
                                      {"mean_kl_nats", mixes.mean},
                                      {"least_kl_nats", mixes.least},
                                      {"most_kl_nats", mixes.most}};
+  if (!table.groups.empty())
+    plan.provenance["worst_by_group"] = worst_by_group(tensors, table, target, planned, plan, bytes);
   return plan;
 }
 

@@ -68,6 +68,35 @@ class Planning : public ::testing::Test {
   }
 };
 
+TEST_F(Planning, TheWorstMixHasAsManyBytesAndHurtsMost) {
+  const DamageTable damage = grouped_table();
+  const Plan planned = plan_within(model_, tokenizer_, damage, "+10%"), worst = plan_worst(model_, damage, planned);
+  EXPECT_GE(worst.tensor_bytes, planned.tensor_bytes);
+  EXPECT_GT(worst.predicted_kl_nats, 3 * planned.predicted_kl_nats);
+  EXPECT_GE(worst.predicted_kl_nats, worst.provenance["random_mixes"]["most_kl_nats"].get<double>());
+  EXPECT_GE(worst.provenance["random_mixes"]["least_kl_nats"].get<double>(), planned.lower_bound_kl_nats * (1 - 1e-9));
+  int blamed = 0;
+  for (const PlanEntry& entry : worst.entries) blamed += entry.reason.empty() ? 0 : 1;
+  EXPECT_GT(blamed, 0);
+  const auto kl_of = [&](const Plan& plan, size_t group) {
+    double sum = 0;
+    for (const PlanEntry& entry : plan.entries)
+      sum += damage.groups[group].kl.at(parse_tensor(entry.tensor)).at(entry.scheme);
+    return sum;
+  };
+  const auto& groups = worst.provenance["worst_by_group"];
+  ASSERT_EQ(groups.size(), 2u);
+  for (size_t g = 0; g < 2; ++g) {
+    EXPECT_EQ(groups[g]["group"], damage.groups[g].name);
+    EXPECT_NEAR(groups[g]["planned_kl_nats"].get<double>(), kl_of(planned, g), 1e-12);
+    EXPECT_NEAR(groups[g]["worst_plan_kl_nats"].get<double>(), kl_of(worst, g), 1e-12);
+    EXPECT_GE(groups[g]["worst_for_it_kl_nats"].get<double>(),
+              groups[g]["worst_plan_kl_nats"].get<double>() * (1 - 1e-9));
+  }
+  EXPECT_FALSE(plan_worst(model_, table(), plan_within(model_, tokenizer_, table(), "+10%"))
+                   .provenance.contains("worst_by_group"));
+}
+
 TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
   const Plan plan = plan_within(model_, tokenizer_, table(), "+10%");
   const uint64_t int4 = budget_bytes(model_, tokenizer_, "+0%");

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
+#include <string_view>
 
 #include "ops/parallel.h"
 #include "reliability/correctness.h"
@@ -20,7 +22,7 @@ namespace vernier {
 
 namespace {
 
-constexpr size_t kAttackBatch = 16;  // fixed: results must not depend on the number of threads
+constexpr size_t kPart = 256;  // images whose outcome is kept together
 
 struct AttackRow {
   const char *key, *name;
@@ -37,31 +39,68 @@ const AttackRow kAttacks[] = {
 /// Per attack and radius, which images are still answered rightly.
 using Standing = std::map<std::string, std::vector<std::string>>;
 
+/// Images that are attacked at once: results must not depend on the number of threads, so that it is the model that says
+/// how many. A pass that will go back keeps about 20 values per row, channel and layer.
+size_t attack_batch_size(const ModelConfig& config) {
+  constexpr int64_t kBytes = int64_t{256} << 20;
+  const int64_t image = 20 * 4 * config.patches.rows() * config.hidden * config.depth();
+  return static_cast<size_t>(std::clamp<int64_t>(kBytes / image, 1, 32));
+}
+
+/// What the first model was attacked with: per radius.
+struct MadeForFirst {
+  std::vector<at::Tensor> images;
+  std::vector<std::vector<bool>> fooled;
+};
+
 class AttackSuite {
  public:
   explicit AttackSuite(const ImageReliability& of)
-      : of_(of), options_(of.request.options), indices_(of.spread(options_.attack_images)) {}
+      : of_(of), options_(of.request.options), indices_(of.spread(options_.attack_images)) {
+    for (const AttackRow& row : kAttacks)
+      if (wanted(row)) rows_.push_back(&row);
+  }
 
   ReliabilityDimension run() {
     int64_t remaining = 0;
-    for (size_t m = 0; m < of_.models.count(); ++m)
-      if (!of_.parts.has(key_of(m))) remaining += static_cast<int64_t>(indices_.size());
+    for (size_t first = 0; first < indices_.size(); first += kPart)
+      if (!of_.parts.has(key_of(first))) remaining += static_cast<int64_t>(part_size(first));
     if (of_.progress != nullptr && remaining > 0) of_.progress->begin("attacks", remaining, "images");
     SharedProgress shared(of_.progress);
-    for (size_t m = 0; m < of_.models.count(); ++m) {
-      const Json part = of_.parts.get(key_of(m), [&] { return Json(attack(m, shared)); });
-      standing_.push_back(part.get<Standing>());
+    standing_.resize(of_.models.count());
+    for (size_t first = 0; first < indices_.size(); first += kPart) {
+      const Json part = of_.parts.get(key_of(first), [&] { return Json(attack(first, shared)); });
+      for (size_t m = 0; m < standing_.size(); ++m) append(standing_[m], part[m].get<Standing>());
     }
     if (of_.progress != nullptr && remaining > 0) of_.progress->end();
     return dimension();
   }
 
  private:
-  std::string key_of(size_t m) const { return "attacks " + of_.models.names()[m]; }
+  static std::string key_of(size_t first) { return fmt::format("attacks from image {}", first); }
+  size_t part_size(size_t first) const { return std::min(kPart, indices_.size() - first); }
+  /// What was made for a model alone says nothing of transfer.
+  bool wanted(const AttackRow& row) const {
+    const auto& keys = options_.attacks;
+    if (!keys.empty()) return std::find(keys.begin(), keys.end(), row.key) != keys.end();
+    return std::string_view(row.key) != "transfer" || of_.models.count() > 1;
+  }
+  static void append(Standing& all, const Standing& more) {
+    for (const auto& [key, by_radius] : more) {
+      all[key].resize(by_radius.size());
+      for (size_t r = 0; r < by_radius.size(); ++r) all[key][r] += by_radius[r];
+    }
+  }
 
-  ImageLogits logits_of(size_t m) const {
-    const ImageClassifier& classifier = of_.models.classifier(m);
-    return differentiable_logits(classifier.seeing(), classifier.class_vectors(), of_.models.preprocessor());
+  /// Copies of all weights, made when the first part is attacked.
+  const std::vector<ImageLogits>& logits() {
+    for (size_t m = logits_.size(); m < of_.models.count(); ++m) {
+      const ImageClassifier& classifier = of_.models.classifier(m);
+      logits_.push_back(differentiable_logits(classifier.seeing(), classifier.class_vectors(),
+                                              of_.models.preprocessor(), at::kFloat, classifier.prepared().activations,
+                                              classifier.prepared().ranges));
+    }
+    return logits_;
   }
 
   at::Tensor images_of(size_t first, size_t count) const {
@@ -77,53 +116,121 @@ class AttackSuite {
     return at::stack(images);
   }
 
-  Standing attack(size_t m, SharedProgress& shared) const {
-    const ImageLogits own = logits_of(m), first = logits_of(0);
-    Standing standing;
-    for (const AttackRow& row : kAttacks)
-      standing[row.key].assign(options_.attack_radii.size(), std::string(indices_.size(), '0'));
-    const size_t batches = (indices_.size() + kAttackBatch - 1) / kAttackBatch;
+  /// [model]
+  std::vector<Standing> attack(size_t first, SharedProgress& shared) {
+    logits();
+    const size_t size = part_size(first), at_once = attack_batch_size(of_.models.classifier(0).seeing().config());
+    std::vector<Standing> standing(of_.models.count());
+    for (Standing& own : standing)
+      for (const AttackRow* row : rows_) own[row->key].assign(options_.attack_radii.size(), std::string(size, '0'));
+    const size_t batches = (size + at_once - 1) / at_once;
     parallel_for(static_cast<int64_t>(batches), of_.models.workers(), [&](int64_t batch, int) {
-      const size_t begin = static_cast<size_t>(batch) * kAttackBatch;
-      const size_t count = std::min(kAttackBatch, indices_.size() - begin);
-      attack_batch(own, first, begin, count, standing);
+      const size_t begin = static_cast<size_t>(batch) * at_once, count = std::min(at_once, size - begin);
+      attack_batch(first, begin, count, standing);
       shared.add(static_cast<int64_t>(count));
     });
     return standing;
   }
 
   /// Writes its own images' letters only, so that batches may run at once.
-  void attack_batch(const ImageLogits& own, const ImageLogits& first, size_t begin, size_t count,
-                    Standing& standing) const {
-    const at::Tensor images = images_of(begin, count);
+  void attack_batch(size_t part, size_t begin, size_t count, std::vector<Standing>& standing) const {
+    const at::Tensor images = images_of(part + begin, count);
     std::vector<int64_t> right;
-    for (size_t i = begin; i < begin + count; ++i) right.push_back(of_.images.images[indices_[i]].label);
-    const at::Tensor labels = at::tensor(right, at::kLong);
-    at::Tensor answers;
-    {
-      const c10::NoGradGuard no_gradients;
-      answers = own(images);
+    std::vector<int64_t> numbers;
+    for (size_t i = part + begin; i < part + begin + count; ++i) {
+      right.push_back(of_.images.images[indices_[i]].label);
+      numbers.push_back(static_cast<int64_t>(indices_[i]));
     }
-    const std::vector<bool> wrong = wrong_answers(answers, labels);
-    for (const AttackRow& row : kAttacks) {
-      std::vector<bool> fooled = wrong;
-      for (size_t r = 0; r < options_.attack_radii.size(); ++r) {
-        std::vector<int64_t> left;
-        for (size_t i = 0; i < count; ++i)
-          if (!fooled[i]) left.push_back(static_cast<int64_t>(i));
-        if (!left.empty()) {
-          const at::Tensor which = at::tensor(left, at::kLong);
-          AttackSettings settings = settings_of(row, options_.attack_radii[r], images[0].numel());
-          for (const int64_t i : left)
-            settings.images.push_back(static_cast<int64_t>(indices_[begin + static_cast<size_t>(i)]));
-          const std::vector<bool> now =
-              fooled_by(row, own, first, images.index_select(0, which), labels.index_select(0, which), settings);
-          for (size_t k = 0; k < left.size(); ++k)
-            if (now[k]) fooled[static_cast<size_t>(left[k])] = true;
+    const at::Tensor labels = at::tensor(right, at::kLong);
+    const MadeForFirst made = made_for_first(images, labels, numbers);
+    for (size_t m = 0; m < standing.size(); ++m) {
+      at::Tensor answers;
+      {
+        const c10::NoGradGuard no_gradients;
+        answers = logits_[m](images);
+      }
+      const std::vector<bool> wrong = wrong_answers(answers, labels);
+      for (const AttackRow* row : rows_) {
+        std::vector<bool> fooled = wrong;
+        const Attack attack = attack_of(*row, m, images, labels, wrong, made);
+        for (size_t r = 0; r < options_.attack_radii.size(); ++r) {
+          const std::vector<int64_t> left = standing_of(fooled);
+          if (!left.empty()) {
+            AttackSettings settings = settings_of(*row, options_.attack_radii[r], images[0].numel());
+            for (const int64_t i : left) settings.images.push_back(numbers[static_cast<size_t>(i)]);
+            const std::vector<bool> now = attack(left, r, settings);
+            for (size_t k = 0; k < left.size(); ++k)
+              if (now[k]) fooled[static_cast<size_t>(left[k])] = true;
+          }
+          for (size_t i = 0; i < count; ++i) standing[m].at(row->key)[r][begin + i] = fooled[i] ? '0' : '1';
         }
-        for (size_t i = 0; i < count; ++i) standing.at(row.key)[r][begin + i] = fooled[i] ? '0' : '1';
       }
     }
+  }
+
+  static std::vector<int64_t> standing_of(const std::vector<bool>& fooled) {
+    std::vector<int64_t> left;
+    for (size_t i = 0; i < fooled.size(); ++i)
+      if (!fooled[i]) left.push_back(static_cast<int64_t>(i));
+    return left;
+  }
+
+  /// Once for all models, each image to its greatest loss.
+  MadeForFirst made_for_first(const at::Tensor& images, const at::Tensor& labels,
+                              const std::vector<int64_t>& numbers) const {
+    MadeForFirst made;
+    const auto transfer =
+        std::find_if(rows_.begin(), rows_.end(), [](auto row) { return std::string_view(row->key) == "transfer"; });
+    if (transfer == rows_.end()) return made;
+    for (const double radius : options_.attack_radii) {
+      AttackSettings settings = settings_of(**transfer, radius, images[0].numel());
+      settings.images = numbers;
+      settings.until_fooled = false;
+      Attacked found = pgd(logits_.front(), images, labels, settings);
+      made.images.push_back(std::move(found.images));
+      made.fooled.push_back(std::move(found.fooled));
+    }
+    return made;
+  }
+
+  /// Which of the images `left` are fooled within radius number r.
+  using Attack = std::function<std::vector<bool>(const std::vector<int64_t>& left, size_t r, const AttackSettings&)>;
+
+  Attack attack_of(const AttackRow& row, size_t m, const at::Tensor& images, const at::Tensor& labels,
+                   const std::vector<bool>& wrong, const MadeForFirst& made) const {
+    const std::string key = row.key;
+    const ImageLogits& own = logits_[m];
+    const auto some = [](const at::Tensor& all, const std::vector<int64_t>& which) {
+      return all.index_select(0, at::tensor(which, at::kLong));
+    };
+    if (key == "fgsm") {
+      const std::vector<int64_t> right = standing_of(wrong);
+      at::Tensor gradients = at::zeros_like(images);
+      if (!right.empty())
+        gradients.index_copy_(0, at::tensor(right, at::kLong),
+                              loss_gradient(own, some(images, right), some(labels, right)));
+      return [=](const std::vector<int64_t>& left, size_t, const AttackSettings& settings) {
+        return fgsm(own, some(images, left), some(labels, left), some(gradients, left), settings.radius).fooled;
+      };
+    }
+    if (key == "square")
+      return [=](const std::vector<int64_t>& left, size_t, const AttackSettings& settings) {
+        return square_attack(own, some(images, left), some(labels, left), settings).fooled;
+      };
+    if (key == "transfer")
+      return [=, &made](const std::vector<int64_t>& left, size_t r, const AttackSettings&) {
+        const c10::NoGradGuard no_gradients;
+        return wrong_answers(own(some(made.images[r], left)), some(labels, left));
+      };
+    if (key == "pgd" && m == 0 && !made.fooled.empty())  // attacked so already
+      return [&made](const std::vector<int64_t>& left, size_t r, const AttackSettings&) {
+        std::vector<bool> fooled;
+        for (const int64_t i : left) fooled.push_back(made.fooled[r][static_cast<size_t>(i)]);
+        return fooled;
+      };
+    return [=](const std::vector<int64_t>& left, size_t, const AttackSettings& settings) {
+      return pgd(own, some(images, left), some(labels, left), settings).fooled;
+    };
   }
 
   AttackSettings settings_of(const AttackRow& row, double radius, int64_t values) const {
@@ -131,23 +238,12 @@ class AttackSuite {
                             .steps = options_.attack_steps,
                             .restarts = options_.attack_restarts,
                             .queries = options_.square_queries,
-                            .seed = options_.seed};
+                            .seed = options_.seed,
+                            .until_fooled = true};
     if (row.linf) return settings;
     settings.norm = AttackNorm::kL2;
     settings.radius = radius * std::sqrt(static_cast<double>(values) / 12);  // 0.5 beside 8/255 at 32 x 32, as is usual
     return settings;
-  }
-
-  static std::vector<bool> fooled_by(const AttackRow& row, const ImageLogits& own, const ImageLogits& first,
-                                     const at::Tensor& images, const at::Tensor& labels,
-                                     const AttackSettings& settings) {
-    const std::string key = row.key;
-    if (key == "fgsm") return fgsm(own, images, labels, settings.radius).fooled;
-    if (key == "square") return square_attack(own, images, labels, settings).fooled;
-    if (key != "transfer") return pgd(own, images, labels, settings).fooled;
-    const at::Tensor made = pgd(first, images, labels, settings).images;
-    const c10::NoGradGuard no_gradients;
-    return wrong_answers(own(made), labels);
   }
 
   ReliabilityDimension dimension() const {
@@ -157,18 +253,18 @@ class AttackSuite {
             "{} images; PGD of {} steps from {} random starts, the square attack of {} queries; radii are those of "
             "the largest change of a value in 0 to 1, of l2 sqrt(values / 12) times as large",
             indices_.size(), options_.attack_steps, options_.attack_restarts, options_.square_queries),
-        "the worst case is each image's worst over FGSM, PGD, transfer and square attack"};
+        "the worst case is each image's worst over all attacks within the ball of the largest change"};
     const PairedBootstrap bootstrap({indices_.size()}, options_);
     for (size_t r = 0; r < options_.attack_radii.size(); ++r) {
       std::vector<std::vector<double>> worst(standing_.size(), std::vector<double>(indices_.size(), 1.0));
-      for (const AttackRow& row : kAttacks) {
+      for (const AttackRow* row : rows_) {
         std::vector<std::vector<double>> values;
         for (size_t m = 0; m < standing_.size(); ++m) {
-          values.push_back(as_numbers(standing_[m].at(row.key)[r]));
-          if (row.linf)
+          values.push_back(as_numbers(standing_[m].at(row->key)[r]));
+          if (row->linf)
             for (size_t i = 0; i < indices_.size(); ++i) worst[m][i] = std::min(worst[m][i], values[m][i]);
         }
-        dimension.rows.push_back(row_of(bootstrap, row.key, row.name, values, options_.attack_radii[r]));
+        dimension.rows.push_back(row_of(bootstrap, row->key, row->name, values, options_.attack_radii[r]));
       }
       dimension.rows.push_back(row_of(bootstrap, "worst", "worst of all attacks", worst, options_.attack_radii[r]));
       if (r == 0) {
@@ -191,10 +287,18 @@ class AttackSuite {
   const ImageReliability& of_;
   const ReliabilityOptions& options_;
   std::vector<size_t> indices_;
-  std::vector<Standing> standing_;  // [model]
+  std::vector<const AttackRow*> rows_;
+  std::vector<ImageLogits> logits_;  // [model]
+  std::vector<Standing> standing_;   // [model]
 };
 
 }  // namespace
+
+std::vector<std::string_view> attack_keys() {
+  std::vector<std::string_view> keys;
+  for (const AttackRow& row : kAttacks) keys.push_back(row.key);
+  return keys;
+}
 
 ReliabilityDimension measure_attacks(const ImageReliability& of) {
   if (of.request.options.attack_radii.empty()) return {"attacks", "Attacks", {"no radius was asked for"}};

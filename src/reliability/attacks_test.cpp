@@ -148,6 +148,67 @@ TEST(Attacks, TheSquareAttackNeedsNoGradient) {
   EXPECT_GE(some, all - 2) << "and 300 squares of 16 pixels come close";
 }
 
+TEST(Attacks, StoppingAtWhatFoolsFoolsAsMany) {
+  const Model model = tiny_vit();
+  const ImageLogits logits_of = differentiable_logits(model, {}, kPreprocessor);
+  const at::Tensor images = made_up_images(24, model.config().patches.image_size);
+  const at::Tensor labels = logits_of(images).argmax(-1);
+  for (const AttackNorm norm : {AttackNorm::kLinf, AttackNorm::kL2}) {
+    AttackSettings settings{.radius = norm == AttackNorm::kLinf ? 6.0 / 255 : 0.5, .norm = norm, .restarts = 2};
+    const Attacked whole = pgd(logits_of, images, labels, settings);
+    settings.until_fooled = true;
+    int64_t seen = 0;
+    const ImageLogits counting = [&](const at::Tensor& x) {
+      seen += x.size(0);
+      return logits_of(x);
+    };
+    const Attacked stopped = pgd(counting, images, labels, settings);
+    EXPECT_EQ(stopped.fooled, whole.fooled);
+    EXPECT_LT(seen, 24 * 2 * 11) << "fewer than all restarts and steps";
+    EXPECT_GT(std::count(whole.fooled.begin(), whole.fooled.end(), true), 0);
+    for (int64_t i = 0; i < 24; ++i) {
+      const bool fools =
+          logits_of(stopped.images.narrow(0, i, 1)).argmax().item<int64_t>() != labels[i].item<int64_t>();
+      if (fools) {
+        EXPECT_TRUE(stopped.fooled[static_cast<size_t>(i)]) << i;
+      }
+    }
+  }
+}
+
+TEST(Attacks, OneGradientServesEveryRadius) {
+  const Model model = tiny_vit();
+  const ImageLogits logits_of = differentiable_logits(model, {}, kPreprocessor);
+  const at::Tensor images = made_up_images(5, model.config().patches.image_size);
+  const at::Tensor labels = logits_of(images).argmax(-1), gradient = loss_gradient(logits_of, images, labels);
+  for (const double radius : {1.0 / 255, 8.0 / 255}) {
+    const Attacked own = fgsm(logits_of, images, labels, radius),
+                   shared = fgsm(logits_of, images, labels, gradient, radius);
+    EXPECT_EQ(own.fooled, shared.fooled);
+    EXPECT_TRUE(own.images.equal(shared.images));
+  }
+}
+
+TEST(Attacks, GradientsGoStraightThroughRoundedInputs) {
+  const Model model = tiny_vit();
+  const Activations rounding = Activations::parse("int8:token");
+  const ImageLogits exact = differentiable_logits(model, {}, kPreprocessor),
+                    rounded = differentiable_logits(model, {}, kPreprocessor, at::kFloat, rounding);
+  const at::Tensor images = made_up_images(4, model.config().patches.image_size);
+  const at::Tensor labels = exact(images).argmax(-1);
+  const at::Tensor mean = at::tensor({0.5, 0.4, 0.3}).view({1, 3, 1, 1}),
+                   deviation = at::tensor({0.25, 0.3, 0.5}).view({1, 3, 1, 1});
+  const at::Tensor pixels = ((images.to(at::kDouble) - mean) / deviation).to(at::kFloat);
+  const at::Tensor expected = classify(model, pixels, AtenModel::Place{.inputs = {rounding, nullptr}});
+  EXPECT_LT(relative_distance(rounded(images), expected), 1e-5);
+  EXPECT_GT(relative_distance(rounded(images), exact(images)), 1e-5) << "rounding is there";
+  // Straight through, the gradient is that of the model without rounding at states that are a little off.
+  const at::Tensor a = loss_gradient(exact, images, labels).flatten(1),
+                   b = loss_gradient(rounded, images, labels).flatten(1);
+  const at::Tensor cosines = (a * b).sum(1) / (a.norm(2, 1) * b.norm(2, 1));
+  EXPECT_GT(cosines.min().item<double>(), 0.98);
+}
+
 TEST(Attacks, AnImageIsAttackedAlikeInAnyBatch) {
   const LinearModel model = linear_model();
   const at::Tensor images = made_up_images(6, 4), labels = at::zeros({6}, at::kLong);

@@ -162,7 +162,11 @@ TEST_F(ConfidenceFixture, ADimensionComparesWithTheFirstModel) {
       EXPECT_NEAR(row.models[1].value, row.models[0].value, 1e-6) << "a temperature is all that was changed";
     }
   }
-  EXPECT_EQ(of_most, 5);
+  EXPECT_EQ(of_most, 9) << "five figures, and after a refit all but accuracy";
+  ASSERT_TRUE(dimension.claim);
+  ASSERT_EQ(dimension.claim->cases.size(), 2u);
+  EXPECT_EQ(dimension.claim->cases[1].group, "part most");
+  EXPECT_DOUBLE_EQ(dimension.claim->cases[0].after.change, dimension.rows[2].models[1].change);
   ASSERT_EQ(dimension.summary.size(), 1u);
   EXPECT_EQ(dimension.summary[0].comparison, Comparison::kWorse) << dimension.summary[0].text;
   EXPECT_NE(dimension.summary[0].text.find("over-confident"), std::string::npos);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -14,6 +15,7 @@ namespace vernier {
 namespace {
 
 constexpr size_t kSmallestGroup = 30;  // examples; below, bins are nearly empty
+constexpr const char *kRefitted = "_refitted", *kAfterRefit = " after a refit";
 
 Predictions subset_of(const Predictions& all, const std::vector<size_t>& which) {
   Predictions some;
@@ -70,27 +72,53 @@ const ReliabilityRow& row_named(const std::vector<ReliabilityRow>& rows, std::st
   fail(ErrorKind::kInternal, "reliability: no row {}", key);
 }
 
-void add_groups(ReliabilityDimension& dimension, const std::vector<ConfidenceSubject>& subjects,
+void add_groups(ReliabilityDimension& dimension, const std::vector<ConfidenceSubject>& subjects, bool refitted,
                 const std::vector<GroupAttribute>& attributes, const std::vector<int32_t>& clusters,
                 const ReliabilityOptions& options) {
-  for (const GroupAttribute& attribute : attributes) {
+  const auto add = [&](std::vector<ReliabilityRow> rows, const std::string& group) {
+    for (size_t f = 0; f < rows.size(); ++f) {
+      if (!confidence_figure_rows()[f].of_groups || rows[f].key == std::string("accuracy") + kRefitted) continue;
+      rows[f].group = group;
+      dimension.rows.push_back(std::move(rows[f]));
+    }
+  };
+  for (auto known = attributes.begin(); known != attributes.end(); ++known) {
+    const GroupAttribute& attribute = *known;
+    // Manifests that name classes as groups say nothing twice.
+    if (std::any_of(attributes.begin(), known, [&](const auto& other) { return other.values == attribute.values; }))
+      continue;
     std::map<std::string, std::vector<size_t>> groups;
     for (size_t i = 0; i < attribute.values.size(); ++i)
       if (!attribute.values[i].empty()) groups[attribute.values[i]].push_back(i);
     for (const auto& [name, which] : groups) {
       if (which.size() < kSmallestGroup) continue;
-      std::vector<Predictions> some;
-      for (const ConfidenceSubject& subject : subjects) some.push_back(subset_of(subject.predictions, which));
-      std::vector<const Predictions*> models;
-      for (const Predictions& own : some) models.push_back(&own);
-      std::vector<ReliabilityRow> rows = confidence_rows_of(models, clusters_among(clusters, which), options);
-      for (size_t f = 0; f < rows.size(); ++f) {
-        if (!confidence_figure_rows()[f].of_groups) continue;
-        rows[f].group = attribute.name + " " + name;
-        dimension.rows.push_back(std::move(rows[f]));
-      }
+      const auto rows_of = [&](Predictions ConfidenceSubject::*said, const char* suffix, const char* about) {
+        std::vector<Predictions> some;
+        for (const ConfidenceSubject& subject : subjects) some.push_back(subset_of(subject.*said, which));
+        std::vector<const Predictions*> models;
+        for (const Predictions& own : some) models.push_back(&own);
+        return confidence_rows_of(models, clusters_among(clusters, which), options, suffix, about);
+      };
+      const std::string group = attribute.name + " " + name;
+      add(rows_of(&ConfidenceSubject::predictions, "", ""), group);
+      if (refitted) add(rows_of(&ConfidenceSubject::refitted, kRefitted, kAfterRefit), group);
     }
   }
+}
+
+/// Of all examples and of every group.
+ConfidenceClaim claim_of(const std::vector<ReliabilityRow>& rows, const std::vector<std::string>& models) {
+  std::vector<ConfidenceClaim::Case> cases;
+  for (const ReliabilityRow& error : rows) {
+    if (error.key != "ece") continue;
+    const auto before = std::find_if(rows.begin(), rows.end(), [&](const ReliabilityRow& row) {
+      return row.key == "ece_signed" && row.group == error.group;
+    });
+    for (size_t m = 1; m < models.size(); ++m)
+      cases.push_back(
+          {.model = models[m], .group = error.group, .before = before->models[0], .after = error.models[m]});
+  }
+  return judge_confidence_claim(std::move(cases));
 }
 
 /// Whether a quantized model is surer or less sure than it is right, beside the first one.
@@ -138,10 +166,11 @@ ReliabilityDimension confidence_dimension(const std::vector<ConfidenceSubject>& 
         "after a refit: one temperature, each half of the examples by that of the other half; of CLIP the logit scale "
         "divided by it");
     dimension.rows.push_back(plain_row("temperature", "refitted temperature", "", Worse::kNeither, temperatures));
-    for (ReliabilityRow& row : confidence_rows_of(refitted, clusters, options, "_refitted", " after a refit"))
+    for (ReliabilityRow& row : confidence_rows_of(refitted, clusters, options, kRefitted, kAfterRefit))
       if (row.key != "accuracy_refitted") dimension.rows.push_back(std::move(row));
   }
-  add_groups(dimension, subjects, attributes, clusters, options);
+  add_groups(dimension, subjects, refitted.size() == subjects.size(), attributes, clusters, options);
+  if (subjects.size() > 1) dimension.claim = claim_of(dimension.rows, names);
   for (const ConfidenceSubject& subject : subjects)
     dimension.diagrams.push_back({subject.name, reliability_bins(subject.predictions, {options.bins})});
   return dimension;

@@ -24,12 +24,14 @@ at::Tensor matrix_of(const std::vector<std::vector<float>>& rows, at::ScalarType
 }  // namespace
 
 ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::vector<float>>& class_vectors,
-                                  const ImagePreprocessor& preprocessor, at::ScalarType type) {
+                                  const ImagePreprocessor& preprocessor, at::ScalarType type,
+                                  const Activations& activations, const ActivationRanges& ranges) {
   const ModelConfig& config = seeing.config();
   if (!config.reads_images())
     fail(ErrorKind::kUnsupported, "attacks: {} ({}) sees no images", seeing.source().name, config.family);
   const int64_t rows = config.patches.rows();
-  const auto model = std::make_shared<AtenModel>(seeing, rows, AtenModel::Place{.type = type});
+  const auto model =
+      std::make_shared<AtenModel>(seeing, rows, AtenModel::Place{.type = type, .inputs = {activations, &ranges}});
   // Values are 8 bits times `rescale` where the preprocessor normalizes; pictures here are in [0, 1].
   const at::Tensor scale = at::full({1}, 255 * preprocessor.rescale, type);
   const at::Tensor mean = per_channel(preprocessor.mean, type), deviation = per_channel(preprocessor.deviation, type);

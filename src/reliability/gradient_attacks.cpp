@@ -4,8 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "corruptions/drawn.h"
 #include "vernier/attacks.h"
@@ -22,12 +22,26 @@ class Best {
       : found_{images.clone(), std::vector<bool>(static_cast<size_t>(images.size(0)))},
         loss_(at::full({images.size(0)}, -1.0, at::kDouble)) {}
 
-  void see(const at::Tensor& images, const at::Tensor& logits, const at::Tensor& losses, const at::Tensor& labels) {
-    const at::Tensor wide = losses.detach().to(at::kDouble), better = wide > loss_;
-    loss_ = at::where(better, wide, loss_);
-    found_.images = at::where(better.view({-1, 1, 1, 1}), images.detach(), found_.images);
+  /// Of the images whose numbers are `which`.
+  void see(const at::Tensor& which, const at::Tensor& images, const at::Tensor& logits, const at::Tensor& losses,
+           const at::Tensor& labels) {
+    const c10::NoGradGuard no_gradients;
+    const at::Tensor wide = losses.detach().to(at::kDouble), known = loss_.index_select(0, which);
+    const at::Tensor better = wide > known;
+    loss_.index_copy_(0, which, at::where(better, wide, known));
+    found_.images.index_copy_(0, which,
+                              at::where(better.view({-1, 1, 1, 1}), images.detach().to(found_.images.scalar_type()),
+                                        found_.images.index_select(0, which)));
     const std::vector<bool> wrong = wrong_answers(logits, labels);
-    for (size_t i = 0; i < wrong.size(); ++i) found_.fooled[i] = found_.fooled[i] || wrong[i];
+    for (size_t k = 0; k < wrong.size(); ++k)
+      if (wrong[k]) found_.fooled[static_cast<size_t>(which[static_cast<int64_t>(k)].item<int64_t>())] = true;
+  }
+  /// Places in `which` of those that nothing has fooled yet.
+  at::Tensor standing(const at::Tensor& which) const {
+    std::vector<int64_t> places;
+    for (int64_t k = 0; k < which.size(0); ++k)
+      if (!found_.fooled[static_cast<size_t>(which[k].item<int64_t>())]) places.push_back(k);
+    return at::tensor(places, at::kLong);
   }
   const Attacked& found() const { return found_; }
 
@@ -40,19 +54,39 @@ at::Tensor losses_of(const at::Tensor& logits, const at::Tensor& labels) {
   return -logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1);
 }
 
-/// Looks at `images` and returns the gradient of the sum of their losses.
-at::Tensor gradient_at(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels, Best& best) {
+using Seen = std::function<void(const at::Tensor& images, const at::Tensor& logits, const at::Tensor& losses)>;
+
+/// The gradient of the sum of the losses, and what was seen on the way.
+at::Tensor gradient_at(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
+                       const Seen& see) {
   const c10::AutoGradMode with_gradients(true);
   const at::Tensor leaf = images.detach().clone().set_requires_grad(true);
   const at::Tensor logits = logits_of(leaf), losses = losses_of(logits, labels);
-  best.see(leaf, logits, losses, labels);
+  if (see) see(leaf, logits, losses);
   return torch::autograd::grad({losses.sum()}, {leaf})[0];
 }
 
-void look_at(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels, Best& best) {
-  const c10::NoGradGuard no_gradients;
-  const at::Tensor logits = logits_of(images);
-  best.see(images, logits, losses_of(logits, labels), labels);
+/// Some of the images under attack.
+struct Trial {
+  at::Tensor which, images, labels;  // which: their numbers among all
+
+  Trial some(const at::Tensor& places) const {
+    return {which.index_select(0, places), images.index_select(0, places), labels.index_select(0, places)};
+  }
+  Seen into(Best& best) const {
+    return [this, &best](const at::Tensor& x, const at::Tensor& logits, const at::Tensor& losses) {
+      best.see(which, x, logits, losses, labels);
+    };
+  }
+  void look_at(const ImageLogits& logits_of, const at::Tensor& x, Best& best) const {
+    const c10::NoGradGuard no_gradients;
+    const at::Tensor logits = logits_of(x);
+    best.see(which, x, logits, losses_of(logits, labels), labels);
+  }
+};
+
+Trial all_of(const at::Tensor& images, const at::Tensor& labels) {
+  return {at::arange(images.size(0), at::kLong), images, labels};
 }
 
 at::Tensor lengths(const at::Tensor& x) { return x.flatten(1).norm(2, 1).view({-1, 1, 1, 1}); }
@@ -68,11 +102,13 @@ at::Tensor projected(const at::Tensor& x, const at::Tensor& images, const Attack
 }
 
 /// Uniform in the cube of linf; in l2 of random direction and length.
-at::Tensor random_start(const at::Tensor& images, const AttackSettings& settings, int restart) {
+at::Tensor random_start(const Trial& trial, const AttackSettings& settings, int restart) {
+  const at::Tensor& images = trial.images;
   const at::Tensor change = at::empty_like(images);
   const int64_t batch = images.size(0), each = images.numel() / batch;
   for (int64_t i = 0; i < batch; ++i) {
-    const int64_t image = settings.images.empty() ? i : settings.images[static_cast<size_t>(i)];
+    const int64_t number = trial.which[i].item<int64_t>();
+    const int64_t image = settings.images.empty() ? number : settings.images[static_cast<size_t>(number)];
     Drawn drawn(corruption_seed(settings.seed, image, "pgd", restart));
     std::vector<float> values;
     double squares = 0;
@@ -97,12 +133,19 @@ std::vector<bool> wrong_answers(const at::Tensor& logits, const at::Tensor& labe
   return std::vector<bool>(values, values + wrong.numel());
 }
 
+at::Tensor loss_gradient(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels) {
+  return gradient_at(logits_of, images, labels, {});
+}
+
+Attacked fgsm(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
+              const at::Tensor& gradient, double radius) {
+  Best best(images);
+  all_of(images, labels).look_at(logits_of, (images + radius * gradient.sign()).clamp(0, 1), best);
+  return best.found();
+}
+
 Attacked fgsm(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels, double radius) {
-  Best before(images), after(images);
-  const at::Tensor gradient = gradient_at(logits_of, images, labels, before);
-  const at::Tensor changed = (images + radius * gradient.sign()).clamp(0, 1);
-  look_at(logits_of, changed, labels, after);
-  return after.found();
+  return fgsm(logits_of, images, labels, loss_gradient(logits_of, images, labels), radius);
 }
 
 Attacked pgd(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
@@ -110,14 +153,25 @@ Attacked pgd(const ImageLogits& logits_of, const at::Tensor& images, const at::T
   Best best(images);
   const bool cube = settings.norm == AttackNorm::kLinf;
   const double step = settings.radius / (cube ? 4 : 5);
-  for (int restart = 0; restart < settings.restarts; ++restart) {
-    at::Tensor x = random_start(images, settings, restart);
-    for (int i = 0; i < settings.steps; ++i) {
-      const at::Tensor gradient = gradient_at(logits_of, x, labels, best);
+  Trial trial = all_of(images, labels);
+  const auto leave_fooled = [&](at::Tensor& x) {
+    if (!settings.until_fooled) return;
+    const at::Tensor places = best.standing(trial.which);
+    if (places.size(0) == trial.which.size(0)) return;
+    trial = trial.some(places);
+    x = x.index_select(0, places);
+  };
+  for (int restart = 0; restart < settings.restarts && trial.which.size(0) > 0; ++restart) {
+    at::Tensor x = random_start(trial, settings, restart);
+    for (int i = 0; i < settings.steps && x.size(0) > 0; ++i) {
+      const at::Tensor gradient = gradient_at(logits_of, x, trial.labels, trial.into(best));
       const at::Tensor direction = cube ? gradient.sign() : gradient / lengths(gradient).clamp_min(1e-20);
-      x = projected(x + step * direction, images, settings);
+      x = projected(x + step * direction, trial.images, settings);
+      leave_fooled(x);
     }
-    look_at(logits_of, x, labels, best);
+    if (x.size(0) == 0) break;
+    trial.look_at(logits_of, x, best);
+    leave_fooled(x);
   }
   return best.found();
 }

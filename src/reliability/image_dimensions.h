@@ -3,6 +3,7 @@
 // The dimensions of models that see: each measures its parts and makes figures of them.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/shared_progress.h"
@@ -31,7 +32,10 @@ struct ImageReliability {
 
 ReliabilityDimension measure_confidence(const ImageReliability& of);
 ReliabilityDimension measure_detection(const ImageReliability& of);
+ReliabilityDimension measure_features(const ImageReliability& of);
 ReliabilityDimension measure_corruptions(const ImageReliability& of);
 ReliabilityDimension measure_attacks(const ImageReliability& of);
+/// Of its attacks: "fgsm", "pgd" ...
+std::vector<std::string_view> attack_keys();
 
 }  // namespace vernier

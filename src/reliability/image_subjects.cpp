@@ -14,7 +14,9 @@ ImageSubjects::ImageSubjects(const std::vector<ReliabilitySubject>& subjects, co
   if (subjects.empty()) fail(ErrorKind::kInvalidArgument, "reliability: no model given");
   for (const ReliabilitySubject& subject : subjects) {
     names_.push_back(subject.name);
-    classifiers_.push_back(std::make_unique<ImageClassifier>(*subject.model, classes, options, *engine_));
+    ClassifyOptions own = options;
+    own.activations = subject.activations, own.ranges = subject.ranges, own.rounded = subject.rounded;
+    classifiers_.push_back(std::make_unique<ImageClassifier>(*subject.model, classes, own, *engine_));
   }
   preprocessor_ = load_image_preprocessor(subjects.front().model->source().path);
 }
@@ -23,19 +25,30 @@ Image ImageSubjects::shaped(const std::filesystem::path& path) const {
   return shaped_image(read_image(path), preprocessor_);
 }
 
+std::vector<float> ImageSubjects::pixels(const std::filesystem::path& path) const {
+  return normalized_pixels(shaped(path), preprocessor_);
+}
+
 std::vector<std::vector<float>> ImageSubjects::logits(const std::vector<std::filesystem::path>& paths,
                                                       const Change& change, const Done& done) const {
   std::vector<std::vector<float>> result(count(), std::vector<float>(paths.size() * classes_));
-  parallel_for(static_cast<int64_t>(paths.size()), workers(), [&](int64_t item, int worker) {
-    const auto i = static_cast<size_t>(item);
-    Image image = shaped(paths[i]);
-    if (change) image = change(i, image);
-    const std::vector<float> pixels = normalized_pixels(image, preprocessor_);
-    for (size_t m = 0; m < count(); ++m) {
-      const std::vector<float> own = classifiers_[m]->logits(worker, pixels);
-      std::copy(own.begin(), own.end(), result[m].begin() + static_cast<int64_t>(i * classes_));
+  // Batches are of the same images whatever the number of threads.
+  const size_t batch = inputs_at_once(classifiers_.front()->seeing().config().patches.rows());
+  const auto batches = static_cast<int64_t>((paths.size() + batch - 1) / batch);
+  parallel_for(batches, workers(), [&](int64_t b, int worker) {
+    const size_t first = static_cast<size_t>(b) * batch, end = std::min(first + batch, paths.size());
+    std::vector<std::vector<float>> pixels;
+    for (size_t i = first; i < end; ++i) {
+      Image image = shaped(paths[i]);
+      if (change) image = change(i, image);
+      pixels.push_back(normalized_pixels(image, preprocessor_));
     }
-    if (done) done();
+    for (size_t m = 0; m < count(); ++m) {
+      auto place = result[m].begin() + static_cast<int64_t>(first * classes_);
+      for (const std::vector<float>& own : classifiers_[m]->logits(worker, pixels))
+        place = std::copy(own.begin(), own.end(), place);
+    }
+    for (size_t i = first; done && i < end; ++i) done();
   });
   return result;
 }

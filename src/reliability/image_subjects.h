@@ -25,6 +25,8 @@ class ImageSubjects {
 
   /// An image of a file as the models see it, in 8 bits.
   Image shaped(const std::filesystem::path& path) const;
+  /// The same, normalized: [channels, side, side].
+  std::vector<float> pixels(const std::filesystem::path& path) const;
   /// Called for every image with its index; `change` may be empty. Any thread, several at once.
   using Change = std::function<Image(size_t index, const Image& image)>;
   using Done = std::function<void()>;

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "reliability/detection_dimension.h"
 #include "reliability/image_dimensions.h"
+#include "reliability/subject_identity.h"
 #include "vernier/corruptions.h"
 
 namespace vernier {
@@ -22,9 +23,8 @@ struct ImageDimensionRow {
 };
 
 const ImageDimensionRow kDimensions[] = {
-    {"confidence", measure_confidence},
-    {"out_of_distribution", measure_detection, true},
-    {"corruptions", measure_corruptions},
+    {"confidence", measure_confidence}, {"out_of_distribution", measure_detection, true},
+    {"features", measure_features},     {"corruptions", measure_corruptions},
     {"attacks", measure_attacks},
 };
 
@@ -46,30 +46,37 @@ void check_request(const ReliabilityRequest& request) {
            key);
   }
   for (const std::string& key : o.corruptions) find_corruption(key);
+  for (const std::string& key : o.attacks) {
+    const auto keys = attack_keys();
+    if (std::find(keys.begin(), keys.end(), key) == keys.end())
+      fail(ErrorKind::kInvalidArgument, "reliability: there is no attack \"{}\"; there are {}", key,
+           fmt::join(keys, ", "));
+  }
   if (o.severities < 1 || o.severities > kSeverities)
     fail(ErrorKind::kInvalidArgument, "reliability: severities up to {}, expected 1 to {}", o.severities, kSeverities);
   if (o.bins < 1 || o.bootstrap_draws < 1 || o.control_seeds < 0 || o.attack_steps < 1 || o.attack_restarts < 1 ||
-      o.square_queries < 1 || o.corruption_images < 0 || o.attack_images < 0)
+      o.square_queries < 1 || o.corruption_images < 0 || o.attack_images < 0 || o.feature_images < 0)
     fail(ErrorKind::kInvalidArgument, "reliability: a count is below what it can be");
   for (size_t i = 0; i < o.attack_radii.size(); ++i)
     if (!(o.attack_radii[i] > 0 && o.attack_radii[i] <= 1) || (i > 0 && o.attack_radii[i] <= o.attack_radii[i - 1]))
       fail(ErrorKind::kInvalidArgument, "reliability: radii of attacks rise within 0 to 1, got {}", o.attack_radii[i]);
 }
 
-/// Of all that the measured parts depend on.
+/// Of all that the measured parts depend on, but for what identity_of_subject says.
 std::string identity_of(const std::vector<ReliabilitySubject>& subjects, const LabelledImages& images,
                         const ReliabilityRequest& request) {
   Hasher hasher;
-  for (const ReliabilitySubject& subject : subjects) hasher.add(subject.name), hasher.add(model_hash(*subject.model));
+  for (const ReliabilitySubject& subject : subjects) hasher.add(identity_of_subject(subject));
   hasher.add(images.hash);
   for (const std::string& prompt : request.classify.prompts.templates) hasher.add(prompt);
   for (const auto& path : request.outside) hasher.add(path.string());
   const ReliabilityOptions& o = request.options;
   for (const std::string& key : o.corruptions) hasher.add(key);
-  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {}", o.seed, o.severities, o.corruption_images, o.control_seeds,
-                         fmt::join(o.attack_radii, ","), o.attack_images, o.attack_steps, o.attack_restarts,
-                         o.square_queries, static_cast<int>(request.classify.compute.type),
-                         request.classify.compute.device));
+  for (const std::string& key : o.attacks) hasher.add(key);
+  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", o.feature_images, o.seed, o.severities,
+                         o.corruption_images, o.control_seeds, fmt::join(o.attack_radii, ","), o.attack_images,
+                         o.attack_steps, o.attack_restarts, o.square_queries,
+                         static_cast<int>(request.classify.compute.type), request.classify.compute.device));
   return hasher.hex();
 }
 
@@ -158,6 +165,7 @@ Reliability measure_reliability(const std::vector<ReliabilitySubject>& subjects,
                      models.names(), request.options, {}};
   for (const ImageDimensionRow& row : kDimensions)
     if (wanted(row, request)) result.dimensions.push_back(row.measure(of));
+  add_headlines(result);
   parts.remove();
   return result;
 }

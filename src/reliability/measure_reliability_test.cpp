@@ -16,8 +16,10 @@
 #include "support/classifier_folder.h"
 #include "support/expect_error.h"
 #include "support/models.h"
+#include "support/scratch.h"
 #include "vernier/corruptions.h"
 #include "vernier/decode_images.h"
+#include "vernier/evaluate.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 
@@ -84,9 +86,11 @@ class MeasureReliability : public ::testing::Test {
 
 TEST_F(MeasureReliability, AllDimensionsOfAllModels) {
   const Reliability found = measure_reliability(subjects_, images_, request_);
-  ASSERT_EQ(found.dimensions.size(), 4u);
+  ASSERT_EQ(found.dimensions.size(), 5u);
   for (const ReliabilityDimension& dimension : found.dimensions) {
-    EXPECT_EQ(dimension.summary.size(), 1u) << dimension.key;
+    EXPECT_EQ(dimension.claim.has_value(), dimension.key == "confidence") << dimension.key;
+    EXPECT_EQ(dimension.summary.size(), dimension.key == "features" ? 0u : 1u) << dimension.key;
+    EXPECT_FALSE(dimension.headline.empty()) << dimension.key;
     for (const ReliabilityRow& own : dimension.rows) EXPECT_EQ(own.models.size(), 2u) << own.key;
   }
   for (const char* key : {"fog", "jpeg", "gaussian_noise"})
@@ -114,8 +118,8 @@ TEST_F(MeasureReliability, AllDimensionsOfAllModels) {
 TEST_F(MeasureReliability, KilledAndResumedToTheSameFigures) {
   const std::string whole = reliability_to_json(measure_reliability(subjects_, images_, request_)).dump();
   request_.parts = folder_.path() / "parts";
-  // In the clean images, those outside, the second corruption, the control, and the attacks on the second model.
-  for (const int updates : {3, 15, 35, 50, 31}) {
+  // In the clean images, those outside, the second model's features, the second corruption, the control, and the attacks.
+  for (const int updates : {3, 15, 11, 25, 50, 30}) {
     CancellingSink sink(updates);
     EXPECT_THROW(measure_reliability(subjects_, images_, request_, &sink), Cancelled) << updates;
   }
@@ -212,6 +216,113 @@ TEST(MeasureTextReliability, ConfidenceIsThatOfEveryScoredToken) {
   EXPECT_NEAR(value("brier"), brier / tokens, float32);
 }
 
+/// Logits of the scored tokens of some windows by definition, and their labels.
+struct TokenLogits {
+  std::vector<float> logits;
+  std::vector<int32_t> labels;
+};
+TokenLogits token_logits(const Model& model, const EvaluationData& data, int64_t half) {
+  TokenLogits tokens;
+  for (const TokenWindow& window : data.windows) {
+    if (data.distinct_cluster(window) % 2 != half) continue;
+    const at::Tensor log_p = exact_log_p(model, window).to(at::kFloat).contiguous();
+    tokens.logits.insert(tokens.logits.end(), log_p.data_ptr<float>(), log_p.data_ptr<float>() + log_p.numel());
+    for (int64_t r = 0; r < window.scored(); ++r)
+      tokens.labels.push_back(window.tokens[static_cast<size_t>(window.first_row + 1 + r)]);
+  }
+  return tokens;
+}
+
+TEST(MeasureTextReliability, EachHalfIsRefittedByTheOther) {
+  const Model model = fixture_model("llama");
+  const EvaluationData data = made_up_windows(4, 24, model.config().vocabulary);
+  ReliabilityRequest request;
+  request.options.bootstrap_draws = 10;
+  const Reliability found = measure_text_reliability({{"f32", &model}}, data, request, {});
+  const int64_t vocabulary = model.config().vocabulary;
+  const auto clamped = [](double t) { return std::clamp(t, 0.25, 4.0); };
+  double loss = 0, tokens = 0;
+  std::vector<float> logits;
+  std::vector<int32_t> labels;
+  for (const int64_t half : {0, 1}) {
+    const TokenLogits own = token_logits(model, data, half), other = token_logits(model, data, 1 - half);
+    const double temperature = clamped(fit_temperature(other.logits, vocabulary, other.labels));
+    const Predictions said = predictions_of_logits(own.logits, vocabulary, own.labels, temperature);
+    loss += mean_loss_nats(said) * static_cast<double>(said.size()), tokens += static_cast<double>(said.size());
+    logits.insert(logits.end(), own.logits.begin(), own.logits.end());
+    labels.insert(labels.end(), own.labels.begin(), own.labels.end());
+  }
+  const auto value = [&](const std::string& key) {
+    for (const ReliabilityRow& row : found.dimensions[0].rows)
+      if (row.key == key && row.group.empty()) return row.models[0].value;
+    return std::nan("");
+  };
+  // Within the 1e-3 of a temperature's logarithm that streaming allows.
+  EXPECT_NEAR(std::log(value("temperature")), std::log(clamped(fit_temperature(logits, vocabulary, labels))), 1e-3);
+  EXPECT_NEAR(value("loss_nats_refitted"), loss / tokens, 1e-3);
+  EXPECT_TRUE(std::isfinite(value("ece_signed_refitted")));
+}
+
+TEST(MeasureTextReliability, RoundedInputsAreOfTheModelThatHasThem) {
+  const Model model = fixture_model("llama");
+  const EvaluationData data = made_up_windows(2, 16, model.config().vocabulary);
+  ReliabilityRequest request;
+  request.options.bootstrap_draws = 10;
+  const Activations rounding = Activations::parse("int4:token");
+  const Reliability found = measure_text_reliability({{"f32", &model}, {"A4", &model, rounding}}, data, request, {});
+  EvaluateOptions options;
+  options.activations = rounding;
+  const double loss = evaluate({&model}, nullptr, data, options)[0].all.nll().mean;
+  for (const ReliabilityRow& row : found.dimensions[0].rows)
+    if (row.key == "loss_nats") {
+      EXPECT_NEAR(row.models[1].value, loss, 2e-6 * loss);  // that one is summed in float32
+      EXPECT_NE(row.models[1].value, row.models[0].value);
+    }
+}
+
+TEST(MeasureChoiceReliability, AQuestionsLogitsAreTheLogLikelihoodsOfItsAnswers) {
+  const Model model = fixture_model("llama");
+  const std::vector<ChoiceItem> items{
+      {"q", {"a", "b"}, 1, "x", 1}, {"q", {"a", "b", "c"}, 2, "y", 2}, {"q", {"a", "b"}, 0, "x", 3}};
+  ScoredTexts texts;
+  texts.data = made_up_windows(7, 12, model.config().vocabulary);
+  texts.text = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {1, 2}, {2, 0}, {2, 1}};
+  std::vector<double> sums;
+  for (const TokenWindow& window : texts.data.windows) {
+    const at::Tensor log_p = exact_log_p(model, window);
+    double sum = 0;
+    for (int64_t r = 0; r < window.scored(); ++r)
+      sum += log_p[r][window.tokens[static_cast<size_t>(window.first_row + 1 + r)]].item<double>();
+    sums.push_back(sum);
+  }
+  double confidence = 0, loss = 0;
+  size_t first = 0;
+  for (const ChoiceItem& item : items) {
+    double total = 0, greatest = 0;
+    for (size_t c = 0; c < item.choices.size(); ++c) {
+      const double p = std::exp(sums[first + c] - sums[first]);
+      total += p, greatest = std::max(greatest, p);
+    }
+    confidence += greatest / total / 3;
+    loss -= (sums[first + static_cast<size_t>(item.answer)] - sums[first] - std::log(total)) / 3;
+    first += item.choices.size();
+  }
+  ReliabilityRequest request;
+  request.options.bootstrap_draws = 10;
+  request.parts = scratch_path("vernier_choice_parts");
+  const Reliability found = measure_choice_reliability({{"f32", &model}}, items, texts, request);
+  EXPECT_FALSE(fs::exists(request.parts));
+  for (const ReliabilityRow& row : found.dimensions[0].rows) {
+    if (row.key == "confidence") {
+      EXPECT_NEAR(row.models[0].value, confidence, 1e-4);
+    }
+    if (row.key == "loss_nats") {
+      EXPECT_NEAR(row.models[0].value, loss, 1e-3);
+    }
+  }
+  EXPECT_EQ(found.examples, 3);
+}
+
 TEST(MeasureTextReliability, CarelessTextIsARowPerPerturbationAndSeverity) {
   const Model model = fixture_model("llama");
   ReliabilityRequest request;
@@ -226,7 +337,12 @@ TEST(MeasureTextReliability, CarelessTextIsARowPerPerturbationAndSeverity) {
       {{"f32", &model}}, made_up_windows(2, 16, model.config().vocabulary), request, perturbed);
   EXPECT_EQ(asked.size(), 8u);
   ASSERT_EQ(found.dimensions.size(), 2u);
-  EXPECT_EQ(found.dimensions[1].rows.size(), 16u);
+  ASSERT_EQ(found.dimensions[1].rows.size(), 18u);
+  for (size_t figure : {0u, 1u}) {
+    double mean = 0;
+    for (size_t r = 2 + figure; r < 18; r += 2) mean += found.dimensions[1].rows[r].models[0].value / 8;
+    EXPECT_NEAR(found.dimensions[1].rows[figure].models[0].value, mean, 1e-12);
+  }
 }
 
 }  // namespace

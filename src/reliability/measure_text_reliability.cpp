@@ -2,19 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "base/fail.h"
 #include "base/hash.h"
-#include "base/shared_progress.h"
-#include "engine/engine.h"
-#include "model/language_model.h"
-#include "ops/parallel.h"
-#include "ops/scored_tokens.h"
 #include "reliability/confidence_dimension.h"
 #include "reliability/paired_bootstrap.h"
 #include "reliability/part_store.h"
+#include "reliability/subject_identity.h"
+#include "reliability/token_predictions.h"
 #include "vernier/measure_reliability.h"
 #include "vernier/text_perturbations.h"
 
@@ -22,101 +16,28 @@ namespace vernier {
 
 namespace {
 
-/// Each model's predictions of every scored token, window by window.
-class TokenPredictions {
- public:
-  TokenPredictions(const std::vector<ReliabilitySubject>& subjects, const ComputeOptions& compute)
-      : subjects_(subjects), type_(compute.type), engine_(make_engine(compute)) {
-    for (const ReliabilitySubject& subject : subjects)
-      require_language_model(subject.model->config(), subject.name, "reliability");
-    arenas_ = std::vector<Arena>(static_cast<size_t>(engine_->workers()));
-  }
+Json predictions_json(const Predictions& own) {
+  return {{"confidence", own.confidence}, {"correct", own.correct}, {"loss_nats", own.loss_nats}, {"brier", own.brier}};
+}
 
-  /// [model]
-  std::vector<Predictions> on(const EvaluationData& data, SharedProgress& progress) {
-    prepare(data.longest());
-    std::vector<std::vector<Predictions>> by_window(data.windows.size());
-    const size_t batch = sequences_at_once(models_.front()->config(), data.longest(), engine_->workers());
-    for (size_t first = 0; first < data.windows.size(); first += batch) {
-      const size_t end = std::min(first + batch, data.windows.size());
-      std::vector<Sequence> sequences;
-      for (size_t w = first; w < end; ++w) {
-        const std::span<const int32_t> tokens(data.windows[w].tokens);
-        sequences.push_back({tokens.first(tokens.size() - 1), data.windows[w].first_row});
-      }
-      for (const auto& model : models_) model->run(sequences, {});
-      parallel_for(static_cast<int64_t>(sequences.size()), engine_->workers(), [&](int64_t i, int worker) {
-        const size_t w = first + static_cast<size_t>(i);
-        by_window[w] = of_window(data.windows[w], static_cast<size_t>(i), arenas_[static_cast<size_t>(worker)]);
-        progress.add(1);
-      });
-    }
-    std::vector<Predictions> all(models_.size());
-    for (const auto& window : by_window)
-      for (size_t m = 0; m < all.size(); ++m) append(all[m], window[m]);
-    return all;
-  }
-
- private:
-  /// Anew for a longer text: a perturbed one may have more tokens.
-  void prepare(int64_t positions) {
-    if (positions <= positions_) return;
-    positions_ = positions;
-    models_.clear();
-    for (const ReliabilitySubject& subject : subjects_)
-      models_.push_back(engine_->prepare(*subject.model, {type_, positions}));
-  }
-
-  std::vector<Predictions> of_window(const TokenWindow& window, size_t index, Arena& arena) const {
-    const Arena::Scope scope(arena);
-    std::vector<TileLogits> logits;
-    for (const auto& model : models_) logits.push_back(model->logits(arena, index));
-    std::vector<Predictions> said(models_.size());
-    for_each_scored_token(
-        arena, std::span<const int32_t>(window.tokens).subspan(static_cast<size_t>(window.first_row) + 1),
-        models_.front()->config().vocabulary, {}, logits, [&](const ScoredToken& token) {
-          if (!std::isfinite(token.damage.nll))
-            fail(ErrorKind::kBadFile, "reliability: {}: the logits of a token are not finite",
-                 models_[token.model]->name());
-          said[token.model].add({token.logits, static_cast<size_t>(token.vocabulary)}, token.label, 1, false);
-        });
-    return said;
-  }
-
-  static void append(Predictions& all, const Predictions& more) {
-    const auto add = [](std::vector<double>& to, const std::vector<double>& from) {
-      to.insert(to.end(), from.begin(), from.end());
-    };
-    add(all.confidence, more.confidence);
-    add(all.correct, more.correct);
-    add(all.loss_nats, more.loss_nats);
-    add(all.brier, more.brier);
-  }
-
-  const std::vector<ReliabilitySubject>& subjects_;
-  const ComputeType type_;
-  std::unique_ptr<Engine> engine_;
-  int64_t positions_ = 0;
-  std::vector<std::unique_ptr<PreparedModel>> models_;
-  std::vector<Arena> arenas_;
-};
-
-Json predictions_json(const std::vector<Predictions>& models) {
+Json sayings_json(const std::vector<TokenSayings>& models) {
   Json json = Json::array();
-  for (const Predictions& own : models)
-    json.push_back(
-        {{"confidence", own.confidence}, {"correct", own.correct}, {"loss_nats", own.loss_nats}, {"brier", own.brier}});
+  for (const TokenSayings& own : models)
+    json.push_back({{"predictions", predictions_json(own.predictions)},
+                    {"halves", Json::array({own.halves[0].json(), own.halves[1].json()})}});
   return json;
 }
 
-std::vector<Predictions> predictions_from(const Json& json) {
-  std::vector<Predictions> models;
+std::vector<TokenSayings> sayings_from(const Json& json) {
+  std::vector<TokenSayings> models;
   for (const Json& own : json) {
-    Predictions& said = models.emplace_back();
-    said.confidence = own["confidence"].get<std::vector<double>>();
-    said.correct = own["correct"].get<std::vector<double>>();
-    said.loss_nats = own["loss_nats"].get<std::vector<double>>();
-    said.brier = own["brier"].get<std::vector<double>>();
+    TokenSayings& said = models.emplace_back();
+    const Json& predictions = own["predictions"];
+    said.predictions.confidence = predictions["confidence"].get<std::vector<double>>();
+    said.predictions.correct = predictions["correct"].get<std::vector<double>>();
+    said.predictions.loss_nats = predictions["loss_nats"].get<std::vector<double>>();
+    said.predictions.brier = predictions["brier"].get<std::vector<double>>();
+    for (size_t half = 0; half < 2; ++half) said.halves[half] = StreamedTemperature::from(own["halves"][half]);
   }
   return models;
 }
@@ -149,11 +70,11 @@ const CarelessRow kCareless[] = {
 };
 
 /// Means over the tokens of one text, drawn again by window.
-ReliabilityRow careless_row(const CarelessRow& row, const std::vector<Predictions>& models,
+ReliabilityRow careless_row(const CarelessRow& row, const std::vector<TokenSayings>& models,
                             const PairedBootstrap& bootstrap, const std::string& condition, int severity) {
   std::vector<WeightedFigures> means;
-  for (const Predictions& own : models)
-    means.push_back([&values = own.*row.values](std::span<const double> weights, std::span<double> out) {
+  for (const TokenSayings& own : models)
+    means.push_back([&values = own.predictions.*row.values](std::span<const double> weights, std::span<double> out) {
       double sum = 0, total = 0;
       for (size_t i = 0; i < values.size(); ++i) sum += weights[i] * values[i], total += weights[i];
       out[0] = sum / total;
@@ -163,51 +84,119 @@ ReliabilityRow careless_row(const CarelessRow& row, const std::vector<Prediction
   return result;
 }
 
+/// The mean over all conditions; its intervals are the means of theirs, as if all erred together.
+ReliabilityRow mean_of_rows(const std::vector<ReliabilityRow>& rows, const CarelessRow& figure) {
+  ReliabilityRow mean{figure.key, fmt::format("{} over all of them", figure.name), figure.unit, figure.worse};
+  double count = 0;
+  for (const ReliabilityRow& row : rows) {
+    if (row.key != figure.key) continue;
+    mean.models.resize(row.models.size());
+    ++count;
+    for (size_t m = 0; m < row.models.size(); ++m) {
+      ComparedValue& sum = mean.models[m];
+      const ComparedValue& own = row.models[m];
+      sum.value += own.value, sum.change += own.change;
+      sum.interval.low += own.interval.low, sum.interval.high += own.interval.high;
+      sum.change_interval.low += own.change_interval.low, sum.change_interval.high += own.change_interval.high;
+    }
+  }
+  for (ComparedValue& sum : mean.models)
+    for (double* value : {&sum.value, &sum.change, &sum.interval.low, &sum.interval.high, &sum.change_interval.low,
+                          &sum.change_interval.high})
+      *value /= count;
+  return mean;
+}
+
+class TextSuite {
+ public:
+  TextSuite(const std::vector<ReliabilitySubject>& subjects, const ReliabilityRequest& request, const PartStore& parts,
+            ProgressSink* progress)
+      : request_(request), parts_(parts), progress_(progress), predictions_(subjects, request.classify.compute) {
+    for (const ReliabilitySubject& subject : subjects) names_.push_back(subject.name);
+  }
+
+  ReliabilityDimension confidence(const EvaluationData& data) {
+    const std::vector<TokenSayings> plain = said("confidence", data, nullptr);
+    std::vector<std::array<double, 2>> of_other_half;
+    std::vector<ConfidenceSubject> subjects;
+    bool refits = true;
+    for (size_t m = 0; m < names_.size(); ++m) {
+      const auto& halves = plain[m].halves;
+      StreamedTemperature all = halves[0];
+      all.add(halves[1]);
+      subjects.push_back({names_[m], plain[m].predictions, {}, all.fit()});
+      of_other_half.push_back({halves[1].fit(), halves[0].fit()});
+      refits = refits && !halves[0].empty() && !halves[1].empty();
+    }
+    if (refits) {
+      const std::vector<TokenSayings> refitted = said("confidence after a refit", data, &of_other_half);
+      for (size_t m = 0; m < names_.size(); ++m) subjects[m].refitted = refitted[m].predictions;
+    }
+    ReliabilityDimension dimension =
+        confidence_dimension(subjects, groups_of(data), clusters_of(data), request_.options);
+    if (refits)
+      dimension.notes.back() =
+          "after a refit: one temperature, the windows of even and odd documents by that of the other half; within 1/4 "
+          "to 4";
+    return dimension;
+  }
+
+  ReliabilityDimension careless(const PerturbedWindows& perturbed) {
+    ReliabilityDimension dimension{"careless_text", "Text written carelessly"};
+    dimension.notes = {"a text that is perturbed has other tokens, and more of them: compare models, not severities"};
+    for (const TextPerturbation& row : text_perturbations())
+      for (int severity = 1; severity <= request_.options.severities; ++severity) {
+        const EvaluationData on = perturbed(row.key, severity);
+        const std::vector<TokenSayings> found = said(fmt::format("text {} {}", row.key, severity), on, nullptr);
+        const PairedBootstrap bootstrap({}, request_.options, clusters_of(on));
+        for (const CarelessRow& figure : kCareless)
+          dimension.rows.push_back(careless_row(figure, found, bootstrap, std::string(row.key), severity));
+      }
+    const ReliabilityRow loss = mean_of_rows(dimension.rows, kCareless[0]),
+                         accuracy = mean_of_rows(dimension.rows, kCareless[1]);
+    dimension.summary = verdicts_of(loss, names_, "text written carelessly");
+    dimension.rows.insert(dimension.rows.begin(), {loss, accuracy});
+    return dimension;
+  }
+
+ private:
+  std::vector<TokenSayings> said(const std::string& key, const EvaluationData& on,
+                                 const std::vector<std::array<double, 2>>* temperatures) {
+    return sayings_from(parts_.get(key, [&] {
+      if (progress_ != nullptr) progress_->begin(key, static_cast<int64_t>(on.windows.size()), "windows");
+      SharedProgress shared(progress_);
+      const Json json = sayings_json(temperatures == nullptr ? predictions_.on(on, shared)
+                                                             : predictions_.on(on, *temperatures, shared));
+      if (progress_ != nullptr) progress_->end();
+      return json;
+    }));
+  }
+
+  const ReliabilityRequest& request_;
+  const PartStore& parts_;
+  ProgressSink* progress_;
+  TokenPredictions predictions_;
+  std::vector<std::string> names_;
+};
+
 }  // namespace
 
 Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subjects, const EvaluationData& data,
                                      const ReliabilityRequest& request, const PerturbedWindows& perturbed,
                                      ProgressSink* progress) {
   if (subjects.empty()) fail(ErrorKind::kInvalidArgument, "reliability: no model given");
-  const ReliabilityOptions& options = request.options;
   Hasher hasher;
   hasher.add(data.hash);
-  hasher.add(fmt::format("{} {}", options.seed, options.severities));
+  hasher.add(fmt::format("{} {}", request.options.seed, request.options.severities));
   if (!request.parts.empty())
-    for (const ReliabilitySubject& subject : subjects) hasher.add(subject.name), hasher.add(model_hash(*subject.model));
+    for (const ReliabilitySubject& subject : subjects) hasher.add(identity_of_subject(subject));
   const PartStore parts(request.parts, hasher.hex());
-  TokenPredictions predictions(subjects, request.classify.compute);
-  const auto said = [&](const std::string& key, const EvaluationData& on) {
-    return predictions_from(parts.get(key, [&] {
-      if (progress != nullptr) progress->begin(key, static_cast<int64_t>(on.windows.size()), "windows");
-      SharedProgress shared(progress);
-      const Json json = predictions_json(predictions.on(on, shared));
-      if (progress != nullptr) progress->end();
-      return json;
-    }));
-  };
-
-  Reliability result{data.name, data.hash, data.scored_tokens(), {}, options, {}};
-  std::vector<ConfidenceSubject> confidence;
-  std::vector<Predictions> plain = said("confidence", data);
-  for (size_t m = 0; m < subjects.size(); ++m) {
-    result.models.push_back(subjects[m].name);
-    confidence.push_back({subjects[m].name, plain[m]});
-  }
-  result.dimensions.push_back(confidence_dimension(confidence, groups_of(data), clusters_of(data), options));
-  if (perturbed) {
-    ReliabilityDimension dimension{"careless_text", "Text written carelessly"};
-    dimension.notes = {"a text that is perturbed has other tokens, and more of them: compare models, not severities"};
-    for (const TextPerturbation& row : text_perturbations())
-      for (int severity = 1; severity <= options.severities; ++severity) {
-        const EvaluationData on = perturbed(row.key, severity);
-        const std::vector<Predictions> found = said(fmt::format("text {} {}", row.key, severity), on);
-        const PairedBootstrap bootstrap({}, options, clusters_of(on));
-        for (const CarelessRow& figure : kCareless)
-          dimension.rows.push_back(careless_row(figure, found, bootstrap, std::string(row.key), severity));
-      }
-    result.dimensions.push_back(std::move(dimension));
-  }
+  TextSuite suite(subjects, request, parts, progress);
+  Reliability result{data.name, data.hash, data.scored_tokens(), {}, request.options, {}};
+  for (const ReliabilitySubject& subject : subjects) result.models.push_back(subject.name);
+  result.dimensions.push_back(suite.confidence(data));
+  if (perturbed) result.dimensions.push_back(suite.careless(perturbed));
+  add_headlines(result);
   parts.remove();
   return result;
 }

@@ -32,6 +32,19 @@ Comparison compare(const ComparedValue& value, Worse worse) {
   return (interval.low > 0) == (worse == Worse::kHigher) ? Comparison::kWorse : Comparison::kBetter;
 }
 
+void add_headlines(Reliability& reliability) {
+  for (ReliabilityDimension& dimension : reliability.dimensions) {
+    if (dimension.summary.empty() || !dimension.headline.empty()) continue;
+    int64_t of[3] = {0, 0, 0};
+    for (const ReliabilityVerdict& verdict : dimension.summary) ++of[static_cast<size_t>(verdict.comparison)];
+    dimension.headline =
+        fmt::format("{}: better in {}, worse in {} and undecided in {} of {} {}.", dimension.name,
+                    of[static_cast<size_t>(Comparison::kBetter)], of[static_cast<size_t>(Comparison::kWorse)],
+                    of[static_cast<size_t>(Comparison::kUndecided)], dimension.summary.size(),
+                    dimension.summary.size() == 1 ? "model" : "models");
+  }
+}
+
 std::vector<ReliabilityVerdict> verdicts_of(const ReliabilityRow& row, const std::vector<std::string>& models,
                                             std::string_view what) {
   std::vector<ReliabilityVerdict> result;

@@ -52,6 +52,26 @@ Json diagram_json(const ReliabilityDiagram& diagram) {
   return {{"model", diagram.model}, {"bins", std::move(bins)}};
 }
 
+Json claim_json(const ConfidenceClaim& claim) {
+  Json cases = Json::array();
+  for (const ConfidenceClaim::Case& one : claim.cases)
+    cases.push_back({{"model", one.model},
+                     {"group", one.group},
+                     {"confidence_less_accuracy", finite_or_null(one.before.value)},
+                     {"interval", interval_ends(one.before.interval)},
+                     {"original", one.under_confident  ? "under-confident"
+                                  : one.over_confident ? "over-confident"
+                                                       : "undecided"},
+                     {"ece", finite_or_null(one.after.value)},
+                     {"change", finite_or_null(one.after.change)},
+                     {"change_interval", interval_ends(one.after.change_interval)},
+                     {"calibration", name_of(one.calibration)}});
+  return {{"claim", "quantization improves calibration only where the model was under-confident"},
+          {"verdict", name_of(claim.verdict)},
+          {"reason", claim.reason},
+          {"cases", std::move(cases)}};
+}
+
 Json reliability_options_json(const ReliabilityOptions& o) {
   return {{"confidence", o.confidence},
           {"bootstrap_draws", o.bootstrap_draws},
@@ -60,8 +80,10 @@ Json reliability_options_json(const ReliabilityOptions& o) {
           {"corruptions", o.corruptions},
           {"severities", o.severities},
           {"corruption_images", o.corruption_images},
+          {"feature_images", o.feature_images},
           {"control_seeds", o.control_seeds},
           {"attack_radii", o.attack_radii},
+          {"attacks", o.attacks},
           {"attack_images", o.attack_images},
           {"attack_steps", o.attack_steps},
           {"attack_restarts", o.attack_restarts},
@@ -82,6 +104,8 @@ Json reliability_to_json(const Reliability& reliability) {
     dimensions.push_back({{"key", dimension.key},
                           {"name", dimension.name},
                           {"notes", dimension.notes},
+                          {"headline", dimension.headline},
+                          {"claim", dimension.claim ? claim_json(*dimension.claim) : Json()},
                           {"summary", std::move(summary)},
                           {"rows", std::move(rows)},
                           {"diagrams", std::move(diagrams)}});

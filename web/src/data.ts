@@ -51,9 +51,27 @@ export interface ReliabilityDimension {
   key: string;
   name: string;
   notes: string[];
+  headline?: string; // a sentence of all models; "" for a single one
+  claim?: ConfidenceClaim | null; // of confidence beside other models
   summary: { model: string; comparison: string; text: string }[];
   rows: ReliabilityRow[];
   diagrams: ConfidenceDiagram[];
+}
+
+/** A claim about confidence, with every case that speaks to it. */
+export interface ConfidenceClaim {
+  claim: string;
+  verdict: string;
+  reason: string;
+  cases: {
+    model: string;
+    group: string; // "" for all examples
+    confidence_less_accuracy: Num; // the original's
+    original: string; // "under-confident", "over-confident", "undecided"
+    change: Num; // of the calibration error
+    change_interval: [Num, Num];
+    calibration: string;
+  }[];
 }
 
 export interface ReliabilityRow {

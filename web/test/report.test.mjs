@@ -192,9 +192,12 @@ test("every section of the data is drawn in full", async () => {
     });
   }
   if (data.reliability) {
-    for (const { key, summary, rows, diagrams } of data.reliability.dimensions) {
+    const headlines = data.reliability.dimensions.filter((d) => d.headline);
+    assert.equal(await page.locator("#reliability .headlines li").count(), headlines.length);
+    for (const { key, summary, rows, diagrams, claim } of data.reliability.dimensions) {
       const part = page.locator(`#reliability-${key}`);
       assert.equal(await part.locator("li").count(), summary.length);
+      assert.equal(await part.locator(".claim").count(), claim ? 1 : 0);
       assert.equal(await part.locator("tbody tr").count(), rows.filter((r) => !r.detail && r.group === "").length);
       const filled = diagrams.flatMap((d) => d.bins).filter((bin) => bin.examples > 0);
       assert.equal(await part.locator("svg .mark-bins rect").count(), filled.length);

@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { figure, plotStyle, tipStyle, type Frame } from "../chart";
-import type { ConfidenceDiagram, Reliability, ReliabilityDimension, ReliabilityRow, Report } from "../data";
+import type { ConfidenceClaim, ConfidenceDiagram, Reliability, ReliabilityDimension, ReliabilityRow, Report } from "../data";
 import { el, p, section, strong } from "../dom";
 import { isNumber, number, share } from "../format";
 import { table, type Column } from "../table";
@@ -18,6 +18,30 @@ interface Point {
   low: number;
   high: number;
 }
+
+/** What the levels of a dimension are. */
+interface Axis {
+  title: string;
+  summary: string;
+  label: string;
+}
+const SEVERITIES: Axis = {
+  title: "Accuracy by severity, %.",
+  summary: "From the mildest to the strongest.",
+  label: "severity →",
+};
+const AXES: Record<string, Axis> = {
+  attacks: {
+    title: "Accuracy under attack, %.",
+    summary: "By the largest change of a value; what is fooled in a small ball is fooled in a greater one.",
+    label: "radius →",
+  },
+  features: {
+    title: "Accuracy by the first directions of the features, %.",
+    summary: "How many of the original's singular directions the answers need.",
+    label: "directions →",
+  },
+};
 
 const shown = (row: ReliabilityRow, value: unknown) => (row.unit === "share" ? share(value) : number(value));
 
@@ -212,21 +236,36 @@ function charts(dimension: ReliabilityDimension, models: string[]): HTMLElement[
   const drawn: HTMLElement[] = [];
   if (dimension.diagrams.length > 0) drawn.push(diagrams(dimension.diagrams));
   if (levels.length > 0) {
-    const attacks = dimension.key === "attacks";
-    drawn.push(
-      legend(models),
-      curves(
-        attacks ? "Accuracy under attack, %." : "Accuracy by severity, %.",
-        attacks
-          ? "By the largest change of a value; what is fooled in a small ball is fooled in a greater one."
-          : "From the mildest to the strongest.",
-        attacks ? "radius →" : "severity →",
-        levels,
-        models,
-      ),
-    );
+    const axis = AXES[dimension.key] ?? SEVERITIES;
+    drawn.push(legend(models), curves(axis.title, axis.summary, axis.label, levels, models));
   }
   return drawn;
+}
+
+const percents = (value: unknown) => (isNumber(value) ? `${value < 0 ? "−" : "+"}${share(Math.abs(value))}` : "");
+
+/** The claim, its verdict, and the cases that decide it. */
+function claimOf(claim: ConfidenceClaim): HTMLElement[] {
+  const told = claim.cases.filter((one) => one.original !== "undecided" && one.calibration !== "undecided");
+  return [
+    el("p", { class: "claim" }, `“${claim.claim}”: `, strong(`${claim.verdict}.`), ` Here, ${claim.reason}.`),
+    ...(told.length === 0
+      ? []
+      : [
+          el(
+            "details",
+            null,
+            el("summary", null, `${told.length} decided cases`),
+            ...told.map((one) =>
+              p(
+                `${one.model}${one.group === "" ? "" : `, ${one.group}`}: the original is ${one.original} `,
+                `(${percents(one.confidence_less_accuracy)}), calibration ${one.calibration} `,
+                `(${percents(one.change)}, ${percents(one.change_interval[0])} to ${percents(one.change_interval[1])})`,
+              ),
+            ),
+          ),
+        ]),
+  ];
 }
 
 function dimensionOf(dimension: ReliabilityDimension, { models }: Reliability): HTMLElement {
@@ -234,6 +273,7 @@ function dimensionOf(dimension: ReliabilityDimension, { models }: Reliability): 
     "div",
     { class: "dimension", id: `reliability-${dimension.key}` },
     el("h3", null, dimension.name),
+    ...(dimension.claim ? claimOf(dimension.claim) : []),
     el(
       "ul",
       null,
@@ -250,6 +290,7 @@ function dimensionOf(dimension: ReliabilityDimension, { models }: Reliability): 
 export function reliability(report: Report): HTMLElement | null {
   const data = report.reliability;
   if (!data || data.dimensions.length === 0) return null;
+  const headlines = data.dimensions.flatMap(({ headline }) => (headline ? [headline] : []));
   return section(
     "reliability",
     "Can it be relied on?",
@@ -257,6 +298,7 @@ export function reliability(report: Report): HTMLElement | null {
       `Beyond accuracy, on ${data.data.name}: each model beside “${data.models[0]}” on the same examples. `,
       "▲ better and ▼ worse where the 95% interval of the paired difference leaves out 0; everything else is undecided.",
     ),
+    ...(headlines.length === 0 ? [] : [el("ul", { class: "headlines" }, ...headlines.map((said) => el("li", null, said)))]),
     ...data.dimensions.map((dimension) => dimensionOf(dimension, data)),
   );
 }

@@ -1,0 +1,14 @@
+#pragma once
+
+// What measured parts depend on of a model that is measured.
+
+#include <string>
+
+#include "vernier/measure_reliability.h"
+
+namespace vernier {
+
+/// A hash of its name, its tensors and how its inputs are rounded. @cost reads all tensors
+std::string identity_of_subject(const ReliabilitySubject& subject);
+
+}  // namespace vernier
