@@ -91,7 +91,7 @@ std::vector<std::vector<float>> FusedModel::answers(Arena& arena, std::span<cons
     for (int64_t r = 0; r < rows; ++r)
       std::memcpy(x.row(i * rows + r), own.row(r), static_cast<size_t>(x.cols) * sizeof(float));
   }
-  FusedOps ops(arena, rope_, nullptr, count);
+  FusedOps ops(arena, rope_, nullptr, /*watches=*/false, count);
   for (int layer = 0; layer + 1 < config_.depth(); ++layer) {
     const Arena::Scope scope(arena);
     x = run_block(ops, block(layer), x, 0);
