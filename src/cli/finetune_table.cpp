@@ -14,11 +14,13 @@ const GroupLoss& loss_in(const FinetuneEvaluation& evaluation, const std::string
 
 constexpr double kNormal95 = 1.959964;
 
+constexpr double kShown = 5e-5;  // what four digits tell from nothing: a model that was kept differs by rounding only
+
 /// Groups whose KL is higher than before, with the 95% interval of by how much.
 std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluation& after) {
   std::string worse;
   for (const auto& [name, change] : finetune_changes(before, after).groups)
-    if (change.kl_nats.mean > 0)
+    if (change.kl_nats.mean >= kShown)
       worse += fmt::format("{}{} by {:.4f} (95%: {:+.4f} to {:+.4f})", worse.empty() ? "" : ", ",
                            name.empty() ? "(no group)" : name, change.kl_nats.mean,
                            change.kl_nats.mean - kNormal95 * change.kl_nats.standard_error,
