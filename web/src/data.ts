@@ -355,15 +355,15 @@ export function heldInstead(report: Report): ResultRow | null {
   return held && held.kind !== "plan" ? held : null;
 }
 
-/** What the headline compares: the least damaged plan and the least damaged uniform model, each within the budget; without
- * one llama.cpp's own mix. */
+/** What the headline compares: the least damaged plan, and the least damaged of uniform models and llama.cpp's own mix, each
+ * within the budget. */
 export function comparison(report: Report) {
   const rows = report.results?.rows ?? [];
   const fitting = rows.filter((row) => row.budget_fits && isNumber(row.kl_nats)).sort(byKl);
   return {
     reference: rows.find((row) => row.kind === "reference") ?? null,
     plan: fitting.find((row) => row.kind === "plan") ?? rows.find((row) => row.kind === "plan") ?? null,
-    uniform: fitting.find((row) => row.kind === "uniform") ?? fitting.find((row) => row.kind === "preset") ?? null,
+    rival: fitting.find((row) => row.kind === "uniform" || row.kind === "preset") ?? null,
   };
 }
 

@@ -534,6 +534,25 @@ test("warnings say what is wrong, and only then", async () => {
   await clean.page.close();
 });
 
+test("what the plan is compared with is called what it is", async () => {
+  const uniform = data.results?.rows.find((row) => row.kind === "uniform" && row.budget_fits);
+  if (given || !uniform) return;
+  const lead = async (report) => {
+    const { page } = await open(withData(html, JSON.stringify(report)));
+    const text = await page.locator(".lead").textContent();
+    await page.close();
+    return text;
+  };
+  const alike = structuredClone(data);
+  alike.results.rows = alike.results.rows.filter((row) => row.kind !== "preset");
+  assert.match(await lead(alike), /than the best uniform model \(/);
+  const mixed = structuredClone(alike); // whichever drifts least is the rival
+  mixed.results.rows.push({ ...uniform, kl_nats: uniform.kl_nats / 10, kind: "preset", label: "llama.cpp's q3_k_m" });
+  const said = await lead(mixed);
+  assert.match(said, /llama\.cpp's q3_k_m, the largest of its mixes/);
+  assert.doesNotMatch(said, /uniform/);
+});
+
 test("a page of who pays alone claims only what the intervals allow", async () => {
   if (!data.who_pays) return;
   const { who_pays, provenance } = structuredClone(data);

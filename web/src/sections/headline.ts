@@ -16,6 +16,11 @@ function sentenceOfGroups(report: Report): string | null {
   return `With ${last.label}, by ${attribute.name}: ${claims(last, attribute).join(" ")}`;
 }
 
+/** What the plan is compared with. */
+function rivalOf(row: { kind: string; label: string }): string {
+  return row.kind === "preset" ? `${row.label}, the largest of its mixes` : `the best uniform model (${row.label})`;
+}
+
 /** The sentence, from the data alone. */
 export function sentence(report: Report): string {
   if (!report.results) {
@@ -23,13 +28,13 @@ export function sentence(report: Report): string {
     if (groups) return groups;
     if (report.activations) return activationsSentence(report.activations);
   }
-  const { reference, plan, uniform } = comparison(report);
+  const { reference, plan, rival } = comparison(report);
   const budget = budgetBytes(report);
   if (!plan || !isNumber(plan.kl_nats)) {
-    if (!uniform) return "This report measures the model; it holds no plan and no quantized model to compare.";
+    if (!rival) return "This report measures the model; it holds no plan and no quantized model to compare.";
     return (
-      `At ${bytes(uniform.bytes)}, the best uniform model within the budget (${uniform.label}) drifts from the original by ` +
-      `${measured(uniform.kl_nats, uniform.kl_nats_stderr)} ${natsPer()}; this report holds no measured plan.`
+      `At ${bytes(rival.bytes)}, ${rivalOf(rival)} within the budget drifts from the original by ` +
+      `${measured(rival.kl_nats, rival.kl_nats_stderr)} ${natsPer()}; this report holds no measured plan.`
     );
   }
   const squeezed =
@@ -37,17 +42,17 @@ export function sentence(report: Report): string {
       ? `Squeezed from ${bytes(reference.bytes)} to ${bytes(plan.bytes)}, the planned model`
       : `At ${bytes(plan.bytes)}, the planned model`;
   const own = `${measured(plan.kl_nats, plan.kl_nats_stderr)} ${natsPer()}`;
-  if (!uniform || !isNumber(uniform.kl_nats))
+  if (!rival || !isNumber(rival.kl_nats))
     return `${squeezed} drifts from the original by a KL divergence of ${own}; no uniform model fits the budget of ${bytes(budget)}.`;
-  const rival = `the best uniform one within ${isNumber(budget) ? `the same ${bytes(budget)}` : "the budget"}`;
-  const evidence = `KL ${measured(plan.kl_nats, plan.kl_nats_stderr)} against ${measured(uniform.kl_nats, uniform.kl_nats_stderr)} ${natsPer()}`;
-  switch (verdict(plan, uniform)) {
+  const named = `${rivalOf(rival)} within ${isNumber(budget) ? `the same ${bytes(budget)}` : "the budget"}`;
+  const evidence = `KL ${measured(plan.kl_nats, plan.kl_nats_stderr)} against ${measured(rival.kl_nats, rival.kl_nats_stderr)} ${natsPer()}`;
+  switch (verdict(plan, rival)) {
     case "better":
-      return `${squeezed} drifts ${reduction(uniform.kl_nats, plan.kl_nats)} less from the original than ${rival}: ${evidence}.`;
+      return `${squeezed} drifts ${reduction(rival.kl_nats, plan.kl_nats)} less from the original than ${named}: ${evidence}.`;
     case "worse":
-      return `${squeezed} drifts more from the original than ${rival}: ${evidence}.`;
+      return `${squeezed} drifts more from the original than ${named}: ${evidence}.`;
     case "unclear":
-      return `${squeezed} drifts about as far from the original as ${rival}; the difference is within the error bars: ${evidence}.`;
+      return `${squeezed} drifts about as far from the original as ${named}; the difference is within the error bars: ${evidence}.`;
   }
 }
 
@@ -61,7 +66,7 @@ function tile(value: string, label: string, detail: string): HTMLElement {
 }
 
 export function headline(report: Report): HTMLElement {
-  const { reference, plan, uniform } = comparison(report);
+  const { reference, plan, rival } = comparison(report);
   const model = report.provenance.model;
   const header = el(
     "header",
@@ -83,14 +88,14 @@ export function headline(report: Report): HTMLElement {
       reference && isNumber(reference.bytes) && isNumber(plan.bytes)
         ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original`
         : "whole file";
-    const beside = (text: string) => (uniform ? `${text} for ${uniform.label}` : "");
+    const beside = (text: string) => (rival ? `${text} for ${rival.label}` : "");
     append(header, [
       el(
         "dl",
         { class: "tiles", "aria-label": "The plan in four numbers" },
         tile(bytes(plan.bytes), "Size", smaller),
-        tile(number(plan.kl_nats), `KL, ${natsPer()}`, beside(number(uniform?.kl_nats))),
-        tile(share(plan.same_top_share), ofImages() ? "Same class" : "Same first choice", beside(share(uniform?.same_top_share))),
+        tile(number(plan.kl_nats), `KL, ${natsPer()}`, beside(number(rival?.kl_nats))),
+        tile(share(plan.same_top_share), ofImages() ? "Same class" : "Same first choice", beside(share(rival?.same_top_share))),
         ofImages()
           ? tile(
               share(plan.accuracy_share),

@@ -30,22 +30,22 @@ export function findWarnings(report: Report): [string, string][] {
         ? "It fits the budget as it is, and no model made from it can be nearer to it."
         : "It measured better within the same budget, and what is measured decides.",
     ]);
-  const { plan, uniform } = comparison(report);
+  const { plan, rival } = comparison(report);
   if (plan && !plan.budget_fits)
     found.push([
       `The plan (${bytes(plan.bytes)}) exceeds the budget of ${bytes(report.results?.budget_bytes)}.`,
       "It cannot be shipped under this budget.",
     ]);
-  if (plan && uniform && isNumber(plan.kl_nats) && isNumber(uniform.kl_nats)) {
-    const result = verdict(plan, uniform);
+  if (plan && rival && isNumber(plan.kl_nats) && isNumber(rival.kl_nats)) {
+    const result = verdict(plan, rival);
     if (result === "worse")
       found.push([
-        `The plan is not better than the uniform model ${uniform.label}.`,
-        `KL ${number(plan.kl_nats)} against ${number(uniform.kl_nats)} ${natsPer()}: use the uniform model at this budget.`,
+        `The plan is not better than ${rival.label}.`,
+        `KL ${number(plan.kl_nats)} against ${number(rival.kl_nats)} ${natsPer()}: use that one at this budget.`,
       ]);
     if (result === "unclear")
       found.push([
-        `The plan is not clearly better than the uniform model ${uniform.label}.`,
+        `The plan is not clearly better than ${rival.label}.`,
         "The difference is below two standard errors; more windows would tell.",
       ]);
   }
