@@ -20,7 +20,7 @@ set(reliability_headers attacks confidence_calibration measure_reliability out_o
 set(plan_headers plan_objective target_rules worst_choice)
 set(quantize_headers value_search)
 set(export_headers target)
-set(planning_headers confirm damage_table plan_front protect)
+set(planning_headers confirm damage_table plan_front protect refine)
 set(cli_headers vernier)
 
 function(folder_of include result)

@@ -55,6 +55,8 @@ struct RunOptions {
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in
   int64_t calibration_windows = 0;              ///< evenly spaced over the text, or so many images; 0: all
   Effort effort = Effort::kConfirm;
+  /// Damage measured once more around the plan, and the budget spent again where that pays (refine.h).
+  bool second_round = false;
   /// Of the same text, evenly spaced; 0: all. Several files are a domain each, and so are the built-in texts; they share.
   int64_t screen_windows = 16;
   DomainObjective domains = DomainObjective::kMean;  ///< what a plan makes of their damages
@@ -91,7 +93,7 @@ struct RunFiles {
 
 /// What a part of a run took.
 struct StageTime {
-  std::string stage;        ///< "calibrate", "screen", "confirm", "diagnose", "plan", "export", "evaluate"
+  std::string stage;        ///< "calibrate", "screen", "confirm", "diagnose", "refine", "plan", "export", "evaluate"
   double seconds = 0;       ///< of the clock on the wall
   double cpu_seconds = 0;   ///< of all threads
   uint64_t peak_bytes = 0;  ///< most that was resident since the process began

@@ -56,6 +56,7 @@
 #include "vernier/protect.h"
 #include "vernier/quantize.h"
 #include "vernier/quantize_tensor.h"
+#include "vernier/refine.h"
 #include "vernier/run.h"
 #include "vernier/screen.h"
 #include "vernier/target.h"

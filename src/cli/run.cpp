@@ -201,6 +201,9 @@ void add_run(CLI::App& app, Console& console) {
           "What the plan rests on: screen (foretold by gradients), confirm (measured where it decides), exact (every "
           "component measured: the only one for models that see)")
           ->capture_default_str();
+  add_flag(
+      *command, "--second-round", o.second_round,
+      "Measure again around the plan what it came nearest to choosing otherwise, and plan once more where that pays");
   add_option(*command, "--max-minutes", o.max_minutes,
              "Stop confirming early enough for everything to be done after N minutes; 0: no limit")
       ->check(CLI::NonNegativeNumber)

@@ -8,6 +8,7 @@
 #include "run/foretold_diagnosis.h"
 #include "run/run_stages.h"
 #include "vernier/planning.h"
+#include "vernier/refine.h"
 
 namespace vernier {
 
@@ -16,6 +17,7 @@ namespace {
 constexpr const char* kScreen = "screen.json";
 constexpr const char* kDamage = "damage.json";
 constexpr const char* kConfirmation = "work/confirmation.json";
+constexpr const char* kRefinement = "work/refinement.json";
 
 Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   ScreenOptions options;
@@ -72,6 +74,23 @@ Confirmation confirm_stage(const RunContext& run, const Calibration& calibration
   return confirmation_from_json(read_json(run.directory.path(kConfirmation)), kConfirmation);
 }
 
+/// The table with what was measured around its plan, where that was asked for, and the artefact that says so.
+std::pair<DamageTable, std::string> refine_stage(const RunContext& run, const Calibration& calibration,
+                                                 const DamageTable& table, const std::string& evidence) {
+  if (!run.options.second_round) return {table, evidence};
+  const RefineOptions options{.budget = run.options.budget,
+                              .planning = {run.options.target, run.options.file, {}, run.options.codebooks},
+                              .compute = run.options.compute};
+  const std::string key =
+      stage_key({run.directory.hash(evidence), run.inputs.diagnosis.hash, options.budget, run.inputs.exported_as,
+                 run.directory.hash("calibration.safetensors"), std::string(objective_name(run.options.domains))});
+  run.stage("refine", "refine", key, kRefinement, [&](const std::filesystem::path& path) {
+    write_json(path, refinement_to_json(refine(run.model, run.inputs.tokenizer, calibration, run.inputs.diagnosis,
+                                               table, options, &run.progress)));
+  });
+  return {refinement_from_json(read_json(run.directory.path(kRefinement)), kRefinement).table, kRefinement};
+}
+
 /// The screen as it is: no factor, nothing measured.
 Confirmation unconfirmed(const DamageTable& foretold) {
   Confirmation c;
@@ -83,10 +102,12 @@ Confirmation unconfirmed(const DamageTable& foretold) {
 }  // namespace
 
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration) {
-  const auto save = [&](const DamageTable& table, const std::string& evidence) {
-    run.stage("plan", "damage",
-              stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}),
-              kDamage, [&](const std::filesystem::path& path) { write_json(path, damage_table_to_json(table)); });
+  const auto save = [&](const DamageTable& found, const std::string& first_evidence) {
+    const auto [table, evidence] = refine_stage(run, calibration, found, first_evidence);
+    run.stage(
+        "plan", "damage",
+        stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}), kDamage,
+        [&, &table = table](const std::filesystem::path& path) { write_json(path, damage_table_to_json(table)); });
     return table;
   };
   if (run.options.effort == Effort::kExact)

@@ -47,6 +47,8 @@ void require_vision_options(const Model& model, const RunOptions& options) {
     fail(ErrorKind::kUnsupported, "{}, which {} does not load; plan for --target huggingface", seen, options.target);
   if (options.effort != Effort::kExact)
     fail(ErrorKind::kUnsupported, "{}: there are no gradients to screen it by yet; give --effort exact", seen);
+  if (options.second_round)
+    fail(ErrorKind::kUnsupported, "{}: a second round measures texts; leave out --second-round", seen);
   if (options.images.empty())
     fail(
         ErrorKind::kInvalidArgument,

@@ -7,6 +7,7 @@
 #include "run/run_stages.h"
 #include "vernier/confirm.h"
 #include "vernier/planning.h"
+#include "vernier/refine.h"
 #include "vernier/screen.h"
 #include "vernier/target.h"
 #include "vernier/value_search.h"
@@ -61,6 +62,14 @@ class StageForecast {
     diagnosis.compute = options_.compute;
     return diagnosis_seconds(model_, diagnosis, static_cast<int64_t>(inputs_.diagnosis.windows.size()),
                              options_.context);
+  }
+
+  double refine() const {
+    constexpr double kWithReference = 1.25;  // four exchanges share one pass of the reference
+    constexpr double kJudging = 4;  // two plans and the reference, and the first plan where exchanges start from
+    const auto exchanges = static_cast<double>(RefineOptions().exchanges);
+    return rounds(inputs_.diagnosis) / 2 * (kWithReference * exchanges + kJudging) * forward() +
+           2 * encoding_ / static_cast<double>(schemes_.size());
   }
 
   double exporting() const {
@@ -119,6 +128,7 @@ std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOpt
   if (options.effort == Effort::kExact) stages.push_back({"diagnose", of.diagnose()});
   if (options.effort != Effort::kExact) stages.push_back({"screen", of.screen()});
   if (options.effort == Effort::kConfirm) stages.push_back({"confirm", of.confirm()});
+  if (options.second_round) stages.push_back({"refine", of.refine()});
   stages.push_back({"export", of.exporting()});
   stages.push_back({"evaluate", of.evaluate()});
   return stages;
@@ -139,6 +149,8 @@ uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, cons
   const double taped = threads * context * (20 * hidden + 8 * intermediate + 5 * heads * context) * 4;
   double peak = 4 * 2 * embedding + states;  // evaluate: output matrices of the reference and a few files
   if (options.effort != Effort::kScreen) peak = std::max(peak, packed + embedding + states);  // what is swept
+  if (options.second_round)
+    peak = std::max(peak, 5 * (packed + embedding) + states);  // four exchanges and the reference
   if (options.effort != Effort::kExact) {
     double tokens = 0;
     for (const ScreenText& text : inputs.screened)

@@ -1,0 +1,201 @@
+#include "vernier/refine.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/fail.h"
+#include "vernier/evaluate.h"
+#include "vernier/quantize.h"
+
+namespace vernier {
+
+namespace {
+
+constexpr size_t kModelsAtOnce = 4;  // in one pass with the reference
+
+/// Every other window, beginning with `first`.
+EvaluationData every_other(const EvaluationData& data, size_t first) {
+  EvaluationData half = data;
+  half.windows.clear();
+  for (size_t i = first; i < data.windows.size(); i += 2) half.windows.push_back(data.windows[i]);
+  return half;
+}
+
+/// An exchange with what the plan would lose by it according to the table, at its own price of bytes.
+struct Offered {
+  MeasuredExchange exchange;
+  double margin = 0;  ///< that loss over the damage it moves: the smaller, the nearer to being made
+};
+
+class Refining {
+ public:
+  Refining(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,
+           const EvaluationData& data, const DamageTable& table, const RefineOptions& options, ProgressSink* progress)
+      : model_(model),
+        tokenizer_(tokenizer),
+        calibration_(calibration),
+        measuring_(every_other(data, 0)),
+        judging_(every_other(data, 1)),
+        options_(options),
+        progress_(progress),
+        rules_(planning_rules(options.planning.target, options.planning.codebooks)),
+        threads_(resolve_threads(options.compute)) {
+    if (data.windows.size() < 2)
+      fail(ErrorKind::kInvalidArgument, "refine: {} window of {}, expected at least two", data.windows.size(),
+           data.name);
+    result_.table = table;
+  }
+
+  Refinement run() {
+    const Plan first = planned(result_.table);
+    const Model base = made(first);
+    std::vector<Offered> offered = offers_around(first);
+    const size_t count = std::min(offered.size(), static_cast<size_t>(std::max<int64_t>(options_.exchanges, 0)));
+    offered.resize(count);
+    measure(first, base, offered);
+    const DamageTable given = result_.table;
+    take_in(first, offered);
+    const Plan second = planned(result_.table);
+    result_.changed = changed_between(first, second);
+    std::vector<Model> judged = {base};
+    if (result_.changed > 0) judged.push_back(made(second));
+    const std::vector<Measured> kl = kl_of(judged, judging_);
+    result_.before = kl.front();
+    result_.after = kl.back();
+    result_.kept = result_.after.mean < result_.before.mean;
+    if (!result_.kept) result_.table = given;
+    return std::move(result_);
+  }
+
+ private:
+  Plan planned(const DamageTable& table) const {
+    Plan plan = plan_within(model_, tokenizer_, table, options_.budget, options_.planning);
+    plan.method = Plan().method;
+    return plan;
+  }
+
+  Model made(const Plan& plan) const { return quantize(model_, calibration_, plan, threads_).in_memory(nullptr); }
+
+  double bytes_of(const TensorId& id, const std::string& scheme) const {
+    const std::vector<int64_t> shape = model_.shape(id);
+    return static_cast<double>(rules_.padded_bytes(Scheme::parse(scheme).bytes(shape[0], shape[1])));
+  }
+
+  /// Of every matrix the exchange for more bytes and the one for fewer that are nearest to being made.
+  std::vector<Offered> offers_around(const Plan& plan) const {
+    std::vector<Offered> offered;
+    for (const PlanEntry& entry : plan.entries) {
+      const TensorId id = parse_tensor(entry.tensor);
+      const std::map<std::string, double>& kl = result_.table.kl.at(id);
+      const auto now = kl.find(entry.scheme);
+      if (now == kl.end()) continue;  // stays as it is stored
+      std::optional<Offered> larger, smaller;
+      for (const auto& [scheme, value] : kl) {
+        const double more = bytes_of(id, scheme) - bytes_of(id, entry.scheme), moved = value - now->second;
+        if (scheme == entry.scheme || more == 0 || moved == 0) continue;
+        const double loss = std::max(0.0, moved + plan.price_per_byte * more);
+        std::optional<Offered>& nearest = more > 0 ? larger : smaller;
+        if (const double margin = loss / std::abs(moved); !nearest || margin < nearest->margin)
+          nearest = Offered{{id, entry.scheme, scheme, moved, 0}, margin};
+      }
+      for (const std::optional<Offered>& one : {larger, smaller})
+        if (one) offered.push_back(*one);
+    }
+    std::stable_sort(offered.begin(), offered.end(),
+                     [](const Offered& a, const Offered& b) { return a.margin < b.margin; });
+    return offered;
+  }
+
+  std::vector<Measured> kl_of(const std::vector<Model>& models, const EvaluationData& data) const {
+    std::vector<const Model*> all;
+    for (const Model& each : models) all.push_back(&each);
+    std::vector<Measured> kl;
+    for (const Evaluation& e : evaluate(all, &model_, data, {options_.compute})) kl.push_back(e.all.kl());
+    return kl;
+  }
+
+  /// The plan with one matrix in the scheme that it would be exchanged for.
+  Model exchanged(Plan plan, const Model& base, const MeasuredExchange& exchange) const {
+    for (PlanEntry& entry : plan.entries)
+      if (parse_tensor(entry.tensor) == exchange.tensor) entry.scheme = exchange.to;
+    Model changed = base;
+    changed.set_stored(exchange.tensor, quantize(model_, calibration_, plan, threads_).stored(exchange.tensor));
+    return changed;
+  }
+
+  void measure(const Plan& plan, const Model& base, std::vector<Offered>& offered) {
+    if (progress_ != nullptr) progress_->begin("refine", static_cast<int64_t>(offered.size()), "exchanges");
+    const double planned_kl = kl_of({base}, measuring_).front().mean;
+    for (size_t first = 0; first < offered.size(); first += kModelsAtOnce) {
+      const size_t end = std::min(offered.size(), first + kModelsAtOnce);
+      std::vector<Model> models;
+      for (size_t i = first; i < end; ++i) models.push_back(exchanged(plan, base, offered[i].exchange));
+      const std::vector<Measured> kl = kl_of(models, measuring_);
+      for (size_t i = first; i < end; ++i) offered[i].exchange.measured = kl[i - first].mean - planned_kl;
+      if (progress_ != nullptr) progress_->update(static_cast<int64_t>(end));
+    }
+    if (progress_ != nullptr) progress_->end();
+  }
+
+  /// Differences from the planned scheme as they were measured: of a matrix all by its own factor, of the others by that of
+  /// all together. Damage around a plan may fall below nothing, which a table does not know.
+  void take_in(const Plan& plan, const std::vector<Offered>& offered) {
+    double products = 0, squares = 0;
+    for (const Offered& one : offered) {
+      products += one.exchange.measured * one.exchange.foretold;
+      squares += one.exchange.foretold * one.exchange.foretold;
+      result_.exchanges.push_back(one.exchange);
+    }
+    if (squares > 0 && products > 0) result_.factor = products / squares;
+    for (const PlanEntry& entry : plan.entries) {
+      const TensorId id = parse_tensor(entry.tensor);
+      rescale(result_.table.kl.at(id), id, entry.scheme);
+      for (GroupDamageTable& group : result_.table.groups) rescale(group.kl.at(id), id, entry.scheme);
+    }
+  }
+
+  void rescale(std::map<std::string, double>& kl, const TensorId& id, const std::string& planned) const {
+    const auto now = kl.find(planned);
+    if (now == kl.end()) return;
+    const double here = now->second;
+    for (auto& [scheme, value] : kl)
+      value = std::max(0.0, here * result_.factor + factor_of(id, value < here) * (value - here));
+  }
+
+  /// Of a matrix: of its exchange in the same direction, if that was measured.
+  double factor_of(const TensorId& id, bool less_damage) const {
+    for (const MeasuredExchange& e : result_.exchanges)
+      if (e.tensor == id && (e.foretold < 0) == less_damage) return std::max(0.0, e.measured / e.foretold);
+    return result_.factor;
+  }
+
+  static int64_t changed_between(const Plan& a, const Plan& b) {
+    int64_t changed = 0;
+    for (size_t i = 0; i < a.entries.size(); ++i) changed += a.entries[i].scheme != b.entries[i].scheme;
+    return changed;
+  }
+
+  const Model& model_;
+  const TokenizerModel& tokenizer_;
+  const Calibration& calibration_;
+  const EvaluationData measuring_, judging_;
+  const RefineOptions& options_;
+  ProgressSink* progress_;
+  const TargetRules rules_;
+  const int threads_;
+  Refinement result_;
+};
+
+}  // namespace
+
+Refinement refine(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,
+                  const EvaluationData& data, const DamageTable& table, const RefineOptions& options,
+                  ProgressSink* progress) {
+  check_calibration(calibration, model);
+  return Refining(model, tokenizer, calibration, data, table, options, progress).run();
+}
+
+}  // namespace vernier
