@@ -115,6 +115,7 @@ struct FinetuneOptions {
   int64_t singular_band = -1;
   int64_t shift = 0;       ///< images are moved by up to so many pixels each time they are learned from
   bool mirror = false;     ///< and mirrored every other time
+  double patches = 0;      ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
   double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
   double drop_bits =
       0;  ///< probability that a matrix loses its outer levels for a step (as DropBits, arXiv 2109.02100)

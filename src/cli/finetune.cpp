@@ -51,6 +51,10 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--shift", o.shift, "Of images: move each by up to N pixels whenever it is learned from")
       ->capture_default_str();
   add_flag(command, "--mirror", o.mirror, "Of images: mirror every other one");
+  add_option(command, "--patches", o.patches,
+             "Of images: paste a part of another one into this share of them (CutMix), for the teacher to answer to")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   add_option(command, "--gradient-l1", o.gradient_l1, "Weight of the gradient's magnitudes in the loss")
       ->capture_default_str();
   add_option(command, "--drop-bits", o.drop_bits, "Probability that a matrix does without its outer levels for a step")

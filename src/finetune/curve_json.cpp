@@ -123,6 +123,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"singular_band", o.singular_band},
           {"shift", o.shift},
           {"mirror", o.mirror},
+          {"patches", o.patches},
           {"gradient_l1", o.gradient_l1},
           {"drop_bits", o.drop_bits},
           {"refit_steps", o.refit_steps},

@@ -26,6 +26,12 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (o.recode_steps < 1) refuse(fmt::format("codebooks searched every {} steps: expected at least 1", o.recode_steps));
   if (!(o.drop_bits >= 0 && o.drop_bits <= 1)) refuse(fmt::format("bits dropped with probability {}", o.drop_bits));
   if (o.shift < 0) refuse(fmt::format("images moved by {} pixels", o.shift));
+  if (!(o.patches >= 0 && o.patches <= 1)) refuse(fmt::format("a share of {} of images with patches", o.patches));
+  if (const LossRow& loss = find_loss(o.loss); o.patches > 0 && (loss.needs_labels || !loss.needs_teacher))
+    refuse(
+        fmt::format("images with patches of others have no label of their own to learn by --loss {}; take "
+                    "distillation, or leave out --patches",
+                    o.loss));
   if (!(o.gradient_l1 >= 0) || o.singular_band < -1)
     refuse(
         "the weight of the gradient's magnitudes cannot be negative, and the diagonals beside singular values are -1 "

@@ -165,6 +165,30 @@ TEST(Remedies, ImagesMoveByWholePixels) {
   EXPECT_GT(seen.size(), 25U);
 }
 
+TEST(Remedies, PatchesAreRectanglesOfTheNextImage) {
+  const at::Tensor images = at::arange(120, at::kFloat).view({120, 1, 1, 1}).expand({120, 3, 8, 6}).contiguous();
+  const at::Tensor patched = patched_images(images, 0.5, 7, 40);
+  EXPECT_TRUE(at::equal(patched, patched_images(images, 0.5, 7, 40)));
+  EXPECT_TRUE(at::equal(patched_images(images, 0, 7, 40), images));
+  int64_t changed = 0;
+  double pasted = 0;
+  for (int64_t i = 0; i < 120; ++i) {
+    const at::Tensor other = patched[i] != images[i];
+    if (!other.any().item<bool>()) continue;
+    ++changed;
+    EXPECT_TRUE(patched[i].masked_select(other).eq((i + 1) % 120).all().item<bool>()) << "of the next image alone";
+    // A rectangle: its rows times its columns, the same in all channels.
+    const at::Tensor plane = other[0];
+    EXPECT_EQ(plane.any(1).sum().item<int64_t>() * plane.any(0).sum().item<int64_t>(), plane.sum().item<int64_t>());
+    EXPECT_TRUE(at::equal(plane, other[2]));
+    pasted += plane.to(at::kFloat).mean().item<double>();
+  }
+  // 60 expected with a standard deviation of 5.5; rectangles of less than a pixel change nothing.
+  EXPECT_GT(changed, 35);
+  EXPECT_LT(changed, 82);
+  EXPECT_GT(pasted / static_cast<double>(changed), 0.15);
+}
+
 TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {
   const Model model = fixture_model("llama");
   const TrainingData begin = made_up_training(12);

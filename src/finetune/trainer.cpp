@@ -32,7 +32,8 @@ namespace {
 
 using TrainingClock = std::chrono::steady_clock;
 constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
-constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1;  // places that no draw of examples reaches
+constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1,
+                   kPatching = kMoving - 1;  // places that no draw of examples reaches
 
 WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
   WeightingFacts facts{.dro_rate = options.dro_rate, .cvar_share = options.cvar_share};
@@ -124,6 +125,8 @@ class Trainer {
     ExampleBatch batch = batch_of(s_.learned, examples, device_);
     if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
       batch.inputs = moved_images(batch.inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
+    if (s_.learned.pixels.defined() && o_.patches > 0)
+      batch.inputs = patched_images(batch.inputs, o_.patches, random_bits(o_.seed, kPatching), first);
     const bool mixed = o_.compute.type == ComputeType::kBFloat16;
     Answered answered, teacher;
     clock_.enter("rounding");
