@@ -133,6 +133,10 @@ struct FinetuneOptions {
   std::filesystem::path work{};
   /// bf16: products on a GPU; weights, sums, losses and evaluations stay in float32.
   ComputeOptions compute{};
+  /// With bf16 attention by the tensor library's own kernel, whose gradients are sums in any order: faster, and not the same
+  /// bytes every time.
+  bool kernel_attention = false;
+  bool time_stages = false;  ///< FinetuneCurve::stages are measured, for which the device is waited for
 };
 
 /// Sums over the scored tokens, or images, of a group.
@@ -180,11 +184,19 @@ struct FinetunePoint {
   FinetuneEvaluation validation{};
 };
 
+/// Where training's time goes.
+struct FinetuneStage {
+  std::string name;  ///< "teacher", "forward", "backward" ... of every step, "evaluate", "refit" ... of some
+  double seconds = 0;
+  int64_t times = 0;
+};
+
 struct FinetuneCurve {
   std::vector<FinetunePoint> points;  ///< the first is before any training
   int64_t best_step = 0;
   double best = 0;      ///< the objective there
   std::string stopped;  ///< "steps", "patience", "minutes"; "nothing to learn": see FinetuneOptions::control
+  std::vector<FinetuneStage> stages{};  ///< of this call, by FinetuneOptions::time_stages
 };
 
 struct FinetuneResult {

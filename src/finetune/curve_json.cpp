@@ -83,6 +83,8 @@ nlohmann::ordered_json finetune_curve_to_json(const FinetuneCurve& curve) {
                               {"learning_rate", point.learning_rate},
                               {"training_loss", finite_or_null(point.training_loss)},
                               {"validation", finetune_evaluation_to_json(point.validation)}});
+  for (const FinetuneStage& stage : curve.stages)
+    json["stages"].push_back({{"name", stage.name}, {"seconds", stage.seconds}, {"times", stage.times}});
   return json;
 }
 
@@ -130,7 +132,8 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"patience", o.patience},
           {"seed", o.seed},
           {"dtype", o.compute.type == ComputeType::kBFloat16 ? "bf16" : "f32"},
-          {"device", o.compute.device}};
+          {"device", o.compute.device},
+          {"kernel_attention", o.kernel_attention}};
 }
 
 }  // namespace vernier

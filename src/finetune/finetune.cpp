@@ -35,6 +35,8 @@ void check_finetune_options(const FinetuneOptions& o) {
          "finetune: activations as llama.cpp's kernels round them are not trained; int8:token is close");
   if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
     refuse("warm-up, refitting, patience and weight decay cannot be negative");
+  if (o.kernel_attention && o.compute.type != ComputeType::kBFloat16)
+    refuse("--kernel-attention computes in bfloat16: add --dtype bf16, on a GPU");
   if (o.compute.type == ComputeType::kBFloat16 && !device_named(o.compute.device).is_cuda())
     refuse("--dtype bf16 trains on a GPU; on the CPU leave it out");
 }
@@ -127,8 +129,10 @@ FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, co
                                       const FinetuneOptions& options, ProgressSink* progress) {
   check_trainable(model, held_out);
   const at::Device device = device_named(options.compute.device);
-  return measure_groups(placed(other, device), placed(model, device), held_out, options.batch,
-                        {options.activations, &options.ranges}, progress);
+  const RoundedInputs inputs{options.activations, &options.ranges};
+  const Model teacher = placed(model, device);
+  if (&model == &other) return measure_groups(teacher, teacher, held_out, options.batch, inputs, progress);
+  return measure_groups(placed(other, device), teacher, held_out, options.batch, inputs, progress);
 }
 
 Plan finetuned_plan(const Plan& plan) {

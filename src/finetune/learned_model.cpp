@@ -110,11 +110,11 @@ std::vector<std::string> LearnedModel::names() const {
   return all;
 }
 
-KeptWeights LearnedModel::keep() const {
+KeptWeights LearnedModel::keep(int threads) const {
   const c10::NoGradGuard no_grad;
   KeptWeights kept;
   for (const Entry& entry : entries_)
-    kept[entry.id] = entry.matrix ? entry.matrix->stored(entry.values()).bytes()
+    kept[entry.id] = entry.matrix ? entry.matrix->stored(entry.values(), threads).bytes()
                                   : entry.values().detach().to(at::kCPU, at::kFloat, false, /*copy=*/true);
   return kept;
 }

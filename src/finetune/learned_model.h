@@ -52,7 +52,7 @@ class LearnedModel {
   std::vector<AdamWParameter> parameters() const;
   std::vector<std::string> names() const;
 
-  KeptWeights keep() const;
+  KeptWeights keep(int threads) const;
   /// A model of kept weights: matrices in their schemes.
   Model model_of(const KeptWeights& kept) const;
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace vernier {
 
@@ -10,12 +11,24 @@ namespace {
 /// Where a segment's scale is 0 every code means the offset, and any divisor will do.
 at::Tensor in_levels(const RoundingGrid& grid, const at::Tensor& latent) {
   const at::Tensor divisor = at::where(grid.scale == 0, at::ones_like(grid.scale), grid.scale);
-  return (latent - grid.offset) / divisor + grid.zero;
+  return (latent - grid.offset).div_(divisor).add_(grid.zero);
 }
+
+/// `values`, with the gradient of the identity for `latent`: no pass over them, where latent - latent.detach() takes two.
+struct StraightThrough : torch::autograd::Function<StraightThrough> {
+  static at::Tensor forward(torch::autograd::AutogradContext* /*context*/, const at::Tensor& /*latent*/,
+                            const at::Tensor& values) {
+    return values;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* /*context*/,
+                                                 torch::autograd::variable_list gradients) {
+    return {gradients[0], at::Tensor()};
+  }
+};
 
 at::Tensor nearest_levels(const RoundingGrid& grid, const at::Tensor& latent) {
   const at::Tensor t = in_levels(grid, latent);
-  if (!grid.boundaries.defined()) return t.clamp(grid.lowest, grid.highest).round();
+  if (!grid.boundaries.defined()) return t.clamp_(grid.lowest, grid.highest).round_();
   return grid.levels.index_select(0, at::bucketize(t, grid.boundaries).reshape(-1)).reshape(t.sizes());
 }
 
@@ -40,11 +53,15 @@ at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent) {
 
 at::Tensor rounded_values(const RoundingGrid& grid, const at::Tensor& latent) {
   const c10::NoGradGuard no_grad;
-  return grid.scale * (nearest_levels(grid, latent) - grid.zero) + grid.offset;
+  return (nearest_levels(grid, latent) - grid.zero).mul_(grid.scale).add_(grid.offset);
+}
+
+at::Tensor with_gradient_of(const at::Tensor& latent, const at::Tensor& values) {
+  return StraightThrough::apply(latent, values);
 }
 
 at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent) {
-  return rounded_values(grid, latent) + (latent - latent.detach());  // exactly 0, with the gradient of `latent`
+  return with_gradient_of(latent, rounded_values(grid, latent));
 }
 
 at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& scale, const at::Tensor& latent) {

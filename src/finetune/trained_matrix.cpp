@@ -159,8 +159,8 @@ RoundingGrid TrainedMatrix::current_grid() const {
 }
 
 at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
-  if (plain_) return values_as(latent.detach(), *plain_) + (latent - latent.detach());
-  if (is_joint()) return held_ + (latent - latent.detach());
+  if (plain_) return with_gradient_of(latent, values_as(latent.detach(), *plain_));
+  if (is_joint()) return with_gradient_of(latent, held_);
   const at::Tensor x = segments(latent);
   const RoundingGrid grid = dropped ? inner_half(rounding_) : rounding_;
   const at::Tensor values = scale_.defined()
@@ -169,7 +169,7 @@ at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
   return values.reshape({grid_->rows, grid_->cols});
 }
 
-StoredMatrix TrainedMatrix::stored(const at::Tensor& latent) const {
+StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const {
   const c10::NoGradGuard no_grad;
   if (plain_) {
     const at::Tensor values = on_cpu(latent);
@@ -188,11 +188,11 @@ StoredMatrix TrainedMatrix::stored(const at::Tensor& latent) const {
   }
   const at::Tensor codes = nearest_codes(current_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
   const int32_t* next = codes.data_ptr<int32_t>();
-  std::vector<Code> of_row(static_cast<size_t>(grid_->cols));
-  for (int64_t row = 0; row < grid_->rows; ++row) {
-    for (Code& code : of_row) code = static_cast<Code>(*next++) + lowest_code_;
+  parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
+    std::vector<Code> of_row(next + row * grid_->cols, next + (row + 1) * grid_->cols);
+    for (Code& code : of_row) code += lowest_code_;
     grid_->pack_row(row, of_row.data(), bytes.data());
-  }
+  });
   return {scheme_, {grid_->rows, grid_->cols}, bytes};
 }
 

@@ -44,7 +44,7 @@ class TrainedMatrix {
   /// where codes stand for one weight each.
   at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
   /// The bytes of what is seen.
-  StoredMatrix stored(const at::Tensor& latent) const;
+  StoredMatrix stored(const at::Tensor& latent, int threads = 1) const;
 
   /// Scales as the last fit stored them, and codes that are searched together, uint8 on the CPU: with learned_scale() all
   /// that a checkpoint needs.

@@ -22,6 +22,7 @@
 #include "finetune/moved_images.h"
 #include "finetune/sampling.h"
 #include "finetune/schedule.h"
+#include "finetune/step_clock.h"
 #include "finetune/weighting.h"
 #include "vernier/version.h"
 
@@ -30,6 +31,7 @@ namespace vernier {
 namespace {
 
 using TrainingClock = std::chrono::steady_clock;
+constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
 constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1;  // places that no draw of examples reaches
 
 WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
@@ -52,6 +54,8 @@ class Trainer {
         progress_(progress),
         device_(device_named(o_.compute.device)),
         threads_(resolve_threads(o_.compute)),
+        clock_(device_, o_.time_stages),
+        teacher_(s_.teacher, longest_rows(s_.learned), device_, {.kernel_attention = o_.kernel_attention}),
         loss_(find_loss(o_.loss)),
         objective_(find_objective(o_.objective)),
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
@@ -70,11 +74,17 @@ class Trainer {
     if (!restore()) begin();
     if (!s_.can_learn) curve_.stopped = "nothing to learn";
     while (step_ < o_.steps && curve_.stopped.empty()) {
-      if (is_refit(step_)) model_.fit(threads_);
+      if (is_refit(step_)) {
+        clock_.enter("refit");
+        model_.fit(threads_);
+      }
       one_step();
       ++step_;
       const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps;
-      if (is_evaluated || step_ % o_.recode_steps == 0) model_.recode(threads_);
+      if (is_evaluated || step_ % o_.recode_steps == 0) {
+        clock_.enter("recode");
+        model_.recode(threads_);
+      }
       if (is_evaluated) {
         evaluate();
         if (is_out_of_patience()) curve_.stopped = "patience";
@@ -87,6 +97,8 @@ class Trainer {
       }
       if (progress_ != nullptr) progress_->update(step_);
     }
+    clock_.leave();
+    curve_.stages = clock_.stages();
     if (curve_.stopped.empty()) curve_.stopped = "steps";
     if (progress_ != nullptr) progress_->end();
     return {curve_, model_.model_of(best_)};
@@ -94,6 +106,7 @@ class Trainer {
 
  private:
   void begin() {
+    clock_.enter("refit");
     model_.begin(threads_);
     optimizer_.emplace(model_.parameters());
     evaluate();
@@ -106,21 +119,28 @@ class Trainer {
 
   /// Of draws from `first` on.
   at::Tensor batch_loss(int64_t first) {
+    clock_.enter("data");
     const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
     ExampleBatch batch = batch_of(s_.learned, examples, device_);
     if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
       batch.inputs = moved_images(batch.inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
     const bool mixed = o_.compute.type == ComputeType::kBFloat16;
     Answered answered, teacher;
+    clock_.enter("rounding");
     const Model seen = model_.seen(dropping());
     {
       const MixedArithmetic arithmetic(mixed);
       if (loss_.needs_teacher) {
+        clock_.enter("teacher");
         const c10::NoGradGuard no_grad;
-        teacher = batch_answers(s_.teacher, batch);
+        teacher = teacher_.answers(batch);
       }
-      answered = beside(batch_answers(seen, batch, s_.inputs), teacher);
+      clock_.enter("forward");
+      const AnsweringModel learner(seen, longest_rows(s_.learned), device_,
+                                   {.inputs = s_.inputs, .kernel_attention = o_.kernel_attention, .beside = &teacher_});
+      answered = beside(learner.answers(batch), teacher);
     }
+    clock_.enter("loss");
     std::vector<int32_t> groups, classes;
     for (const int64_t i : examples) {
       groups.push_back(s_.learned.group[static_cast<size_t>(i)]);
@@ -140,11 +160,12 @@ class Trainer {
     std::vector<at::Tensor> leaves;
     for (const AdamWParameter& parameter : optimizer_->parameters()) leaves.push_back(parameter.value);
     std::vector<at::Tensor> sum;
-    double loss = 0;
+    at::Tensor loss = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
     for (int64_t a = 0; a < o_.accumulate; ++a) {
       at::Tensor part = batch_loss((step_ * o_.accumulate + a) * o_.batch) / static_cast<double>(o_.accumulate);
       if (o_.gradient_l1 > 0) part = part + o_.gradient_l1 * gradient_l1(part, leaves);
-      loss += part.item<double>();
+      loss += part.detach();
+      clock_.enter("backward");
       std::vector<at::Tensor> gradients = torch::autograd::grad({part}, leaves, {}, {},
                                                                 /*create_graph=*/false, /*allow_unused=*/true);
       if (sum.empty()) {
@@ -154,30 +175,49 @@ class Trainer {
       for (size_t p = 0; p < sum.size(); ++p)
         if (gradients[p].defined()) sum[p] = sum[p].defined() ? sum[p] + gradients[p] : gradients[p];
     }
-    clip(sum);
+    clock_.enter("clip");
+    unseen_.push_back(at::stack({loss, clip(sum)}));
+    if (device_.is_cpu() || unseen_.size() >= kUnseenSteps) look(step_ + 1);
+    clock_.enter("optimizer");
     rate_ = learning_rate_at(step_, o_.steps, o_.warm_up_steps, o_.learning_rate);
     optimizer_->step(step_ + 1, sum, rate_);
     model_.bound_scales();
-    loss_sum_ += loss;
-    ++loss_count_;
   }
 
-  void clip(std::vector<at::Tensor>& gradients) const {
+  /// To --clip. @return the norm before that, float64 on the device: reading it would have the CPU wait for every step
+  at::Tensor clip(std::vector<at::Tensor>& gradients) const {
     const c10::NoGradGuard no_grad;
-    at::Tensor squares = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
-    for (const at::Tensor& g : gradients)
-      if (g.defined()) squares += g.square().sum(at::kDouble);
-    const double norm = std::sqrt(squares.item<double>());
-    if (!std::isfinite(norm))
-      fail(ErrorKind::kInvalidArgument, "finetune: the gradient of step {} is not finite; lower --learning-rate",
-           step_ + 1);
-    if (o_.clip_norm <= 0 || norm <= o_.clip_norm) return;
+    std::vector<at::Tensor> all;
     for (at::Tensor& g : gradients)
-      if (g.defined()) g = g * (o_.clip_norm / norm);
+      if (g.defined()) all.push_back(g = g.contiguous());
+    if (all.empty()) return at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
+    const at::Tensor norm = at::stack(at::_foreach_norm(all)).to(at::kDouble).square().sum().sqrt();
+    if (o_.clip_norm <= 0) return norm;
+    const at::Tensor factor = (o_.clip_norm / norm).clamp_max(1);
+    for (at::Tensor& g : gradients)
+      if (g.defined()) g = g * factor;
+    return norm;
+  }
+
+  /// At the losses of steps that nobody has looked at yet; `steps` are done.
+  void look(int64_t steps) {
+    if (unseen_.empty()) return;
+    const at::Tensor values = at::stack(unseen_).to(at::kCPU);  // [steps, loss and norm]
+    const auto count = static_cast<int64_t>(unseen_.size());
+    unseen_.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      if (!std::isfinite(values[i][1].item<double>()))
+        fail(ErrorKind::kInvalidArgument, "finetune: the gradient of step {} is not finite; lower --learning-rate",
+             steps - count + i + 1);
+      loss_sum_ += values[i][0].item<double>();
+      ++loss_count_;
+    }
   }
 
   void evaluate() {
     const c10::NoGradGuard no_grad;
+    look(step_);
+    clock_.enter("evaluate");
     FinetunePoint point{.step = step_,
                         .learning_rate = rate_,
                         .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
@@ -191,7 +231,8 @@ class Trainer {
     if (curve_.points.empty() || value < curve_.best) {
       curve_.best = value;
       curve_.best_step = step_;
-      best_ = model_.keep();
+      clock_.enter("keep");
+      best_ = model_.keep(threads_);
     }
     curve_.points.push_back(std::move(point));
   }
@@ -204,6 +245,8 @@ class Trainer {
 
   void save() {
     if (s_.checkpoint.empty()) return;
+    look(step_);
+    clock_.enter("save");
     CheckpointFile file;
     file.tensors = model_.state();
     const std::vector<std::string> names = model_.names();
@@ -256,6 +299,8 @@ class Trainer {
   ProgressSink* progress_;
   at::Device device_;
   int threads_;
+  StepClock clock_;
+  AnsweringModel teacher_;
   const LossRow& loss_;
   const ObjectiveRow& objective_;
   std::unique_ptr<Weighting> weighting_;
@@ -266,6 +311,7 @@ class Trainer {
   KeptWeights best_;
   int64_t step_ = 0, loss_count_ = 0;
   double rate_ = 0, loss_sum_ = 0;
+  std::vector<at::Tensor> unseen_;  // [loss, norm of the gradient] of steps, on the device
 };
 
 }  // namespace

@@ -154,6 +154,7 @@ test("every section of the data is drawn in full", async () => {
     assert.equal(await marks(page, "frontier", "limit"), data.limit ? 1 : 0);
   }
   assert.equal(await page.locator("#limit tbody tr").count(), data.limit?.rows.length ?? 0);
+  assert.equal(await page.locator("#second-round tbody tr").count(), data.refinement?.exchanges.length ?? 0);
   if (diagnosis) {
     const measured = diagnosis.components.filter((c) => isNumber(c.kl_nats));
     assert.equal(await marks(page, "sensitivity", "sensitivity cells"), measured.filter((c) => c.layer >= 0).length);
