@@ -73,6 +73,24 @@ class RunLibrary : public ::testing::Test {
   }
 };
 
+TEST_F(RunLibrary, ACalibrationFromBeforeItsTextWasKeptIsMadeAgain) {
+  const std::string path = source("f16");
+  const RunResult first = run(path, options());
+  Calibration old = load_calibration(first.files.calibration);
+  ASSERT_FALSE(old.text.empty());
+  old.text.clear();
+  save_calibration(old, first.files.calibration);
+  Json manifest = read_json(first.files.manifest);
+  manifest["stages"]["calibrate"]["hash"] = hash_file(first.files.calibration);  // as that version's run left it
+  write_json(first.files.manifest, manifest);
+  Stages stages;
+  const RunResult again = run(path, options(), &stages);
+  EXPECT_THAT(stages.warnings, Contains(HasSubstr("does not hold its text")));
+  EXPECT_THAT(stages.begun, Contains("calibrate"));
+  EXPECT_FALSE(load_calibration(again.files.calibration).text.empty());
+  EXPECT_EQ(run_result_to_json(again)["rows"], run_result_to_json(first)["rows"]);
+}
+
 TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   const std::string path = source("f16");
   Stages stages;
