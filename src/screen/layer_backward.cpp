@@ -20,8 +20,11 @@ struct Tap {
 };
 
 at::Tensor row_bias(const AtenLinear& linear, const at::Tensor& inputs) {
-  std::vector<int64_t> shape = inputs.sizes().vec();
-  shape.back() = linear.weight.size(0);
+  // Of one sequence rows alone, since experts multiply them so.
+  const bool several = inputs.dim() == 3 && inputs.size(0) > 1;
+  const int64_t rows = inputs.numel() / inputs.size(-1), out = linear.weight.size(0);
+  const std::vector<int64_t> shape =
+      several ? std::vector<int64_t>{inputs.size(0), inputs.size(1), out} : std::vector<int64_t>{rows, out};
   const at::Tensor bias =
       linear.bias.defined() ? linear.bias.expand(shape).clone() : at::zeros(shape, linear.weight.options());
   return bias.requires_grad_(true);
