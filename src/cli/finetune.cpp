@@ -48,6 +48,12 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--singular-band", o.singular_band,
              "Of matrices only singular values and N diagonals beside them learn; -1: all weights")
       ->capture_default_str();
+  add_option(
+      command, "--resample", o.resample,
+      "Of texts: the full-precision model draws each token anew with this probability whenever it is learned from")
+      ->capture_default_str();
+  add_option(command, "--average", o.average, "Evaluate and keep a running mean of what learns, of this decay; 0: none")
+      ->capture_default_str();
   add_option(command, "--shift", o.shift, "Of images: move each by up to N pixels whenever it is learned from")
       ->capture_default_str();
   add_flag(command, "--mirror", o.mirror, "Of images: mirror every other one");
@@ -66,6 +72,9 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--batch", o.batch, "Windows or images at once")->capture_default_str();
   add_option(command, "--accumulate", o.accumulate, "Batches per step")->capture_default_str();
   add_option(command, "--learning-rate", o.learning_rate, "Of AdamW, at its peak")->capture_default_str();
+  add_option(command, "--level-rate", o.level_rate,
+             "Instead of --learning-rate: by what share of a level's width weights move in a step; 0: --learning-rate")
+      ->capture_default_str();
   add_option(command, "--warm-up", o.warm_up_steps, "Steps over which the rate rises")->capture_default_str();
   add_option(command, "--weight-decay", o.weight_decay, "Of matrices")->capture_default_str();
   add_option(command, "--clip", o.clip_norm, "Largest norm of a gradient; 0: any")->capture_default_str();
@@ -77,6 +86,9 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--patience", o.patience, "End after N evaluations without a better one; 0: never")
       ->capture_default_str();
   add_option(command, "--max-minutes", o.max_minutes, "End so late; the same call later goes on. 0: no limit")
+      ->capture_default_str();
+  add_option(command, "--anneal-minutes", o.anneal_minutes,
+             "End so late with the rate fallen, after as many of --steps as fit; 0: no limit")
       ->capture_default_str();
   add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
   add_flag(command, "--kernel-attention", o.kernel_attention,
@@ -128,8 +140,8 @@ LearnedData learned_data(const Model& model, const FinetuneArguments& a, const s
     return {apart, images.size() - apart.size()};
   }
   const Tokenizer tokenizer(open_tokenizer(model, console));
-  const std::vector<Document> documents = training_documents(a.data);
-  const std::vector<Document> apart = drops ? documents_apart(tokenizer, documents, *held_out) : documents;
+  const std::vector<EncodedDocument> documents = encoded_documents(tokenizer, training_documents(a.data), threads);
+  const std::vector<EncodedDocument> apart = drops ? documents_apart(documents, *held_out) : documents;
   return {training_text(tokenizer, a.data, apart, a.context), static_cast<int64_t>(documents.size() - apart.size())};
 }
 

@@ -10,6 +10,10 @@
 
 namespace vernier {
 
+at::Tensor sent(const at::Tensor& t, const at::Device& device) {
+  return device.is_cuda() ? t.pin_memory().to(device, t.scalar_type(), /*non_blocking=*/true) : t.to(device);
+}
+
 void check_trainable(const Model& model, const TrainingData& data) {
   const ModelConfig& config = model.config();
   const bool pairs = !config.stacks.empty(), sees = pairs || (config.reads_images() && config.read_out.classes > 0);
@@ -33,11 +37,6 @@ void check_trainable(const Model& model, const TrainingData& data) {
 }
 
 namespace {
-
-/// Without waiting for what the device is doing.
-at::Tensor sent(const at::Tensor& t, const at::Device& device) {
-  return device.is_cuda() ? t.pin_memory().to(device, t.scalar_type(), /*non_blocking=*/true) : t.to(device);
-}
 
 ExampleBatch image_batch(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
   const at::Tensor index = at::tensor(std::vector<int64_t>(examples.begin(), examples.end()), at::kLong);
@@ -74,8 +73,9 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
 
 }  // namespace
 
-ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
-  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device);
+ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
+                      const std::function<at::Tensor(const at::Tensor&)>& other_tokens) {
+  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device, other_tokens);
 }
 
 AnsweringModel::AnsweringModel(const Model& model, int64_t rows, const at::Device& device, const How& how)

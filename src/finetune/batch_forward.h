@@ -31,6 +31,9 @@ void check_trainable(const Model& model, const TrainingData& data);
 
 ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device);
 
+/// From the CPU, without waiting for what the device is doing.
+at::Tensor sent(const at::Tensor& t, const at::Device& device);
+
 /// A model that answers one batch after the other by its own tensors, in float32, on their device: gradients flow to each
 /// that requires one. The model must outlive it.
 class AnsweringModel {

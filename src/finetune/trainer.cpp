@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "engine/device.h"
+#include "finetune/averaged_weights.h"
 #include "finetune/batch_forward.h"
 #include "finetune/checkpoint_file.h"
 #include "finetune/counter_random.h"
@@ -20,6 +21,7 @@
 #include "finetune/losses.h"
 #include "finetune/mixed_arithmetic.h"
 #include "finetune/moved_images.h"
+#include "finetune/resampled_text.h"
 #include "finetune/sampling.h"
 #include "finetune/schedule.h"
 #include "finetune/step_clock.h"
@@ -32,8 +34,8 @@ namespace {
 
 using TrainingClock = std::chrono::steady_clock;
 constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
-constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1,
-                   kPatching = kMoving - 1;  // places that no draw of examples reaches
+constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1,
+                   kDrawing = kPatching - 1;  // places that no draw of examples reaches
 
 WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
   WeightingFacts facts{.dro_rate = options.dro_rate, .cvar_share = options.cvar_share};
@@ -66,11 +68,13 @@ class Trainer {
                 .learn_scales = o_.learn_scales,
                 .weight_decay = o_.weight_decay,
                 .held = s_.held,
-                .singular_band = o_.singular_band}) {}
+                .singular_band = o_.singular_band,
+                .rates_by_level = o_.level_rate > 0,
+                .stacked = o_.drop_bits <= 0}) {}
 
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
-    const auto start = TrainingClock::now();
+    start_ = TrainingClock::now();
     if (progress_ != nullptr) progress_->begin(s_.stage, o_.steps, "steps");
     if (!restore()) begin();
     if (!s_.can_learn) curve_.stopped = "nothing to learn";
@@ -81,18 +85,19 @@ class Trainer {
       }
       one_step();
       ++step_;
-      const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps;
+      const bool is_annealed = o_.anneal_minutes > 0 && minutes() > o_.anneal_minutes;
+      const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps || is_annealed;
       if (is_evaluated || step_ % o_.recode_steps == 0) {
         clock_.enter("recode");
         model_.recode(threads_);
       }
       if (is_evaluated) {
         evaluate();
+        if (is_annealed && step_ < o_.steps) curve_.stopped = "annealed";
         if (is_out_of_patience()) curve_.stopped = "patience";
         save();
       }
-      const std::chrono::duration<double> taken = TrainingClock::now() - start;
-      if (o_.max_minutes > 0 && taken.count() > 60 * o_.max_minutes && step_ < o_.steps) {
+      if (o_.max_minutes > 0 && minutes() - minutes_before_ > o_.max_minutes && step_ < o_.steps) {
         save();
         curve_.stopped = "minutes";  // after saving: who goes on later has not stopped
       }
@@ -109,8 +114,19 @@ class Trainer {
   void begin() {
     clock_.enter("refit");
     model_.begin(threads_);
-    optimizer_.emplace(model_.parameters());
+    make_optimizer();
     evaluate();
+  }
+
+  void make_optimizer() {
+    optimizer_.emplace(model_.parameters());
+    if (o_.average > 0) averaged_.emplace(model_.parameters(), o_.average);
+  }
+
+  /// Of training, in earlier calls too.
+  double minutes() const {
+    const std::chrono::duration<double> taken = TrainingClock::now() - start_;
+    return minutes_before_ + taken.count() / 60;
   }
 
   /// In the last fifth the scales stay, so that the weights settle on them.
@@ -128,6 +144,13 @@ class Trainer {
     if (s_.learned.pixels.defined() && o_.patches > 0)
       batch.inputs = patched_images(batch.inputs, o_.patches, random_bits(o_.seed, kPatching), first);
     const bool mixed = o_.compute.type == ComputeType::kBFloat16;
+    if (o_.resample > 0 && !s_.learned.windows.empty()) {
+      clock_.enter("resample");
+      const c10::NoGradGuard no_grad;
+      const MixedArithmetic arithmetic(mixed);
+      batch.inputs = resampled_text(batch.inputs, teacher_.answers(batch).logits, o_.resample,
+                                    random_bits(o_.seed, kDrawing), first);
+    }
     Answered answered, teacher;
     clock_.enter("rounding");
     const Model seen = model_.seen(dropping());
@@ -182,9 +205,11 @@ class Trainer {
     unseen_.push_back(at::stack({loss, clip(sum)}));
     if (device_.is_cpu() || unseen_.size() >= kUnseenSteps) look(step_ + 1);
     clock_.enter("optimizer");
-    rate_ = learning_rate_at(step_, o_.steps, o_.warm_up_steps, o_.learning_rate);
+    rate_ = learning_rate_at(step_, o_.steps, o_.warm_up_steps, o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
+                             o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0);
     optimizer_->step(step_ + 1, sum, rate_);
     model_.bound_scales();
+    if (averaged_) averaged_->add(step_ + 1);
   }
 
   /// To --clip. @return the norm before that, float64 on the device: reading it would have the CPU wait for every step
@@ -221,6 +246,15 @@ class Trainer {
     const c10::NoGradGuard no_grad;
     look(step_);
     clock_.enter("evaluate");
+    if (!averaged_) return evaluate_weights();
+    averaged_->exchange();
+    model_.recode(threads_);
+    evaluate_weights();
+    averaged_->exchange();
+    model_.recode(threads_);
+  }
+
+  void evaluate_weights() {
     FinetunePoint point{.step = step_,
                         .learning_rate = rate_,
                         .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
@@ -256,9 +290,14 @@ class Trainer {
     for (size_t p = 0; p < names.size(); ++p) {
       file.tensors["first." + names[p]] = optimizer_->first()[p];
       file.tensors["second." + names[p]] = optimizer_->second()[p];
+      if (averaged_) file.tensors["mean." + names[p]] = averaged_->means()[p];
     }
     for (const auto& [id, tensor] : best_) file.tensors["best." + name_of(id)] = tensor;
+    std::vector<double> rates;  // as they were when it began: scales may have been fitted anew since
+    for (const AdamWParameter& parameter : optimizer_->parameters()) rates.push_back(parameter.rate_factor);
     const Json progress = {{"step", step_},
+                           {"rates", rates},
+                           {"minutes", o_.anneal_minutes > 0 ? minutes() : 0},
                            {"learning_rate", rate_},
                            {"loss_sum", loss_sum_},
                            {"loss_count", loss_count_},
@@ -278,6 +317,7 @@ class Trainer {
            "finetune: {} is of another model, plan, data or options; delete it, or name another folder", origin);
     const Json progress = parse_json(file->words.contains("progress") ? file->words.at("progress") : "", origin);
     step_ = json_int(progress, "step", origin, 0, o_.steps);
+    minutes_before_ = json_number(progress, "minutes", origin);
     rate_ = json_number(progress, "learning_rate", origin);
     loss_sum_ = json_number(progress, "loss_sum", origin);
     loss_count_ = json_int(progress, "loss_count", origin, 0, o_.steps);
@@ -287,11 +327,16 @@ class Trainer {
       fail(ErrorKind::kBadFile, "{}: expected {} weights of groups", origin, weighting_->state().size());
     weighting_->restore(weighting.get<std::vector<double>>());
     model_.restore(file->tensors, origin);
-    optimizer_.emplace(model_.parameters());
+    make_optimizer();
+    const Json& rates = json_member(progress, "rates", origin);
     const std::vector<std::string> names = model_.names();
+    if (!rates.is_array() || rates.size() != names.size())
+      fail(ErrorKind::kBadFile, "{}: expected {} rates", origin, names.size());
+    optimizer_->set_rates(rates.get<std::vector<double>>());
     for (size_t p = 0; p < names.size(); ++p) {
       optimizer_->first()[p].copy_(tensor_of(file->tensors, "first." + names[p], origin));
       optimizer_->second()[p].copy_(tensor_of(file->tensors, "second." + names[p], origin));
+      if (averaged_) averaged_->means()[p].copy_(tensor_of(file->tensors, "mean." + names[p], origin));
     }
     for (const TensorId& id : s_.source.tensors()) best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);
     return true;
@@ -310,8 +355,11 @@ class Trainer {
   Sampler sampler_;
   LearnedModel model_;
   std::optional<AdamW> optimizer_;
+  std::optional<AveragedWeights> averaged_;
   FinetuneCurve curve_;
   KeptWeights best_;
+  TrainingClock::time_point start_ = TrainingClock::now();
+  double minutes_before_ = 0;
   int64_t step_ = 0, loss_count_ = 0;
   double rate_ = 0, loss_sum_ = 0;
   std::vector<at::Tensor> unseen_;  // [loss, norm of the gradient] of steps, on the device
