@@ -126,7 +126,8 @@ struct FinetuneOptions {
   /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
   int64_t singular_band = -1;
   /// Each token of a text is, with this probability, drawn again by the full-precision model whenever it is learned from:
-  /// its answers off what it has by heart. Labels stay those of the data. @cost another forward pass of the teacher
+  /// its answers off what it has by heart. Labels stay those of the data. Checkpoints are chosen on such text as well, drawn
+  /// once. @cost another forward pass of the teacher
   double resample = 0;
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;

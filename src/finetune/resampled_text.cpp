@@ -1,11 +1,15 @@
 #include "finetune/resampled_text.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "finetune/batch_forward.h"
 #include "finetune/counter_random.h"
+#include "finetune/mixed_arithmetic.h"
 
 namespace vernier {
 
@@ -30,6 +34,26 @@ at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, doubl
   const at::Tensor answers = logits.reshape({texts * time, -1}).index_select(0, at - 1).to(at::kFloat);
   const at::Tensor drawn = (answers.softmax(-1).cumsum(-1) < wanted).sum(-1).clamp_max(logits.size(-1) - 1);
   return ids.reshape(-1).scatter(0, at, drawn).reshape({texts, time});
+}
+
+TrainingData resampled_windows(const TrainingData& data, const AnsweringModel& teacher, const at::Device& device,
+                               int64_t batch, bool mixed, double share, uint64_t seed) {
+  const c10::NoGradGuard no_grad;
+  TrainingData changed = data;
+  for (int64_t first = 0; first < data.size(); first += batch) {
+    std::vector<int64_t> examples(static_cast<size_t>(std::min(batch, data.size() - first)));
+    std::iota(examples.begin(), examples.end(), first);
+    const ExampleBatch some = batch_of(data, examples, device);
+    const MixedArithmetic arithmetic(mixed);
+    const at::Tensor ids =
+        resampled_text(some.inputs, teacher.answers(some).logits, share, seed, first).to(at::kCPU).contiguous();
+    for (size_t i = 0; i < examples.size(); ++i) {
+      std::vector<int32_t>& tokens = changed.windows[static_cast<size_t>(examples[i])].tokens;
+      const int64_t* drawn = ids.data_ptr<int64_t>() + static_cast<int64_t>(i) * ids.size(1);
+      for (size_t t = 0; t + 1 < tokens.size(); ++t) tokens[t] = static_cast<int32_t>(drawn[t]);
+    }
+  }
+  return changed;
 }
 
 }  // namespace vernier

@@ -76,6 +76,9 @@ class Trainer {
     const c10::AutoGradMode with_gradients(true);
     start_ = TrainingClock::now();
     if (progress_ != nullptr) progress_->begin(s_.stage, o_.steps, "steps");
+    if (resamples())
+      drawn_validation_ = resampled_windows(s_.validation, teacher_, device_, o_.batch, mixed(), o_.resample,
+                                            random_bits(o_.seed, kDrawing - 1));
     if (!restore()) begin();
     if (!s_.can_learn) curve_.stopped = "nothing to learn";
     while (step_ < o_.steps && curve_.stopped.empty()) {
@@ -123,6 +126,9 @@ class Trainer {
     if (o_.average > 0) averaged_.emplace(model_.parameters(), o_.average);
   }
 
+  bool mixed() const { return o_.compute.type == ComputeType::kBFloat16; }
+  bool resamples() const { return o_.resample > 0 && !s_.learned.windows.empty(); }
+
   /// Of training, in earlier calls too.
   double minutes() const {
     const std::chrono::duration<double> taken = TrainingClock::now() - start_;
@@ -143,11 +149,10 @@ class Trainer {
       batch.inputs = moved_images(batch.inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
     if (s_.learned.pixels.defined() && o_.patches > 0)
       batch.inputs = patched_images(batch.inputs, o_.patches, random_bits(o_.seed, kPatching), first);
-    const bool mixed = o_.compute.type == ComputeType::kBFloat16;
-    if (o_.resample > 0 && !s_.learned.windows.empty()) {
+    if (resamples()) {
       clock_.enter("resample");
       const c10::NoGradGuard no_grad;
-      const MixedArithmetic arithmetic(mixed);
+      const MixedArithmetic arithmetic(mixed());
       batch.inputs = resampled_text(batch.inputs, teacher_.answers(batch).logits, o_.resample,
                                     random_bits(o_.seed, kDrawing), first);
     }
@@ -155,7 +160,7 @@ class Trainer {
     clock_.enter("rounding");
     const Model seen = model_.seen(dropping());
     {
-      const MixedArithmetic arithmetic(mixed);
+      const MixedArithmetic arithmetic(mixed());
       if (loss_.needs_teacher) {
         clock_.enter("teacher");
         const c10::NoGradGuard no_grad;
@@ -255,10 +260,12 @@ class Trainer {
   }
 
   void evaluate_weights() {
-    FinetunePoint point{.step = step_,
-                        .learning_rate = rate_,
-                        .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
-                        .validation = measure_groups(model_.seen(), s_.teacher, s_.validation, o_.batch, s_.inputs)};
+    FinetunePoint point{
+        .step = step_,
+        .learning_rate = rate_,
+        .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
+        .validation = measure_groups(model_.seen(), s_.teacher, resamples() ? drawn_validation_ : s_.validation,
+                                     o_.batch, s_.inputs)};
     loss_sum_ = 0;
     loss_count_ = 0;
     const double value = objective_.value(point.validation);
@@ -351,6 +358,7 @@ class Trainer {
   AnsweringModel teacher_;
   const LossRow& loss_;
   const ObjectiveRow& objective_;
+  TrainingData drawn_validation_;
   std::unique_ptr<Weighting> weighting_;
   Sampler sampler_;
   LearnedModel model_;
