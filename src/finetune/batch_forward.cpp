@@ -73,9 +73,8 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
 
 }  // namespace
 
-ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
-                      const std::function<at::Tensor(const at::Tensor&)>& other_tokens) {
-  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device, other_tokens);
+ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
+  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device);
 }
 
 AnsweringModel::AnsweringModel(const Model& model, int64_t rows, const at::Device& device, const How& how)
