@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "finetune/counter_random.h"
+#include "base/counter_random.h"
 
 namespace vernier {
 

@@ -1,4 +1,4 @@
-#include "finetune/rounding.h"
+#include "quantize/rounding.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -8,9 +8,10 @@ namespace vernier {
 namespace {
 
 /// Where a segment's scale is 0 every code means the offset, and any divisor will do.
+at::Tensor divisor_of(const at::Tensor& scale) { return at::where(scale == 0, at::ones_like(scale), scale); }
+
 at::Tensor in_levels(const RoundingGrid& grid, const at::Tensor& latent) {
-  const at::Tensor divisor = at::where(grid.scale == 0, at::ones_like(grid.scale), grid.scale);
-  return (latent - grid.offset) / divisor + grid.zero;
+  return (latent - grid.offset) / divisor_of(grid.scale) + grid.zero;
 }
 
 at::Tensor nearest_levels(const RoundingGrid& grid, const at::Tensor& latent) {
@@ -48,7 +49,7 @@ at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent) {
 }
 
 at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& scale, const at::Tensor& latent) {
-  const at::Tensor t = (latent / scale + grid.zero).clamp(grid.lowest, grid.highest);
+  const at::Tensor t = (latent / divisor_of(scale) + grid.zero).clamp(grid.lowest, grid.highest);
   // Exact: a number and the nearest integer are so close that their difference has no rounding error.
   const at::Tensor level = t + (t.round() - t).detach();
   return scale * (level - grid.zero);
