@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "finetune/batch_forward.h"
-#include "finetune/counter_random.h"
+#include "base/counter_random.h"
 #include "finetune/mixed_arithmetic.h"
 
 namespace vernier {

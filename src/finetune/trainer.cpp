@@ -8,13 +8,13 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "base/json.h"
 #include "engine/device.h"
 #include "finetune/averaged_weights.h"
 #include "finetune/batch_forward.h"
 #include "finetune/checkpoint_file.h"
-#include "finetune/counter_random.h"
 #include "finetune/curve_json.h"
 #include "finetune/gradient_l1.h"
 #include "finetune/group_losses.h"
