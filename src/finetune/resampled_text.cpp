@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
-#include "finetune/batch_forward.h"
 #include "base/counter_random.h"
+#include "finetune/batch_forward.h"
 #include "finetune/mixed_arithmetic.h"
 
 namespace vernier {
