@@ -7,7 +7,8 @@
 //   both                 planned schemes, values by --method
 //   both, codebooks      with iq2, iq3 and iq4_xs among the candidates, unless left out
 //
-// and, with --over, the same plans at a budget over uniform q4_k beside that file.
+// and, with --over, the same plans at a budget over uniform q4_k beside that file. With --documents, the best of ours beside
+// llama.cpp's file of the preset (--rival) group by group of documents, or beside its choice of schemes with our values.
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -19,6 +20,7 @@
 #include "base/text_table.h"
 #include "cpu_seconds.h"
 #include "data/named_texts.h"
+#include "paired_groups.h"
 #include "vernier/error.h"
 #include "vernier/evaluate.h"
 #include "vernier/planning.h"
@@ -31,7 +33,8 @@ namespace {
 
 struct Arguments {
   std::string model, text, method = "auto", over = "+10%";
-  std::vector<std::string> calibration_texts, sizes = {"q4_k_m", "q3_k_m", "q2_k", "iq2_m"};
+  std::vector<std::string> calibration_texts, sizes = {"q4_k_m", "q3_k_m", "q2_k", "iq2_m"}, rivals;
+  std::string documents, document_filter;
   int64_t windows = 0, calibration_windows = 128, screen_windows = 32, context = 512;
   int threads = 0;
   bool no_codebooks = false;
@@ -71,6 +74,9 @@ class Mixes {
     const TokenizedText read = calibration_text(tokenizer_, a_.calibration_texts, nullptr);
     calibration_ = calibrate(model_, calibration_windows(read, a_.context, a_.calibration_windows, nullptr), compute_);
     text_ = evaluation_windows(tokenizer_, {a_.text}, {.context = a_.context, .max_windows = a_.windows}, nullptr);
+    if (!a_.documents.empty())
+      documents_ = document_windows(tokenizer_, a_.documents, read_documents(a_.documents, a_.document_filter),
+                                    {.context = a_.context});
     ScreenOptions options;
     options.schemes = planning_rules("llama.cpp", !a_.no_codebooks).schemes;
     options.kinds = {ComponentKind::kTensor, ComponentKind::kEmbed, ComponentKind::kLmHead};
@@ -92,7 +98,12 @@ class Mixes {
  private:
   uint64_t bytes_of(const Plan& plan) const { return find_target("llama.cpp").file_bytes(model_, plan, words_, {}); }
 
-  double add(const std::string& label, Plan plan, const std::string& method, double rival) {
+  struct Made {
+    Model model;
+    double kl = 0;
+  };
+
+  Made add(const std::string& label, Plan plan, const std::string& method, double rival) {
     plan.method = method;
     std::optional<Model> made;
     const Seconds seconds =
@@ -101,7 +112,7 @@ class Mixes {
     fmt::print("  {:<18} {:<11} {:>12} bytes  KL {:.5f} ± {:.5f}{}  {:.0f} CPU s\n", label, method, bytes_of(plan),
                kl.mean, kl.standard_error, rival > 0 ? fmt::format("  {:.3f}", kl.mean / rival) : "", seconds.cpu);
     std::fflush(stdout);
-    return kl.mean;
+    return {*made, kl.mean};
   }
 
   Plan planned(const std::string& budget, bool codebooks) const {
@@ -114,17 +125,29 @@ class Mixes {
     const std::string budget = std::to_string(bytes);
     fmt::print("{}: at most {} bytes{}\n", size.preset, bytes,
                size.rival_kl > 0 ? fmt::format("; llama.cpp's best file of those: {:.4f}", size.rival_kl) : "");
-    const double own = add("preset", preset, "importance", size.rival_kl);
-    const double rival = size.rival_kl > 0 ? size.rival_kl : own;
+    const Made own = add("preset", preset, "importance", size.rival_kl);
+    const double rival = size.rival_kl > 0 ? size.rival_kl : own.kl;
     add("values", preset, a_.method, rival);
     add("allocation", planned(budget, false), "importance", rival);
-    add("both", planned(budget, false), a_.method, rival);
-    if (!a_.no_codebooks) add("both, codebooks", planned(budget, true), a_.method, rival);
+    Made best = add("both", planned(budget, false), a_.method, rival);
+    if (!a_.no_codebooks)
+      if (Made other = add("both, codebooks", planned(budget, true), a_.method, rival); other.kl < best.kl)
+        best = std::move(other);
+    if (documents_) by_document(best.model, size.preset, own.model);
+  }
+
+  void by_document(const Model& ours, const std::string& preset, const Model& ours_of_preset) const {
+    for (const std::string& rival : a_.rivals) {
+      if (!rival.starts_with(preset + "=")) continue;
+      const Model theirs = load_model(rival.substr(preset.size() + 1));
+      return print_paired_groups(paired_groups(model_, ours, theirs, *documents_, compute_), "llama.cpp's");
+    }
+    print_paired_groups(paired_groups(model_, ours, ours_of_preset, *documents_, compute_), "the preset's");
   }
 
   void over_uniform() {
     fmt::print("{} over uniform gguf:q4_k\n", a_.over);
-    const double uniform = add("uniform q4_k", plan_uniform(model_, "gguf:q4_k"), "importance", 0);
+    const double uniform = add("uniform q4_k", plan_uniform(model_, "gguf:q4_k"), "importance", 0).kl;
     add("values", plan_uniform(model_, "gguf:q4_k"), a_.method, uniform);
     add("allocation", planned(a_.over, false), "importance", uniform);
     add("both", planned(a_.over, false), a_.method, uniform);
@@ -139,6 +162,7 @@ class Mixes {
   const Tokenizer tokenizer_;
   Calibration calibration_;
   EvaluationData text_;
+  std::optional<EvaluationData> documents_;
   DamageTable damage_;
 };
 
@@ -157,6 +181,9 @@ int main(int argc, char** argv) {
   app.add_option("--screen-windows", a.screen_windows);
   app.add_option("--sizes", a.sizes, "NAME[=BYTES[:KL]]: a preset, the bytes to keep to, the KL to compare with")
       ->delimiter(',');
+  app.add_option("--documents", a.documents, "JSON lines with text and group: ours beside theirs by group");
+  app.add_option("--document-filter", a.document_filter, "KEY=VALUE: of these lines");
+  app.add_option("--rival", a.rivals, "PRESET=FILE.gguf, as llama.cpp made it; several");
   app.add_option("--over", a.over, "Budget over uniform q4_k; \"\": none");
   app.add_option("--method", a.method);
   app.add_flag("--no-codebooks", a.no_codebooks);

@@ -8,6 +8,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,13 @@ struct SearchInput {
   const InputGrams* output_grams = nullptr;
 };
 
+/// How roundings of a layer are learned: signed gradients at a rate that falls linearly from 1 / steps, in levels.
+struct LearningSchedule {
+  int steps = 200;
+  int64_t windows = 8;  ///< of the calibration's text, at each step
+  uint64_t seed = 0;    ///< of their order
+};
+
 struct ValueSearch {
   /// What of a calibration it needs beside the weights; Gram matrices are made from its text.
   enum class Needs { kNothing, kImportance, kGram };
@@ -46,6 +55,9 @@ struct ValueSearch {
   Folding folding = Folding::kNone;
   bool uses_outputs = false;     ///< SearchInput::output_grams: a backward pass over some of the text
   bool corrects_biases = false;  ///< those that are added to a matrix' outputs, for what its error adds on average
+  /// What `run` finds of a layer's matrices learns together from there, each layer on what those before it became.
+  /// @cost memory: all layers in their schemes, once the last is asked for
+  std::optional<LearningSchedule> learns = {};
   /// Scheme::bytes(rows, cols) many, which decode() reads.
   /// @throws Error{kInvalidArgument} naming `what` when the shape does not fit or a value is not finite
   std::vector<std::byte> (*run)(const SearchInput& input) = nullptr;

@@ -73,12 +73,11 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
 
 }  // namespace
 
-ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
-                      const std::function<at::Tensor(const at::Tensor&)>& other_tokens) {
-  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device, other_tokens);
+ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
+  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device);
 }
 
-AnsweringModel::AnsweringModel(const Model& model, int64_t rows, const at::Device& device, const How& how)
+BatchForward::BatchForward(const Model& model, int64_t rows, const at::Device& device, const How& how)
     : model_(model), how_(how) {
   if (!model.config().stacks.empty()) return;
   const AtenModel* beside = how.beside != nullptr && how.beside->ready_ ? &*how.beside->ready_ : nullptr;
@@ -90,7 +89,7 @@ AnsweringModel::AnsweringModel(const Model& model, int64_t rows, const at::Devic
                                   .angles = beside});
 }
 
-Answered AnsweringModel::answers(const ExampleBatch& batch) const {
+Answered BatchForward::answers(const ExampleBatch& batch) const {
   if (!ready_) return pair_answers(model_, batch, how_.inputs);
   const AtenModel& ready = *ready_;
   const bool sees = batch.inputs.dim() == 4;
@@ -119,7 +118,7 @@ int64_t longest_rows(const TrainingData& data) {
 
 Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs) {
   const int64_t rows = batch.inputs.dim() == 4 ? 1 : batch.inputs.size(1);
-  return AnsweringModel(model, rows, batch.inputs.device(), {.inputs = inputs}).answers(batch);
+  return BatchForward(model, rows, batch.inputs.device(), {.inputs = inputs}).answers(batch);
 }
 
 Answered beside(Answered judged, const Answered& teacher) {

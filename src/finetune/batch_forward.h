@@ -36,16 +36,16 @@ at::Tensor sent(const at::Tensor& t, const at::Device& device);
 
 /// A model that answers one batch after the other by its own tensors, in float32, on their device: gradients flow to each
 /// that requires one. The model must outlive it.
-class AnsweringModel {
+class BatchForward {
  public:
   struct How {
     RoundedInputs inputs{};         ///< how the inputs of its matrices are rounded
     bool kernel_attention = false;  ///< as AtenModel::Place has it
     /// Of the same configuration: what depends on positions alone is taken from there.
-    const AnsweringModel* beside = nullptr;
+    const BatchForward* beside = nullptr;
   };
   /// `rows`: of the longest text
-  AnsweringModel(const Model& model, int64_t rows, const at::Device& device, const How& how);
+  BatchForward(const Model& model, int64_t rows, const at::Device& device, const How& how);
 
   /// @return logits [examples, rows, classes], of a model of images and texts also its pairs
   Answered answers(const ExampleBatch& batch) const;
@@ -59,7 +59,7 @@ class AnsweringModel {
 /// Rows of the longest example; 1 of images.
 int64_t longest_rows(const TrainingData& data);
 
-/// AnsweringModel for a single batch.
+/// BatchForward for a single batch.
 Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs = {});
 
 /// `judged` beside `teacher`.

@@ -99,8 +99,8 @@ FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, cons
   FinetuneEvaluation evaluation;
   ExampleLosses& sums = evaluation.examples;
   if (progress != nullptr) progress->begin("evaluate", data.size(), data.pixels.defined() ? "images" : "windows");
-  const AnsweringModel of_teacher(teacher, longest_rows(data), device, {});
-  const AnsweringModel of_model(model, longest_rows(data), device, {.inputs = inputs, .beside = &of_teacher});
+  const BatchForward of_teacher(teacher, longest_rows(data), device, {});
+  const BatchForward of_model(model, longest_rows(data), device, {.inputs = inputs, .beside = &of_teacher});
   const bool is_teacher = &model == &teacher && inputs.how == Activations::kExact;
   for (int64_t first = 0; first < data.size(); first += batch) {
     std::vector<int64_t> examples(static_cast<size_t>(std::min(batch, data.size() - first)));

@@ -13,7 +13,7 @@
 
 #include "finetune/adamw.h"
 #include "finetune/singular_band.h"
-#include "finetune/trained_matrix.h"
+#include "quantize/trained_matrix.h"
 #include "vernier/model.h"
 
 namespace vernier {

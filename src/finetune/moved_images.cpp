@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "finetune/counter_random.h"
+#include "base/counter_random.h"
 
 namespace vernier {
 

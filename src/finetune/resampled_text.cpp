@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/counter_random.h"
 #include "finetune/batch_forward.h"
-#include "finetune/counter_random.h"
 #include "finetune/mixed_arithmetic.h"
 
 namespace vernier {
@@ -36,7 +36,7 @@ at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, doubl
   return ids.reshape(-1).scatter(0, at, drawn).reshape({texts, time});
 }
 
-TrainingData resampled_windows(const TrainingData& data, const AnsweringModel& teacher, const at::Device& device,
+TrainingData resampled_windows(const TrainingData& data, const BatchForward& teacher, const at::Device& device,
                                int64_t batch, bool mixed, double share, uint64_t seed) {
   const c10::NoGradGuard no_grad;
   TrainingData changed = data;

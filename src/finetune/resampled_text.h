@@ -19,7 +19,7 @@ at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, doubl
 
 /// All windows of a set so, once: what stands for new text where a checkpoint is chosen. Everything else is as it was.
 /// `batch` windows at once, in products of `mixed` arithmetic.
-TrainingData resampled_windows(const TrainingData& data, const AnsweringModel& teacher, const at::Device& device,
+TrainingData resampled_windows(const TrainingData& data, const BatchForward& teacher, const at::Device& device,
                                int64_t batch, bool mixed, double share, uint64_t seed);
 
 }  // namespace vernier

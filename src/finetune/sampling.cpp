@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
-#include "finetune/counter_random.h"
 
 namespace vernier {
 

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "engine/aten_model.h"
 #include "engine/device.h"
-#include "finetune/counter_random.h"
 #include "finetune/mixed_arithmetic.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"

@@ -8,13 +8,13 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "base/json.h"
 #include "engine/device.h"
 #include "finetune/averaged_weights.h"
 #include "finetune/batch_forward.h"
 #include "finetune/checkpoint_file.h"
-#include "finetune/counter_random.h"
 #include "finetune/curve_json.h"
 #include "finetune/gradient_l1.h"
 #include "finetune/group_losses.h"
@@ -167,8 +167,8 @@ class Trainer {
         teacher = teacher_.answers(batch);
       }
       clock_.enter("forward");
-      const AnsweringModel learner(seen, longest_rows(s_.learned), device_,
-                                   {.inputs = s_.inputs, .kernel_attention = o_.kernel_attention, .beside = &teacher_});
+      const BatchForward learner(seen, longest_rows(s_.learned), device_,
+                                 {.inputs = s_.inputs, .kernel_attention = o_.kernel_attention, .beside = &teacher_});
       answered = beside(learner.answers(batch), teacher);
     }
     clock_.enter("loss");
@@ -355,7 +355,7 @@ class Trainer {
   at::Device device_;
   int threads_;
   StepClock clock_;
-  AnsweringModel teacher_;
+  BatchForward teacher_;
   const LossRow& loss_;
   const ObjectiveRow& objective_;
   TrainingData drawn_validation_;

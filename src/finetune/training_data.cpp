@@ -7,10 +7,10 @@
 #include <numeric>
 #include <set>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "data/token_runs.h"
-#include "finetune/counter_random.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"
 #include "ops/parallel.h"

@@ -7,8 +7,22 @@
 #include "model/requantize.h"
 #include "quantize/corrected_bias.h"
 #include "quantize/fold.h"
+#include "quantize/guard.h"
+#include "vernier/quantize_tensor.h"
 
 namespace vernier {
+
+namespace {
+
+constexpr TensorId kEmbeddingId{TensorRole::kTokenEmbedding, -1};
+
+std::vector<std::byte> stored_bytes_of(const StoredMatrix& stored) {
+  const at::Tensor bytes = stored.bytes();
+  const auto* first = static_cast<const std::byte*>(bytes.data_ptr());
+  return {first, first + bytes.numel()};
+}
+
+}  // namespace
 
 SearchSource::SearchSource(const Model& model, const Calibration& calibration, const ValueSearch& search,
                            const std::map<TensorId, Scheme>& schemes, int threads)
@@ -58,6 +72,11 @@ void SearchSource::fold(int layer) {
 
 at::Tensor SearchSource::weight(const TensorId& id) {
   if (pass_ == nullptr || id.layer < 0) return model_.weight(id);
+  if (const Model* made = learned_up_to(id.layer)) return made->weight(id);
+  return searched_weight(id);
+}
+
+at::Tensor SearchSource::searched_weight(const TensorId& id) {
   enter(id.layer);
   if (search_.corrects_biases && !is_matrix(id.role) && !biases_.contains(id))
     for (const auto& [matrix, scheme] : schemes_) {
@@ -72,8 +91,68 @@ at::Tensor SearchSource::weight(const TensorId& id) {
 }
 
 std::vector<std::byte> SearchSource::search(const TensorId& id) {
-  if (pass_ != nullptr && id.layer >= 0) enter(id.layer);
+  if (pass_ != nullptr && id.layer >= 0) {
+    if (const Model* made = learned_up_to(id.layer)) return stored_bytes_of(*made->stored(id));
+    enter(id.layer);
+  }
+  if (!embedding_.empty() && id == kEmbeddingId) return embedding_;
   return search_matrix(id);
+}
+
+const Model* SearchSource::learned_up_to(int layer) {
+  if (!search_.learns) return nullptr;
+  if (learned_ == nullptr) {
+    const Scheme& scheme = schemes_.at(kEmbeddingId);
+    at::Tensor embedding = model_.weight(kEmbeddingId).detach().to(at::kFloat);
+    if (!keeps_stored(model_, kEmbeddingId, scheme)) {
+      embedding_ = search_matrix(kEmbeddingId);
+      embedding = StoredMatrix(scheme, {embedding.size(0), embedding.size(1)}, embedding_).values();
+    }
+    learned_ = std::make_unique<LearnedLayers>(model_, calibration_.text, parts_of(calibration_.text), embedding,
+                                               *search_.learns, threads_);
+  }
+  while (learned_->count() <= layer) learn_next();
+  return &learned_->made();
+}
+
+void SearchSource::learn_next() {
+  const int layer = learned_->count();
+  enter(layer);
+  LayerCandidate rounded, found;
+  std::vector<LearnedMatrix> learning;
+  std::vector<TensorId> others;
+  for (const TensorId& id : model_.tensors()) {
+    if (id.layer != layer) continue;
+    const auto scheme = schemes_.find(id);
+    if (scheme == schemes_.end()) {
+      others.push_back(id);
+    } else if (!keeps_stored(model_, id, scheme->second)) {
+      const at::Tensor weight = folded_->weight(id).detach().to(at::kFloat);
+      const std::array<int64_t, 2> shape{weight.size(0), weight.size(1)};
+      const StoredMatrix stored(scheme->second, shape, search_matrix(id));
+      found.stored.emplace(id, stored);
+      rounded.stored.emplace(
+          id, StoredMatrix(scheme->second, shape,
+                           quantize_bytes(scheme->second, model_.weight(id), {}, threads_, name_of(id))));
+      if (!scheme->second.held_by(Container::kPlainTensors)) learning.push_back({id, weight, stored, importance(id)});
+    }
+  }
+  for (const TensorId& id : others) {  // with biases that searching the matrices corrected
+    found.plain[id] = searched_weight(id);
+    rounded.plain[id] = model_.weight(id);
+  }
+  const InputGrams leaving = gradients().leaving(layer);
+  learned_->add(rounded, found, learning, layer_metric(mean_gram(leaving, parts_with_tokens(leaving))));
+}
+
+std::vector<float> SearchSource::importance(const TensorId& id) const {
+  std::vector<float> importance = calibration_.importance(model_, id);
+  const std::optional<SiteId> site = model_.blueprint().at(id).input;
+  if (const auto scales = site ? scales_.find(*site) : scales_.end(); scales != scales_.end()) {
+    const float* s = scales->second.data_ptr<float>();
+    for (size_t c = 0; c < importance.size(); ++c) importance[c] /= s[c] * s[c];
+  }
+  return importance;
 }
 
 GradientPass& SearchSource::gradients() {
@@ -83,14 +162,14 @@ GradientPass& SearchSource::gradients() {
 }
 
 const InputGrams* SearchSource::vocabulary_grams_of(const TensorId& id) {
-  const TensorId embedding{TensorRole::kTokenEmbedding, -1}, output = model_.output_matrix();
-  if (pass_ == nullptr || (id != embedding && id != output)) return nullptr;
+  const TensorId output = model_.output_matrix();
+  if (pass_ == nullptr || (id != kEmbeddingId && id != output)) return nullptr;
   if (schemes_.at(id).held_by(Container::kPlainTensors)) return nullptr;  // which searches have no use for them
   const auto [place, is_new] = vocabulary_.try_emplace(id);
   if (is_new)
-    place->second = output == embedding ? gradients().tied()
-                    : id == output      ? gradients().output()
-                                        : gradients().look_up();
+    place->second = output == kEmbeddingId ? gradients().tied()
+                    : id == output         ? gradients().output()
+                                           : gradients().look_up();
   return &place->second;
 }
 
@@ -112,16 +191,12 @@ const InputGrams* SearchSource::output_grams_of(const TensorId& id) {
 std::vector<std::byte> SearchSource::search_matrix(const TensorId& id) {
   const bool in_layer = pass_ != nullptr && id.layer >= 0;
   const at::Tensor values = in_layer ? folded_->weight(id) : model_.weight(id);
-  std::vector<float> importance = calibration_.importance(model_, id);
   const std::optional<SiteId> site = model_.blueprint().at(id).input;
   const InputGrams* grams = in_layer ? (site ? pass_->at(*site) : nullptr) : vocabulary_grams_of(id);
-  if (const auto scales = site ? scales_.find(*site) : scales_.end(); in_layer && scales != scales_.end()) {
-    grams = &grams_.at(*site);
-    const float* s = scales->second.data_ptr<float>();
-    for (size_t c = 0; c < importance.size(); ++c) importance[c] /= s[c] * s[c];
-  }
+  if (in_layer && site && scales_.contains(*site)) grams = &grams_.at(*site);
+  const std::vector<float> mean_squares = importance(id);
   std::vector<std::byte> bytes = search_.run(
-      {schemes_.at(id), values, importance, threads_, name_of(id), grams, in_layer ? output_grams_of(id) : nullptr});
+      {schemes_.at(id), values, mean_squares, threads_, name_of(id), grams, in_layer ? output_grams_of(id) : nullptr});
   TensorId bias = id;
   if (const std::optional<TensorRole> role = bias_of(id.role);
       search_.corrects_biases && in_layer && grams != nullptr && role && (bias.role = *role, folded_->has(bias))) {

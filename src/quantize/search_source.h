@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "calibrate/gram_pass.h"
+#include "quantize/learned_layers.h"
 #include "screen/gradient_pass.h"
 #include "vernier/calibrate.h"
 #include "vernier/model.h"
@@ -37,6 +38,12 @@ class SearchSource {
   const InputGrams* output_grams_of(const TensorId& id);
   /// Also corrects the bias that is added to the matrix' outputs.
   std::vector<std::byte> search_matrix(const TensorId& id);
+  /// Mean squares of what enters it, after folding.
+  std::vector<float> importance(const TensorId& id) const;
+  at::Tensor searched_weight(const TensorId& id);
+  /// The model up to a layer whose roundings are learned together; nullptr where the search does not learn.
+  const Model* learned_up_to(int layer);
+  void learn_next();
 
   const Model& model_;
   const Calibration& calibration_;
@@ -53,6 +60,8 @@ class SearchSource {
   std::map<TensorId, InputGrams> vocabulary_;  // once asked for
   std::map<TensorId, InputGrams> outputs_;     // of layer_
   std::map<TensorId, at::Tensor> biases_;      // corrected, of layer_
+  std::unique_ptr<LearnedLayers> learned_;
+  std::vector<std::byte> embedding_;  // which the layers learn behind
 };
 
 }  // namespace vernier

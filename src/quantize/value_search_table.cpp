@@ -7,9 +7,9 @@
 namespace vernier {
 
 const std::vector<ValueSearch>& value_searches() {
-  static const std::vector<ValueSearch> kRows = {importance_search(), nearest_search(),    auto_search(),
-                                                 gptq_search(),       coordinate_search(), awq_search(),
-                                                 smoothquant_search()};
+  static const std::vector<ValueSearch> kRows = {importance_search(),  nearest_search(),    auto_search(),
+                                                 gptq_search(),        coordinate_search(), awq_search(),
+                                                 smoothquant_search(), learned_search()};
   return kRows;
 }
 

@@ -12,6 +12,7 @@ ValueSearch awq_search();
 ValueSearch coordinate_search();
 ValueSearch gptq_search();
 ValueSearch importance_search();
+ValueSearch learned_search();
 ValueSearch nearest_search();
 ValueSearch smoothquant_search();
 

@@ -86,9 +86,10 @@ Confirmation confirm_stage(const RunContext& run, const Calibration& calibration
 std::pair<DamageTable, std::string> refine_stage(const RunContext& run, const Calibration& calibration,
                                                  const DamageTable& table, const std::string& evidence) {
   if (!run.options.second_round) return {table, evidence};
-  const RefineOptions options{.budget = run.options.budget,
-                              .planning = {run.options.target, run.options.file, {}, run.options.codebooks},
-                              .compute = run.options.compute};
+  RefineOptions options;
+  options.budget = run.options.budget;
+  options.planning = {run.options.target, run.options.file, {}, run.options.codebooks};
+  options.compute = run.options.compute;
   const std::string key =
       stage_key({run.directory.hash(evidence), run.inputs.diagnosis.hash, options.budget, run.inputs.exported_as,
                  run.directory.hash("calibration.safetensors"), std::string(objective_name(run.options.domains))});

@@ -126,6 +126,17 @@ InputGrams GradientPass::tied() const {
   return sum;
 }
 
+InputGrams GradientPass::leaving(int layer) const {
+  InputGrams grams;
+  std::vector<double> tokens(part_count_);
+  for (size_t w = 0; w < windows_.size(); ++w) {
+    add_rows(leaving_gradients_[static_cast<size_t>(layer)][w], parts_[w], part_count_, grams);
+    tokens[parts_[w]] += static_cast<double>(windows_[w].positions);
+  }
+  divide(grams, tokens, 1);
+  return grams;
+}
+
 const std::map<TensorId, InputGrams>& GradientPass::at(int layer) {
   if (layer == layer_) return grams_;
   grams_.clear();

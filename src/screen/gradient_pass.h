@@ -35,6 +35,9 @@ class GradientPass {
   ///         E[dz_v^2] is close to f_v E|dz|^2, so that one matrix serves all rows
   InputGrams tied() const;
 
+  /// E[g g'] with g the gradient by what leaves a layer, of the last one by the normed states: what an error there costs.
+  InputGrams leaving(int layer) const;
+
   /// By matrix of a layer, E[g g'] with g the gradient by what it puts out, tokens that an expert did not get as zeros.
   /// Positions are taken as independent, so that of what attention mixes the level is too low (attn_v of random models: 0.3 to
   /// 0.6 of what its errors cost); relations between rows are what it is for. Valid until another layer is asked for. @cost a backward pass through the layer

@@ -32,8 +32,21 @@ at::Tensor row_bias(const AtenLinear& linear, const at::Tensor& inputs) {
 
 }  // namespace
 
+at::Tensor layer_forward(const AtenModel& model, AtenOps& ops, const AtenBlock& block, int64_t first_row,
+                         const at::Tensor& stream) {
+  const int depth = model.config().depth();
+  if (block.layer + 1 < depth) return run_block(ops, block, stream, 0);
+  return model.finish(ops, run_block(ops, block, stream, first_row), depth, 0);
+}
+
 at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, const AtenBlock& block, int64_t first_row,
                           const at::Tensor& stream, const at::Tensor& gradient, const MatrixVisitor& visit) {
+  const LeavingGradient known = [&](const at::Tensor&) { return gradient; };
+  return layer_backward(model, blueprint, block, first_row, stream, known, visit);
+}
+
+at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, const AtenBlock& block, int64_t first_row,
+                          const at::Tensor& stream, const LeavingGradient& gradient, const MatrixVisitor& visit) {
   const c10::AutoGradMode with_gradients(true);
   AtenBlock own = block;
   std::map<SiteId, std::vector<std::pair<TensorId, AtenLinear*>>> fed;
@@ -49,15 +62,13 @@ at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, co
       taps.push_back({id, x.detach().reshape({-1, x.size(-1)}), linear->bias});
     }
   };
-  const bool last = own.layer + 1 == model.config().depth();
   AtenOps ops = model.ops(stream.size(1), &observer);
   const at::Tensor entering = stream.detach().requires_grad_(true);
-  at::Tensor leaving = run_block(ops, own, entering, last ? first_row : 0);
-  if (last) leaving = model.finish(ops, leaving, model.config().depth(), 0);
+  at::Tensor leaving = layer_forward(model, ops, own, first_row, entering);
 
   std::vector<at::Tensor> leaves{entering};
   for (const Tap& tap : taps) leaves.push_back(tap.row_bias);
-  std::vector<at::Tensor> gradients = torch::autograd::grad({leaving}, leaves, {gradient});
+  std::vector<at::Tensor> gradients = torch::autograd::grad({leaving}, leaves, {gradient(leaving.detach())});
   leaving.reset();
   const c10::AutoGradMode without(false);
   for (size_t t = 0; t < taps.size(); ++t) {

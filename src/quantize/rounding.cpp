@@ -1,4 +1,4 @@
-#include "finetune/rounding.h"
+#include "quantize/rounding.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -9,9 +9,10 @@ namespace vernier {
 namespace {
 
 /// Where a segment's scale is 0 every code means the offset, and any divisor will do.
+at::Tensor divisor_of(const at::Tensor& scale) { return at::where(scale == 0, at::ones_like(scale), scale); }
+
 at::Tensor in_levels(const RoundingGrid& grid, const at::Tensor& latent) {
-  const at::Tensor divisor = at::where(grid.scale == 0, at::ones_like(grid.scale), grid.scale);
-  return (latent - grid.offset).div_(divisor).add_(grid.zero);
+  return (latent - grid.offset).div_(divisor_of(grid.scale)).add_(grid.zero);
 }
 
 /// `values`, with the gradient of the identity for `latent`: no pass over them, where latent - latent.detach() takes two.

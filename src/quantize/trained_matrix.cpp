@@ -1,4 +1,4 @@
-#include "finetune/trained_matrix.h"
+#include "quantize/trained_matrix.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -100,8 +100,8 @@ void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
       grid_->fit(row, block, values + row * grid_->cols + block * grid_->block_cols, grid_->cols,
                  weights_of(row) + block * grid_->block_cols, stored_.data());
   });
-  if (is_joint()) return search_codes(values, threads);
   read_steps();
+  if (is_joint()) return search_codes(values, threads);
   if (learned_) steps_.emplace(*grid_, stored_.data(), device_);
 }
 
@@ -113,6 +113,26 @@ at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& we
     restore(bytes.reshape(-1));
   }
   return is_joint() ? values : at::where(seen(x) == values, x, values).contiguous();
+}
+
+at::Tensor TrainedMatrix::level_widths(const at::Tensor& latent) const {
+  const c10::NoGradGuard no_grad;
+  if (plain_) return at::zeros_like(latent);
+  const at::Tensor scale = current_grid().scale.abs(), x = segments(latent.detach());
+  at::Tensor gap = at::ones_like(x);
+  if (is_joint()) {
+    gap.fill_((grid_->level(grid_->top_code) - grid_->level(0)) / static_cast<float>(grid_->top_code));
+  } else if (rounding_.boundaries.defined()) {
+    // Between the outermost levels and their boundaries lies half a gap.
+    const at::Tensor ends =
+        at::cat({2 * rounding_.levels.narrow(0, 0, 1) - rounding_.boundaries.narrow(0, 0, 1), rounding_.boundaries,
+                 2 * rounding_.levels.narrow(0, -1, 1) - rounding_.boundaries.narrow(0, -1, 1)});
+    const int64_t count = rounding_.levels.numel();
+    gap = (ends.narrow(0, 1, count) - ends.narrow(0, 0, count))
+              .index_select(0, nearest_codes(current_grid(), x).reshape(-1))
+              .reshape(x.sizes());
+  }
+  return (gap * scale).reshape({grid_->rows, grid_->cols});
 }
 
 void TrainedMatrix::recode(const at::Tensor& latent, int threads) {
@@ -216,8 +236,8 @@ void TrainedMatrix::restore(const at::Tensor& fitted) {
     fail(ErrorKind::kInternal, "finetune: {} bytes of scales restored, expected {}", fitted.nbytes(), stored_.size());
   if (plain_) return;
   std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
-  if (is_joint()) return read_values();
   read_steps();
+  if (is_joint()) return read_values();
   if (learned_) steps_.emplace(*grid_, stored_.data(), device_);
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "finetune/rounding.h"
+#include "quantize/rounding.h"
 #include "scheme/grid.h"
 
 namespace vernier {

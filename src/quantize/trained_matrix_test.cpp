@@ -1,4 +1,4 @@
-#include "finetune/trained_matrix.h"
+#include "quantize/trained_matrix.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -14,7 +14,8 @@
 #include <optional>
 #include <vector>
 
-#include "finetune/learned_steps.h"
+#include "quantize/learned_steps.h"
+#include "quantize/rounding.h"
 #include "scheme/grid.h"
 #include "vernier/stored_matrix.h"
 
@@ -44,6 +45,9 @@ class TrainedMatrix {
   /// Takes scales and codes as somebody else found them. @return weights to train that are seen as those values: `weight`
   /// itself, float32 [rows, cols], wherever it is rounded to what is stored, else the stored value
   at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight);
+  /// How far apart levels lie about what each weight is rounded to, [rows, cols]: the mean of the gaps to its neighbours,
+  /// of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
+  at::Tensor level_widths(const at::Tensor& latent) const;
   /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
   /// the last fit or recode found. Others do nothing here.
   void recode(const at::Tensor& latent, int threads);

@@ -1,4 +1,4 @@
-#include "finetune/learned_steps.h"
+#include "quantize/learned_steps.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>

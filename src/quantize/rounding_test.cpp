@@ -1,4 +1,4 @@
-#include "finetune/rounding.h"
+#include "quantize/rounding.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
