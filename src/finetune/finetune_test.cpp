@@ -136,22 +136,24 @@ TEST(Finetune, ActivationsAreRoundedWhileItLearns) {
 
 TEST(Finetune, BeginsWithWhatASearchFound) {
   const Model model = fixture_model("llama");
-  const Plan plan = plan_uniform(model, "int3:g32:asym", "huggingface");
-  Plan searched = plan;
-  searched.method = "auto";
   const EvaluationData windows = made_up_windows(16, 24, 320);
-  const Model start = quantize(model, calibrate(model, windows), searched, 1).in_memory();
-  for (const bool learn_scales : {false, true}) {
-    FinetuneOptions options = short_run(1);
-    options.learning_rate = 1e-12;
-    options.learn_scales = learn_scales;
-    const TrainingData held_out = made_up_training(8, 100);
-    const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(16), held_out, options, nullptr, &start);
-    EXPECT_EQ(tuned.trained.points[0].validation.worst_kl_nats(),
-              evaluate_finetuned(model, start, held_out, options).worst_kl_nats());
-    for (const TensorId& id : model.matrices())
-      EXPECT_TRUE(at::equal(tuned.model.weight(id), start.weight(id))) << name_of(id);
-  }
+  const Calibration calibration = calibrate(model, windows);
+  for (const auto& [scheme, target] : {std::pair("int3:g32:asym", "huggingface"), std::pair("gguf:q4_1", "llama.cpp")})
+    for (const bool learn_scales : {false, true}) {
+      const Plan plan = plan_uniform(model, scheme, target);
+      Plan searched = plan;
+      searched.method = "auto";
+      const Model start = quantize(model, calibration, searched, 1).in_memory();
+      FinetuneOptions options = short_run(1);
+      options.learning_rate = 1e-12;
+      options.learn_scales = learn_scales;
+      const TrainingData held_out = made_up_training(8, 100);
+      const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(16), held_out, options, nullptr, &start);
+      EXPECT_EQ(tuned.trained.points[0].validation.worst_kl_nats(),
+                evaluate_finetuned(model, start, held_out, options).worst_kl_nats());
+      for (const TensorId& id : model.matrices())
+        EXPECT_TRUE(at::equal(tuned.model.weight(id), start.weight(id))) << name_of(id);
+    }
 }
 
 TEST(Finetune, OnlySomeTensorsLearn) {

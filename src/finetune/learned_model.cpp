@@ -72,7 +72,8 @@ void LearnedModel::stack(const std::vector<TensorId>& ids, const Scheme& scheme,
     parts.push_back({weights.back().size(0), known == importances.end() ? std::vector<float>() : known->second});
     entry.members.push_back({id, parts.back().count});
     const StoredMatrix* stored = start.stored(id);
-    if (stored != nullptr && stored->scheme() == scheme) bytes.push_back(stored->bytes());
+    if (stored != nullptr && stored->scheme() == scheme)
+      bytes.push_back(ids.size() == 1 ? stored->bytes() : stored->bytes().reshape({parts.back().count, -1}));
   }
   const int64_t cols = weights.front().size(1);
   entry.matrix.emplace(scheme, parts, cols, options_.device, options_.learn_scales && entry.learns);
