@@ -19,6 +19,8 @@ constexpr int kJudgements = 10;  // on the way, and as often codebooks of severa
 /// Of SignRound's rate, which begins from rounding. Codes that a search found make up for each other, and at the full rate
 /// so many move at once that the layer's error doubles in the first steps and does not come back.
 constexpr double kShareOfRate = 0.15;
+/// Of that rate, for a factor of the scale: it moves all values of its block.
+constexpr double kShareOfFactors = 0.2;
 /// Of the loss: the matrices' plain errors.
 constexpr double kPlainShare = 0.1;
 constexpr size_t kMostCosted = 16;  // windows that plain costs are taken from
@@ -68,7 +70,7 @@ class LearningMatrix {
     latent.copy_(at::minimum(at::maximum(latent, lowest_), highest_));
     if (!first_scale_.defined()) return;
     at::Tensor scale = matrix_.learned_scale().detach();
-    scale.sub_(gradients[1].sign() * first_scale_.abs(), rate);
+    scale.sub_(gradients[1].sign() * first_scale_.abs(), rate * kShareOfFactors);
     // A scale may be negative, and keeps its sign.
     scale.copy_(first_scale_ * (scale / at::where(first_scale_ == 0, at::ones_like(first_scale_), first_scale_))
                                    .clamp(kSmallestFactor, kLargestFactor));

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cctype>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -44,6 +45,30 @@ TEST_P(TrainedMatrixOf, WhatIsSeenIsWhatTheBytesDecodeTo) {
   for (int round = 0; round < 3; ++round) {
     EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values())) << round;
     x = x + at::randn({kRows, kCols}) * 0.03;  // training goes on, the scales stay
+  }
+}
+
+TEST_P(TrainedMatrixOf, LevelsLieAsFarApartAsThoseBesideAWeight) {
+  const auto grid = grid_of(scheme, kRows, kCols);
+  if (scheme.held_by(Container::kPlainTensors)) GTEST_SKIP() << "plain values have no levels";
+  if (grid->joint_cols > 1) GTEST_SKIP() << "what stands beside a code depends on others";
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  const at::Tensor x = latent();
+  matrix.fit(x, 1);
+  const at::Tensor widths = matrix.level_widths(x), bytes = matrix.stored(x).bytes();
+  const auto* stored = static_cast<const std::byte*>(bytes.data_ptr());
+  std::vector<Code> codes(kCols);
+  std::vector<Step> steps(static_cast<size_t>(grid->segments()));
+  for (int64_t row = 0; row < kRows; ++row) {
+    grid->unpack_row(row, stored, codes.data());
+    for (int64_t col = 0; col < kCols; ++col) {
+      const Code code = codes[static_cast<size_t>(col)];
+      if (code < 2 || code + 1 >= grid->top_code) continue;  // the outermost that a format takes have one neighbour
+      grid->steps(row, col / grid->block_cols, stored, steps.data());
+      const Step& step = steps[static_cast<size_t>(col % grid->block_cols / grid->segment_cols)];
+      const float between = std::fabs(value_of(step, grid->level(code + 1)) - value_of(step, grid->level(code - 1)));
+      EXPECT_NEAR(widths[row][col].item<float>(), between / 2, 1e-5f + 1e-5f * between) << row << " " << col;
+    }
   }
 }
 
