@@ -19,7 +19,7 @@
 namespace vernier {
 namespace {
 
-constexpr uint64_t kSeed = 5;
+constexpr uint64_t kImageSeed = 5;
 
 at::Tensor pixels_of_data(const Model& model, const AnswerData& data) {
   const ModelConfig& seeing = *model.config().find_stack(model.config().stacks.empty() ? Stack::kOnly : Stack::kImage);
@@ -64,7 +64,7 @@ struct WideModel {
     const at::Tensor values = log_p(data);
     for (int64_t i = 0; i < values.size(0); ++i) {
       const at::Tensor cumulative = values[i].detach().exp().cumsum(0);
-      const double u = uniform_at(kSeed, static_cast<uint64_t>(i), 0);
+      const double u = uniform_at(kImageSeed, static_cast<uint64_t>(i), 0);
       const int64_t label = labels == ScreenLabels::kSampled ? (cumulative <= u * cumulative[-1]).sum().item<int64_t>()
                                                              : data.labels[static_cast<size_t>(i)];
       nll += -values[i][label].item<double>();
@@ -108,7 +108,8 @@ class VisionScreen : public ::testing::TestWithParam<VisionCase> {
 
 TEST_P(VisionScreen, EqualsItsDefinitionsInFloat64) {
   const Calibration calibration = calibrate_vision(model_, data_.inputs);
-  ScreenOptions options{.schemes = {"int3:channel:sym", "int4:g32:asym"}, .seed = kSeed, .labels = GetParam().labels};
+  ScreenOptions options{
+      .schemes = {"int3:channel:sym", "int4:g32:asym"}, .seed = kImageSeed, .labels = GetParam().labels};
   options.compute.threads = 2;
   const Screen s = screen(model_, calibration, data_, options);
   WideModel wide(model_);
@@ -182,7 +183,7 @@ TEST(VisionScreens, ThreadsAndMemoryChangeNothing) {
     const Model model = load_model(vision_fixture(name).string());
     const AnswerData data = golden_answer_data(model, name);
     const Calibration calibration = calibrate_vision(model, data.inputs);
-    ScreenOptions options{.schemes = {"int3:channel:sym"}, .seed = kSeed, .kfac_rows = 32};
+    ScreenOptions options{.schemes = {"int3:channel:sym"}, .seed = kImageSeed, .kfac_rows = 32};
     options.compute.threads = 1;
     const Json one = screen_to_json(screen(model, calibration, data, options));
     options.compute.threads = 2;
