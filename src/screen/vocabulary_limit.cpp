@@ -16,7 +16,7 @@ namespace vernier {
 
 namespace {
 
-const TensorId kEmbedding{TensorRole::kTokenEmbedding, -1};
+const TensorId kVocabularyMatrix{TensorRole::kTokenEmbedding, -1};
 constexpr int kPerOctave = 2;             // mixtures per factor of two of their ratio,
 constexpr int kMiddle = 24 * kPerOctave;  // between 1 : 2^24 and 2^24 : 1,
 constexpr int kLast = 2 * kMiddle + 2;    // and each alone
@@ -46,7 +46,7 @@ Between place_of(double share) {
 
 double trace_of(const at::Tensor& m) { return m.diagonal().sum().item<double>(); }
 
-struct Rows {
+struct VocabularyRows {
   std::vector<std::pair<double, double>> scale_and_share;  // of the upper mixture
 };
 
@@ -56,7 +56,7 @@ double count_mixtures(const at::Tensor& H, int64_t rank_H, const std::vector<dou
                       int64_t rank_C, const std::vector<double>& looked_up, double factor, int threads,
                       SpectrumCounter& counter) {
   const double trace_H = trace_of(H), trace_C = trace_of(C);
-  std::map<int, Rows> intervals;
+  std::map<int, VocabularyRows> intervals;
   double all = 0;
   for (size_t v = 0; v < head.size(); ++v) {
     const double a = head[v] * trace_H, b = looked_up[v] * trace_C;
@@ -84,7 +84,7 @@ double count_mixtures(const at::Tensor& H, int64_t rank_H, const std::vector<dou
     else
       *own = eigenvalues(H * ((1 - share) / trace_H) + C * (share / trace_C), rank_H + rank_C);
   });
-  std::vector<std::pair<int, const Rows*>> parts;
+  std::vector<std::pair<int, const VocabularyRows*>> parts;
   for (const auto& [lower, rows] : intervals) parts.emplace_back(lower, &rows);
   std::vector<SpectrumCounter> counters(parts.size());
   parallel_for(static_cast<int64_t>(parts.size()), threads, [&](int64_t item, int) {
@@ -138,9 +138,9 @@ void add_vocabulary_limit(const ScreenPass& pass, const std::vector<at::Tensor>&
     counter.write(spectrum);
     pass.limit->matrices.push_back(std::move(spectrum));
   };
-  if (config.tied_embedding) return add(kEmbedding, head, seen);
+  if (config.tied_embedding) return add(kVocabularyMatrix, head, seen);
   const std::vector<double> none(vocabulary);
-  add(kEmbedding, none, seen);
+  add(kVocabularyMatrix, none, seen);
   add(pass.model.output_matrix(), head, none);
 }
 
