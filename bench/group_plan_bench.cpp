@@ -25,7 +25,7 @@ namespace vernier {
 namespace {
 
 struct Arguments {
-  std::string model, data, scheme = "gguf:q4_k", target = "llama.cpp";
+  std::string model, data, scheme, target;  // of the last two "": by what the model reads
   std::vector<std::string> budgets;
   int64_t context = 512, windows = 96, held_out = 384, draws = 4000;
   int threads = 0;
@@ -195,6 +195,8 @@ void compare_all(const Arguments& a, const Model& model, const TokenizerModel& t
 void run(Arguments a) {
   a.threads = resolve_threads({.threads = a.threads});
   const Model model = load_model(a.model);
+  if (a.target.empty()) a.target = model.config().is_language_model() ? "llama.cpp" : "huggingface";
+  if (a.scheme.empty()) a.scheme = find_target(a.target).four_bit_schemes.front();
   const std::unique_ptr<Engine> engine = make_engine({.threads = a.threads});
   if (!model.config().is_language_model()) {
     const LabelledImages images = read_labelled_images(a.data, class_names_of(model));

@@ -3,7 +3,8 @@
 //
 // First both plans without training, then a line per cell, mean over seeds with a 95% interval (Student's t); worst and mean
 // over the groups of held-out examples. Then a line per factor: what it changes in cells that differ in nothing else, a mean
-// of those pairs per seed, with the interval over seeds. Both plans should take the same bytes.
+// of those pairs per seed, with the interval over seeds. Both plans should take the same bytes. With --work and --part K/N
+// several processes share the runs; the same call without --part prints the table.
 
 #include <array>
 
@@ -44,8 +45,7 @@ std::vector<double> effects(const std::vector<Outcomes>& cells, size_t factor, d
   return by_seed;
 }
 
-std::vector<Outcomes> run_cells(const TrainingStudy& study, const std::array<Plan, 2>& plans,
-                                const std::string& weighting) {
+std::vector<Outcomes> run_cells(TrainingStudy& study, const std::array<Plan, 2>& plans, const std::string& weighting) {
   std::vector<Outcomes> cells(kCells);
   for (int64_t seed = 1; seed <= study.seeds; ++seed)
     for (size_t cell = 0; cell < kCells; ++cell) {
@@ -116,6 +116,11 @@ void run_mitigation(TrainingStudy& study, const std::string& uniform, const std:
     untrained[m] = {study.outcome(kFactors[0].levels[m], {{"untrained", plan_to_json(plans[m])}, {"by", study.method}},
                                   [&] { return study.quantized(plans[m], "uniform", 1); })};
   const std::vector<Outcomes> cells = run_cells(study, plans, weighting);
+  if (study.missing() > 0) {
+    fmt::print(stderr, "mitigation: other parts make {} more; the table is printed once all are there\n",
+               study.missing());
+    return;
+  }
   const Json rows = print_cells(untrained, cells), factors = print_factors(cells);
   study.write({{"cells", rows}, {"factors", factors}});
 }

@@ -1,13 +1,14 @@
 #pragma once
 
 // What `mitigation` and `remedies` share: a model, what it learns from, held-out groups, and the outcome of one way to
-// mend it, kept in a file so that a study that was ended goes on.
+// mend it, kept in a file so that a study that was ended goes on, and several processes share one.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -88,12 +89,19 @@ class TrainingStudy {
     app.add_option("--activations", activations_, "Also round the inputs of matrices: int8:token ...");
     app.add_option("--device", options.compute.device)->capture_default_str();
     app.add_flag("--bf16", bf16_, "Multiply in bfloat16, on a GPU");
+    app.add_flag("--kernel-attention", options.kernel_attention);
+    app.add_option("--resample", options.resample)->capture_default_str();
+    app.add_option("--anneal-minutes", options.anneal_minutes)->capture_default_str();
+    app.add_option("--level-rate", options.level_rate)->capture_default_str();
+    app.add_option("--average", options.average)->capture_default_str();
     app.add_option("--work", work_, "Folder of outcomes: a study that was ended goes on there");
+    app.add_option("--part", part_, "K/N: make only each N-th outcome, from the K-th on");
     app.add_option("--json", json_, "File to write");
   }
 
   void load() {
     options.activations = Activations::parse(activations_);
+    read_part();
     if (bf16_) options.compute.type = ComputeType::kBFloat16;
     configure_process(resolve_threads(options.compute));
     model_.emplace(load_model(model_path_));
@@ -109,8 +117,10 @@ class TrainingStudy {
   const Model& model() const { return *model_; }
   const TrainingData& learned() const { return learned_; }
 
-  /// `make` is only called where no file has the outcome; `what` is all that it depends on.
-  Outcome outcome(const std::string& name, const Json& what, const std::function<Model()>& make) const {
+  /// `make` is only called where no file has the outcome; `what` is all that it depends on. Nothing of it means anything
+  /// where another part of the study makes it: see missing().
+  Outcome outcome(const std::string& name, const Json& what, const std::function<Model()>& make) {
+    const bool is_own = asked_++ % parts_ == own_part_;  // whether it is there or not: parts count alike
     const Json key = {{"what", what},
                       {"model", model_hash(*model_)},
                       {"learned", learned_.hash},
@@ -120,6 +130,10 @@ class TrainingStudy {
     hasher.add(key.dump());
     const std::filesystem::path path = work_ / (hasher.hex().substr(0, 16) + ".json");
     if (!work_.empty() && std::filesystem::exists(path)) return from_json(read_json(path), path.string());
+    if (!is_own) {
+      ++missing_;
+      return {};
+    }
     const Outcome made = measure(make());
     fmt::print(stderr, "{}: worst {} KL {:.4f}, all {:.4f}, worst gap {:.4f}\n", name, made.worst_group, made.worst_kl,
                made.mean_kl, made.worst_gap);
@@ -156,11 +170,24 @@ class TrainingStudy {
     return quantize(*model_, calibration(sampling, seed), by, resolve_threads(options.compute)).in_memory();
   }
 
+  /// Outcomes that other parts make and that are not there yet: no table.
+  int64_t missing() const { return missing_; }
+
   void write(const Json& json) const {
     if (!json_.empty()) write_json(json_, json);
   }
 
  private:
+  void read_part() {
+    if (part_.empty()) return;
+    int64_t part = 0;
+    char end = 0;
+    if (std::sscanf(part_.c_str(), "%ld/%ld%c", &part, &parts_, &end) != 2 || part < 1 || part > parts_ ||
+        work_.empty())
+      fail(ErrorKind::kInvalidArgument, "--part {}: expected K/N, such as 2/12, and --work", part_);
+    own_part_ = part - 1;
+  }
+
   TrainingData data_of(const std::string& path, bool held_out) const {
     if (!model_->config().is_language_model())
       return apart(training_images(*model_, read_labelled_images(path, class_names_of(*model_)), attribute_,
@@ -169,7 +196,8 @@ class TrainingStudy {
     const Tokenizer tokenizer(load_tokenizer_of(model_->source().path));
     const std::vector<Document> documents = read_documents(path);
     if (held_out) return held_out_text(document_windows(tokenizer, path, documents, {.context = context_}));
-    return training_text(tokenizer, path, documents_apart(tokenizer, documents, held_out_), context_);
+    const auto encoded = encoded_documents(tokenizer, documents, resolve_threads(options.compute));
+    return training_text(tokenizer, path, documents_apart(encoded, held_out_), context_);
   }
 
   TrainingData apart(const TrainingData& images, bool held_out) const {
@@ -239,7 +267,8 @@ class TrainingStudy {
     return out;
   }
 
-  std::string model_path_, data_path_, groups_path_, attribute_, activations_ = "exact";
+  std::string model_path_, data_path_, groups_path_, attribute_, part_, activations_ = "exact";
+  int64_t parts_ = 1, own_part_ = 0, asked_ = 0, missing_ = 0;
   std::filesystem::path work_, json_;
   int64_t context_ = 512, examples_ = 0, held_out_examples_ = 0;
   bool bf16_ = false;

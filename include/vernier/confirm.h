@@ -61,6 +61,11 @@ Confirmation confirm(const Model& model, const TokenizerModel& tokenizer, const 
                      const EvaluationData& data, const DamageTable& table, const ConfirmOptions& options = {},
                      ProgressSink* progress = nullptr);
 
+/// The same of a model that sees: an image is a window.
+/// @throws Error{kInvalidArgument} also where the data are not what the model answers to
+Confirmation confirm(const Model& model, const Calibration& calibration, const AnswerData& data,
+                     const DamageTable& table, const ConfirmOptions& options = {}, ProgressSink* progress = nullptr);
+
 nlohmann::ordered_json confirmation_to_json(const Confirmation& confirmation);
 /// @throws Error{kBadFile} naming `origin` and the key
 Confirmation confirmation_from_json(const nlohmann::ordered_json& json, const std::string& origin);

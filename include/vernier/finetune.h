@@ -5,7 +5,8 @@
 // In: a Model, a Plan, what to learn from. Out: a Model whose matrices are stored in the plan's schemes, and what every
 // group of held-out examples thinks of it, before and after.
 //
-//   const TrainingData all = training_text(tokenizer, "train", read_documents("train.jsonl"), 512);
+//   const std::vector<EncodedDocument> documents = encoded_documents(tokenizer, read_documents("train.jsonl"));
+//   const TrainingData all = training_text(tokenizer, "train", documents, 512);
 //   const auto [learned, validated] = split_training_data(all, 0.05, 1);
 //   const FinetuneResult tuned = finetune(model, plan, calibration, learned, validated, {.steps = 400});
 //   print(tuned.trained.points.back().validation.worst_kl_nats());
@@ -51,11 +52,19 @@ struct TrainingData {
   int64_t size() const { return static_cast<int64_t>(group.size()); }
 };
 
+/// A document's tokens, without special ones.
+struct EncodedDocument {
+  std::vector<int32_t> ids;
+  std::string group;
+};
+/// All of them, on `threads` threads.
+std::vector<EncodedDocument> encoded_documents(const Tokenizer& tokenizer, const std::vector<Document>& documents,
+                                               int threads = 1);
 /// The documents of each group one behind the other, BOS in front of each if the vocabulary adds it, cut every `context`
 /// tokens; every token is learned. What is left over at the end of a group is dropped unless it is all there is.
 /// @throws Error{kInvalidArgument} when nothing remains
-TrainingData training_text(const Tokenizer& tokenizer, const std::string& name, const std::vector<Document>& documents,
-                           int64_t context);
+TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
+                           const std::vector<EncodedDocument>& documents, int64_t context);
 /// Windows as they are scored in an evaluation: what is held out.
 TrainingData held_out_text(const EvaluationData& data);
 /// Decoded and preprocessed for `model`. Groups are the values of `attribute`, "class" for what is shown, "" for the first
@@ -82,8 +91,8 @@ TrainingData joined_training_data(const TrainingData& a, const TrainingData& b);
 std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& data, double share, uint64_t seed);
 
 /// Documents that hold none of the runs of 50 tokens of `held_out`, nor its windows of 17 to 50: what may be learned from.
-std::vector<Document> documents_apart(const Tokenizer& tokenizer, const std::vector<Document>& documents,
-                                      const TrainingData& held_out);
+std::vector<EncodedDocument> documents_apart(const std::vector<EncodedDocument>& documents,
+                                             const TrainingData& held_out);
 /// Examples whose files' bytes are not those of a held-out one. @throws Error{kInvalidArgument} when none remain
 TrainingData images_apart(const TrainingData& images, const TrainingData& held_out);
 
@@ -95,6 +104,9 @@ struct FinetuneOptions {
   int64_t batch = 16;      ///< examples at once
   int64_t accumulate = 1;  ///< batches per step
   double learning_rate = 3e-4;
+  /// Instead of learning_rate where above 0: by what share of a level's width weights move in a step, so that one rate suits
+  /// any number of bits and any model. What is not rounded moves as the mean of all matrices.
+  double level_rate = 0;
   int64_t warm_up_steps = 20;
   double weight_decay = 0;  ///< of matrices
   double clip_norm = 1;     ///< of the gradient of all that learns; 0: no limit
@@ -113,8 +125,15 @@ struct FinetuneOptions {
   bool learn_scales = false;
   /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
   int64_t singular_band = -1;
+  /// Each token of a text is, with this probability, drawn again by the full-precision model whenever it is learned from:
+  /// its answers off what it has by heart. Labels stay those of the data. Checkpoints are chosen on such text as well, drawn
+  /// once. @cost another forward pass of the teacher
+  double resample = 0;
+  /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
+  double average = 0;
   int64_t shift = 0;       ///< images are moved by up to so many pixels each time they are learned from
   bool mirror = false;     ///< and mirrored every other time
+  double patches = 0;      ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
   double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
   double drop_bits =
       0;  ///< probability that a matrix loses its outer levels for a step (as DropBits, arXiv 2109.02100)
@@ -125,6 +144,9 @@ struct FinetuneOptions {
   std::string objective = "worst-kl";  ///< what the best checkpoint has least of
   int64_t patience = 0;                ///< evaluations without a better one after which it ends; 0: never
   double max_minutes = 0;              ///< of training; 0: no limit. The same call later goes on from the checkpoint
+  /// Of training, by the end of which the rate has fallen and it ends, with as many of `steps` as fit; 0: no limit. Not the
+  /// same bytes every time.
+  double anneal_minutes = 0;
   uint64_t seed = 1;
   /// Also trains the same recipe without rounding. Where the full-precision model is all that is learned from, nothing is
   /// left to learn, and the control is that model.
@@ -133,6 +155,10 @@ struct FinetuneOptions {
   std::filesystem::path work{};
   /// bf16: products on a GPU; weights, sums, losses and evaluations stay in float32.
   ComputeOptions compute{};
+  /// With bf16 attention by the tensor library's own kernel, whose gradients are sums in any order: faster, and not the same
+  /// bytes every time.
+  bool kernel_attention = false;
+  bool time_stages = false;  ///< FinetuneCurve::stages are measured, for which the device is waited for
 };
 
 /// Sums over the scored tokens, or images, of a group.
@@ -180,11 +206,20 @@ struct FinetunePoint {
   FinetuneEvaluation validation{};
 };
 
+/// Where training's time goes.
+struct FinetuneStage {
+  std::string name;  ///< "teacher", "forward", "backward" ... of every step, "evaluate", "refit" ... of some
+  double seconds = 0;
+  int64_t times = 0;
+};
+
 struct FinetuneCurve {
   std::vector<FinetunePoint> points;  ///< the first is before any training
   int64_t best_step = 0;
-  double best = 0;      ///< the objective there
-  std::string stopped;  ///< "steps", "patience", "minutes"; "nothing to learn": see FinetuneOptions::control
+  double best = 0;  ///< the objective there
+  std::string
+      stopped;  ///< "steps", "patience", "minutes", "annealed"; "nothing to learn": see FinetuneOptions::control
+  std::vector<FinetuneStage> stages{};  ///< of this call, by FinetuneOptions::time_stages
 };
 
 struct FinetuneResult {

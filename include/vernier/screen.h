@@ -29,6 +29,7 @@
 #include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -158,6 +159,14 @@ struct Screen {
 /// @throws Error{kInvalidArgument} for a calibration of another model, schemes that do not exist, no domain;
 ///         {kUnsupported} for a device other than the CPU
 Screen screen(const Model& model, const Calibration& calibration, const std::vector<ScreenText>& domains,
+              const ScreenOptions& options = {}, ProgressSink* progress = nullptr);
+
+/// The same of a model that sees: an image is a sequence with one label, drawn from its classes (of a model of images and texts
+/// those that its prompts make, through both towers), and all images are one domain, "images".
+/// @cost as above over the images; of a tower that reads, for every image a pass over all prompts
+/// @throws Error{kInvalidArgument} also where the data are not what the model answers to; {kUnsupported} also for a limit,
+///         channels and Hessian probes
+Screen screen(const Model& model, const Calibration& calibration, const AnswerData& data,
               const ScreenOptions& options = {}, ProgressSink* progress = nullptr);
 
 /// About how many seconds of one core a limit's eigenvalue decompositions take: 4/3 n^3 operations each, 4e9 a second.

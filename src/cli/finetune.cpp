@@ -48,9 +48,19 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--singular-band", o.singular_band,
              "Of matrices only singular values and N diagonals beside them learn; -1: all weights")
       ->capture_default_str();
+  add_option(
+      command, "--resample", o.resample,
+      "Of texts: the full-precision model draws each token anew with this probability whenever it is learned from")
+      ->capture_default_str();
+  add_option(command, "--average", o.average, "Evaluate and keep a running mean of what learns, of this decay; 0: none")
+      ->capture_default_str();
   add_option(command, "--shift", o.shift, "Of images: move each by up to N pixels whenever it is learned from")
       ->capture_default_str();
   add_flag(command, "--mirror", o.mirror, "Of images: mirror every other one");
+  add_option(command, "--patches", o.patches,
+             "Of images: paste a part of another one into this share of them (CutMix), for the teacher to answer to")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   add_option(command, "--gradient-l1", o.gradient_l1, "Weight of the gradient's magnitudes in the loss")
       ->capture_default_str();
   add_option(command, "--drop-bits", o.drop_bits, "Probability that a matrix does without its outer levels for a step")
@@ -62,6 +72,9 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--batch", o.batch, "Windows or images at once")->capture_default_str();
   add_option(command, "--accumulate", o.accumulate, "Batches per step")->capture_default_str();
   add_option(command, "--learning-rate", o.learning_rate, "Of AdamW, at its peak")->capture_default_str();
+  add_option(command, "--level-rate", o.level_rate,
+             "Instead of --learning-rate: by what share of a level's width weights move in a step; 0: --learning-rate")
+      ->capture_default_str();
   add_option(command, "--warm-up", o.warm_up_steps, "Steps over which the rate rises")->capture_default_str();
   add_option(command, "--weight-decay", o.weight_decay, "Of matrices")->capture_default_str();
   add_option(command, "--clip", o.clip_norm, "Largest norm of a gradient; 0: any")->capture_default_str();
@@ -74,7 +87,13 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
       ->capture_default_str();
   add_option(command, "--max-minutes", o.max_minutes, "End so late; the same call later goes on. 0: no limit")
       ->capture_default_str();
+  add_option(command, "--anneal-minutes", o.anneal_minutes,
+             "End so late with the rate fallen, after as many of --steps as fit; 0: no limit")
+      ->capture_default_str();
   add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
+  add_flag(command, "--kernel-attention", o.kernel_attention,
+           "With --dtype bf16 attention by libtorch's own kernel: faster, but not the same bytes every time");
+  add_flag(command, "--time-stages", o.time_stages, "Say where the time of a step goes, waiting for the device");
   add_flag(command, "--control", o.control, "Also train the same recipe without rounding, for comparison");
 }
 
@@ -121,8 +140,8 @@ LearnedData learned_data(const Model& model, const FinetuneArguments& a, const s
     return {apart, images.size() - apart.size()};
   }
   const Tokenizer tokenizer(open_tokenizer(model, console));
-  const std::vector<Document> documents = training_documents(a.data);
-  const std::vector<Document> apart = drops ? documents_apart(tokenizer, documents, *held_out) : documents;
+  const std::vector<EncodedDocument> documents = encoded_documents(tokenizer, training_documents(a.data), threads);
+  const std::vector<EncodedDocument> apart = drops ? documents_apart(documents, *held_out) : documents;
   return {training_text(tokenizer, a.data, apart, a.context), static_cast<int64_t>(documents.size() - apart.size())};
 }
 

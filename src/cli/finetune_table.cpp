@@ -55,6 +55,9 @@ void print_finetuned(const std::vector<FinetuneRow>& rows, const FinetuneCurve& 
              "worst group: KL {:.4f} ({}) before, {:.4f} ({}) after; best checkpoint: step {}, ended by {}\n",
              before.worst_kl_nats(), before.worst_group(), after.worst_kl_nats(), after.worst_group(), curve.best_step,
              curve.stopped);
+  for (const FinetuneStage& stage : curve.stages)
+    fmt::print(console.out, "{:<10} {:8.2f} ms {:6} times {:8.2f} s\n", stage.name,
+               1e3 * stage.seconds / static_cast<double>(stage.times), stage.times, stage.seconds);
   const std::string worse = worse_groups(before, after);
   if (!worse.empty()) fmt::print(console.out, "worse off than before: {}\n", worse);
 }

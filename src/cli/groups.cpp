@@ -123,6 +123,8 @@ GroupStudy study_of(const Arguments& a, Console& console) {
   const ComputeOptions& compute = options.compute;
   const GroupSizes sizes = read_group_sizes(a.sizes);
   const Model model = open_model(a.model, console);
+  if (a.curvature > 0 && model.config().is_language_model() && a.data.has_several_forms())
+    fail(ErrorKind::kInvalidArgument, "--curvature: of one form of --data at a time; leave out the others");
   std::vector<UniformModel> others;
   if (!a.reference.empty()) others.push_back({model.source().name, model});
   for (const std::string& scheme : a.schemes)

@@ -104,6 +104,33 @@ TEST_F(GroupsCli, TextsByNameQuestionsAndPairs) {
   EXPECT_THAT(paired, HasSubstr("stereotyping %"));
 }
 
+TEST_F(GroupsCli, TextsAndQuestionsAreOneStudy) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += fmt::format("Line {} of a text that is long enough.\n", i);
+  std::string questions;
+  for (const char* group : {"things", "places"})
+    questions += fmt::format(
+        "{{\"question\": \"What melts?\", \"choices\": {{\"text\": [\"ice\", \"rock\"], \"label\": [\"A\", \"B\"]}}, "
+        "\"answerKey\": \"A\", \"group\": \"{}\"}}\n",
+        group);
+  const std::string one = "one=" + file("a.txt", text), two = "two=" + file("b.txt", text + "End.");
+  const std::string asked = file("q.jsonl", questions);
+  const auto [told, study] = groups(
+      {"--data", one, asked, two, "--context", "64", "--windows", "6", "--schemes", "int4:channel,int3:channel"});
+  std::vector<std::string> entries;
+  for (const GroupStudyEntry& entry : study.entries)
+    entries.push_back(fmt::format("{} {} {}", entry.label, entry.unit, entry.analysis.data_name));
+  EXPECT_THAT(entries, ElementsAre("int4:channel token a.txt + b.txt", "int4:channel question q.jsonl",
+                                   "int3:channel token a.txt + b.txt", "int3:channel question q.jsonl"));
+  const auto [alone, texts] =
+      groups({"--data", one, two, "--context", "64", "--windows", "6", "--schemes", "int3:channel"});
+  EXPECT_EQ(study.entries[2].analysis.all.figures.at("loss_nats").model,
+            texts.entries.at(0).analysis.all.figures.at("loss_nats").model);
+  EXPECT_EQ(study.entries[3].analysis.attributes.at(0).groups.size(), 2u);
+  EXPECT_THAT(told, HasSubstr("int3:channel, 2 examples of q.jsonl, loss in nats per question"));
+  refused({"--data", one, asked, "--schemes", "int3:channel", "--curvature", "2"}, "one form of --data at a time");
+}
+
 TEST_F(GroupsCli, AloneItOnlyMeasures) {
   const auto [told, study] = groups({"--data", file("g.jsonl", "{\"text\": \"A page.\", \"group\": \"en\"}\n")});
   EXPECT_TRUE(study.entries.at(0).chains.empty());

@@ -47,6 +47,13 @@ TEST_F(ImageCli, StagesOneByOne) {
   const std::string told = ::testing::internal::GetCapturedStdout();
   EXPECT_THAT(told, HasSubstr("on 10 images of test.csv"));
   EXPECT_THAT(told, HasSubstr("control (quantize nothing): KL 0;"));
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_images({"screen", files_.model(), "--data", test_, "--images", "10", "--calibration", calibration,
+                        "--schemes", "int3:channel:sym", "--against", at("diagnosis.json"), "-o", at("screen.json")}),
+            0);
+  const std::string foretold = ::testing::internal::GetCapturedStdout();
+  for (const char* part : {"10 labels", "against the exact sweep", "predicted / exact"})
+    EXPECT_THAT(foretold, HasSubstr(part));
   ASSERT_EQ(run_images({"plan", files_.model(), "--diagnosis", at("diagnosis.json"), "--budget", "+10%", "-o",
                         at("plan.json")}),
             0);
@@ -65,7 +72,10 @@ TEST_F(ImageCli, AsOneRun) {
     EXPECT_THAT(told, HasSubstr(part));
   for (const char* file : {"model/model.safetensors", "model/preprocessor_config.json", "groups.json", "report.html"})
     EXPECT_TRUE(fs::exists(files_.folder() / "out" / file)) << file;
+  EXPECT_TRUE(fs::exists(files_.folder() / "out/screen.json")) << "confirmed where it decides, unless told otherwise";
+  ::testing::internal::CaptureStdout();
   EXPECT_EQ(run_images({"run", files_.model(), "--data", test_, "--dry-run", "-o", at("dry")}), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), HasSubstr("on 6 images"));
 }
 
 TEST_F(ImageCli, TextForImagesAndImagesForTextAreToldWhatToGive) {
@@ -81,7 +91,12 @@ TEST_F(ImageCli, TextForImagesAndImagesForTextAreToldWhatToGive) {
   expect_refused({"run", reads, "--data", test_, "-o", at("r")}, {"is a language model", "test.csv names images"});
   expect_refused({"run", reads, "--data", files_.folder().string(), "-o", at("r")}, {"is a language model"});
   expect_refused({"calibrate", reads, "--images", test_, "-o", at("c")}, {"is a language model"});
-  expect_refused({"run", files_.model(), "--data", test_, "--effort", "screen", "-o", at("r")}, {"--effort exact"});
+  expect_refused(
+      {"run", files_.model(), "--data", test_, "--effort", "screen", "--objective", "worst-group", "-o", at("r")},
+      {"--effort exact"});
+  expect_refused({"screen", files_.model(), "--calibration", calibration, "-o", at("s")}, {"a manifest", "got 0"});
+  expect_refused({"screen", files_.model(), "--data", test_, "--limit", "--calibration", calibration, "-o", at("s")},
+                 {"the limit"});
   expect_refused({"run", files_.model(), "--data", test_, "--target", "llama.cpp", "-o", at("r")},
                  {"--target huggingface"});
 }

@@ -46,7 +46,7 @@ void add_report(CLI::App& app, Console& console) {
   a->io.reads(a->source);
   a->io.reads_in(a->source, {"manifest.json", "evaluation.json", "diagnosis.json", "plan.json", "front.json",
                              "groups.json", "limit.json", "reliability.json", "finetune.json", "activations.json",
-                             "protection.json", "work/confirmation.json"});
+                             "protection.json", "work/confirmation.json", "work/refinement.json"});
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     const bool run = std::filesystem::is_directory(a->source);

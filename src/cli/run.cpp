@@ -33,7 +33,7 @@ struct Arguments {
   JsonArgument json;
   CommandFiles io;
 
-  /// What nobody chose is by the model: one that sees has a target and an effort of its own.
+  /// What nobody chose is by the model: one that sees has a target of its own.
   RunOptions parsed(const Model& model, Console& console) const {
     RunOptions o = options;
     const bool reads = model.config().is_language_model();
@@ -54,9 +54,11 @@ struct Arguments {
     o.groups = data.groups;
     o.filter = data.filter;
     o.context = data.context;
-    o.effort = reads || effort_option->count() > 0 ? parse_effort(effort) : Effort::kExact;
     o.domains = parse_objective(over_domains);
     o.objective = PlanObjective::parse(objective);
+    o.effort = parse_effort(effort);
+    const bool by_class = !reads && o.objective.kind != PlanObjective::Kind::kMean;
+    if (by_class && effort_option->count() == 0) o.effort = Effort::kExact;  // a screen does not tell classes apart
     o.codebooks = best;
     if (best && reads && o.method.empty()) o.method = "auto";
     o.compute = compute.options(console);
@@ -160,9 +162,10 @@ void print_forecast(const RunForecast& forecast, const RunOptions& options, cons
              stages.str(console.width()), effort_name(options.effort), rough_time(forecast.seconds),
              forecast.peak_bytes >> 20, forecast.threads, forecast.threads == 1 ? "" : "s");
   if (options.effort != Effort::kExact)
-    fmt::print(console.out,
-               "--effort exact would measure {} components on {} windows of {} tokens: about {} for that\n",
-               forecast.components, forecast.diagnose_windows, options.context, rough_time(forecast.exact_seconds));
+    fmt::print(console.out, "--effort exact would measure {} components on {} {}: about {} for that\n",
+               forecast.components, forecast.diagnose_windows,
+               options.images.empty() ? fmt::format("windows of {} tokens", options.context) : std::string("images"),
+               rough_time(forecast.exact_seconds));
 }
 
 }  // namespace
@@ -199,7 +202,7 @@ void add_run(CLI::App& app, Console& console) {
       add_option(
           *command, "--effort", a->effort,
           "What the plan rests on: screen (foretold by gradients), confirm (measured where it decides), exact (every "
-          "component measured: the only one for models that see)")
+          "component measured, which plans by class of images take)")
           ->capture_default_str();
   add_flag(
       *command, "--second-round", o.second_round,

@@ -9,6 +9,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
 #include "data/text_domains.h"
@@ -70,23 +71,43 @@ void print_agreements(const std::vector<EstimatorAgreement>& agreements, Console
   fmt::print(console.out, "\nagainst the exact sweep\n{}", table.str(console.width()));
 }
 
+struct ScreenArguments {
+  std::string model, output = "screen.json", against, channels, labels = "sampled";
+  std::vector<std::string> texts, schemes{"gguf:q4_k"};
+  CalibrationArgument calibration;
+  ImageArguments labelled;
+  int64_t context = 512, windows = 32, images = 256, top = 20, memory_mib = 2048, kfac_rows = 512;
+  int hessian_probes = 0;
+  bool limit = false;
+  uint64_t seed = 0;
+  ComputeArguments compute;
+  JsonArgument json;
+  CommandFiles io;
+};
+
+Screen screen_of_texts(const Model& model, const ScreenArguments& a, const ScreenOptions& options, Console& console) {
+  require_texts(a.texts, model, "screen");
+  if (const double seconds = limit_core_seconds(model); a.limit && seconds > 60)
+    console.progress.warn(fmt::format("the limit's eigenvalues take about {:.0f} minutes of one core", seconds / 60));
+  const Calibration calibration = a.calibration.load();
+  const Tokenizer tokenizer(open_tokenizer(model, console));
+  std::vector<ScreenText> texts;
+  for (const TextDomain& domain : text_domains(tokenizer, a.texts, &console.progress))
+    texts.push_back({domain.name, calibration_windows(domain.text, a.context, a.windows, &console.progress)});
+  int64_t tokens = 0;
+  for (const ScreenText& text : texts)
+    for (const TokenWindow& window : text.data.windows) tokens += static_cast<int64_t>(window.tokens.size());
+  if (const int64_t wanted = tokens_for_limit(model); a.limit && tokens < wanted)
+    console.progress.warn(
+        fmt::format("the limit is of {} tokens, which makes it too low; --windows for at least {}", tokens, wanted));
+  return screen(model, calibration, texts, options, &console.progress);
+}
+
 }  // namespace
 
 void add_screen(CLI::App& app, Console& console) {
-  struct Arguments {
-    std::string model, output = "screen.json", against, channels, labels = "sampled";
-    std::vector<std::string> texts, schemes{"gguf:q4_k"};
-    CalibrationArgument calibration;
-    int64_t context = 512, windows = 32, top = 20, memory_mib = 2048, kfac_rows = 512;
-    int hessian_probes = 0;
-    bool limit = false;
-    uint64_t seed = 0;
-    ComputeArguments compute;
-    JsonArgument json;
-    CommandFiles io;
-  };
   auto* command = app.add_subcommand("screen", "Foretell every component's damage under many schemes, from gradients");
-  auto a = std::make_shared<Arguments>();
+  auto a = std::make_shared<ScreenArguments>();
   add_model(*command, a->io, a->model);
   a->calibration.add(*command, a->io)->required();
   command->add_option("--schemes", a->schemes, "Candidates, separated by commas")
@@ -95,12 +116,19 @@ void add_screen(CLI::App& app, Console& console) {
   command->add_option(
       "--data", a->texts,
       "Text files, each a domain for which scores are kept apart; NAME=FILE names it and joins files of "
-      "one name. The built-in texts when none is given");
+      "one name. The built-in texts when none is given. For a model that sees a manifest (CSV: path, label) or a "
+      "folder of classes");
+  a->labelled.add(*command);
   command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   command->add_option("--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("--labels", a->labels, "Next tokens that gradients are of: sampled from the model, or the text's")
+  command->add_option("--images", a->images, "Use N images, evenly over their classes; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
+  command
+      ->add_option("--labels", a->labels,
+                   "Next tokens (classes) that gradients are of: sampled from the model, or the data's own")
       ->check(CLI::IsMember({"sampled", "text"}))
       ->capture_default_str();
   command->add_option("--seed", a->seed, "Of labels and rows")->capture_default_str();
@@ -135,20 +163,11 @@ void add_screen(CLI::App& app, Console& console) {
                           .hessian_probes = a->hessian_probes,
                           .compute = a->compute.options(console)};
     const Model model = open_model(a->model, console);
-    if (const double seconds = limit_core_seconds(model); a->limit && seconds > 60)
-      console.progress.warn(fmt::format("the limit's eigenvalues take about {:.0f} minutes of one core", seconds / 60));
-    const Calibration calibration = a->calibration.load();
-    const Tokenizer tokenizer(open_tokenizer(model, console));
-    std::vector<ScreenText> texts;
-    for (const TextDomain& domain : text_domains(tokenizer, a->texts, &console.progress))
-      texts.push_back({domain.name, calibration_windows(domain.text, a->context, a->windows, &console.progress)});
-    int64_t tokens = 0;
-    for (const ScreenText& text : texts)
-      for (const TokenWindow& window : text.data.windows) tokens += static_cast<int64_t>(window.tokens.size());
-    if (const int64_t wanted = tokens_for_limit(model); a->limit && tokens < wanted)
-      console.progress.warn(
-          fmt::format("the limit is of {} tokens, which makes it too low; --windows for at least {}", tokens, wanted));
-    const Screen s = screen(model, calibration, texts, options, &console.progress);
+    const auto on_images = [&] {
+      const AnswerData data = a->labelled.data(image_set_of(a->texts, model, "screen"), a->images, model, console);
+      return screen(model, a->calibration.load(), data, options, &console.progress);
+    };
+    const Screen s = model.config().is_language_model() ? screen_of_texts(model, *a, options, console) : on_images();
     save_screen(s, a->output);
     if (!a->channels.empty()) save_channels(s, a->channels);
     std::vector<EstimatorAgreement> agreements;

@@ -93,7 +93,8 @@ TEST_F(VisionCli, WhatNeedsALanguageModelSaysSo) {
   const Model vit = load_model(model("vit"));
   expect_error(ErrorKind::kUnsupported, {"diagnose", "expected a language model"},
                [&] { diagnose(vit, {}, EvaluationData(), {}); });
-  expect_error(ErrorKind::kUnsupported, {"screen", "expected a language model"}, [&] { screen(vit, {}, {}, {}); });
+  expect_error(ErrorKind::kUnsupported, {"screen", "expected a language model"},
+               [&] { screen(vit, {}, std::vector<ScreenText>(), {}); });
   refused({"logits", model("clip"), "--input", inputs("vit"), "-o", at("x")}, "input_ids");
 }
 

@@ -1,13 +1,11 @@
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "base/fail.h"
 #include "engine/aten_answers.h"
+#include "engine/class_vectors.h"
 #include "ops/aten_ops.h"
 #include "vernier/curvature.h"
 #include "vernier/decode_images.h"
-#include "vernier/tokenizer.h"
 
 namespace vernier {
 
@@ -39,29 +37,11 @@ struct ImageScorer {
   at::Tensor logits(const Model& model, const at::Tensor& pixels) const {
     if (!prompts.defined()) return classify(model, pixels);
     const ImageTextAnswers answers = compare_images_with_texts(model, pixels, prompts.to(pixels.device()));
-    const auto classes = static_cast<int64_t>(images->classes.size());
-    const at::Tensor mean = answers.text_embeds.view({classes, -1, answers.text_embeds.size(-1)}).mean(1);
-    const at::Tensor units = mean / mean.norm(2, -1, /*keepdim=*/true);
-    return at::matmul(answers.image_embeds, units.t()) * model.weight({TensorRole::kLogitScale}).exp();
+    const at::Tensor vectors = class_vectors_of(answers.text_embeds, static_cast<int64_t>(images->classes.size()),
+                                                model.weight({TensorRole::kLogitScale}));
+    return at::matmul(answers.image_embeds, vectors.t());
   }
 };
-
-at::Tensor prompts_of(const Model& model, const std::vector<std::string>& classes, const PromptTemplates& templates) {
-  const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
-  std::vector<std::vector<int32_t>> texts;
-  size_t longest = 1;
-  for (const std::string& name : classes)
-    for (const std::string& prompt : vernier::prompts_of(templates, name)) {
-      texts.push_back(tokenizer.encode(prompt));
-      longest = std::max(longest, texts.back().size());
-    }
-  std::vector<int64_t> ids;
-  for (std::vector<int32_t>& text : texts) {
-    text.resize(longest, text.back());  // an end after the end is not looked at
-    ids.insert(ids.end(), text.begin(), text.end());
-  }
-  return at::tensor(ids, at::kLong).view({static_cast<int64_t>(texts.size()), -1});
-}
 
 }  // namespace
 
@@ -70,9 +50,10 @@ LossOfExamples loss_of_images(const Model& model, const LabelledImages& images, 
     fail(ErrorKind::kUnsupported, "curvature: {} is a language model ({}) and sees no images", model.source().name,
          model.config().family);
   const bool by_prompts = !model.config().stacks.empty();
-  const ImageScorer scorer{&images, load_image_preprocessor(model.source().path),
-                           by_prompts ? prompts_of(model, images.classes, options.prompts) : at::Tensor(),
-                           resolve_threads(options.compute)};
+  const ImageScorer scorer{
+      &images, load_image_preprocessor(model.source().path),
+      by_prompts ? padded_texts(class_prompts(model, images.classes, options.prompts)) : at::Tensor(),
+      resolve_threads(options.compute)};
   LossOfExamples loss{
       .name = images.name, .count = static_cast<int64_t>(images.images.size()), .at_once = kImagesAtOnce};
   loss.sum = [scorer](const Model& own, std::span<const int64_t> examples) {
@@ -91,12 +72,7 @@ LossOfExamples loss_of_images(const Model& model, const LabelledImages& images, 
       if (site.expert < 0) visit(site, x.reshape({-1, x.size(-1)}));
     };
     const Model sees = scorer.seen(own);
-    const at::Tensor pixels = scorer.pixels(own, examples);
-    const PatchConfig& p = sees.config().patches;
-    const AtenModel ready(sees, p.rows());
-    const AtenOps ops = ready.ops(p.rows(), &observer);
-    const at::Tensor hidden = ready.finish(ops, ready.embed_images(ops, pixels), 0, p.count());
-    ready.read_out(ops, hidden, at::zeros({pixels.size(0)}, at::TensorOptions(pixels.device()).dtype(at::kLong)));
+    image_answers(AtenModel(sees, sees.config().patches.rows()), scorer.pixels(own, examples), &observer);
   };
   return loss;
 }

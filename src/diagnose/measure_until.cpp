@@ -22,31 +22,29 @@ std::vector<int64_t> rounds_of(int64_t first, int64_t windows) {
   return ends;
 }
 
-/// The same windows so that each prefix is spread over all: by the bits of their number from the last to the first.
-std::vector<TokenWindow> spread_order(const std::vector<TokenWindow>& windows) {
-  std::vector<TokenWindow> order;
+/// So many windows in an order whose every prefix is spread over all: by the bits of their number from the last to the
+/// first.
+std::vector<size_t> spread_order(size_t windows) {
+  std::vector<size_t> order;
   size_t size = 1;
-  while (size < windows.size()) size *= 2;
+  while (size < windows) size *= 2;
   for (size_t i = 0; i < size; ++i) {
     size_t reversed = 0;
     for (size_t bit = 1, mirror = size / 2; bit < size; bit *= 2, mirror /= 2)
       if (i & bit) reversed |= mirror;
-    if (reversed < windows.size()) order.push_back(windows[reversed]);
+    if (reversed < windows) order.push_back(reversed);
   }
   return order;
 }
 
 }  // namespace
 
-SequentialResult measure_until(const Model& model, const QuantizedWeights& quantized, const EvaluationData& data,
+SequentialResult measure_until(const Model& model, const QuantizedWeights& quantized, const Sweepable& data,
                                const std::vector<Component>& components, const MeasureUntilOptions& options,
                                const std::function<bool(const Component&, const ConfidenceInterval&)>& settled,
                                ProgressSink* progress) {
-  const auto all = static_cast<int64_t>(data.windows.size());
-  const std::vector<int64_t> ends = rounds_of(options.first_windows, all);
-  EvaluationData seen = data;
-  seen.windows = spread_order(data.windows);
-  const std::vector<TokenWindow> order = seen.windows;
+  const std::vector<size_t> order = spread_order(data.windows.clusters.size());
+  const std::vector<int64_t> ends = rounds_of(options.first_windows, static_cast<int64_t>(order.size()));
   SequentialResult result;
   std::map<Component, std::vector<DamageSums>> sums;
   for (const Component& c : components) result.components.push_back({{c, 0, {}, {}, {}}, 0, {}});
@@ -58,10 +56,9 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
   for (const int64_t end : ends) {
     const int64_t work = static_cast<int64_t>(open.size()) * (end - first);
     if (open.empty() || (options.may_go_on && !options.may_go_on(work))) break;
-    EvaluationData round = data;
-    round.windows.assign(order.begin() + first, order.begin() + end);
-    const std::unique_ptr<Sweep> sweep = engine->sweep(model, round, options.compute.type);
-    TaskRunner runner(model, quantized, *sweep, swept_windows(round));
+    const std::vector<size_t> round(order.begin() + first, order.begin() + end);
+    const std::unique_ptr<Sweep> sweep = data.sweep(*engine, round, options.compute.type);
+    TaskRunner runner(model, quantized, *sweep, some_of(data.windows, round));
     SharedProgress shared(progress);
     if (progress != nullptr) progress->begin("measure", work, "component windows");
     const int last_layer = std::max_element(open.begin(), open.end(), [](const Component& a, const Component& b) {
@@ -85,8 +82,7 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     if (progress != nullptr) progress->end();
     first = end;
 
-    seen.windows.assign(order.begin(), order.begin() + end);
-    const std::vector<int64_t> clusters = swept_windows(seen).clusters;
+    const std::vector<int64_t> clusters = some_of(data.windows, {order.begin(), order.begin() + end}).clusters;
     for (SequentialDamage& one : result.components) {
       const Component& c = one.damage.component;
       if (std::find(open.begin(), open.end(), c) == open.end()) continue;

@@ -3,7 +3,7 @@
 // Isolated damage of some components, each on as many windows as its question needs: all start on a few, and those whose
 // interval settles nothing go on with twice as many, until the windows are used up.
 //
-//   const auto found = measure_until(model, quantized, data, components, options, [](const Component&, const ConfidenceInterval& kl) {
+//   const auto found = measure_until(model, quantized, sweepable(model, data), components, options, [](const Component&, const ConfidenceInterval& kl) {
 //     return kl.high < 1.2 * kl.low;
 //   });
 
@@ -13,6 +13,7 @@
 
 #include "base/sequential.h"
 #include "diagnose/quantized_weights.h"
+#include "diagnose/sweepable.h"
 #include "vernier/diagnose.h"
 
 namespace vernier {
@@ -37,9 +38,9 @@ struct SequentialResult {
   double control_kl = 0;  ///< nats; the largest of a perturbation by nothing, in the first layer that was measured
 };
 
-/// Windows are taken in an order that spreads every round over the text.
+/// Windows are taken in an order that spreads every round over all of them.
 /// @throws Error{kInvalidArgument} for a component that the model does not have
-SequentialResult measure_until(const Model& model, const QuantizedWeights& quantized, const EvaluationData& data,
+SequentialResult measure_until(const Model& model, const QuantizedWeights& quantized, const Sweepable& data,
                                const std::vector<Component>& components, const MeasureUntilOptions& options,
                                const std::function<bool(const Component&, const ConfidenceInterval&)>& settled,
                                ProgressSink* progress = nullptr);

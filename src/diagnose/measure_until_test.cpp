@@ -33,7 +33,7 @@ TEST_F(MeasureUntil, AllWindowsGiveTheDiagnosis) {
   const Diagnosis exact = diagnose(model_, calibration_, data_, options_);
   const auto never = [](const Component&, const ConfidenceInterval&) { return false; };
   const SequentialResult found =
-      measure_until(model_, quantized_, data_, some_components(), {.first_windows = 2}, never);
+      measure_until(model_, quantized_, sweepable(model_, data_), some_components(), {.first_windows = 2}, never);
   ASSERT_EQ(found.components.size(), some_components().size());
   EXPECT_EQ(found.control_kl, 0);
   for (const SequentialDamage& one : found.components) {
@@ -51,12 +51,13 @@ TEST_F(MeasureUntil, AllWindowsGiveTheDiagnosis) {
 TEST_F(MeasureUntil, WhatIsSettledCostsNoMoreWindows) {
   const Component clear = parse_component("L0.ffn_down");
   int asked = 0;
-  const SequentialResult found = measure_until(model_, quantized_, data_, some_components(), {.first_windows = 2},
-                                               [&](const Component& c, const ConfidenceInterval& kl) {
-                                                 EXPECT_LE(kl.low, kl.high);
-                                                 ++asked;
-                                                 return c == clear;
-                                               });
+  const SequentialResult found =
+      measure_until(model_, quantized_, sweepable(model_, data_), some_components(), {.first_windows = 2},
+                    [&](const Component& c, const ConfidenceInterval& kl) {
+                      EXPECT_LE(kl.low, kl.high);
+                      ++asked;
+                      return c == clear;
+                    });
   for (const SequentialDamage& one : found.components)
     EXPECT_EQ(one.windows, one.damage.component == clear ? 2 : 7) << name_of(one.damage.component);
   EXPECT_EQ(asked, 5 + 4 + 4) << "rounds of 2, 2 and 3 windows";
@@ -69,7 +70,7 @@ TEST_F(MeasureUntil, EndsWhenItMayNotGoOn) {
     work.push_back(component_windows);
     return work.size() < 3;
   };
-  const SequentialResult found = measure_until(model_, quantized_, data_, some_components(), options,
+  const SequentialResult found = measure_until(model_, quantized_, sweepable(model_, data_), some_components(), options,
                                                [](const Component&, const ConfidenceInterval&) { return false; });
   EXPECT_THAT(work, ::testing::ElementsAre(5 * 2, 5 * 2, 5 * 3));
   for (const SequentialDamage& one : found.components) EXPECT_EQ(one.windows, 4);

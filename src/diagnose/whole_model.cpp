@@ -16,18 +16,6 @@ namespace vernier {
 
 namespace {
 
-/// [texts, time], filled up behind their ends, where nothing is looked at.
-at::Tensor padded(std::span<const std::vector<int32_t>> texts) {
-  size_t longest = 0;
-  for (const std::vector<int32_t>& text : texts) longest = std::max(longest, text.size());
-  std::vector<int64_t> ids;
-  for (const std::vector<int32_t>& text : texts) {
-    ids.insert(ids.end(), text.begin(), text.end());
-    ids.insert(ids.end(), longest - text.size(), 0);
-  }
-  return at::tensor(ids, at::kLong).view({static_cast<int64_t>(texts.size()), static_cast<int64_t>(longest)});
-}
-
 /// [images, classes] in plain arithmetic.
 at::Tensor zero_shot_logits(const Model& model, const at::Tensor& pixels, const AnswerData& data) {
   constexpr size_t kTexts = 64;  // at once
@@ -36,7 +24,7 @@ at::Tensor zero_shot_logits(const Model& model, const at::Tensor& pixels, const 
   at::Tensor images;
   for (size_t first = 0; first < texts.size(); first += kTexts) {
     const ImageTextAnswers answers = compare_images_with_texts(
-        model, pixels, padded(texts.subspan(first, std::min(kTexts, texts.size() - first))), AtenModel::Place{});
+        model, pixels, padded_texts(texts.subspan(first, std::min(kTexts, texts.size() - first))), AtenModel::Place{});
     const at::Tensor own = answers.text_embeds.contiguous();
     for (int64_t i = 0; i < own.size(0); ++i) {
       const float* unit = own.data_ptr<float>() + i * own.size(1);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "engine/read_out.h"
 
@@ -13,13 +15,10 @@ AtenModel placed_model(const Model& model, int64_t positions, const std::optiona
   return place ? AtenModel(model, positions, *place) : AtenModel(model, positions);
 }
 
-at::Tensor answer_images(const Model& model, const at::Tensor& pixels, const std::optional<AtenModel::Place>& place) {
-  const int64_t rows = model.config().patches.rows();
-  const AtenModel ready = placed_model(model, rows, place);
-  const AtenOps ops = ready.ops(rows);
-  const at::Tensor stream = ready.embed_images(ops, place ? pixels.to(place->device) : pixels);
-  return ready.read_out(ops, ready.finish(ops, stream, 0, model.config().patches.count()),
-                        at::zeros({pixels.size(0)}, at::TensorOptions(stream.device()).dtype(at::kLong)));
+at::Tensor placed_image_answers(const Model& model, const at::Tensor& pixels,
+                                const std::optional<AtenModel::Place>& place) {
+  return image_answers(placed_model(model, model.config().patches.rows(), place),
+                       place ? pixels.to(place->device) : pixels);
 }
 
 at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::optional<AtenModel::Place>& place) {
@@ -37,11 +36,29 @@ at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::op
 
 }  // namespace
 
+at::Tensor image_answers(const AtenModel& seeing, const at::Tensor& pixels, const AtenObserver* observer) {
+  const PatchConfig& patches = seeing.config().patches;
+  const AtenOps ops = seeing.ops(patches.rows(), observer);
+  const at::Tensor hidden = seeing.finish(ops, seeing.embed_images(ops, pixels), 0, patches.count());
+  return seeing.read_out(ops, hidden, at::zeros({pixels.size(0)}, at::TensorOptions(hidden.device()).dtype(at::kLong)));
+}
+
+at::Tensor padded_texts(std::span<const std::vector<int32_t>> texts) {
+  size_t longest = 1;
+  for (const std::vector<int32_t>& text : texts) longest = std::max(longest, text.size());
+  std::vector<int64_t> ids;
+  for (const std::vector<int32_t>& text : texts) {
+    ids.insert(ids.end(), text.begin(), text.end());
+    ids.insert(ids.end(), longest - text.size(), text.empty() ? 0 : text.back());  // an end after the end
+  }
+  return at::tensor(ids, at::kLong).view({static_cast<int64_t>(texts.size()), static_cast<int64_t>(longest)});
+}
+
 at::Tensor classify(const Model& model, const at::Tensor& pixels, const std::optional<AtenModel::Place>& place) {
   if (!model.config().reads_images() || model.config().read_out.classes == 0)
     fail(ErrorKind::kUnsupported, "forward: {} ({}): expected a classifier of images", model.source().name,
          model.config().family);
-  return answer_images(model, pixels, place);
+  return placed_image_answers(model, pixels, place);
 }
 
 ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor& pixels, const at::Tensor& ids,
@@ -57,7 +74,7 @@ ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor&
     if (own && own->inputs.ranges != nullptr) own->inputs.ranges = &ranges;
     return answer(stack_of(model, stack), given, own);
   };
-  answers.image_embeds = of_stack(Stack::kImage, answer_images, pixels);
+  answers.image_embeds = of_stack(Stack::kImage, placed_image_answers, pixels);
   answers.text_embeds = of_stack(Stack::kText, answer_texts, ids);
   const at::Tensor scale = model.weight({TensorRole::kLogitScale}).to(answers.image_embeds.options()).exp();
   answers.logits_per_image = at::matmul(answers.image_embeds, answers.text_embeds.t()) * scale;

@@ -7,7 +7,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "engine/aten_model.h"
 
@@ -18,6 +21,13 @@ namespace vernier {
 /// @throws Error{kInvalidArgument} for images of another size, {kUnsupported} for models that are no classifier of images
 at::Tensor classify(const Model& model, const at::Tensor& pixels,
                     const std::optional<AtenModel::Place>& place = std::nullopt);
+
+/// What a stack that sees answers, ready wherever it is: logits [batch, classes] of a classifier, unit vectors
+/// [batch, width] of the tower of a model of images and texts. pixels: on its device.
+at::Tensor image_answers(const AtenModel& seeing, const at::Tensor& pixels, const AtenObserver* observer = nullptr);
+
+/// Texts as one batch ids [texts, time] int64: filled up behind their ends, where nothing is looked at.
+at::Tensor padded_texts(std::span<const std::vector<int32_t>> texts);
 
 struct ImageTextAnswers {
   at::Tensor image_embeds;      ///< unit vectors [images, width]

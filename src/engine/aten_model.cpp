@@ -64,13 +64,18 @@ void AtenModel::fill(int64_t positions) {
                                            : (config_.reads_images() ? learned_ : embedding_).options();
   positions_ = weight({TensorRole::kPositionEmbedding, -1});
   if (config_.reads_images()) positions = std::max(positions, config_.patches.rows());
-  const RopeTable table(config_.rope, config_.layer(0).attention.head_dim, positions);
-  const auto angles = [&](const std::vector<float>& values) {
-    const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
-    return at::cat({half, half}, -1).to(options);
-  };
-  cos_ = angles(table.cos);
-  sin_ = angles(table.sin);
+  if (place_ && place_->angles != nullptr && place_->angles->cos_.size(0) >= positions) {
+    cos_ = place_->angles->cos_;
+    sin_ = place_->angles->sin_;
+  } else {
+    const RopeTable table(config_.rope, config_.layer(0).attention.head_dim, positions);
+    const auto angles = [&](const std::vector<float>& values) {
+      const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
+      return at::cat({half, half}, -1).to(options);
+    };
+    cos_ = angles(table.cos);
+    sin_ = angles(table.sin);
+  }
   if (all)
     for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(make_block(layer));
   output_norm_ = norm({TensorRole::kOutputNorm, -1}, config_.output_norm);
@@ -140,7 +145,9 @@ at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distil
 }
 
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches) const {
-  return AtenOps(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer, watches);
+  AtenOps ops(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer, watches);
+  ops.use_kernel_attention(place_ && place_->kernel_attention);
+  return ops;
 }
 
 at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const {

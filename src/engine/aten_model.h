@@ -25,6 +25,8 @@ class AtenModel {
     RoundedInputs inputs = {};
     /// Nothing is copied: differentiable with respect to the model's own tensors, which are there in that type already.
     bool own_tensors = false;
+    bool kernel_attention = false;      ///< attention by the tensor library's own kernel, in bfloat16, where it has one
+    const AtenModel* angles = nullptr;  ///< of the same configuration: what depends on positions alone is not made anew
   };
   /// The model's own tensors: differentiable with respect to every weight that requires a gradient, in their type, on
   /// their device. `positions`: of the longest sequence.

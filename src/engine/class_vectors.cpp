@@ -22,4 +22,9 @@ std::vector<std::vector<double>> class_vectors(const Model& model, std::span<con
   return vectors;
 }
 
+at::Tensor class_vectors_of(const at::Tensor& units, int64_t classes, const at::Tensor& log_scale) {
+  const at::Tensor mean = units.view({classes, -1, units.size(-1)}).mean(1);
+  return mean / mean.norm(2, -1, /*keepdim=*/true) * log_scale.to(units.options()).exp();
+}
+
 }  // namespace vernier

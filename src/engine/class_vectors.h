@@ -2,6 +2,8 @@
 
 // The classifier that prompts make of a model of images and texts.
 
+#include <ATen/core/Tensor.h>
+
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -15,5 +17,9 @@ namespace vernier {
 /// [classes * prompts][width], class after class. @return [classes][width]
 std::vector<std::vector<double>> class_vectors(const Model& model, std::span<const std::vector<float>> units,
                                                size_t classes);
+
+/// The same, differentiable: units [classes * prompts, width] -> [classes, width], in their type.
+/// @param log_scale the model's logit scale, a logarithm
+at::Tensor class_vectors_of(const at::Tensor& units, int64_t classes, const at::Tensor& log_scale);
 
 }  // namespace vernier

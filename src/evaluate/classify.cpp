@@ -42,6 +42,7 @@ Answers classify_images(const Model& model, const LabelledImages& images, const 
   const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
 
   const size_t classes = images.classes.size(), count = images.images.size();
+  const size_t together = inputs_at_once(classifier.seeing().config().patches.rows());
   std::vector<float> logits(count * classes);
   if (progress != nullptr) progress->begin("classify", static_cast<int64_t>(count), "images");
   for (size_t first = 0; first < count; first += kBatch) {
@@ -50,10 +51,16 @@ Answers classify_images(const Model& model, const LabelledImages& images, const 
     for (size_t i = 0; i < some; ++i) paths.push_back(images.images[first + i].path);
     const std::vector<float> pixels = load_pixel_values(paths, preprocessor, resolve_threads(options.compute));
     const size_t each = pixels.size() / some;
-    parallel_for(static_cast<int64_t>(some), engine->workers(), [&](int64_t i, int worker) {
-      const auto at = static_cast<size_t>(i);
-      const std::vector<float> own = classifier.logits(worker, std::span(pixels).subspan(at * each, each));
-      std::copy(own.begin(), own.end(), logits.begin() + static_cast<int64_t>((first + at) * classes));
+    parallel_for(static_cast<int64_t>((some + together - 1) / together), engine->workers(), [&](int64_t i, int worker) {
+      const size_t begin = static_cast<size_t>(i) * together, end = std::min(begin + together, some);
+      std::vector<std::vector<float>> own;
+      for (size_t at = begin; at < end; ++at) {
+        const auto from = pixels.begin() + static_cast<int64_t>(at * each);
+        own.emplace_back(from, from + static_cast<int64_t>(each));
+      }
+      auto out = logits.begin() + static_cast<int64_t>((first + begin) * classes);
+      for (const std::vector<float>& image : classifier.logits(worker, own))
+        out = std::copy(image.begin(), image.end(), out);
     });
     if (progress != nullptr) progress->update(static_cast<int64_t>(first + some));
   }

@@ -15,20 +15,40 @@ AdamW::AdamW(std::vector<AdamWParameter> parameters, const AdamWOptions& options
   }
 }
 
+void AdamW::set_rates(const std::vector<double>& factors) {
+  for (size_t p = 0; p < parameters_.size(); ++p) parameters_[p].rate_factor = factors[p];
+}
+
 void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate) {
   const c10::NoGradGuard no_grad;
   const double correction_1 = 1 - std::pow(options_.beta_1, static_cast<double>(count));
   const double correction_2 = 1 - std::pow(options_.beta_2, static_cast<double>(count));
+  // One call for all tensors.
+  std::vector<at::Tensor> values, own, first, second;
+  std::vector<at::Scalar> kept, rates;
+  bool decays = false;
   for (size_t p = 0; p < parameters_.size(); ++p) {
     if (!gradients[p].defined()) continue;
-    const double rate = learning_rate * parameters_[p].rate_factor;
-    at::Tensor value = parameters_[p].value.detach();  // the same memory
-    if (parameters_[p].weight_decay != 0) value.mul_(1 - rate * parameters_[p].weight_decay);
-    first_[p].mul_(options_.beta_1).add_(gradients[p], 1 - options_.beta_1);
-    second_[p].mul_(options_.beta_2).addcmul_(gradients[p], gradients[p], 1 - options_.beta_2);
-    const at::Tensor divisor = (second_[p].sqrt() / std::sqrt(correction_2)).add_(options_.epsilon);
-    value.addcdiv_(first_[p], divisor, -rate / correction_1);
+    const AdamWParameter& parameter = parameters_[p];
+    const double rate = learning_rate * parameter.rate_factor;
+    values.push_back(parameter.value.detach());  // the same memory
+    own.push_back(gradients[p]);
+    first.push_back(first_[p]);
+    second.push_back(second_[p]);
+    kept.emplace_back(1 - rate * parameter.weight_decay);
+    rates.emplace_back(-rate / correction_1);
+    decays = decays || parameter.weight_decay != 0;
   }
+  if (values.empty()) return;
+  if (decays) at::_foreach_mul_(values, kept);
+  at::_foreach_mul_(first, options_.beta_1);
+  at::_foreach_add_(first, own, 1 - options_.beta_1);
+  at::_foreach_mul_(second, options_.beta_2);
+  at::_foreach_addcmul_(second, own, own, 1 - options_.beta_2);
+  const std::vector<at::Tensor> divisors = at::_foreach_sqrt(second);
+  at::_foreach_div_(divisors, std::sqrt(correction_2));
+  at::_foreach_add_(divisors, options_.epsilon);
+  at::_foreach_addcdiv_(values, first, divisors, rates);
 }
 
 }  // namespace vernier

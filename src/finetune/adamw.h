@@ -27,6 +27,8 @@ class AdamW {
   void step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate);
 
   const std::vector<AdamWParameter>& parameters() const { return parameters_; }
+  /// Factors of the rate, one per parameter.
+  void set_rates(const std::vector<double>& factors);
   /// First and second moments, by parameter.
   std::vector<at::Tensor>& first() { return first_; }
   std::vector<at::Tensor>& second() { return second_; }

@@ -5,11 +5,14 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "engine/aten_model.h"
 #include "finetune/pair_forward.h"
 #include "ops/block_forward.h"
 
 namespace vernier {
+
+at::Tensor sent(const at::Tensor& t, const at::Device& device) {
+  return device.is_cuda() ? t.pin_memory().to(device, t.scalar_type(), /*non_blocking=*/true) : t.to(device);
+}
 
 void check_trainable(const Model& model, const TrainingData& data) {
   const ModelConfig& config = model.config();
@@ -39,8 +42,8 @@ ExampleBatch image_batch(const TrainingData& data, std::span<const int64_t> exam
   const at::Tensor index = at::tensor(std::vector<int64_t>(examples.begin(), examples.end()), at::kLong);
   const at::Tensor labels = at::tensor(data.labels, at::kInt).to(at::kLong).index_select(0, index);
   ExampleBatch batch;
-  batch.inputs = data.pixels.index_select(0, index).to(device);
-  batch.labels = labels.unsqueeze(1).to(device);
+  batch.inputs = sent(data.pixels.index_select(0, index), device);
+  batch.labels = sent(labels.unsqueeze(1), device);
   if (!data.prompts.empty()) add_texts(data, examples, labels, batch);
   return batch;
 }
@@ -63,8 +66,8 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
     label += rows;
   }
   ExampleBatch batch;
-  batch.inputs = inputs.to(device);
-  batch.labels = labels.to(device);
+  batch.inputs = sent(inputs, device);
+  batch.labels = sent(labels, device);
   return batch;
 }
 
@@ -74,13 +77,24 @@ ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> example
   return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device);
 }
 
-Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs) {
-  if (batch.texts.defined()) return pair_answers(model, batch, inputs);
-  const AtenModel::Place place{.device = batch.inputs.device(), .inputs = inputs, .own_tensors = true};
+BatchForward::BatchForward(const Model& model, int64_t rows, const at::Device& device, const How& how)
+    : model_(model), how_(how) {
+  if (!model.config().stacks.empty()) return;
+  const AtenModel* beside = how.beside != nullptr && how.beside->ready_ ? &*how.beside->ready_ : nullptr;
+  ready_.emplace(model, rows,
+                 AtenModel::Place{.device = device,
+                                  .inputs = how.inputs,
+                                  .own_tensors = true,
+                                  .kernel_attention = how.kernel_attention,
+                                  .angles = beside});
+}
+
+Answered BatchForward::answers(const ExampleBatch& batch) const {
+  if (!ready_) return pair_answers(model_, batch, how_.inputs);
+  const AtenModel& ready = *ready_;
   const bool sees = batch.inputs.dim() == 4;
-  const PatchConfig& patches = model.config().patches;
+  const PatchConfig& patches = ready.config().patches;
   const int64_t rows = sees ? patches.rows() : batch.inputs.size(1), first_row = sees ? patches.count() : 0;
-  const AtenModel ready(model, rows, place);
   AtenOps ops = ready.ops(rows);
   Answered answered;
   answered.labels = batch.labels;
@@ -94,6 +108,17 @@ Answered batch_answers(const Model& model, const ExampleBatch& batch, const Roun
   answered.logits = sees ? ready.read_out(ops, hidden, at::zeros({hidden.size(0)}, batch.labels.options())).unsqueeze(1)
                          : ready.logits_by(ready.head(), hidden);
   return answered;
+}
+
+int64_t longest_rows(const TrainingData& data) {
+  size_t longest = 2;
+  for (const TokenWindow& window : data.windows) longest = std::max(longest, window.tokens.size());
+  return static_cast<int64_t>(longest) - 1;  // the last token predicts nothing
+}
+
+Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs) {
+  const int64_t rows = batch.inputs.dim() == 4 ? 1 : batch.inputs.size(1);
+  return BatchForward(model, rows, batch.inputs.device(), {.inputs = inputs}).answers(batch);
 }
 
 Answered beside(Answered judged, const Answered& teacher) {

@@ -4,9 +4,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "engine/aten_model.h"
 #include "engine/rounded_inputs.h"
 #include "finetune/losses.h"
 #include "vernier/finetune.h"
@@ -29,9 +31,35 @@ void check_trainable(const Model& model, const TrainingData& data);
 
 ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device);
 
-/// The model's own tensors, in float32, on their device: gradients flow to each that requires one.
-/// @param inputs how the inputs of its matrices are rounded
-/// @return logits [examples, rows, classes], of a model of images and texts also its pairs
+/// From the CPU, without waiting for what the device is doing.
+at::Tensor sent(const at::Tensor& t, const at::Device& device);
+
+/// A model that answers one batch after the other by its own tensors, in float32, on their device: gradients flow to each
+/// that requires one. The model must outlive it.
+class BatchForward {
+ public:
+  struct How {
+    RoundedInputs inputs{};         ///< how the inputs of its matrices are rounded
+    bool kernel_attention = false;  ///< as AtenModel::Place has it
+    /// Of the same configuration: what depends on positions alone is taken from there.
+    const BatchForward* beside = nullptr;
+  };
+  /// `rows`: of the longest text
+  BatchForward(const Model& model, int64_t rows, const at::Device& device, const How& how);
+
+  /// @return logits [examples, rows, classes], of a model of images and texts also its pairs
+  Answered answers(const ExampleBatch& batch) const;
+
+ private:
+  const Model& model_;
+  How how_;
+  std::optional<AtenModel> ready_;  // of models of one stack
+};
+
+/// Rows of the longest example; 1 of images.
+int64_t longest_rows(const TrainingData& data);
+
+/// BatchForward for a single batch.
 Answered batch_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs = {});
 
 /// `judged` beside `teacher`.

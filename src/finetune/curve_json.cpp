@@ -83,6 +83,8 @@ nlohmann::ordered_json finetune_curve_to_json(const FinetuneCurve& curve) {
                               {"learning_rate", point.learning_rate},
                               {"training_loss", finite_or_null(point.training_loss)},
                               {"validation", finetune_evaluation_to_json(point.validation)}});
+  for (const FinetuneStage& stage : curve.stages)
+    json["stages"].push_back({{"name", stage.name}, {"seconds", stage.seconds}, {"times", stage.times}});
   return json;
 }
 
@@ -107,6 +109,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"batch", o.batch},
           {"accumulate", o.accumulate},
           {"learning_rate", o.learning_rate},
+          {"level_rate", o.level_rate},
           {"warm_up_steps", o.warm_up_steps},
           {"weight_decay", o.weight_decay},
           {"clip_norm", o.clip_norm},
@@ -119,8 +122,11 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"only", o.only},
           {"learn_scales", o.learn_scales},
           {"singular_band", o.singular_band},
+          {"resample", o.resample},
+          {"average", o.average},
           {"shift", o.shift},
           {"mirror", o.mirror},
+          {"patches", o.patches},
           {"gradient_l1", o.gradient_l1},
           {"drop_bits", o.drop_bits},
           {"refit_steps", o.refit_steps},
@@ -128,9 +134,11 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"evaluate_steps", o.evaluate_steps},
           {"objective", o.objective},
           {"patience", o.patience},
+          {"anneal_minutes", o.anneal_minutes},
           {"seed", o.seed},
           {"dtype", o.compute.type == ComputeType::kBFloat16 ? "bf16" : "f32"},
-          {"device", o.compute.device}};
+          {"device", o.compute.device},
+          {"kernel_attention", o.kernel_attention}};
 }
 
 }  // namespace vernier

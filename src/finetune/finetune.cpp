@@ -25,7 +25,17 @@ void check_finetune_options(const FinetuneOptions& o) {
     refuse(fmt::format("a CVaR share of {}: expected more than 0 and at most 1", o.cvar_share));
   if (o.recode_steps < 1) refuse(fmt::format("codebooks searched every {} steps: expected at least 1", o.recode_steps));
   if (!(o.drop_bits >= 0 && o.drop_bits <= 1)) refuse(fmt::format("bits dropped with probability {}", o.drop_bits));
+  if (!(o.resample >= 0 && o.resample <= 1)) refuse(fmt::format("tokens drawn anew with probability {}", o.resample));
+  if (!(o.level_rate >= 0)) refuse(fmt::format("a rate of {} levels: expected at least 0", o.level_rate));
+  if (!(o.average >= 0 && o.average < 1))
+    refuse(fmt::format("a running mean of decay {}: expected at least 0 and less than 1", o.average));
   if (o.shift < 0) refuse(fmt::format("images moved by {} pixels", o.shift));
+  if (!(o.patches >= 0 && o.patches <= 1)) refuse(fmt::format("a share of {} of images with patches", o.patches));
+  if (const LossRow& loss = find_loss(o.loss); o.patches > 0 && (loss.needs_labels || !loss.needs_teacher))
+    refuse(
+        fmt::format("images with patches of others have no label of their own to learn by --loss {}; take "
+                    "distillation, or leave out --patches",
+                    o.loss));
   if (!(o.gradient_l1 >= 0) || o.singular_band < -1)
     refuse(
         "the weight of the gradient's magnitudes cannot be negative, and the diagonals beside singular values are -1 "
@@ -33,8 +43,14 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (o.activations.kind() == Activations::Kind::kLlamaCpp)
     fail(ErrorKind::kUnsupported,
          "finetune: activations as llama.cpp's kernels round them are not trained; int8:token is close");
+  if (!(o.anneal_minutes >= 0) || (o.anneal_minutes > 0 && o.max_minutes > 0))
+    refuse("--anneal-minutes is at least 0, and not given together with --max-minutes");
   if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
     refuse("warm-up, refitting, patience and weight decay cannot be negative");
+  if (o.kernel_attention && o.compute.type != ComputeType::kBFloat16)
+    refuse("--kernel-attention computes in bfloat16: add --dtype bf16, on a GPU");
+  if (o.kernel_attention && o.gradient_l1 > 0)
+    refuse("the kernel of attention is differentiated once: no --kernel-attention with --gradient-l1");
   if (o.compute.type == ComputeType::kBFloat16 && !device_named(o.compute.device).is_cuda())
     refuse("--dtype bf16 trains on a GPU; on the CPU leave it out");
 }
@@ -127,8 +143,10 @@ FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, co
                                       const FinetuneOptions& options, ProgressSink* progress) {
   check_trainable(model, held_out);
   const at::Device device = device_named(options.compute.device);
-  return measure_groups(placed(other, device), placed(model, device), held_out, options.batch,
-                        {options.activations, &options.ranges}, progress);
+  const RoundedInputs inputs{options.activations, &options.ranges};
+  const Model teacher = placed(model, device);
+  if (&model == &other) return measure_groups(teacher, teacher, held_out, options.batch, inputs, progress);
+  return measure_groups(placed(other, device), teacher, held_out, options.batch, inputs, progress);
 }
 
 Plan finetuned_plan(const Plan& plan) {

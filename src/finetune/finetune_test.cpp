@@ -258,10 +258,11 @@ TEST(TrainingData, WhatIsHeldOutCanBeLeftOut) {
   for (int i = 0; i < 40; ++i) shared += fmt::format(" the {}th word of it,", i);
   for (int i = 0; i < 60; ++i) own += fmt::format(" quite another {} text,", i);
   const TrainingData held_out = held_out_text(document_windows(tokenizer, "h", {{shared, "a"}}, {.context = 128}));
-  const std::vector<Document> documents = {{own, "a"}, {"First, " + shared, "b"}, {own + own, "b"}};
-  const std::vector<Document> apart = documents_apart(tokenizer, documents, held_out);
+  const std::vector<EncodedDocument> documents =
+      encoded_documents(tokenizer, {{own, "a"}, {"First, " + shared, "b"}, {own + own, "b"}}, 2);
+  const std::vector<EncodedDocument> apart = documents_apart(documents, held_out);
   ASSERT_EQ(apart.size(), 2U);
-  EXPECT_EQ(apart[1].text, own + own);
+  EXPECT_EQ(tokenizer.decode(apart[1].ids), own + own);
   EXPECT_GT(shared_examples(held_out, training_text(tokenizer, "t", documents, 128)), 0);
   EXPECT_EQ(shared_examples(held_out, training_text(tokenizer, "t", apart, 128)), 0);
 

@@ -99,11 +99,15 @@ FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, cons
   FinetuneEvaluation evaluation;
   ExampleLosses& sums = evaluation.examples;
   if (progress != nullptr) progress->begin("evaluate", data.size(), data.pixels.defined() ? "images" : "windows");
+  const BatchForward of_teacher(teacher, longest_rows(data), device, {});
+  const BatchForward of_model(model, longest_rows(data), device, {.inputs = inputs, .beside = &of_teacher});
+  const bool is_teacher = &model == &teacher && inputs.how == Activations::kExact;
   for (int64_t first = 0; first < data.size(); first += batch) {
     std::vector<int64_t> examples(static_cast<size_t>(std::min(batch, data.size() - first)));
     std::iota(examples.begin(), examples.end(), first);
     const ExampleBatch some = batch_of(data, examples, device);
-    const Answered answered = beside(batch_answers(model, some, inputs), batch_answers(teacher, some));
+    const Answered right = of_teacher.answers(some);
+    const Answered answered = beside(is_teacher ? right : of_model.answers(some), right);
     append_values((some.labels >= 0).sum(-1), sums.scored);
     append_values(rows_kl(answered).sum(-1, false, at::kDouble), sums.kl_nats);
     append_values(rows_nll(answered).sum(-1, false, at::kDouble), sums.nll_nats);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 
 #include "base/fail.h"
 
@@ -9,11 +10,7 @@ namespace vernier {
 
 namespace {
 
-constexpr double kSmallestScale = 1e-8;
-/// Scales are an order of magnitude smaller than weights, and one stands for a whole segment.
-constexpr double kScaleRate = 0.1;
-
-std::string scale_name(const TensorId& id) { return name_of(id) + ".scale"; }
+std::string leaf_name(const TensorId& id, const LearnedLeaf& leaf) { return name_of(id) + "." + leaf.name; }
 
 }  // namespace
 
@@ -27,26 +24,69 @@ const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, co
 LearnedModel::LearnedModel(const Model& source, const Model& start, const std::map<TensorId, Scheme>& schemes,
                            const std::map<TensorId, std::vector<float>>& importances, const Options& options)
     : source_(source), options_(options) {
+  const auto is_stored = [&](const TensorId& id, const Scheme& scheme) {
+    const StoredMatrix* stored = start.stored(id);
+    return stored != nullptr && stored->scheme() == scheme;
+  };
+  std::map<std::string, std::vector<TensorId>> stacks;  // of what can be rounded at once
+  std::map<TensorId, std::string> stack_of_id;
   for (const TensorId& id : source.tensors()) {
+    const auto scheme = schemes.find(id);
+    if (scheme == schemes.end()) continue;
+    const std::vector<int64_t> shape = source.weight(id).sizes().vec();
+    std::string key = name_of(id);
+    if (options_.stacked && options_.singular_band < 0 &&
+        TrainedMatrix::can_be_stacked(scheme->second, shape[0], shape[1]))
+      key = fmt::format("{} of {} columns {} {}", scheme->second.name(), shape[1], options_.held.contains(id),
+                        is_stored(id, scheme->second));
+    stacks[key].push_back(id);
+    stack_of_id[id] = key;
+  }
+  for (const TensorId& id : source.tensors()) {
+    if (const auto key = stack_of_id.find(id); key != stack_of_id.end()) {
+      const std::vector<TensorId>& ids = stacks.at(key->second);
+      if (ids.front() == id) stack(ids, schemes.at(id), start, importances);
+      continue;
+    }
     Entry entry{.id = id, .latent = {}, .matrix = {}, .learns = !options_.held.contains(id), .band = {}};
     entry.latent = start.weight(id).detach().to(options.device, at::kFloat, false, /*copy=*/true).contiguous();
-    if (const auto scheme = schemes.find(id); scheme != schemes.end()) {
-      const auto known = importances.find(id);
-      entry.matrix.emplace(scheme->second, entry.latent.size(0), entry.latent.size(1),
-                           known == importances.end() ? std::vector<float>() : known->second, options.device,
-                           options.learn_scales && entry.learns);
-      const StoredMatrix* stored = start.stored(id);
-      if (stored != nullptr && stored->scheme() == scheme->second) {
-        entry.latent = entry.matrix->begin(*stored, source.weight(id));
-        entry.fitted = true;
-      }
-    }
+    entry.members = {{id, entry.latent.dim() > 0 ? entry.latent.size(0) : 1}};
     if (entry.learns && options_.singular_band >= 0 && is_matrix(id.role))
       entry.band.emplace(entry.latent, options_.singular_band);
     else
       entry.latent.set_requires_grad(entry.learns);
     entries_.push_back(std::move(entry));
   }
+}
+
+void LearnedModel::stack(const std::vector<TensorId>& ids, const Scheme& scheme, const Model& start,
+                         const std::map<TensorId, std::vector<float>>& importances) {
+  const TensorId& first = ids.front();
+  Entry entry{.id = first, .latent = {}, .matrix = {}, .learns = !options_.held.contains(first), .band = {}};
+  std::vector<TrainedMatrix::Rows> parts;
+  std::vector<at::Tensor> weights, begun, bytes;
+  for (const TensorId& id : ids) {
+    const auto known = importances.find(id);
+    weights.push_back(source_.weight(id).detach().to(options_.device, at::kFloat));
+    begun.push_back(start.weight(id).detach().to(options_.device, at::kFloat));
+    parts.push_back({weights.back().size(0), known == importances.end() ? std::vector<float>() : known->second});
+    entry.members.push_back({id, parts.back().count});
+    const StoredMatrix* stored = start.stored(id);
+    if (stored != nullptr && stored->scheme() == scheme) bytes.push_back(stored->bytes());
+  }
+  const int64_t cols = weights.front().size(1);
+  entry.matrix.emplace(scheme, parts, cols, options_.device, options_.learn_scales && entry.learns);
+  entry.latent = at::cat(begun, 0);
+  if (bytes.size() == ids.size()) {
+    const StoredMatrix stored(scheme, {entry.latent.size(0), cols}, bytes.size() == 1 ? bytes[0] : at::cat(bytes, 0));
+    entry.latent = entry.matrix->begin(stored, at::cat(weights, 0));
+    entry.fitted = true;
+  }
+  if (entry.learns && options_.singular_band >= 0)
+    entry.band.emplace(entry.latent, options_.singular_band);
+  else
+    entry.latent.set_requires_grad(entry.learns);
+  entries_.push_back(std::move(entry));
 }
 
 void LearnedModel::begin(int threads) {
@@ -75,29 +115,44 @@ void LearnedModel::recode(int threads) {
 }
 
 void LearnedModel::bound_scales() {
-  const c10::NoGradGuard no_grad;
   for (const Entry& entry : entries_)
-    if (entry.matrix && entry.matrix->learned_scale().defined())
-      entry.matrix->learned_scale().detach().clamp_min_(kSmallestScale);
+    if (entry.steps() != nullptr) entry.steps()->bound();
 }
 
 Model LearnedModel::seen(const std::function<bool(size_t)>& dropped) const {
   Model model(source_.config(), source_.source());
   for (size_t e = 0; e < entries_.size(); ++e) {
     const Entry& entry = entries_[e];
-    model.set_weight(entry.id,
-                     entry.matrix ? entry.matrix->seen(entry.values(), dropped && dropped(e)) : entry.values());
+    const at::Tensor values = entry.matrix ? entry.matrix->seen(entry.values(), dropped && dropped(e)) : entry.values();
+    if (entry.members.size() == 1) {
+      model.set_weight(entry.id, values);
+      continue;
+    }
+    std::vector<int64_t> rows;
+    for (const Member& member : entry.members) rows.push_back(member.rows);
+    const std::vector<at::Tensor> parts = values.split_with_sizes(rows, 0);
+    for (size_t m = 0; m < parts.size(); ++m) model.set_weight(entry.members[m].id, parts[m]);
   }
   return model;
 }
 
 std::vector<AdamWParameter> LearnedModel::parameters() const {
+  std::vector<double> widths(entries_.size(), 0.0);
+  double sum = 0, count = 0;
+  for (size_t e = 0; options_.rates_by_level && e < entries_.size(); ++e) {
+    if (entries_[e].matrix) widths[e] = entries_[e].matrix->level_width();
+    sum += widths[e];
+    count += widths[e] > 0;
+  }
+  const double mean = count > 0 ? sum / count : 1;
+  for (double& width : widths) width = width > 0 ? width : mean;
   std::vector<AdamWParameter> all;
-  for (const Entry& entry : entries_)
-    if (entry.learns) all.push_back({entry.leaf(), 1, is_matrix(entry.id.role) ? options_.weight_decay : 0});
-  for (const Entry& entry : entries_)
-    if (entry.matrix && entry.matrix->learned_scale().defined())
-      all.push_back({entry.matrix->learned_scale(), kScaleRate, 0});
+  for (size_t e = 0; e < entries_.size(); ++e)
+    if (const Entry& entry = entries_[e]; entry.learns)
+      all.push_back({entry.leaf(), widths[e], is_matrix(entry.id.role) ? options_.weight_decay : 0});
+  for (size_t e = 0; e < entries_.size(); ++e)
+    if (const LearnedSteps* steps = entries_[e].steps(); steps != nullptr)
+      for (const LearnedLeaf& leaf : steps->leaves()) all.push_back({leaf.value, leaf.rate * widths[e], 0});
   return all;
 }
 
@@ -106,31 +161,41 @@ std::vector<std::string> LearnedModel::names() const {
   for (const Entry& entry : entries_)
     if (entry.learns) all.push_back(name_of(entry.id));
   for (const Entry& entry : entries_)
-    if (entry.matrix && entry.matrix->learned_scale().defined()) all.push_back(scale_name(entry.id));
+    if (entry.steps() != nullptr)
+      for (const LearnedLeaf& leaf : entry.steps()->leaves()) all.push_back(leaf_name(entry.id, leaf));
   return all;
 }
 
-KeptWeights LearnedModel::keep() const {
+KeptWeights LearnedModel::keep(int threads) const {
   const c10::NoGradGuard no_grad;
   KeptWeights kept;
-  for (const Entry& entry : entries_)
-    kept[entry.id] = entry.matrix ? entry.matrix->stored(entry.values()).bytes()
-                                  : entry.values().detach().to(at::kCPU, at::kFloat, false, /*copy=*/true);
+  for (const Entry& entry : entries_) {
+    if (!entry.matrix) {
+      kept[entry.id] = entry.values().detach().to(at::kCPU, at::kFloat, false, /*copy=*/true);
+      continue;
+    }
+    const at::Tensor bytes = entry.matrix->stored(entry.values(), threads).bytes();
+    int64_t row = 0;
+    for (const Member& member : entry.members) {
+      kept[member.id] = entry.members.size() == 1 ? bytes : bytes.narrow(0, row, member.rows).clone();
+      row += member.rows;
+    }
+  }
   return kept;
 }
 
 Model LearnedModel::model_of(const KeptWeights& kept) const {
   Model model(source_.config(), source_.source());
   for (const Entry& entry : entries_) {
-    const at::Tensor& weight = kept.at(entry.id);
-    if (entry.matrix) {
-      const Scheme& scheme = entry.matrix->scheme();
-      const int64_t rows = entry.latent.size(0);
-      model.set_stored(
-          entry.id, {scheme, {rows, entry.latent.size(1)}, weight.reshape({scheme.rows_in_sequence() ? rows : 1, -1})});
-    } else {
-      model.set_weight(entry.id, weight);
+    if (!entry.matrix) {
+      model.set_weight(entry.id, kept.at(entry.id));
+      continue;
     }
+    const Scheme& scheme = entry.matrix->scheme();
+    for (const Member& member : entry.members)
+      model.set_stored(member.id, {scheme,
+                                   {member.rows, entry.latent.size(1)},
+                                   kept.at(member.id).reshape({scheme.rows_in_sequence() ? member.rows : 1, -1})});
   }
   return model;
 }
@@ -142,8 +207,9 @@ std::map<std::string, at::Tensor> LearnedModel::state() const {
     all["weight." + name] = entry.leaf().detach();
     if (!entry.matrix) continue;
     all["fitted." + name] = entry.matrix->fitted();
-    if (entry.matrix->learned_scale().defined())
-      all["weight." + scale_name(entry.id)] = entry.matrix->learned_scale().detach();
+    if (entry.steps() == nullptr) continue;
+    for (const LearnedLeaf& leaf : entry.steps()->leaves())
+      all["weight." + leaf_name(entry.id, leaf)] = leaf.value.detach();
   }
   return all;
 }
@@ -157,10 +223,12 @@ void LearnedModel::restore(const std::map<std::string, at::Tensor>& state, const
     entry.leaf().detach().copy_(weight);
     if (!entry.matrix) continue;
     entry.fitted = true;
-    entry.matrix->restore(tensor_of(state, "fitted." + name, origin),
-                          options_.learn_scales && state.contains("weight." + scale_name(entry.id))
-                              ? state.at("weight." + scale_name(entry.id))
-                              : at::Tensor());
+    entry.matrix->restore(tensor_of(state, "fitted." + name, origin));
+    if (entry.steps() == nullptr) continue;
+    std::map<std::string, at::Tensor> leaves;
+    for (const LearnedLeaf& leaf : entry.steps()->leaves())
+      leaves[leaf.name] = tensor_of(state, "weight." + leaf_name(entry.id, leaf), origin);
+    entry.steps()->restore(leaves, origin);
   }
 }
 

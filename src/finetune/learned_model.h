@@ -30,6 +30,9 @@ class LearnedModel {
     std::set<TensorId> held{};  ///< these do not learn
     int64_t singular_band =
         -1;  ///< of matrices only so many diagonals beside the singular values learn; -1: all weights
+    bool rates_by_level = false;  ///< rates are shares of a level's width
+    /// Matrices that are rounded alike are rounded at once, one below the other: a few operations for all of them.
+    bool stacked = true;
   };
   /// `schemes`: of the matrices that are rounded; the others are as they are. `source` must outlive it. `start`: where
   /// everything begins, matrices stored in their schemes; `source` itself for its weights, with scales that begin() fits.
@@ -46,13 +49,13 @@ class LearnedModel {
   void bound_scales();
 
   /// The model as it computes now: a forward pass through it is differentiable with respect to parameters(). `dropped`:
-  /// of each entry, by its place among tensors(), whether it loses its outer levels.
+  /// of each entry, which are tensors() one by one unless they are stacked, whether it loses its outer levels.
   Model seen(const std::function<bool(size_t entry)>& dropped = {}) const;
-  /// What learns; names() alike.
+  /// What learns; names() alike. Rates by level are those of now.
   std::vector<AdamWParameter> parameters() const;
   std::vector<std::string> names() const;
 
-  KeptWeights keep() const;
+  KeptWeights keep(int threads) const;
   /// A model of kept weights: matrices in their schemes.
   Model model_of(const KeptWeights& kept) const;
 
@@ -62,15 +65,25 @@ class LearnedModel {
   void restore(const std::map<std::string, at::Tensor>& state, const std::string& origin);
 
  private:
-  struct Entry {
+  struct Member {
     TensorId id;
+    int64_t rows = 0;
+  };
+  /// A tensor, or matrices that are rounded together.
+  struct Entry {
+    TensorId id;  // of the first one
+    std::vector<Member> members{};
     at::Tensor latent;  // a leaf, unless its band learns in its place
     std::optional<TrainedMatrix> matrix;
     bool learns = true, fitted = false;
     std::optional<SingularBand> band;
     at::Tensor values() const { return band ? band->values() : latent; }
     const at::Tensor& leaf() const { return band ? band->band() : latent; }
+    const LearnedSteps* steps() const { return matrix ? matrix->learned_steps() : nullptr; }
   };
+  void stack(const std::vector<TensorId>& ids, const Scheme& scheme, const Model& start,
+             const std::map<TensorId, std::vector<float>>& importances);
+
   const Model& source_;
   Options options_;
   std::vector<Entry> entries_;

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
 #include <vector>
 
 #include "base/counter_random.h"
@@ -20,6 +23,28 @@ at::Tensor moved_images(const at::Tensor& pixels, const ImageMoves& moves, uint6
     moved.push_back(moves.mirror && random_below(own, 2, 2) == 1 ? seen.flip({-1}) : seen);
   }
   return at::stack(moved);
+}
+
+at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed, int64_t first_draw) {
+  at::Tensor patched = pixels.clone();
+  const int64_t count = pixels.size(0), height = pixels.size(2), width = pixels.size(3);
+  for (int64_t i = 0; i < count; ++i) {
+    const uint64_t own = random_bits(seed, static_cast<uint64_t>(first_draw + i));
+    if (random_share(own, 0) >= share) continue;
+    // The rectangle's share of the image is uniform, cut at the edges, as in the paper.
+    const double side = std::sqrt(random_share(own, 1));
+    const auto placed = [&](int64_t length, uint64_t place) {
+      const auto half = static_cast<int64_t>(side * static_cast<double>(length) / 2);
+      const int64_t middle = random_below(own, place, length);
+      const int64_t first = std::max<int64_t>(0, middle - half);
+      return std::pair{first, std::min(length, middle + half) - first};
+    };
+    const auto [top, rows] = placed(height, 2);
+    const auto [left, columns] = placed(width, 3);
+    const auto part = [&](const at::Tensor& image) { return image.narrow(1, top, rows).narrow(2, left, columns); };
+    part(patched[i]).copy_(part(pixels[(i + 1) % count]));
+  }
+  return patched;
 }
 
 }  // namespace vernier

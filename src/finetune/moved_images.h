@@ -1,6 +1,6 @@
 #pragma once
 
-// Images a little to the side, or as in a mirror: more to learn from than the files hold.
+// Images a little to the side, as in a mirror, or with a part of another one: more to learn from than the files hold.
 
 #include <ATen/core/Tensor.h>
 
@@ -16,5 +16,10 @@ struct ImageMoves {
 
 /// @shape pixels [images, channels, side, side]; the n-th is draw number first_draw + n, on which alone its move depends
 at::Tensor moved_images(const at::Tensor& pixels, const ImageMoves& moves, uint64_t seed, int64_t first_draw);
+
+/// Into a share of the images a rectangle of the next one of the batch is pasted (the first follows the last), of a size
+/// and at a place drawn anew: CutMix (arXiv 1905.04899) without its labels, for whoever learns from a teacher's answers. A
+/// teacher that has its training images by heart has not seen these.
+at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed, int64_t first_draw);
 
 }  // namespace vernier

@@ -214,6 +214,9 @@ TEST(Schedule, RisesAndFalls) {
   EXPECT_DOUBLE_EQ(learning_rate_at(10, 100, 10, 1.0), 1.0);
   EXPECT_NEAR(learning_rate_at(99, 100, 10, 1.0), 0.01, 1e-12);
   EXPECT_DOUBLE_EQ(learning_rate_at(0, 1, 0, 2.0), 2.0);
+  // Time that runs out first; of the steps half of the fall is over.
+  EXPECT_NEAR(learning_rate_at(20, 100, 10, 1.0, /*passed=*/1.0), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate_at(60, 100, 10, 1.0, /*passed=*/0.2), learning_rate_at(60, 100, 10, 1.0));
 }
 
 TEST(AdamW, AgreesWithTheTensorLibrarys) {

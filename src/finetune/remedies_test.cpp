@@ -11,8 +11,10 @@
 #include <tuple>
 
 #include "engine/aten_model.h"
+#include "finetune/averaged_weights.h"
 #include "finetune/gradient_l1.h"
 #include "finetune/moved_images.h"
+#include "finetune/resampled_text.h"
 #include "finetune/singular_band.h"
 #include "support/expect_error.h"
 #include "support/training_data.h"
@@ -49,6 +51,45 @@ TEST(Remedies, TheGradientsMagnitudesArePenalised) {
   const at::Tensor got = gradient_l1(loss(w), {w});
   EXPECT_NEAR(got.item<double>(), penalty(start), 1e-12);
   EXPECT_LT((gradient_of(got, w) - slopes(penalty, start)).abs().max().item<double>(), 1e-6);
+}
+
+TEST(Remedies, TextsAreDrawnAnewFromTheModelsAnswers) {
+  constexpr int64_t kVocabulary = 7, kTexts = 6, kTime = 400;
+  const at::Tensor ids = at::full({kTexts, kTime}, 6, at::kLong);
+  // After a token at time t nothing but t % 3, three times as often as its neighbour, is likely.
+  const at::Tensor logits = at::full({kTexts, kTime, kVocabulary}, -1e9);
+  for (int64_t t = 0; t < kTime; ++t) {
+    logits.select(1, t).select(1, t % 3).fill_(std::log(3.0));
+    logits.select(1, t).select(1, t % 3 + 1).fill_(0.0);
+  }
+  EXPECT_TRUE(at::equal(resampled_text(ids, logits, 0, 1, 8), ids));
+  const at::Tensor changed = resampled_text(ids, logits, 0.25, 1, 8), drawn = changed != ids;
+  EXPECT_TRUE(at::equal(changed.select(1, 0), ids.select(1, 0)));
+  EXPECT_NEAR(drawn.to(at::kFloat).mean().item<float>(), 0.25f, 0.03f);
+  const at::Tensor before = at::arange(-1, kTime - 1, at::kLong).remainder(3).unsqueeze(0);
+  const at::Tensor likely = (changed == before).logical_and(drawn), next = (changed == before + 1).logical_and(drawn);
+  EXPECT_TRUE(at::equal(likely.logical_or(next), drawn));
+  EXPECT_NEAR(likely.sum().item<double>() / drawn.sum().item<double>(), 0.75, 0.06);
+  // What a text becomes depends on its draw alone.
+  EXPECT_TRUE(
+      at::equal(resampled_text(ids.narrow(0, 1, 3), logits.narrow(0, 1, 3), 0.25, 1, 9), changed.narrow(0, 1, 3)));
+}
+
+TEST(Remedies, MeansOfWeightsForgetTheirBeginning) {
+  const at::Tensor weight = at::full({2}, 100.0);
+  AveragedWeights averaged({{weight, 1, 0}}, 0.9);
+  double mean = 100;
+  for (int64_t step = 1; step <= 200; ++step) {
+    weight.fill_(static_cast<double>(step % 2));
+    averaged.add(step);
+    const double kept = std::min(0.9, static_cast<double>(step) / static_cast<double>(step + 10));
+    mean = kept * mean + (1 - kept) * static_cast<double>(step % 2);
+  }
+  averaged.exchange();
+  EXPECT_NEAR(weight[0].item<float>(), mean, 1e-5);
+  EXPECT_NEAR(mean, 0.5, 0.05);
+  averaged.exchange();
+  EXPECT_EQ(weight[0].item<float>(), 0.0f);
 }
 
 TEST(Remedies, SingularValuesLearnWithTheirNeighbours) {
@@ -163,6 +204,30 @@ TEST(Remedies, ImagesMoveByWholePixels) {
     EXPECT_EQ(found, 1) << i;
   }
   EXPECT_GT(seen.size(), 25U);
+}
+
+TEST(Remedies, PatchesAreRectanglesOfTheNextImage) {
+  const at::Tensor images = at::arange(120, at::kFloat).view({120, 1, 1, 1}).expand({120, 3, 8, 6}).contiguous();
+  const at::Tensor patched = patched_images(images, 0.5, 7, 40);
+  EXPECT_TRUE(at::equal(patched, patched_images(images, 0.5, 7, 40)));
+  EXPECT_TRUE(at::equal(patched_images(images, 0, 7, 40), images));
+  int64_t changed = 0;
+  double pasted = 0;
+  for (int64_t i = 0; i < 120; ++i) {
+    const at::Tensor other = patched[i] != images[i];
+    if (!other.any().item<bool>()) continue;
+    ++changed;
+    EXPECT_TRUE(patched[i].masked_select(other).eq((i + 1) % 120).all().item<bool>()) << "of the next image alone";
+    // A rectangle: its rows times its columns, the same in all channels.
+    const at::Tensor plane = other[0];
+    EXPECT_EQ(plane.any(1).sum().item<int64_t>() * plane.any(0).sum().item<int64_t>(), plane.sum().item<int64_t>());
+    EXPECT_TRUE(at::equal(plane, other[2]));
+    pasted += plane.to(at::kFloat).mean().item<double>();
+  }
+  // 60 expected with a standard deviation of 5.5; rectangles of less than a pixel change nothing.
+  EXPECT_GT(changed, 35);
+  EXPECT_LT(changed, 82);
+  EXPECT_GT(pasted / static_cast<double>(changed), 0.15);
 }
 
 TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {

@@ -30,6 +30,13 @@ constexpr ResumedRecipe kResumed[] = {
        o.drop_bits = 0.3;
        o.only = "L0|norm";
      }},
+    {"Averaged", "gguf:q2_k",
+     [](FinetuneOptions& o) {
+       o.learn_scales = true;
+       o.average = 0.8;
+       o.resample = 0.2;
+       o.level_rate = 0.003;
+     }},
 };
 
 class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {

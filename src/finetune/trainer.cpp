@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "engine/device.h"
+#include "finetune/averaged_weights.h"
 #include "finetune/batch_forward.h"
 #include "finetune/checkpoint_file.h"
 #include "finetune/curve_json.h"
@@ -20,8 +21,10 @@
 #include "finetune/losses.h"
 #include "finetune/mixed_arithmetic.h"
 #include "finetune/moved_images.h"
+#include "finetune/resampled_text.h"
 #include "finetune/sampling.h"
 #include "finetune/schedule.h"
+#include "finetune/step_clock.h"
 #include "finetune/weighting.h"
 #include "vernier/version.h"
 
@@ -30,7 +33,9 @@ namespace vernier {
 namespace {
 
 using TrainingClock = std::chrono::steady_clock;
-constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1;  // places that no draw of examples reaches
+constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
+constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1,
+                   kDrawing = kPatching - 1;  // places that no draw of examples reaches
 
 WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
   WeightingFacts facts{.dro_rate = options.dro_rate, .cvar_share = options.cvar_share};
@@ -52,6 +57,8 @@ class Trainer {
         progress_(progress),
         device_(device_named(o_.compute.device)),
         threads_(resolve_threads(o_.compute)),
+        clock_(device_, o_.time_stages),
+        teacher_(s_.teacher, longest_rows(s_.learned), device_, {.kernel_attention = o_.kernel_attention}),
         loss_(find_loss(o_.loss)),
         objective_(find_objective(o_.objective)),
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
@@ -61,32 +68,46 @@ class Trainer {
                 .learn_scales = o_.learn_scales,
                 .weight_decay = o_.weight_decay,
                 .held = s_.held,
-                .singular_band = o_.singular_band}) {}
+                .singular_band = o_.singular_band,
+                .rates_by_level = o_.level_rate > 0,
+                .stacked = o_.drop_bits <= 0}) {}
 
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
-    const auto start = TrainingClock::now();
+    start_ = TrainingClock::now();
     if (progress_ != nullptr) progress_->begin(s_.stage, o_.steps, "steps");
+    if (resamples())
+      drawn_validation_ = resampled_windows(s_.validation, teacher_, device_, o_.batch, mixed(), o_.resample,
+                                            random_bits(o_.seed, kDrawing - 1));
     if (!restore()) begin();
     if (!s_.can_learn) curve_.stopped = "nothing to learn";
     while (step_ < o_.steps && curve_.stopped.empty()) {
-      if (is_refit(step_)) model_.fit(threads_);
+      if (is_refit(step_)) {
+        clock_.enter("refit");
+        model_.fit(threads_);
+      }
       one_step();
       ++step_;
-      const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps;
-      if (is_evaluated || step_ % o_.recode_steps == 0) model_.recode(threads_);
+      const bool is_annealed = o_.anneal_minutes > 0 && minutes() > o_.anneal_minutes;
+      const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps || is_annealed;
+      if (is_evaluated || step_ % o_.recode_steps == 0) {
+        clock_.enter("recode");
+        model_.recode(threads_);
+      }
       if (is_evaluated) {
         evaluate();
+        if (is_annealed && step_ < o_.steps) curve_.stopped = "annealed";
         if (is_out_of_patience()) curve_.stopped = "patience";
         save();
       }
-      const std::chrono::duration<double> taken = TrainingClock::now() - start;
-      if (o_.max_minutes > 0 && taken.count() > 60 * o_.max_minutes && step_ < o_.steps) {
+      if (o_.max_minutes > 0 && minutes() - minutes_before_ > o_.max_minutes && step_ < o_.steps) {
         save();
         curve_.stopped = "minutes";  // after saving: who goes on later has not stopped
       }
       if (progress_ != nullptr) progress_->update(step_);
     }
+    clock_.leave();
+    curve_.stages = clock_.stages();
     if (curve_.stopped.empty()) curve_.stopped = "steps";
     if (progress_ != nullptr) progress_->end();
     return {curve_, model_.model_of(best_)};
@@ -94,9 +115,24 @@ class Trainer {
 
  private:
   void begin() {
+    clock_.enter("refit");
     model_.begin(threads_);
-    optimizer_.emplace(model_.parameters());
+    make_optimizer();
     evaluate();
+  }
+
+  void make_optimizer() {
+    optimizer_.emplace(model_.parameters());
+    if (o_.average > 0) averaged_.emplace(model_.parameters(), o_.average);
+  }
+
+  bool mixed() const { return o_.compute.type == ComputeType::kBFloat16; }
+  bool resamples() const { return o_.resample > 0 && !s_.learned.windows.empty(); }
+
+  /// Of training, in earlier calls too.
+  double minutes() const {
+    const std::chrono::duration<double> taken = TrainingClock::now() - start_;
+    return minutes_before_ + taken.count() / 60;
   }
 
   /// In the last fifth the scales stay, so that the weights settle on them.
@@ -106,21 +142,36 @@ class Trainer {
 
   /// Of draws from `first` on.
   at::Tensor batch_loss(int64_t first) {
+    clock_.enter("data");
     const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
     ExampleBatch batch = batch_of(s_.learned, examples, device_);
     if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
       batch.inputs = moved_images(batch.inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
-    const bool mixed = o_.compute.type == ComputeType::kBFloat16;
+    if (s_.learned.pixels.defined() && o_.patches > 0)
+      batch.inputs = patched_images(batch.inputs, o_.patches, random_bits(o_.seed, kPatching), first);
+    if (resamples()) {
+      clock_.enter("resample");
+      const c10::NoGradGuard no_grad;
+      const MixedArithmetic arithmetic(mixed());
+      batch.inputs = resampled_text(batch.inputs, teacher_.answers(batch).logits, o_.resample,
+                                    random_bits(o_.seed, kDrawing), first);
+    }
     Answered answered, teacher;
+    clock_.enter("rounding");
     const Model seen = model_.seen(dropping());
     {
-      const MixedArithmetic arithmetic(mixed);
+      const MixedArithmetic arithmetic(mixed());
       if (loss_.needs_teacher) {
+        clock_.enter("teacher");
         const c10::NoGradGuard no_grad;
-        teacher = batch_answers(s_.teacher, batch);
+        teacher = teacher_.answers(batch);
       }
-      answered = beside(batch_answers(seen, batch, s_.inputs), teacher);
+      clock_.enter("forward");
+      const BatchForward learner(seen, longest_rows(s_.learned), device_,
+                                 {.inputs = s_.inputs, .kernel_attention = o_.kernel_attention, .beside = &teacher_});
+      answered = beside(learner.answers(batch), teacher);
     }
+    clock_.enter("loss");
     std::vector<int32_t> groups, classes;
     for (const int64_t i : examples) {
       groups.push_back(s_.learned.group[static_cast<size_t>(i)]);
@@ -140,11 +191,12 @@ class Trainer {
     std::vector<at::Tensor> leaves;
     for (const AdamWParameter& parameter : optimizer_->parameters()) leaves.push_back(parameter.value);
     std::vector<at::Tensor> sum;
-    double loss = 0;
+    at::Tensor loss = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
     for (int64_t a = 0; a < o_.accumulate; ++a) {
       at::Tensor part = batch_loss((step_ * o_.accumulate + a) * o_.batch) / static_cast<double>(o_.accumulate);
       if (o_.gradient_l1 > 0) part = part + o_.gradient_l1 * gradient_l1(part, leaves);
-      loss += part.item<double>();
+      loss += part.detach();
+      clock_.enter("backward");
       std::vector<at::Tensor> gradients = torch::autograd::grad({part}, leaves, {}, {},
                                                                 /*create_graph=*/false, /*allow_unused=*/true);
       if (sum.empty()) {
@@ -154,34 +206,66 @@ class Trainer {
       for (size_t p = 0; p < sum.size(); ++p)
         if (gradients[p].defined()) sum[p] = sum[p].defined() ? sum[p] + gradients[p] : gradients[p];
     }
-    clip(sum);
-    rate_ = learning_rate_at(step_, o_.steps, o_.warm_up_steps, o_.learning_rate);
+    clock_.enter("clip");
+    unseen_.push_back(at::stack({loss, clip(sum)}));
+    if (device_.is_cpu() || unseen_.size() >= kUnseenSteps) look(step_ + 1);
+    clock_.enter("optimizer");
+    rate_ = learning_rate_at(step_, o_.steps, o_.warm_up_steps, o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
+                             o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0);
     optimizer_->step(step_ + 1, sum, rate_);
     model_.bound_scales();
-    loss_sum_ += loss;
-    ++loss_count_;
+    if (averaged_) averaged_->add(step_ + 1);
   }
 
-  void clip(std::vector<at::Tensor>& gradients) const {
+  /// To --clip. @return the norm before that, float64 on the device: reading it would have the CPU wait for every step
+  at::Tensor clip(std::vector<at::Tensor>& gradients) const {
     const c10::NoGradGuard no_grad;
-    at::Tensor squares = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
-    for (const at::Tensor& g : gradients)
-      if (g.defined()) squares += g.square().sum(at::kDouble);
-    const double norm = std::sqrt(squares.item<double>());
-    if (!std::isfinite(norm))
-      fail(ErrorKind::kInvalidArgument, "finetune: the gradient of step {} is not finite; lower --learning-rate",
-           step_ + 1);
-    if (o_.clip_norm <= 0 || norm <= o_.clip_norm) return;
+    std::vector<at::Tensor> all;
     for (at::Tensor& g : gradients)
-      if (g.defined()) g = g * (o_.clip_norm / norm);
+      if (g.defined()) all.push_back(g = g.contiguous());
+    if (all.empty()) return at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
+    const at::Tensor norm = at::stack(at::_foreach_norm(all)).to(at::kDouble).square().sum().sqrt();
+    if (o_.clip_norm <= 0) return norm;
+    const at::Tensor factor = (o_.clip_norm / norm).clamp_max(1);
+    for (at::Tensor& g : gradients)
+      if (g.defined()) g = g * factor;
+    return norm;
+  }
+
+  /// At the losses of steps that nobody has looked at yet; `steps` are done.
+  void look(int64_t steps) {
+    if (unseen_.empty()) return;
+    const at::Tensor values = at::stack(unseen_).to(at::kCPU);  // [steps, loss and norm]
+    const auto count = static_cast<int64_t>(unseen_.size());
+    unseen_.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      if (!std::isfinite(values[i][1].item<double>()))
+        fail(ErrorKind::kInvalidArgument, "finetune: the gradient of step {} is not finite; lower --learning-rate",
+             steps - count + i + 1);
+      loss_sum_ += values[i][0].item<double>();
+      ++loss_count_;
+    }
   }
 
   void evaluate() {
     const c10::NoGradGuard no_grad;
-    FinetunePoint point{.step = step_,
-                        .learning_rate = rate_,
-                        .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
-                        .validation = measure_groups(model_.seen(), s_.teacher, s_.validation, o_.batch, s_.inputs)};
+    look(step_);
+    clock_.enter("evaluate");
+    if (!averaged_) return evaluate_weights();
+    averaged_->exchange();
+    model_.recode(threads_);
+    evaluate_weights();
+    averaged_->exchange();
+    model_.recode(threads_);
+  }
+
+  void evaluate_weights() {
+    FinetunePoint point{
+        .step = step_,
+        .learning_rate = rate_,
+        .training_loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : NAN,
+        .validation = measure_groups(model_.seen(), s_.teacher, resamples() ? drawn_validation_ : s_.validation,
+                                     o_.batch, s_.inputs)};
     loss_sum_ = 0;
     loss_count_ = 0;
     const double value = objective_.value(point.validation);
@@ -191,7 +275,8 @@ class Trainer {
     if (curve_.points.empty() || value < curve_.best) {
       curve_.best = value;
       curve_.best_step = step_;
-      best_ = model_.keep();
+      clock_.enter("keep");
+      best_ = model_.keep(threads_);
     }
     curve_.points.push_back(std::move(point));
   }
@@ -204,15 +289,22 @@ class Trainer {
 
   void save() {
     if (s_.checkpoint.empty()) return;
+    look(step_);
+    clock_.enter("save");
     CheckpointFile file;
     file.tensors = model_.state();
     const std::vector<std::string> names = model_.names();
     for (size_t p = 0; p < names.size(); ++p) {
       file.tensors["first." + names[p]] = optimizer_->first()[p];
       file.tensors["second." + names[p]] = optimizer_->second()[p];
+      if (averaged_) file.tensors["mean." + names[p]] = averaged_->means()[p];
     }
     for (const auto& [id, tensor] : best_) file.tensors["best." + name_of(id)] = tensor;
+    std::vector<double> rates;  // as they were when it began: scales may have been fitted anew since
+    for (const AdamWParameter& parameter : optimizer_->parameters()) rates.push_back(parameter.rate_factor);
     const Json progress = {{"step", step_},
+                           {"rates", rates},
+                           {"minutes", o_.anneal_minutes > 0 ? minutes() : 0},
                            {"learning_rate", rate_},
                            {"loss_sum", loss_sum_},
                            {"loss_count", loss_count_},
@@ -232,6 +324,7 @@ class Trainer {
            "finetune: {} is of another model, plan, data or options; delete it, or name another folder", origin);
     const Json progress = parse_json(file->words.contains("progress") ? file->words.at("progress") : "", origin);
     step_ = json_int(progress, "step", origin, 0, o_.steps);
+    minutes_before_ = json_number(progress, "minutes", origin);
     rate_ = json_number(progress, "learning_rate", origin);
     loss_sum_ = json_number(progress, "loss_sum", origin);
     loss_count_ = json_int(progress, "loss_count", origin, 0, o_.steps);
@@ -241,11 +334,16 @@ class Trainer {
       fail(ErrorKind::kBadFile, "{}: expected {} weights of groups", origin, weighting_->state().size());
     weighting_->restore(weighting.get<std::vector<double>>());
     model_.restore(file->tensors, origin);
-    optimizer_.emplace(model_.parameters());
+    make_optimizer();
+    const Json& rates = json_member(progress, "rates", origin);
     const std::vector<std::string> names = model_.names();
+    if (!rates.is_array() || rates.size() != names.size())
+      fail(ErrorKind::kBadFile, "{}: expected {} rates", origin, names.size());
+    optimizer_->set_rates(rates.get<std::vector<double>>());
     for (size_t p = 0; p < names.size(); ++p) {
       optimizer_->first()[p].copy_(tensor_of(file->tensors, "first." + names[p], origin));
       optimizer_->second()[p].copy_(tensor_of(file->tensors, "second." + names[p], origin));
+      if (averaged_) averaged_->means()[p].copy_(tensor_of(file->tensors, "mean." + names[p], origin));
     }
     for (const TensorId& id : s_.source.tensors()) best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);
     return true;
@@ -256,16 +354,23 @@ class Trainer {
   ProgressSink* progress_;
   at::Device device_;
   int threads_;
+  StepClock clock_;
+  BatchForward teacher_;
   const LossRow& loss_;
   const ObjectiveRow& objective_;
+  TrainingData drawn_validation_;
   std::unique_ptr<Weighting> weighting_;
   Sampler sampler_;
   LearnedModel model_;
   std::optional<AdamW> optimizer_;
+  std::optional<AveragedWeights> averaged_;
   FinetuneCurve curve_;
   KeptWeights best_;
+  TrainingClock::time_point start_ = TrainingClock::now();
+  double minutes_before_ = 0;
   int64_t step_ = 0, loss_count_ = 0;
   double rate_ = 0, loss_sum_ = 0;
+  std::vector<at::Tensor> unseen_;  // [loss, norm of the gradient] of steps, on the device
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "data/token_runs.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"
+#include "ops/parallel.h"
 #include "vernier/classify.h"
 #include "vernier/decode_images.h"
 #include "vernier/finetune.h"
@@ -110,19 +111,29 @@ std::string training_data_hash(const TrainingData& data) {
   return hasher.hex();
 }
 
-TrainingData training_text(const Tokenizer& tokenizer, const std::string& name, const std::vector<Document>& documents,
-                           int64_t context) {
+std::vector<EncodedDocument> encoded_documents(const Tokenizer& tokenizer, const std::vector<Document>& documents,
+                                               int threads) {
+  std::vector<EncodedDocument> encoded(documents.size());
+  parallel_for(static_cast<int64_t>(documents.size()), threads, [&](int64_t d, int) {
+    const Document& document = documents[static_cast<size_t>(d)];
+    encoded[static_cast<size_t>(d)] = {tokenizer.encode(document.text, {.add_special = false, .parse_special = false}),
+                                       document.group};
+  });
+  return encoded;
+}
+
+TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
+                           const std::vector<EncodedDocument>& documents, int64_t context) {
   if (context < 8) fail(ErrorKind::kInvalidArgument, "finetune: context {}: expected at least 8", context);
   TrainingData data;
   data.name = name;
   GroupNames names;
   std::vector<std::vector<int32_t>> ids;
-  for (const Document& document : documents) {
+  for (const EncodedDocument& document : documents) {
     const auto group = static_cast<size_t>(names.index_of(document.group, data.groups));
     if (ids.size() <= group) ids.resize(group + 1);
     if (tokenizer.adds_bos()) ids[group].push_back(*tokenizer.bos_id());
-    const std::vector<int32_t> own = tokenizer.encode(document.text, {.add_special = false, .parse_special = false});
-    ids[group].insert(ids[group].end(), own.begin(), own.end());
+    ids[group].insert(ids[group].end(), document.ids.begin(), document.ids.end());
   }
   for (size_t g = 0; g < ids.size(); ++g) cut_windows(ids[g], static_cast<int32_t>(g), context, data);
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no document has 2 tokens", name);
@@ -226,18 +237,17 @@ TrainingData joined_training_data(const TrainingData& a, const TrainingData& b) 
   return both;
 }
 
-std::vector<Document> documents_apart(const Tokenizer& tokenizer, const std::vector<Document>& documents,
-                                      const TrainingData& held_out) {
+std::vector<EncodedDocument> documents_apart(const std::vector<EncodedDocument>& documents,
+                                             const TrainingData& held_out) {
   EvaluationData asked, whole;
   asked.windows = held_out.windows;
-  for (const Document& document : documents) {
+  for (const EncodedDocument& document : documents) {
     TokenWindow& window = whole.windows.emplace_back();
     window.tokens = {0};  // runs are looked for from the second token on
-    const std::vector<int32_t> ids = tokenizer.encode(document.text, {.add_special = false, .parse_special = false});
-    window.tokens.insert(window.tokens.end(), ids.begin(), ids.end());
+    window.tokens.insert(window.tokens.end(), document.ids.begin(), document.ids.end());
   }
   const std::vector<bool> shared = find_shared_runs(asked, whole).holders;
-  std::vector<Document> apart;
+  std::vector<EncodedDocument> apart;
   for (size_t d = 0; d < documents.size(); ++d)
     if (!shared[d]) apart.push_back(documents[d]);
   return apart;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/fail.h"
 #include "base/sequential.h"
@@ -97,7 +98,10 @@ ChainStep expansion_foretells(const std::vector<ChainRecord>& records, double co
   return step;
 }
 
-ClaimVerdict verdict_of_chain(const std::vector<ChainStep>& links) {
+/// That decide anything; correlations have no interval below it.
+constexpr int64_t kFewestGroups = 5;
+
+ClaimVerdict verdict_of_chain(std::span<const ChainStep> links) {
   bool all = true;
   for (const ChainStep& link : links) {
     if (link.verdict == ClaimVerdict::kRefuted) return ClaimVerdict::kRefuted;
@@ -134,7 +138,7 @@ ChainReport chain_test(const std::vector<ChainRecord>& records, double confidenc
                   rescaling_restores(records, confidence),
                   link("loss_explains_accuracy", "where the loss rises more, accuracy falls more", &R::loss_change,
                        &R::accuracy_change, -1)};
-  report.verdict = verdict_of_chain(report.steps);
+  const size_t links = report.steps.size();  // of the chain itself; what follows foretells who pays
   report.steps.push_back(
       link("gradient_foretells", "groups of a greater gradient pay more", &R::gradient_norm, &R::loss_change, 1));
   report.steps.push_back(
@@ -144,6 +148,9 @@ ChainReport chain_test(const std::vector<ChainRecord>& records, double confidenc
       "minorities_pay", "smaller groups pay more",
       {records, [](const R& record) { return static_cast<double>(record.examples); }, figure(&R::loss_change)}, -1,
       confidence));
+  for (ChainStep& step : report.steps)
+    if (step.groups < kFewestGroups) step.verdict = ClaimVerdict::kUndecided;
+  report.verdict = verdict_of_chain(std::span(report.steps).first(links));
   return report;
 }
 

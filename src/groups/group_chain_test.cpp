@@ -71,6 +71,19 @@ TEST(GroupChain, TheOppositeIsRefuted) {
   EXPECT_EQ(report.verdict, ClaimVerdict::kRefuted);
 }
 
+TEST(GroupChain, RatiosAndSharesOfFewGroupsDecideNothingEither) {
+  std::vector<ChainRecord> records = as_claimed();
+  for (ChainRecord& record : records) record.rescaled_loss_change = record.loss_change;
+  records.resize(4);
+  const ChainReport report = chain_test(records);
+  for (const ChainStep& link : report.steps) EXPECT_EQ(link.verdict, ClaimVerdict::kUndecided) << link.key;
+  EXPECT_NEAR(step(report, "rescaling_restores").correlation, 0, 1e-12) << "what was found is told all the same";
+  EXPECT_EQ(report.verdict, ClaimVerdict::kUndecided);
+  records = as_claimed();
+  records.resize(5);
+  EXPECT_EQ(step(chain_test(records), "rescaling_restores").verdict, ClaimVerdict::kConfirmed);
+}
+
 TEST(GroupChain, NoiseIsUndecided) {
   const ChainReport report = chain_test(as_claimed(5));
   for (const char* key : {"activations_lower_variance", "variance_explains_loss", "loss_explains_accuracy"})

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "ops/activation.h"
+#include "ops/attention_kernel.h"
 #include "ops/site_rounding.h"
 
 namespace vernier {
@@ -116,6 +117,12 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
   const at::Tensor v =
       share(kept(Site::kValues, block.cache.values, split(config.heads + config.kv_heads, config.kv_heads, {})));
 
+  if (kernel_attention_ && has_attention_kernel() && !watches_ && config.soft_cap <= 0 && config.window <= 0 &&
+      !block.sinks.defined())
+    return rows_from(attention_by_kernel(q, k, v, config.causal, config.scale)
+                         .transpose(1, 2)
+                         .reshape({batch, time, config.query_columns()}),
+                     first_row);
   at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
   scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(width));
   if (config.soft_cap > 0) scores = (scores / config.soft_cap).tanh() * config.soft_cap;

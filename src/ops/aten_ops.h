@@ -56,6 +56,8 @@ class AtenOps {
   at::Tensor mix_experts(const AtenBlock& block, const at::Tensor& x) const;
   at::Tensor rows_from(const at::Tensor& x, int64_t first_row) const;
   bool watches() const { return watches_; }
+  /// Attention that is neither watched nor capped, without sinks and windows, by attention_kernel.h, where there is one.
+  void use_kernel_attention(bool on) { kernel_attention_ = on; }
   void observe(const SiteId& site, const at::Tensor& x) const {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
@@ -65,7 +67,7 @@ class AtenOps {
 
   at::Tensor cos_, sin_;
   const AtenObserver* observer_;
-  bool watches_;
+  bool watches_, kernel_attention_ = false;
 };
 
 }  // namespace vernier

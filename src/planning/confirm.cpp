@@ -18,16 +18,16 @@ namespace vernier {
 namespace {
 
 using Why = ConfirmedMatrix::Why;
-constexpr size_t kMatrixBatch = 6;  // matrices on the cut that are measured before the plan is asked again
+constexpr int64_t kFirstImages = 32;  // an image says as little as a few tokens
+constexpr size_t kMatrixBatch = 6;    // matrices on the cut that are measured before the plan is asked again
 
 class Confirming {
  public:
-  Confirming(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,
-             const EvaluationData& data, const DamageTable& table, const ConfirmOptions& options,
-             ProgressSink* progress)
+  Confirming(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration, Sweepable data,
+             const DamageTable& table, const ConfirmOptions& options, ProgressSink* progress)
       : model_(model),
         tokenizer_(tokenizer),
-        data_(data),
+        data_(std::move(data)),
         foretold_(table),
         options_(options),
         progress_(progress),
@@ -129,8 +129,9 @@ class Confirming {
       tensor_of[components.back()] = id;
     }
     MeasureUntilOptions measuring{.compute = options_.compute};
+    if (!model_.config().is_language_model()) measuring.first_windows = kFirstImages;
     if (options_.may_go_on) {
-      const double whole = static_cast<double>(model_.matrices().size() * data_.windows.size());
+      const double whole = static_cast<double>(model_.matrices().size() * data_.windows.clusters.size());
       measuring.may_go_on = [&, whole](int64_t work) { return options_.may_go_on(static_cast<double>(work) / whole); };
     }
     // What the sample says of all others must be narrow; what is on the cut only has to be on one side of it.
@@ -204,7 +205,7 @@ class Confirming {
 
   const Model& model_;
   const TokenizerModel& tokenizer_;
-  const EvaluationData& data_;
+  const Sweepable data_;
   const DamageTable& foretold_;
   const ConfirmOptions& options_;
   ProgressSink* progress_;
@@ -222,7 +223,13 @@ Confirmation confirm(const Model& model, const TokenizerModel& tokenizer, const 
                      const EvaluationData& data, const DamageTable& table, const ConfirmOptions& options,
                      ProgressSink* progress) {
   check_calibration(calibration, model);
-  return Confirming(model, tokenizer, calibration, data, table, options, progress).run();
+  return Confirming(model, tokenizer, calibration, sweepable(model, data), table, options, progress).run();
+}
+
+Confirmation confirm(const Model& model, const Calibration& calibration, const AnswerData& data,
+                     const DamageTable& table, const ConfirmOptions& options, ProgressSink* progress) {
+  check_calibration(calibration, model);
+  return Confirming(model, {}, calibration, sweepable(model, data), table, options, progress).run();
 }
 
 }  // namespace vernier

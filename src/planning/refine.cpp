@@ -14,7 +14,7 @@ namespace vernier {
 
 namespace {
 
-constexpr size_t kRefinedAtOnce = 4;  // in one pass with the reference
+constexpr size_t kExchangesAtOnce = 4;  // in one pass with the reference
 
 /// Every other window, beginning with `first`.
 EvaluationData every_other(const EvaluationData& data, size_t first) {
@@ -129,8 +129,8 @@ class Refining {
   void measure(const Plan& plan, const Model& base, std::vector<Offered>& offered) {
     if (progress_ != nullptr) progress_->begin("refine", static_cast<int64_t>(offered.size()), "exchanges");
     const double planned_kl = kl_of({base}, measuring_).front().mean;
-    for (size_t first = 0; first < offered.size(); first += kRefinedAtOnce) {
-      const size_t end = std::min(offered.size(), first + kRefinedAtOnce);
+    for (size_t first = 0; first < offered.size(); first += kExchangesAtOnce) {
+      const size_t end = std::min(offered.size(), first + kExchangesAtOnce);
       std::vector<Model> models;
       for (size_t i = first; i < end; ++i) models.push_back(exchanged(plan, base, offered[i].exchange));
       const std::vector<Measured> kl = kl_of(models, measuring_);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace vernier {
 
@@ -11,14 +12,61 @@ namespace {
 at::Tensor divisor_of(const at::Tensor& scale) { return at::where(scale == 0, at::ones_like(scale), scale); }
 
 at::Tensor in_levels(const RoundingGrid& grid, const at::Tensor& latent) {
-  return (latent - grid.offset) / divisor_of(grid.scale) + grid.zero;
+  return (latent - grid.offset).div_(divisor_of(grid.scale)).add_(grid.zero);
+}
+
+/// `values`, with the gradient of the identity for `latent`: no pass over them, where latent - latent.detach() takes two.
+struct StraightThrough : torch::autograd::Function<StraightThrough> {
+  static at::Tensor forward(torch::autograd::AutogradContext* /*context*/, const at::Tensor& /*latent*/,
+                            const at::Tensor& values) {
+    return values;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* /*context*/,
+                                                 torch::autograd::variable_list gradients) {
+    return {gradients[0], at::Tensor()};
+  }
+};
+
+/// The level nearest to t.
+at::Tensor level_at(const RoundingGrid& grid, const at::Tensor& t) {
+  if (!grid.boundaries.defined()) return t.clamp(grid.lowest, grid.highest).round_();
+  return grid.levels.index_select(0, at::bucketize(t, grid.boundaries).reshape(-1)).reshape(t.sizes());
 }
 
 at::Tensor nearest_levels(const RoundingGrid& grid, const at::Tensor& latent) {
-  const at::Tensor t = in_levels(grid, latent);
-  if (!grid.boundaries.defined()) return t.clamp(grid.lowest, grid.highest).round();
-  return grid.levels.index_select(0, at::bucketize(t, grid.boundaries).reshape(-1)).reshape(t.sizes());
+  return level_at(grid, in_levels(grid, latent));
 }
+
+/// In few passes over the weights, of which nothing but themselves is kept for the gradient.
+struct LearnedRounding : torch::autograd::Function<LearnedRounding> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& latent,
+                            const at::Tensor& scale, const at::Tensor& offset, const RoundingGrid& grid) {
+    context->save_for_backward({latent, scale, offset, grid.zero, grid.levels, grid.boundaries});
+    context->saved_data["lowest"] = grid.lowest;
+    context->saved_data["highest"] = grid.highest;
+    return rounded_values(grid, latent);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    RoundingGrid grid{.scale = saved[1],
+                      .zero = saved[3],
+                      .offset = saved[2],
+                      .levels = saved[4],
+                      .boundaries = saved[5],
+                      .lowest = context->saved_data["lowest"].toDouble(),
+                      .highest = context->saved_data["highest"].toDouble()};
+    const at::Tensor &latent = saved[0], &scale = grid.scale, &upstream = gradients[0];
+    const at::Tensor divisor = at::where(scale == 0, at::ones_like(scale), scale);
+    const at::Tensor t = (latent - grid.offset) / divisor + grid.zero;
+    const at::Tensor inside = (t >= grid.lowest).logical_and(t <= grid.highest).logical_and(scale != 0);
+    const at::Tensor within = upstream * inside;
+    const at::Tensor of_scale = upstream * (level_at(grid, t.detach()) - grid.zero) - within * (t - grid.zero);
+    return {within, of_scale.sum_to_size(scale.sizes()), (upstream - within).sum_to_size(grid.offset.sizes()),
+            at::Tensor()};
+  }
+};
 
 }  // namespace
 
@@ -41,18 +89,19 @@ at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent) {
 
 at::Tensor rounded_values(const RoundingGrid& grid, const at::Tensor& latent) {
   const c10::NoGradGuard no_grad;
-  return grid.scale * (nearest_levels(grid, latent) - grid.zero) + grid.offset;
+  return (nearest_levels(grid, latent) - grid.zero).mul_(grid.scale).add_(grid.offset);
+}
+
+at::Tensor with_gradient_of(const at::Tensor& latent, const at::Tensor& values) {
+  return StraightThrough::apply(latent, values);
 }
 
 at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent) {
-  return rounded_values(grid, latent) + (latent - latent.detach());  // exactly 0, with the gradient of `latent`
+  return with_gradient_of(latent, rounded_values(grid, latent));
 }
 
-at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& scale, const at::Tensor& latent) {
-  const at::Tensor t = (latent / divisor_of(scale) + grid.zero).clamp(grid.lowest, grid.highest);
-  // Exact: a number and the nearest integer are so close that their difference has no rounding error.
-  const at::Tensor level = t + (t.round() - t).detach();
-  return scale * (level - grid.zero);
+at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& latent) {
+  return LearnedRounding::apply(latent, grid.scale, grid.offset, grid);
 }
 
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type) {

@@ -4,7 +4,7 @@
 // scheme/grid.h says of one segment, for all segments of a matrix at once.
 //
 //   const at::Tensor seen = round_straight(grid, latent);        // decoded values; d seen / d latent = 1
-//   const at::Tensor seen = round_learned(grid, scale, latent);  // LSQ: the scales learn too
+//   const at::Tensor seen = round_learned(grid, latent);   // LSQ: scales and offsets learn too
 //
 // A segment's values are scale * (level - zero) + offset, in these steps and no others, so that they are Grid::decode's
 // bit for bit.
@@ -30,14 +30,17 @@ at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent);
 /// The values of those levels, without a gradient.
 at::Tensor rounded_values(const RoundingGrid& grid, const at::Tensor& latent);
 
+/// `values`, which need no gradient, as if they were `latent`: their gradient is that of the identity. @shape alike
+at::Tensor with_gradient_of(const at::Tensor& latent, const at::Tensor& values);
+
 /// rounded_values with the gradient of the identity, also where a weight lies beyond the outermost level.
 at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent);
 
-/// Learned step size quantization (LSQ, arXiv:1902.08153, equations 2-5): `scale` in place of the grid's. The gradient of
-/// a weight is 1 within the levels and 0 beyond them; that of a scale is, per weight, level - t within (t: the weight in
-/// levels, relative to zero) and the outermost level beyond. The paper's factor 1 / sqrt(n * Qmax) is left out: AdamW
-/// does not see it. Only for levels one apart and offsets of zero.
-at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& scale, const at::Tensor& latent);
+/// Learned step size quantization (LSQ, arXiv:1902.08153, equations 2-5), of scales and offsets that require a gradient. That
+/// of a weight is 1 within the levels and 0 beyond them; that of a scale is, per weight, level - t within (t: the weight in
+/// levels) and the outermost level beyond, both relative to zero; that of an offset 0 within and 1 beyond. The paper's
+/// factor 1 / sqrt(n * Qmax) is left out: AdamW does not see it.
+at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& latent);
 
 /// To the nearest number of another floating type and back, with the gradient of the identity.
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type);

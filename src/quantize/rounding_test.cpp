@@ -58,10 +58,10 @@ TEST(Rounding, AScaleOfZeroMeansTheOffset) {
   grid.scale = at::zeros_like(grid.scale);
   grid.offset = grid.offset + 0.5;
   EXPECT_TRUE(at::equal(rounded_values(grid, made_up_weights()), at::full({3, 2, 8}, 0.5, at::kDouble)));
-  const at::Tensor learned = grid.scale.clone().set_requires_grad(true);
-  const at::Tensor seen = round_learned(grid, learned, made_up_weights().set_requires_grad(true));
-  EXPECT_TRUE(at::equal(seen, at::zeros({3, 2, 8}, at::kDouble)));
-  EXPECT_TRUE(at::isfinite(gradient(seen, learned, at::ones_like(seen))).all().item<bool>());
+  grid.scale.set_requires_grad(true);
+  const at::Tensor seen = round_learned(grid, made_up_weights().set_requires_grad(true));
+  EXPECT_TRUE(at::equal(seen, at::full({3, 2, 8}, 0.5, at::kDouble)));
+  EXPECT_TRUE(at::isfinite(gradient(seen, grid.scale, at::ones_like(seen))).all().item<bool>());
 }
 
 // The gradient of what is straight through is the identity's by definition, also beyond the outermost levels.
@@ -106,7 +106,9 @@ TEST(Rounding, LearnedScalesGetTheGradientOfTheSmoothPart) {
   const at::Tensor x = made_up_weights().set_requires_grad(true);
   const at::Tensor scale = grid.scale.clone().set_requires_grad(true);
   const at::Tensor upstream = at::randn({3, 2, 8}, at::kDouble);
-  const at::Tensor seen = round_learned(grid, scale, x);
+  RoundingGrid learning = grid;
+  learning.scale = scale;
+  const at::Tensor seen = round_learned(learning, x);
   EXPECT_TRUE(at::equal(seen, rounded_values(grid, x)));
 
   // Rounding adds a residual that the smooth part does not see; beyond the levels there is none.
@@ -122,8 +124,41 @@ TEST(Rounding, LearnedScalesGetTheGradientOfTheSmoothPart) {
 
   const at::Tensor raw = x.detach() / grid.scale + grid.zero;
   const at::Tensor inside = (raw >= -2).logical_and(raw <= 1);
-  const at::Tensor of_weights = gradient(round_learned(grid, scale, x), x, upstream);
+  const at::Tensor of_weights = gradient(round_learned(learning, x), x, upstream);
   EXPECT_LT((of_weights - upstream * inside).abs().max().item<double>(), 1e-12);
+}
+
+/// The same of offsets, and of a codebook's levels.
+TEST(Rounding, LearnedOffsetsGetTheGradientOfTheSmoothPart) {
+  RoundingGrid grid = uniform_steps();
+  grid.levels = at::tensor({-5.0, -1.5, 0.25, 4.0}, at::kDouble);
+  grid.boundaries = at::tensor({-3.25, -0.625, 2.125}, at::kDouble);
+  grid.lowest = -5;
+  grid.highest = 4;
+  const at::Tensor x = (made_up_weights() * 2).set_requires_grad(true), upstream = at::randn({3, 2, 8}, at::kDouble);
+  RoundingGrid learning = grid;
+  learning.scale = grid.scale.clone().set_requires_grad(true);
+  learning.offset = at::full_like(grid.offset, 0.1).set_requires_grad(true);
+  grid.offset = learning.offset.detach();
+  const at::Tensor seen = round_learned(learning, x);
+  EXPECT_TRUE(at::equal(seen, rounded_values(grid, x)));
+
+  const auto in_levels = [&](const at::Tensor& s, const at::Tensor& o) {
+    return ((x.detach() - o) / s + grid.zero).clamp(-5, 4);
+  };
+  const at::Tensor t = in_levels(grid.scale, grid.offset);
+  const at::Tensor residual = grid.levels.index_select(0, nearest_codes(grid, x).reshape(-1)).reshape(t.sizes()) - t;
+  const auto smooth = [&](const at::Tensor& s, const at::Tensor& o) {
+    return ((s * (in_levels(s, o) + residual - grid.zero) + o) * upstream).sum(-1, true);
+  };
+  constexpr double kStep = 1e-6;
+  const at::Tensor of_scale =
+      (smooth(grid.scale + kStep, grid.offset) - smooth(grid.scale - kStep, grid.offset)) / (2 * kStep);
+  const at::Tensor of_offset =
+      (smooth(grid.scale, grid.offset + kStep) - smooth(grid.scale, grid.offset - kStep)) / (2 * kStep);
+  const auto got = torch::autograd::grad({seen}, {learning.scale, learning.offset}, {upstream});
+  EXPECT_LT((got[0] - of_scale).abs().max().item<double>(), 1e-7);
+  EXPECT_LT((got[1] - of_offset).abs().max().item<double>(), 1e-7);
 }
 
 }  // namespace

@@ -16,8 +16,6 @@ namespace {
 
 constexpr float kBeyondAnyLevel = 1e30f;
 
-at::ScalarType type_of_scale(PlainScale scale) { return scale == PlainScale::kHalf ? at::kHalf : at::kBFloat16; }
-
 /// Levels of the codes that the format takes, found by asking it for the outermost ones.
 RoundingGrid levels_of(const Grid& grid, Code* lowest, const at::TensorOptions& options) {
   Code ends[2];
@@ -55,20 +53,37 @@ at::Tensor values_as(const at::Tensor& latent, at::ScalarType type) {
   return x.to(type).to(latent.scalar_type());
 }
 
+int64_t rows_of(const std::vector<TrainedMatrix::Rows>& parts) {
+  int64_t rows = 0;
+  for (const TrainedMatrix::Rows& part : parts) rows += part.count;
+  return rows;
+}
+
 at::Tensor on_cpu(const at::Tensor& t) { return t.detach().to(at::kCPU, at::kFloat).contiguous(); }
 
 }  // namespace
 
-TrainedMatrix::TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
+TrainedMatrix::TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& parts, int64_t cols,
                              const at::Device& device, bool learned)
     : scheme_(scheme),
-      grid_(grid_of(scheme, rows, cols)),
-      plain_(plain_type(scheme, rows, cols)),
-      weights_(column_weights(importance, cols)),
+      grid_(grid_of(scheme, rows_of(parts), cols)),
+      plain_(plain_type(scheme, grid_->rows, cols)),
       device_(device),
-      learned_(learned && grid_->plain_scale() != PlainScale::kNone),
-      stored_(plain_ ? 0 : scheme.bytes(rows, cols)) {
+      learned_(learned && has_learnable_steps(*grid_)),
+      stored_(plain_ ? 0 : scheme.bytes(grid_->rows, cols)) {
+  int64_t end = 0;
+  for (const Rows& part : parts) weights_.push_back({end += part.count, column_weights(part.importance, cols)});
   if (!plain_ && !is_joint()) rounding_ = levels_of(*grid_, &lowest_code_, at::TensorOptions(device).dtype(at::kFloat));
+}
+
+bool TrainedMatrix::can_be_stacked(const Scheme& scheme, int64_t rows, int64_t cols) {
+  return scheme.rows_in_sequence() && grid_of(scheme, rows, cols)->block_rows == 1;
+}
+
+const float* TrainedMatrix::weights_of(int64_t row) const {
+  for (const Weights& part : weights_)
+    if (row < part.end_row) return part.of_columns.data();
+  return weights_.back().of_columns.data();
 }
 
 void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
@@ -83,11 +98,11 @@ void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
     const int64_t row = r * grid_->block_rows;
     for (int64_t block = 0; block < grid_->blocks(); ++block)
       grid_->fit(row, block, values + row * grid_->cols + block * grid_->block_cols, grid_->cols,
-                 weights_.data() + block * grid_->block_cols, stored_.data());
+                 weights_of(row) + block * grid_->block_cols, stored_.data());
   });
   read_steps();
   if (is_joint()) return search_codes(values, threads);
-  if (learned_) scale_ = rounding_.scale.detach().clone().set_requires_grad(true);
+  if (learned_) steps_.emplace(*grid_, stored_.data(), device_);
 }
 
 at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight) {
@@ -95,7 +110,7 @@ at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& we
   const at::Tensor values = stored.values().to(device_, at::kFloat), x = weight.detach().to(device_, at::kFloat);
   if (!plain_) {
     const at::Tensor bytes = stored.bytes();
-    restore(bytes.reshape(-1), {});
+    restore(bytes.reshape(-1));
   }
   return is_joint() ? values : at::where(seen(x) == values, x, values).contiguous();
 }
@@ -132,7 +147,7 @@ void TrainedMatrix::search_codes(const float* values, int threads) {
       grid_->steps(row, block, stored_.data(), steps.data());
       for (int64_t s = 0; s < grid_->segments(); ++s) {
         const int64_t col = block * grid_->block_cols + s * grid_->segment_cols;
-        grid_->nearest_jointly(steps[static_cast<size_t>(s)], values + row * grid_->cols + col, weights_.data() + col,
+        grid_->nearest_jointly(steps[static_cast<size_t>(s)], values + row * grid_->cols + col, weights_of(row) + col,
                                grid_->segment_cols, codes.data() + col);
       }
     }
@@ -172,47 +187,41 @@ at::Tensor TrainedMatrix::segments(const at::Tensor& latent) const {
   return latent.reshape({grid_->rows, grid_->cols / grid_->segment_cols, grid_->segment_cols});
 }
 
-RoundingGrid TrainedMatrix::current_grid() const {
-  RoundingGrid grid = rounding_;
-  if (scale_.defined()) grid.scale = cast_straight(scale_, type_of_scale(grid_->plain_scale())).detach();
-  return grid;
-}
+RoundingGrid TrainedMatrix::current_grid() const { return steps_ ? steps_->on(rounding_) : rounding_; }
 
 at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
-  if (plain_) return values_as(latent.detach(), *plain_) + (latent - latent.detach());
-  if (is_joint()) return held_ + (latent - latent.detach());
+  if (plain_) return with_gradient_of(latent, values_as(latent.detach(), *plain_));
+  if (is_joint()) return with_gradient_of(latent, held_);
   const at::Tensor x = segments(latent);
-  const RoundingGrid grid = dropped ? inner_half(rounding_) : rounding_;
-  const at::Tensor values = scale_.defined()
-                                ? round_learned(grid, cast_straight(scale_, type_of_scale(grid_->plain_scale())), x)
-                                : round_straight(grid, x);
-  return values.reshape({grid_->rows, grid_->cols});
+  const RoundingGrid grid = dropped ? inner_half(current_grid()) : current_grid();
+  return (steps_ ? round_learned(grid, x) : round_straight(grid, x)).reshape({grid_->rows, grid_->cols});
 }
 
-StoredMatrix TrainedMatrix::stored(const at::Tensor& latent) const {
+double TrainedMatrix::level_width() const {
+  if (plain_) return 0;
+  if (is_joint()) return held_.abs().mean().item<double>();
+  const auto gaps = static_cast<double>(rounding_.levels.numel() - 1);
+  return rounding_.scale.abs().mean().item<double>() * (rounding_.highest - rounding_.lowest) / gaps;
+}
+
+StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const {
   const c10::NoGradGuard no_grad;
   if (plain_) {
     const at::Tensor values = on_cpu(latent);
     std::vector<std::byte> bytes(scheme_.bytes(grid_->rows, grid_->cols));
-    grid_->encode(values.data_ptr<float>(), weights_.data(), bytes.data());
+    grid_->encode(values.data_ptr<float>(), weights_of(0), bytes.data());
     return {scheme_, {grid_->rows, grid_->cols}, bytes};
   }
   std::vector<std::byte> bytes = stored_;
   if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes};
-  if (scale_.defined()) {
-    const at::Tensor scales = on_cpu(scale_);
-    const float* scale = scales.data_ptr<float>();
-    for (int64_t row = 0; row < grid_->rows; row += grid_->block_rows)
-      for (int64_t block = 0; block < grid_->blocks(); ++block)
-        grid_->store_scale(row, block, *scale++, bytes.data());  // a block of these formats is one segment
-  }
+  if (steps_) steps_->store(bytes.data());
   const at::Tensor codes = nearest_codes(current_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
   const int32_t* next = codes.data_ptr<int32_t>();
-  std::vector<Code> of_row(static_cast<size_t>(grid_->cols));
-  for (int64_t row = 0; row < grid_->rows; ++row) {
-    for (Code& code : of_row) code = static_cast<Code>(*next++) + lowest_code_;
+  parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
+    std::vector<Code> of_row(next + row * grid_->cols, next + (row + 1) * grid_->cols);
+    for (Code& code : of_row) code += lowest_code_;
     grid_->pack_row(row, of_row.data(), bytes.data());
-  }
+  });
   return {scheme_, {grid_->rows, grid_->cols}, bytes};
 }
 
@@ -222,19 +231,14 @@ at::Tensor TrainedMatrix::fitted() const {
   return bytes;
 }
 
-void TrainedMatrix::restore(const at::Tensor& fitted, const at::Tensor& learned_scale) {
+void TrainedMatrix::restore(const at::Tensor& fitted) {
   if (fitted.nbytes() != stored_.size())
     fail(ErrorKind::kInternal, "finetune: {} bytes of scales restored, expected {}", fitted.nbytes(), stored_.size());
   if (plain_) return;
   std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
   read_steps();
   if (is_joint()) return read_values();
-  if (learned_)
-    scale_ = (learned_scale.defined() ? learned_scale.to(device_, at::kFloat).reshape(rounding_.scale.sizes())
-                                      : rounding_.scale)
-                 .detach()
-                 .clone()
-                 .set_requires_grad(true);
+  if (learned_) steps_.emplace(*grid_, stored_.data(), device_);
 }
 
 }  // namespace vernier

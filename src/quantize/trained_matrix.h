@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "quantize/learned_steps.h"
 #include "quantize/rounding.h"
 #include "scheme/grid.h"
 #include "vernier/stored_matrix.h"
@@ -22,10 +23,20 @@ namespace vernier {
 
 class TrainedMatrix {
  public:
-  /// `importance`: as encode() takes it. `learned`: scales are learned where the scheme stores them plainly.
+  /// `importance`: as encode() takes it. `learned`: scales learn where has_learnable_steps.
   /// @throws Error{kInvalidArgument} as grid_of
   TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
-                const at::Device& device, bool learned = false);
+                const at::Device& device, bool learned = false)
+      : TrainedMatrix(scheme, {{rows, importance}}, cols, device, learned) {}
+  /// Several matrices one below the other, each with its importance.
+  struct Rows {
+    int64_t count = 0;
+    std::vector<float> importance{};
+  };
+  TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& parts, int64_t cols, const at::Device& device,
+                bool learned);
+  /// Whether the bytes of such matrices, one behind the other, are those of one below the other.
+  static bool can_be_stacked(const Scheme& scheme, int64_t rows, int64_t cols);
 
   const Scheme& scheme() const { return scheme_; }
   /// The format's own fit on the current weights, float32 [rows, cols] on any device. Learned scales begin anew there.
@@ -40,20 +51,23 @@ class TrainedMatrix {
   /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
   /// the last fit or recode found. Others do nothing here.
   void recode(const at::Tensor& latent, int threads);
-  /// The scales that learn, [rows, segments, 1]; undefined where none do. The caller's to change.
-  const at::Tensor& learned_scale() const { return scale_; }
+  /// The steps that learn; nullptr where none do, and before the first fit. Their leaves are the caller's to change.
+  const LearnedSteps* learned_steps() const { return steps_ ? &*steps_ : nullptr; }
 
   /// What the model multiplies with, float32 [rows, cols]; differentiable. `dropped`: on the grid without its outer half,
   /// where codes stand for one weight each.
   at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
+  /// From one level to the next as fitted, the mean over the matrix; of codebooks of several weights the mean of the
+  /// values' size; 0 of values that are stored as they are.
+  double level_width() const;
   /// The bytes of what is seen.
-  StoredMatrix stored(const at::Tensor& latent) const;
+  StoredMatrix stored(const at::Tensor& latent, int threads = 1) const;
 
-  /// Scales as the last fit stored them, and codes that are searched together, uint8 on the CPU: with learned_scale() all
-  /// that a checkpoint needs.
+  /// Scales as the last fit stored them, and codes that are searched together, uint8 on the CPU: with the leaves of
+  /// learned_steps() all that a checkpoint needs.
   at::Tensor fitted() const;
-  /// @throws Error{kInternal} for another size
-  void restore(const at::Tensor& fitted, const at::Tensor& learned_scale);
+  /// Steps that learn begin anew there. @throws Error{kInternal} for another size
+  void restore(const at::Tensor& fitted);
 
  private:
   at::Tensor segments(const at::Tensor& latent) const;
@@ -61,19 +75,24 @@ class TrainedMatrix {
   void read_steps();
   bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
   void search_codes(const float* values, int threads);
+  const float* weights_of(int64_t row) const;
   void read_values();
 
   Scheme scheme_;
   std::unique_ptr<Grid> grid_;
   std::optional<at::ScalarType> plain_;  // of values stored as they are: no grid
-  std::vector<float> weights_;
+  struct Weights {
+    int64_t end_row = 0;
+    std::vector<float> of_columns;
+  };
+  std::vector<Weights> weights_;  // by part
   at::Device device_;
   bool learned_;
   Code lowest_code_ = 0;
   std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
   at::Tensor held_;                // values of those that are
   RoundingGrid rounding_;
-  at::Tensor scale_;
+  std::optional<LearnedSteps> steps_;
 };
 
 }  // namespace vernier

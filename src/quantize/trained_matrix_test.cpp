@@ -6,6 +6,8 @@
 
 #include <cctype>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "vernier/quantize_tensor.h"
 
@@ -83,20 +85,37 @@ TEST_P(TrainedMatrixOf, BeginsAsGoodAsTheEncoder) {
   EXPECT_GT((matrix.seen(x) == encoded).to(at::kFloat).mean().item<float>(), 0.999f);
 }
 
+/// Formats whose steps do not learn: powers of two, one number of all, values as they are, and codebooks of several weights.
+bool has_fixed_steps(const std::string& name) {
+  static const std::set<std::string> fixed = {"gguf:f32",   "gguf:f16",   "gguf:bf16",
+                                              "gguf:mxfp4", "gguf:tq1_0", "gguf:tq2_0"};
+  return fixed.contains(name) || name.starts_with("gguf:iq1") || name.starts_with("gguf:iq2") ||
+         name.starts_with("gguf:iq3");
+}
+
 TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
   TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, /*learned=*/true);
   const at::Tensor x = latent();
   matrix.fit(x, 1);
-  if (!matrix.learned_scale().defined()) GTEST_SKIP() << "its scales are not plain numbers";
-  at::Tensor scale = matrix.learned_scale().detach();
-  scale.mul_(1.0 + 0.3 * at::rand(scale.sizes()));
+  ASSERT_EQ(matrix.learned_steps() == nullptr, has_fixed_steps(GetParam()));
+  if (matrix.learned_steps() == nullptr) return;
+  const at::Tensor before = matrix.seen(x).detach();
+  TrainedMatrix fixed(scheme, kRows, kCols, importance, at::kCPU);
+  fixed.fit(x, 1);
+  EXPECT_TRUE(at::equal(before, fixed.seen(x)));
+  std::map<std::string, at::Tensor> moved;
+  for (const LearnedLeaf& leaf : matrix.learned_steps()->leaves()) {
+    leaf.value.detach().mul_(1.0 + 0.3 * at::rand(leaf.value.sizes()));
+    moved[leaf.name] = leaf.value.detach();
+    const at::Tensor gradient = torch::autograd::grad({matrix.seen(x).square().sum()}, {leaf.value})[0];
+    EXPECT_GT(gradient.abs().max().item<float>(), 0.0f) << leaf.name;
+  }
   EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values()));
-  const std::vector<at::Tensor> gradients =
-      torch::autograd::grad({matrix.seen(x).square().sum()}, {matrix.learned_scale()});
-  EXPECT_GT(gradients[0].abs().max().item<float>(), 0.0f);
+  EXPECT_FALSE(at::equal(matrix.seen(x), before));
 
   TrainedMatrix other(scheme, kRows, kCols, importance, at::kCPU, true);
-  other.restore(matrix.fitted(), matrix.learned_scale().detach());
+  other.restore(matrix.fitted());
+  other.learned_steps()->restore(moved, "a checkpoint");
   EXPECT_TRUE(at::equal(other.stored(x).bytes(), matrix.stored(x).bytes()));
 }
 
@@ -105,6 +124,32 @@ TEST_P(TrainedMatrixOf, TheGradientGoesStraightThrough) {
   const at::Tensor x = latent().set_requires_grad(true), upstream = at::randn({kRows, kCols});
   matrix.fit(x, 1);
   EXPECT_TRUE(at::equal(torch::autograd::grad({matrix.seen(x)}, {x}, {upstream})[0], upstream));
+}
+
+TEST(TrainedMatrix, MatricesOneBelowTheOtherAreEachAsTheyAreAlone) {
+  at::manual_seed(8);
+  const at::Tensor a = at::randn({8, 512}), b = at::randn({5, 512});
+  const std::vector<float> uneven = [] {
+    std::vector<float> importance(512, 1.0f);
+    for (size_t c = 0; c < importance.size(); c += 3) importance[c] = 9.0f;
+    return importance;
+  }();
+  int stacked = 0;
+  for (const std::string& name : trained_schemes()) {
+    const Scheme scheme = Scheme::parse(name);
+    if (!TrainedMatrix::can_be_stacked(scheme, 8, 512)) continue;
+    ++stacked;
+    TrainedMatrix both(scheme, {{8, uneven}, {5, {}}}, 512, at::kCPU, false);
+    TrainedMatrix first(scheme, 8, 512, uneven, at::kCPU), second(scheme, 5, 512, {}, at::kCPU);
+    const at::Tensor x = at::cat({a, b}, 0);
+    both.fit(x, 2);
+    first.fit(a, 1);
+    second.fit(b, 1);
+    EXPECT_TRUE(at::equal(both.seen(x), at::cat({first.seen(a), second.seen(b)}, 0))) << name;
+    EXPECT_TRUE(at::equal(both.stored(x).bytes(), at::cat({first.stored(a).bytes(), second.stored(b).bytes()}, 0)))
+        << name;
+  }
+  EXPECT_GE(stacked, 15);  // every format of GGUF's blocks
 }
 
 TEST(TrainedMatrix, CodebooksOfSeveralWeightsStayUntilTheyAreSearchedAgain) {
@@ -116,7 +161,7 @@ TEST(TrainedMatrix, CodebooksOfSeveralWeightsStayUntilTheyAreSearchedAgain) {
     const at::Tensor before = matrix.seen(x);
     EXPECT_TRUE(at::equal(matrix.seen(moved), before)) << name;
     TrainedMatrix other(Scheme::parse(name), 4, 256, {}, at::kCPU);
-    other.restore(matrix.fitted(), {});
+    other.restore(matrix.fitted());
     matrix.recode(moved, 2);
     const at::Tensor after = matrix.seen(moved);
     EXPECT_LT((after - moved).square().sum().item<float>(), (before - moved).square().sum().item<float>()) << name;

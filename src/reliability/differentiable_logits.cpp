@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "base/fail.h"
-#include "engine/aten_model.h"
+#include "engine/aten_answers.h"
 #include "vernier/attacks.h"
 
 namespace vernier {
@@ -29,19 +29,15 @@ ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::ve
   const ModelConfig& config = seeing.config();
   if (!config.reads_images())
     fail(ErrorKind::kUnsupported, "attacks: {} ({}) sees no images", seeing.source().name, config.family);
-  const int64_t rows = config.patches.rows();
-  const auto model =
-      std::make_shared<AtenModel>(seeing, rows, AtenModel::Place{.type = type, .inputs = {activations, &ranges}});
+  const auto model = std::make_shared<AtenModel>(seeing, config.patches.rows(),
+                                                 AtenModel::Place{.type = type, .inputs = {activations, &ranges}});
   // Values are 8 bits times `rescale` where the preprocessor normalizes; pictures here are in [0, 1].
   const at::Tensor scale = at::full({1}, 255 * preprocessor.rescale, type);
   const at::Tensor mean = per_channel(preprocessor.mean, type), deviation = per_channel(preprocessor.deviation, type);
   const at::Tensor classes = class_vectors.empty() ? at::Tensor() : matrix_of(class_vectors, type);
   return [=](const at::Tensor& images) {
     const at::Tensor pixels = (images.to(type) * scale - mean) / deviation;
-    const AtenOps ops = model->ops(rows);
-    const at::Tensor answers =
-        model->read_out(ops, model->finish(ops, model->embed_images(ops, pixels), 0, model->config().patches.count()),
-                        at::zeros({images.size(0)}, at::kLong));
+    const at::Tensor answers = image_answers(*model, pixels);
     return classes.defined() ? at::matmul(answers, classes.t()) : answers;
   };
 }

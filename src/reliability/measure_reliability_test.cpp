@@ -263,6 +263,26 @@ TEST(MeasureTextReliability, EachHalfIsRefittedByTheOther) {
   EXPECT_TRUE(std::isfinite(value("ece_signed_refitted")));
 }
 
+TEST(MeasureTextReliability, KilledWithinAPassAndResumedToTheSameFigures) {
+  const Model model = fixture_model("llama");
+  const EvaluationData data = made_up_windows(70, 8, model.config().vocabulary);
+  ReliabilityRequest request;
+  request.options.bootstrap_draws = 10;
+  const auto measured = [&](ProgressSink* sink) {
+    return reliability_to_json(measure_text_reliability({{"f32", &model}}, data, request, {}, sink)).dump();
+  };
+  const std::string whole = measured(nullptr);
+  request.parts = scratch_path("vernier_text_parts");
+  fs::remove_all(request.parts);
+  CancellingSink early(67);  // of 70 windows, of which 64 are a part
+  EXPECT_THROW(measured(&early), Cancelled);
+  EXPECT_TRUE(fs::exists(request.parts / "confidence_from_window_0.json"));
+  CancellingSink late(70);  // the second pass: the first goes on with what was there
+  EXPECT_THROW(measured(&late), Cancelled);
+  EXPECT_EQ(measured(nullptr), whole);
+  EXPECT_FALSE(fs::exists(request.parts)) << "nothing is left behind";
+}
+
 TEST(MeasureTextReliability, RoundedInputsAreOfTheModelThatHasThem) {
   const Model model = fixture_model("llama");
   const EvaluationData data = made_up_windows(2, 16, model.config().vocabulary);

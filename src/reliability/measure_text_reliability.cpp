@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "base/hash.h"
 #include "reliability/confidence_dimension.h"
@@ -117,7 +119,7 @@ class TextSuite {
 
   ReliabilityDimension confidence(const EvaluationData& data) {
     const std::vector<TokenSayings> plain = said("confidence", data, nullptr);
-    std::vector<std::array<double, 2>> of_other_half;
+    TokenPredictions::Temperatures of_other_half;
     std::vector<ConfidenceSubject> subjects;
     bool refits = true;
     for (size_t m = 0; m < names_.size(); ++m) {
@@ -160,16 +162,24 @@ class TextSuite {
   }
 
  private:
+  /// In parts of some windows, so that whoever is killed has lost little.
   std::vector<TokenSayings> said(const std::string& key, const EvaluationData& on,
-                                 const std::vector<std::array<double, 2>>* temperatures) {
-    return sayings_from(parts_.get(key, [&] {
-      if (progress_ != nullptr) progress_->begin(key, static_cast<int64_t>(on.windows.size()), "windows");
-      SharedProgress shared(progress_);
-      const Json json = sayings_json(temperatures == nullptr ? predictions_.on(on, shared)
-                                                             : predictions_.on(on, *temperatures, shared));
-      if (progress_ != nullptr) progress_->end();
-      return json;
-    }));
+                                 const TokenPredictions::Temperatures* temperatures) {
+    constexpr size_t kWindows = 64;
+    const size_t windows = on.windows.size();
+    if (progress_ != nullptr) progress_->begin(key, static_cast<int64_t>(windows), "windows");
+    SharedProgress shared(progress_);
+    std::vector<TokenSayings> all(names_.size());
+    for (size_t begin = 0; begin < windows; begin += kWindows) {
+      const size_t end = std::min(begin + kWindows, windows);
+      const std::string part = fmt::format("{} from window {}", key, begin);
+      if (parts_.has(part)) shared.add(static_cast<int64_t>(end - begin));
+      const std::vector<TokenSayings> own = sayings_from(
+          parts_.get(part, [&] { return sayings_json(predictions_.on(on, begin, end, temperatures, shared)); }));
+      for (size_t m = 0; m < all.size(); ++m) append_sayings(all[m], own[m]);
+    }
+    if (progress_ != nullptr) progress_->end();
+    return all;
   }
 
   const ReliabilityRequest& request_;

@@ -13,17 +13,6 @@ namespace vernier {
 
 namespace {
 
-void append_sayings(TokenSayings& all, const TokenSayings& more) {
-  const auto add = [](std::vector<double>& to, const std::vector<double>& from) {
-    to.insert(to.end(), from.begin(), from.end());
-  };
-  add(all.predictions.confidence, more.predictions.confidence);
-  add(all.predictions.correct, more.predictions.correct);
-  add(all.predictions.loss_nats, more.predictions.loss_nats);
-  add(all.predictions.brier, more.predictions.brier);
-  for (size_t half = 0; half < 2; ++half) all.halves[half].add(more.halves[half]);
-}
-
 void add_slopes(StreamedTemperature& sums, std::span<const float> logits, int32_t label) {
   for (size_t node = 0; node < StreamedTemperature::kNodes; ++node) {
     const TiltedMoments at = tilted_moments(logits.data(), static_cast<int64_t>(logits.size()),
@@ -34,6 +23,17 @@ void add_slopes(StreamedTemperature& sums, std::span<const float> logits, int32_
 }
 
 }  // namespace
+
+void append_sayings(TokenSayings& all, const TokenSayings& more) {
+  const auto add = [](std::vector<double>& to, const std::vector<double>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  add(all.predictions.confidence, more.predictions.confidence);
+  add(all.predictions.correct, more.predictions.correct);
+  add(all.predictions.loss_nats, more.predictions.loss_nats);
+  add(all.predictions.brier, more.predictions.brier);
+  for (size_t half = 0; half < 2; ++half) all.halves[half].add(more.halves[half]);
+}
 
 size_t half_of(const EvaluationData& data, const TokenWindow& window) {
   return static_cast<size_t>(data.distinct_cluster(window)) % 2;
@@ -46,31 +46,22 @@ TokenPredictions::TokenPredictions(const std::vector<ReliabilitySubject>& subjec
   arenas_ = std::vector<Arena>(static_cast<size_t>(engine_->workers()));
 }
 
-std::vector<TokenSayings> TokenPredictions::on(const EvaluationData& data, SharedProgress& progress) {
-  return pass(data, nullptr, progress);
-}
-
-std::vector<TokenSayings> TokenPredictions::on(const EvaluationData& data, const Temperatures& temperatures,
-                                               SharedProgress& progress) {
-  return pass(data, &temperatures, progress);
-}
-
-std::vector<TokenSayings> TokenPredictions::pass(const EvaluationData& data, const Temperatures* temperatures,
-                                                 SharedProgress& progress) {
+std::vector<TokenSayings> TokenPredictions::on(const EvaluationData& data, size_t begin, size_t end,
+                                               const Temperatures* temperatures, SharedProgress& progress) {
   prepare(data.longest());
-  std::vector<std::vector<TokenSayings>> by_window(data.windows.size());
+  std::vector<std::vector<TokenSayings>> by_window(end - begin);
   const size_t batch = sequences_at_once(models_.front()->config(), data.longest(), engine_->workers());
-  for (size_t first = 0; first < data.windows.size(); first += batch) {
-    const size_t end = std::min(first + batch, data.windows.size());
+  for (size_t first = begin; first < end; first += batch) {
+    const size_t last = std::min(first + batch, end);
     std::vector<Sequence> sequences;
-    for (size_t w = first; w < end; ++w) {
+    for (size_t w = first; w < last; ++w) {
       const std::span<const int32_t> tokens(data.windows[w].tokens);
       sequences.push_back({tokens.first(tokens.size() - 1), data.windows[w].first_row});
     }
     for (const auto& model : models_) model->run(sequences, {});
     parallel_for(static_cast<int64_t>(sequences.size()), engine_->workers(), [&](int64_t i, int worker) {
       const size_t w = first + static_cast<size_t>(i);
-      by_window[w] =
+      by_window[w - begin] =
           of_window(data, data.windows[w], static_cast<size_t>(i), temperatures, arenas_[static_cast<size_t>(worker)]);
       progress.add(1);
     });

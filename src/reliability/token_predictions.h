@@ -21,6 +21,9 @@ struct TokenSayings {
   std::array<StreamedTemperature, 2> halves;
 };
 
+/// Adds those of further tokens.
+void append_sayings(TokenSayings& all, const TokenSayings& more);
+
 /// Which half the tokens of a window are in.
 size_t half_of(const EvaluationData& data, const TokenWindow& window);
 
@@ -29,16 +32,14 @@ class TokenPredictions {
   /// @throws Error{kUnsupported} for models that are no language models
   TokenPredictions(const std::vector<ReliabilitySubject>& subjects, const ComputeOptions& compute);
 
-  /// [model]. Tokens are in the order of the windows.
-  std::vector<TokenSayings> on(const EvaluationData& data, SharedProgress& progress);
-  /// Once each half's logits are divided by its temperature, [model][half].
-  std::vector<TokenSayings> on(const EvaluationData& data, const std::vector<std::array<double, 2>>& temperatures,
+  using Temperatures = std::vector<std::array<double, 2>>;  ///< [model][half]
+
+  /// [model], of windows `begin` to `end`. Tokens are in the order of the windows.
+  /// @param temperatures that each half's logits are divided by; nullptr: as they are
+  std::vector<TokenSayings> on(const EvaluationData& data, size_t begin, size_t end, const Temperatures* temperatures,
                                SharedProgress& progress);
 
  private:
-  using Temperatures = std::vector<std::array<double, 2>>;
-  std::vector<TokenSayings> pass(const EvaluationData& data, const Temperatures* temperatures,
-                                 SharedProgress& progress);
   void prepare(int64_t positions);
   std::vector<TokenSayings> of_window(const EvaluationData& data, const TokenWindow& window, size_t index,
                                       const Temperatures* temperatures, Arena& arena) const;

@@ -135,12 +135,13 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
           optional_part("groups.json"),
           optional_part("finetune.json"),
           optional_part("activations.json"),
-          optional_part("protection.json")};
+          optional_part("protection.json"),
+          value_or_null(options, "second_round") == true ? optional_part("work/refinement.json") : Json()};
 }
 
 Json report_data(const ReportParts& parts) {
   const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, tuned,
-               activations, protection] = parts;
+               activations, protection, refinement] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -173,6 +174,10 @@ Json report_data(const ReportParts& parts) {
   data["front"] = value_or_null(front, "points");
   data["confirmation"] = confirmation;
   if (confirmation.is_object()) data["confirmation"].erase("damage");  // what the planner keeps
+  if (refinement.is_object()) {
+    data["refinement"] = refinement;
+    data["refinement"].erase("damage");
+  }
   data["limit"] = limit;
   if (limit.is_object()) data["limit"].erase("schema_version");
   data["reliability"] = reliability;

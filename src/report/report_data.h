@@ -18,6 +18,7 @@ struct ReportParts {
   Json finetune{};                        ///< null unless somebody put finetune.json there
   Json activations{};                     ///< null unless somebody put activations.json there
   Json protection{};                      ///< null unless somebody put protection.json there
+  Json refinement{};                      ///< null where a run has no second round
 };
 
 /// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing

@@ -132,6 +132,16 @@ TEST(ReportData, TheLimitIsPartOfIt) {
   EXPECT_EQ(data["rows"], limit["rows"]);
 }
 
+TEST(ReportData, ASecondRoundIsPartOfItWithoutWhatThePlannerKeeps) {
+  Artefacts a;
+  EXPECT_FALSE(a.data().contains("refinement"));
+  ReportParts parts{a.manifest, a.evaluation, a.diagnosis, a.plan};
+  parts.refinement = {{"kept", true}, {"exchanges", Json::array()}, {"damage", {{"kl", 1}}}};
+  const Json data = report_data(parts)["refinement"];
+  EXPECT_EQ(data["kept"], true);
+  EXPECT_FALSE(data.contains("damage"));
+}
+
 TEST(ReportData, WhatNatsArePerIsSaidWhereItIsNoToken) {
   Artefacts a;
   EXPECT_FALSE(a.data()["diagnosis"].contains("unit"));

@@ -32,8 +32,11 @@ Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   if (std::find(options.schemes.begin(), options.schemes.end(), run.options.scheme) == options.schemes.end())
     options.schemes.push_back(run.options.scheme);  // what parts of matrices are shown at
   for (const ScreenText& text : run.inputs.screened) key = stage_key({key, text.name, text.data.hash});
+  if (run.inputs.images) key = stage_key({key, run.inputs.images->diagnosis.inputs.hash});
   run.stage("screen", "screen", key, kScreen, [&](const std::filesystem::path& path) {
-    save_screen(screen(run.model, calibration, run.inputs.screened, options, &run.progress), path);
+    save_screen(run.inputs.images ? screen(run.model, calibration, run.inputs.images->diagnosis, options, &run.progress)
+                                  : screen(run.model, calibration, run.inputs.screened, options, &run.progress),
+                path);
   });
   return screen_from_json(read_json(run.directory.path(kScreen)), kScreen);
 }
@@ -64,12 +67,17 @@ Confirmation confirm_stage(const RunContext& run, const Calibration& calibration
   options.compute = run.options.compute;
   HasTime has_time(run.clock);
   if (run.options.max_minutes > 0) options.may_go_on = [&](double share) { return has_time(share); };
-  const std::string key = stage_key(
-      {run.directory.hash(kScreen), run.inputs.diagnosis.hash, options.budget, run.inputs.exported_as, options.scheme,
-       fmt::format("{} {} {}", options.seed, run.options.max_minutes, objective_name(run.options.domains))});
+  const std::string key =
+      stage_key({run.directory.hash(kScreen),
+                 run.inputs.images ? run.inputs.images->diagnosis.inputs.hash : run.inputs.diagnosis.hash,
+                 options.budget, run.inputs.exported_as, options.scheme,
+                 fmt::format("{} {} {}", options.seed, run.options.max_minutes, objective_name(run.options.domains))});
   run.stage("confirm", "confirm", key, kConfirmation, [&](const std::filesystem::path& path) {
-    write_json(path, confirmation_to_json(confirm(run.model, run.inputs.tokenizer, calibration, run.inputs.diagnosis,
-                                                  foretold, options, &run.progress)));
+    write_json(path, confirmation_to_json(run.inputs.images
+                                              ? confirm(run.model, calibration, run.inputs.images->diagnosis, foretold,
+                                                        options, &run.progress)
+                                              : confirm(run.model, run.inputs.tokenizer, calibration,
+                                                        run.inputs.diagnosis, foretold, options, &run.progress)));
   });
   return confirmation_from_json(read_json(run.directory.path(kConfirmation)), kConfirmation);
 }

@@ -1,4 +1,5 @@
 #include "diagnose/sweep_cost.h"
+#include "run/image_forecast.h"
 #include "run/run_inputs.h"
 #include "run/stage_forecast.h"
 #include "run/warning_log.h"
@@ -27,11 +28,9 @@ RunForecast forecast_run(const Model& model, const RunOptions& options, Progress
       inputs.images ? inputs.images->diagnosis.inputs.images : static_cast<int64_t>(inputs.diagnosis.windows.size());
   forecast.threads = resolve_threads(options.compute);
   forecast.stages = forecast_stages(model, options, inputs);
-  if (inputs.images)
-    for (const RunForecast::Stage& stage : forecast.stages)
-      forecast.exact_seconds += stage.stage == "diagnose" ? stage.seconds : 0;
-  else
-    forecast.exact_seconds = diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);
+  forecast.exact_seconds = inputs.images
+                               ? image_diagnosis_seconds(model, options, inputs)
+                               : diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);
   for (const RunForecast::Stage& stage : forecast.stages) forecast.seconds += stage.seconds;
   forecast.peak_bytes = forecast_peak_bytes(model, options, inputs);
   forecast.warnings = log.warnings();

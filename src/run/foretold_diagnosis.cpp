@@ -62,6 +62,7 @@ Diagnosis foretold_diagnosis(const Model& model, const Calibration& calibration,
   d.model_hash = screen.model_hash;
   d.calibration_hash = screen.calibration_hash;
   d.scheme = name;
+  if (!model.config().is_language_model()) d.unit = "image";
   d.noise_floor_kl = NAN;
   d.control_kl = confirmation.control_kl;
   std::vector<std::string> names, hashes;

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/stack_inputs.h"
 #include "ops/parallel.h"
+#include "vernier/confirm.h"
 #include "vernier/planning.h"
 #include "vernier/target.h"
 
@@ -66,6 +67,34 @@ class ImageForecast {
     return seconds;
   }
 
+  double screen() const {
+    constexpr double kPasses = 6;  // forward, forward again and backward of ATen, as of language models
+    const AnswerData& data = inputs_.images->diagnosis;
+    double seconds = encoding_;
+    for (const auto& [stack, each] : seconds_) {
+      // Every image has a pass over all prompts.
+      const double rounds = stack == Stack::kText ? static_cast<double>(data.inputs.images) : 1;
+      seconds += kPasses * rounds * each * inputs_in(stack, data);
+    }
+    return seconds;
+  }
+
+  double confirm() const {
+    constexpr double kOnTheCut = 8, kShare = 0.5, kBasePasses = 4;  // as of language models
+    const AnswerData& data = inputs_.images->diagnosis;
+    double outside = 0, inside = 0, matrices = 0;
+    for (const TensorId& id : model_.matrices()) {
+      const Component c = component_of(id);
+      const double seconds =
+          forwards_of(c, *model_.config().find_stack(c.stack)) * seconds_.at(c.stack) * inputs_in(c.stack, data);
+      (id.layer < 0 ? outside : inside) += seconds;
+      matrices += id.layer < 0 ? 0 : 1;
+    }
+    const double measured = static_cast<double>(ConfirmOptions().sample) + kOnTheCut;
+    return outside + kShare * std::min(1.0, measured / std::max(1.0, matrices)) * inside + kBasePasses * pass(data) +
+           encoding_ / static_cast<double>(schemes().size());
+  }
+
   double exporting() const { return files() * encoding_ / static_cast<double>(schemes().size()); }
   double evaluate() const { return (files() + 3) * pass(inputs_.images->evaluation); }
 
@@ -102,10 +131,17 @@ class ImageForecast {
 std::vector<RunForecast::Stage> forecast_image_stages(const Model& model, const RunOptions& options,
                                                       const RunInputs& inputs) {
   const ImageForecast of(model, options, inputs);
-  return {{"calibrate", of.pass(inputs.images->calibration)},
-          {"diagnose", of.diagnose()},
-          {"export", of.exporting()},
-          {"evaluate", of.evaluate()}};
+  std::vector<RunForecast::Stage> stages{{"calibrate", of.pass(inputs.images->calibration)}};
+  if (options.effort == Effort::kExact) stages.push_back({"diagnose", of.diagnose()});
+  if (options.effort != Effort::kExact) stages.push_back({"screen", of.screen()});
+  if (options.effort == Effort::kConfirm) stages.push_back({"confirm", of.confirm()});
+  stages.push_back({"export", of.exporting()});
+  stages.push_back({"evaluate", of.evaluate()});
+  return stages;
+}
+
+double image_diagnosis_seconds(const Model& model, const RunOptions& options, const RunInputs& inputs) {
+  return ImageForecast(model, options, inputs).diagnose();
 }
 
 double image_run_bytes(const Model& model, const RunOptions&, const RunInputs& inputs) {

@@ -13,6 +13,9 @@ namespace vernier {
 std::vector<RunForecast::Stage> forecast_image_stages(const Model& model, const RunOptions& options,
                                                       const RunInputs& inputs);
 
+/// Of measuring every component, whatever the run's effort. @cost as forecast_image_stages
+double image_diagnosis_seconds(const Model& model, const RunOptions& options, const RunInputs& inputs);
+
 /// What the model, its copies and the streams of the diagnosis take.
 double image_run_bytes(const Model& model, const RunOptions& options, const RunInputs& inputs);
 

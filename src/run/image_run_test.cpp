@@ -12,15 +12,17 @@
 #include "support/models.h"
 #include "support/noise_images.h"
 #include "support/scratch.h"
+#include "vernier/confirm.h"
 #include "vernier/diagnose.h"
 #include "vernier/group_study.h"
 #include "vernier/run.h"
+#include "vernier/screen.h"
 
 namespace vernier {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::Contains, ::testing::ElementsAre, ::testing::HasSubstr, ::testing::IsEmpty;
+using ::testing::Contains, ::testing::ElementsAre, ::testing::HasSubstr, ::testing::IsEmpty, ::testing::Not;
 
 struct BegunStages : ProgressSink {
   std::set<std::string> begun;
@@ -103,6 +105,43 @@ TEST_F(ImageRun, CalibrationImagesOfTheirOwnLeaveAllOthersToEvaluate) {
   expect_error(ErrorKind::kInvalidArgument, {"40 images are in both", "--strict"}, [&] { run(files_.model(), o); });
 }
 
+TEST_F(ImageRun, GradientsForetellWhatIsThenMeasuredWhereItDecides) {
+  RunOptions o = options();
+  const Model model = load_model(files_.model());
+  o.effort = Effort::kConfirm;
+  BegunStages stages;
+  const RunResult confirmed = run(files_.model(), o, &stages);
+  EXPECT_THAT(stages.begun, Contains("screen"));
+  EXPECT_THAT(stages.begun, Contains("measure"));
+  EXPECT_THAT(stages.begun, Not(Contains("diagnose")));
+  const Screen screened = screen_from_json(read_json(o.output / "screen.json"), "screen.json");
+  EXPECT_EQ(screened.components, components_of(model.config(), all_component_kinds()));
+  EXPECT_EQ(screened.domains.at(0).windows, 8);
+  const Diagnosis d = diagnosis_from_json(read_json(confirmed.files.diagnosis), "diagnosis.json");
+  EXPECT_EQ(d.unit, "image");
+  EXPECT_EQ(d.control_kl, 0);
+  const Confirmation c = confirmation_from_json(read_json(o.output / "work/confirmation.json"), "confirmation.json");
+  EXPECT_GE(c.matrices.size(), 8u);
+  for (const ConfirmedMatrix& m : c.matrices) EXPECT_GT(m.exact.mean, 0) << name_of(m.tensor);
+  EXPECT_LE(confirmed.rows.back().bytes, confirmed.budget_bytes);
+  EXPECT_TRUE(fs::exists(confirmed.files.report));
+  BegunStages again;
+  EXPECT_EQ(run_result_to_json(run(files_.model(), o, &again)), run_result_to_json(confirmed));
+  EXPECT_THAT(again.begun, IsEmpty());
+
+  o.output = files_.folder() / "screened";
+  o.effort = Effort::kScreen;
+  BegunStages few;
+  run(files_.model(), o, &few);
+  EXPECT_THAT(few.begun, Not(Contains("measure")));
+  o.effort = Effort::kConfirm;
+  const RunForecast forecast = forecast_run(model, o);
+  std::vector<std::string> names;
+  for (const RunForecast::Stage& stage : forecast.stages) names.push_back(stage.stage);
+  EXPECT_THAT(names, ElementsAre("calibrate", "screen", "confirm", "export", "evaluate"));
+  EXPECT_GT(forecast.exact_seconds, 0);
+}
+
 TEST_F(ImageRun, AForecastMeasuresNothing) {
   BegunStages stages;
   const RunForecast forecast = forecast_run(load_model(files_.model()), options(), &stages);
@@ -126,7 +165,10 @@ TEST_F(ImageRun, WhatItCannotDoIsSaidWithWhatToGiveInstead) {
   };
   refused(ErrorKind::kUnsupported, {"llama.cpp does not load", "--target huggingface"},
           [](RunOptions& o) { o.target = "llama.cpp"; });
-  refused(ErrorKind::kUnsupported, {"--effort exact"}, [](RunOptions& o) { o.effort = Effort::kConfirm; });
+  refused(ErrorKind::kUnsupported, {"plans by group", "--effort exact"}, [](RunOptions& o) {
+    o.effort = Effort::kConfirm;
+    o.objective = PlanObjective::parse("worst-group");
+  });
   refused(ErrorKind::kInvalidArgument, {"--data with a manifest"}, [](RunOptions& o) { o.images.clear(); });
   refused(ErrorKind::kInvalidArgument, {"expected no text"}, [](RunOptions& o) { o.evaluation_text = {"a.txt"}; });
   write_file(files_.folder() / "broken.csv", "path,label\ntest0.ppm,LABEL_1\nabsent.ppm,LABEL_1\n");

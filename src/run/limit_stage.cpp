@@ -39,12 +39,14 @@ int64_t screened_tokens(const RunInputs& inputs) {
 
 bool makes_limit(const Model& model, const RunOptions& options, const RunInputs& inputs) {
   constexpr double kCheapSeconds = 60;
+  if (inputs.images) return false;
   if (options.effort == Effort::kExact || options.limit) return options.effort != Effort::kExact;
   return limit_core_seconds(model) <= kCheapSeconds && screened_tokens(inputs) >= tokens_for_limit(model);
 }
 
 void warn_of_limit(const RunContext& run) {
   if (!run.options.limit || run.options.effort == Effort::kExact) return;
+  if (run.inputs.images) return run.progress.warn("no limit is made of a model that sees images");
   if (const int64_t tokens = screened_tokens(run.inputs), wanted = tokens_for_limit(run.model); tokens < wanted)
     run.progress.warn(fmt::format("the limit is of {} tokens, which makes it too low; --screen-windows for at least {}",
                                   tokens, wanted));

@@ -74,6 +74,7 @@ void describe_run(const RunContext& run) {
                       {"tokenizer_pre", o.file.tokenizer_pre},
                       {"tokenizer_pre_unchecked", o.file.tokenizer_pre_unchecked},
                       {"strict", o.strict}};
+  if (o.second_round) facts["options"]["second_round"] = true;
   if (o.objective.kind != PlanObjective::Kind::kMean) facts["options"]["objective"] = o.objective.text();
   facts["seed"] = o.seed;
   if (inputs.images) describe_images(*inputs.images, o, facts);

@@ -1,10 +1,26 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+
 #include "run/run_stages.h"
 #include "vernier/planning.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 
 namespace {
 constexpr const char* kCalibration = "calibration.safetensors";
+
+/// One that was made before calibrations kept their text is of no use to searches that ask for it.
+void forget_calibration_without_text(const RunContext& run) {
+  const std::filesystem::path path = run.directory.path(kCalibration);
+  if (run.inputs.images || !std::filesystem::exists(path) ||
+      find_value_search(method_of(run.model, run.options)).needs != ValueSearch::Needs::kGram ||
+      !load_calibration(path).text.empty())
+    return;
+  run.progress.warn(fmt::format("{} of an earlier version does not hold its text; it is made again", kCalibration));
+  std::filesystem::remove(path);
+}
 }  // namespace
 
 std::string dtype_name(ComputeType type) { return type == ComputeType::kBFloat16 ? "bf16" : "f32"; }
@@ -13,6 +29,7 @@ Calibration calibrate_stage(const RunContext& run) {
   const ComputeOptions& compute = run.options.compute;
   const RunInputs& in = run.inputs;
   const std::string& hash = in.images ? in.images->calibration.inputs.hash : in.calibration.hash;
+  forget_calibration_without_text(run);
   run.stage("calibrate", "calibrate", stage_key({model_hash(run.model), hash, dtype_name(compute.type)}), kCalibration,
             [&](const std::filesystem::path& path) {
               save_calibration(in.images

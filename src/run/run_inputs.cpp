@@ -45,8 +45,9 @@ void require_vision_options(const Model& model, const RunOptions& options) {
   const std::string seen = fmt::format("run: {} ({}) sees images", model.source().name, model.config().family);
   if (find_target(options.target).needs_tokenizer)
     fail(ErrorKind::kUnsupported, "{}, which {} does not load; plan for --target huggingface", seen, options.target);
-  if (options.effort != Effort::kExact)
-    fail(ErrorKind::kUnsupported, "{}: there are no gradients to screen it by yet; give --effort exact", seen);
+  if (options.effort != Effort::kExact && options.objective.kind != PlanObjective::Kind::kMean)
+    fail(ErrorKind::kUnsupported,
+         "{}: a screen does not tell its classes apart; for plans by group give --effort exact", seen);
   if (options.second_round)
     fail(ErrorKind::kUnsupported, "{}: a second round measures texts; leave out --second-round", seen);
   if (options.images.empty())

@@ -73,6 +73,39 @@ class RunLibrary : public ::testing::Test {
   }
 };
 
+TEST_F(RunLibrary, ACalibrationFromBeforeItsTextWasKeptIsMadeAgain) {
+  const std::string path = source("f16");
+  const RunResult first = run(path, options());
+  Calibration old = load_calibration(first.files.calibration);
+  ASSERT_FALSE(old.text.empty());
+  old.text.clear();
+  save_calibration(old, first.files.calibration);
+  Json manifest = read_json(first.files.manifest);
+  manifest["stages"]["calibrate"]["hash"] = hash_file(first.files.calibration);  // as that version's run left it
+  write_json(first.files.manifest, manifest);
+  Stages stages;
+  const RunResult again = run(path, options(), &stages);
+  EXPECT_THAT(stages.warnings, Contains(HasSubstr("does not hold its text")));
+  EXPECT_THAT(stages.begun, Contains("calibrate"));
+  EXPECT_FALSE(load_calibration(again.files.calibration).text.empty());
+  EXPECT_EQ(run_result_to_json(again)["rows"], run_result_to_json(first)["rows"]);
+}
+
+TEST_F(RunLibrary, ASecondRoundStandsBetweenDamageAndPlan) {
+  RunOptions o = options();
+  o.diagnose_windows = 2;  // one measures, one judges
+  o.second_round = true;
+  const RunResult result = run(source("f16"), o);
+  std::vector<std::string> timed;
+  for (const StageTime& stage : result.stages) timed.push_back(stage.stage);
+  EXPECT_THAT(timed, ElementsAre("calibrate", "diagnose", "refine", "plan", "export", "evaluate"));
+  const Json refinement = read_json(out_ / "work/refinement.json");
+  EXPECT_FALSE(refinement["exchanges"].empty());
+  EXPECT_EQ(read_json(out_ / "damage.json"), refinement["damage"]);
+  EXPECT_THAT(read_file(result.files.report.string()), HasSubstr("before_kl_nats"));
+  EXPECT_TRUE(run(source("f16"), o).stages.empty()) << "nothing is measured again";
+}
+
 TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   const std::string path = source("f16");
   Stages stages;

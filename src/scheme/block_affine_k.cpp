@@ -13,12 +13,12 @@ namespace {
 
 /// Scale and minimum 0..3 fill the low six bits of bytes 0-3 and 4-7; of 4..7 the low four bits make bytes 8-11, and
 /// the upper two sit above the six bits of bytes 0-3 (scales) and 4-7 (minima).
-void store_steps(const AffineSuperBlock& block, std::byte* out) {
+void store_integers(const StepParts& parts, std::byte* out) {
   uint8_t bytes[12] = {};
-  for (int j = 0; j < 4; ++j) {
-    const int scale = block.scale[j + 4], min = block.min[j + 4];
-    bytes[j] = static_cast<uint8_t>(block.scale[j] | (scale >> 4) << 6);
-    bytes[j + 4] = static_cast<uint8_t>(block.min[j] | (min >> 4) << 6);
+  for (size_t j = 0; j < 4; ++j) {
+    const int scale = parts.scale[j + 4], min = parts.min[j + 4];
+    bytes[j] = static_cast<uint8_t>(parts.scale[j] | (scale >> 4) << 6);
+    bytes[j + 4] = static_cast<uint8_t>(parts.min[j] | (min >> 4) << 6);
     bytes[j + 8] = static_cast<uint8_t>((scale & 15) | (min & 15) << 4);
   }
   for (int i = 0; i < 12; ++i) out[i] = static_cast<std::byte>(bytes[i]);
@@ -28,7 +28,7 @@ struct Integers {
   int scale, min;
 };
 
-Integers load_steps(const std::byte* in, int j) {
+Integers load_integers(const std::byte* in, int j) {
   const auto byte = [in](int i) { return std::to_integer<int>(in[i]); };
   if (j < 4) return {byte(j) & 63, byte(j + 4) & 63};
   return {(byte(j + 4) & 15) | (byte(j - 4) >> 6) << 4, (byte(j + 4) >> 4) | (byte(j) >> 6) << 4};
@@ -42,20 +42,25 @@ struct AffineKBlock : UniformLevels<0, levels> {
   static constexpr int kBytes = kNibbles + kSuperBlock / 2;
 
   static void fit(const float* x, const float* w, std::byte* out) {
-    const AffineSuperBlock block = fit_affine({.sub_blocks = kSubBlocks, .levels = levels, .top_scale = 63}, x, w);
-    store_u16(float_to_half(block.d), out);
-    store_u16(float_to_half(block.dmin), out + 2);
-    store_steps(block, out + 4);
+    store_parts(parts_of(fit_affine({.sub_blocks = kSubBlocks, .levels = levels, .top_scale = 63}, x, w)), out);
   }
 
-  static void steps(const std::byte* in, Step* steps) {
-    const float d = half_to_float(load_u16(in)), dmin = half_to_float(load_u16(in + 2));
-    for (int j = 0; j < kSubBlocks; ++j) {
-      const Integers integers = load_steps(in + 4, j);
-      steps[j] = {.scale = d * static_cast<float>(integers.scale),
-                  .offset = -(dmin * static_cast<float>(integers.min))};
-    }
+  static constexpr StepPartsShape kParts = {.scale = {0, 63}, .has_min = true, .min = {0, 63}};
+  static void store_parts(const StepParts& parts, std::byte* out) {
+    store_u16(float_to_half(parts.d), out);
+    store_u16(float_to_half(parts.dmin), out + 2);
+    store_integers(parts, out + 4);
   }
+  static StepParts parts(const std::byte* in) {
+    StepParts parts{.d = half_to_float(load_u16(in)), .dmin = half_to_float(load_u16(in + 2))};
+    for (int j = 0; j < kSubBlocks; ++j) {
+      const Integers integers = load_integers(in + 4, j);
+      parts.scale[static_cast<size_t>(j)] = integers.scale;
+      parts.min[static_cast<size_t>(j)] = integers.min;
+    }
+    return parts;
+  }
+  static void steps(const std::byte* in, Step* steps) { product_steps<AffineKBlock>(in, steps); }
 
   static void pack(const Code* codes, std::byte* out) {
     if (kFifth) {

@@ -34,7 +34,10 @@ struct Iq4NlBlock {
     store_u16(float_to_half(scale), out);
   }
 
-  static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
+  static constexpr StepPartsShape kParts = {};
+  static void store_parts(const StepParts& parts, std::byte* out) { store_u16(float_to_half(parts.d), out); }
+  static StepParts parts(const std::byte* in) { return {.d = half_to_float(load_u16(in)), .scale = {1}}; }
+  static void steps(const std::byte* in, Step* steps) { product_steps<Iq4NlBlock>(in, steps); }
   static void pack(const Code* codes, std::byte* out) { pack_iq4(codes, out + 2); }
 
   template <class Fn>

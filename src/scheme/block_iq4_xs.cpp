@@ -39,26 +39,34 @@ struct Iq4XsBlock {
   static void nearest(const Step& step, const float* x, int64_t n, Code* codes) { iq4_nearest(step, x, n, codes); }
 
   static void fit(const float* x, const float* w, std::byte* out) {
-    const ScaledSuperBlock block = fit_ladder({.lowest = -kOffset, .highest = kOffset - 1}, Iq4SubBlocks(x, w));
-    store_u16(float_to_half(block.d), out);
+    store_parts(
+        parts_of(fit_ladder({.lowest = kParts.scale.lowest, .highest = kParts.scale.highest}, Iq4SubBlocks(x, w))),
+        out);
+  }
+
+  static constexpr StepPartsShape kParts = {.scale = {-kOffset, kOffset - 1}};
+  static void store_parts(const StepParts& parts, std::byte* out) {
+    store_u16(float_to_half(parts.d), out);
     unsigned upper = 0;
     for (int i = 0; i < kCodes - kLow; ++i) out[kLow + i] = std::byte{0};
     for (int j = 0; j < kSegments; ++j) {
-      const auto stored = static_cast<unsigned>(block.scale[static_cast<size_t>(j)] + kOffset);
+      const auto stored = static_cast<unsigned>(parts.scale[static_cast<size_t>(j)] + kOffset);
       out[kLow + j / 2] |= static_cast<std::byte>((stored & 15) << (j % 2 * 4));
       upper |= stored >> 4 << (2 * j);
     }
     store_u16(static_cast<uint16_t>(upper), out + kUpper);
   }
 
-  static void steps(const std::byte* in, Step* steps) {
-    const float d = half_to_float(load_u16(in));
+  static StepParts parts(const std::byte* in) {
+    StepParts parts{.d = half_to_float(load_u16(in))};
     for (int j = 0; j < kSegments; ++j) {
       const int low = std::to_integer<int>(in[kLow + j / 2]) >> (j % 2 * 4) & 15;
       const int upper = load_u16(in + kUpper) >> (2 * j) & 3;
-      steps[j].scale = d * static_cast<float>((low | upper << 4) - kOffset);
+      parts.scale[static_cast<size_t>(j)] = (low | upper << 4) - kOffset;
     }
+    return parts;
   }
+  static void steps(const std::byte* in, Step* steps) { product_steps<Iq4XsBlock>(in, steps); }
 
   static void pack(const Code* codes, std::byte* out) {
     for (int j = 0; j < kSegments; ++j) pack_iq4(codes + j * kIq4Weights, out + kCodes + j * kIq4Weights / 2);

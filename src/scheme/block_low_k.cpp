@@ -43,20 +43,25 @@ struct Q2KBlock : UniformLevels<0, 3> {
   static constexpr int kLow = 16, kD = 80;  // byte offsets
 
   static void fit(const float* x, const float* w, std::byte* out) {
-    const AffineSuperBlock block = fit_affine({.sub_blocks = kSubBlocks, .levels = 3, .top_scale = 15}, x, w);
-    for (int j = 0; j < kSubBlocks; ++j) out[j] = static_cast<std::byte>(block.scale[j] | block.min[j] << 4);
-    store_u16(float_to_half(block.d), out + kD);
-    store_u16(float_to_half(block.dmin), out + kD + 2);
+    store_parts(parts_of(fit_affine({.sub_blocks = kSubBlocks, .levels = 3, .top_scale = 15}, x, w)), out);
   }
 
-  static void steps(const std::byte* in, Step* steps) {
-    const float d = half_to_float(load_u16(in + kD)), dmin = half_to_float(load_u16(in + kD + 2));
-    for (int j = 0; j < kSubBlocks; ++j) {
-      const int integers = std::to_integer<int>(in[j]);
-      steps[j] = {.scale = d * static_cast<float>(integers & 15),
-                  .offset = -(dmin * static_cast<float>(integers >> 4))};
-    }
+  static constexpr StepPartsShape kParts = {.scale = {0, 15}, .has_min = true, .min = {0, 15}};
+  static void store_parts(const StepParts& parts, std::byte* out) {
+    for (size_t j = 0; j < kSubBlocks; ++j) out[j] = static_cast<std::byte>(parts.scale[j] | parts.min[j] << 4);
+    store_u16(float_to_half(parts.d), out + kD);
+    store_u16(float_to_half(parts.dmin), out + kD + 2);
   }
+  static StepParts parts(const std::byte* in) {
+    StepParts parts{.d = half_to_float(load_u16(in + kD)), .dmin = half_to_float(load_u16(in + kD + 2))};
+    for (size_t j = 0; j < kSubBlocks; ++j) {
+      const int integers = std::to_integer<int>(in[j]);
+      parts.scale[j] = integers & 15;
+      parts.min[j] = integers >> 4;
+    }
+    return parts;
+  }
+  static void steps(const std::byte* in, Step* steps) { product_steps<Q2KBlock>(in, steps); }
 
   static void pack(const Code* codes, std::byte* out) { store_low_bits(codes, out + kLow); }
 
@@ -71,28 +76,37 @@ struct Q3KBlock : UniformLevels<-4, 3> {
   static constexpr int kLow = 32, kScales = 96, kD = 108;  // byte offsets
 
   static void fit(const float* x, const float* w, std::byte* out) {
-    const ScaledSuperBlock block = fit_scaled(
-        {.sub_blocks = kSubBlocks, .lowest = kLowest, .highest = kHighest, .lowest_scale = -32, .highest_scale = 31}, x,
-        w);
+    store_parts(parts_of(fit_scaled({.sub_blocks = kSubBlocks,
+                                     .lowest = kLowest,
+                                     .highest = kHighest,
+                                     .lowest_scale = kParts.scale.lowest,
+                                     .highest_scale = kParts.scale.highest},
+                                    x, w)),
+                out);
+  }
+
+  static constexpr StepPartsShape kParts = {.scale = {-32, 31}};
+  static void store_parts(const StepParts& parts, std::byte* out) {
     // Scale j: four low bits in byte j % 8 (low nibble for j < 8), two upper bits in byte 8 + j % 4 at bit 2 (j / 4).
     std::byte* scales = out + kScales;
     for (int i = 0; i < 12; ++i) scales[i] = std::byte{0};
     for (int j = 0; j < kSubBlocks; ++j) {
-      const int step = block.scale[j] + 32;
+      const int step = parts.scale[static_cast<size_t>(j)] + 32;
       scales[j % 8] |= static_cast<std::byte>((step & 15) << (j / 8 * 4));
       scales[8 + j % 4] |= static_cast<std::byte>((step >> 4) << (j / 4 * 2));
     }
-    store_u16(float_to_half(block.d), out + kD);
+    store_u16(float_to_half(parts.d), out + kD);
   }
-
-  static void steps(const std::byte* in, Step* steps) {
-    const float d = half_to_float(load_u16(in + kD));
+  static StepParts parts(const std::byte* in) {
+    StepParts parts{.d = half_to_float(load_u16(in + kD))};
     const auto scale_byte = [&](int i) { return std::to_integer<int>(in[kScales + i]); };
     for (int j = 0; j < kSubBlocks; ++j) {
       const int step = (scale_byte(j % 8) >> (j / 8 * 4) & 15) | (scale_byte(8 + j % 4) >> (j / 4 * 2) & 3) << 4;
-      steps[j].scale = d * static_cast<float>(step - 32);
+      parts.scale[static_cast<size_t>(j)] = step - 32;
     }
+    return parts;
   }
+  static void steps(const std::byte* in, Step* steps) { product_steps<Q3KBlock>(in, steps); }
 
   static void pack(const Code* codes, std::byte* out) {
     for (int i = 0; i < kRun; ++i) out[i] = std::byte{0};

@@ -18,17 +18,26 @@ struct Q6KBlock : UniformLevels<-32, 31> {
   static constexpr int kUpper = 128, kScales = 192, kD = 208;  // byte offsets
 
   static void fit(const float* x, const float* w, std::byte* out) {
-    const ScaledSuperBlock block = fit_scaled(
-        {.sub_blocks = kSegments, .lowest = kLowest, .highest = kHighest, .lowest_scale = -128, .highest_scale = 127},
-        x, w);
-    for (int j = 0; j < kSegments; ++j) out[kScales + j] = static_cast<std::byte>(block.scale[j]);
-    store_u16(float_to_half(block.d), out + kD);
+    store_parts(parts_of(fit_scaled({.sub_blocks = kSegments,
+                                     .lowest = kLowest,
+                                     .highest = kHighest,
+                                     .lowest_scale = kParts.scale.lowest,
+                                     .highest_scale = kParts.scale.highest},
+                                    x, w)),
+                out);
   }
 
-  static void steps(const std::byte* in, Step* steps) {
-    const float d = half_to_float(load_u16(in + kD));
-    for (int j = 0; j < kSegments; ++j) steps[j].scale = d * static_cast<float>(static_cast<int8_t>(in[kScales + j]));
+  static constexpr StepPartsShape kParts = {.scale = {-128, 127}};
+  static void store_parts(const StepParts& parts, std::byte* out) {
+    for (size_t j = 0; j < kSegments; ++j) out[kScales + j] = static_cast<std::byte>(parts.scale[j]);
+    store_u16(float_to_half(parts.d), out + kD);
   }
+  static StepParts parts(const std::byte* in) {
+    StepParts parts{.d = half_to_float(load_u16(in + kD))};
+    for (size_t j = 0; j < kSegments; ++j) parts.scale[j] = static_cast<int8_t>(in[kScales + j]);
+    return parts;
+  }
+  static void steps(const std::byte* in, Step* steps) { product_steps<Q6KBlock>(in, steps); }
 
   static void pack(const Code* codes, std::byte* out) {
     for (int half = 0; half < 2; ++half) {

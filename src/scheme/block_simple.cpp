@@ -93,7 +93,10 @@ struct ScaledBlock : UniformLevels<lowest, highest> {
   using Codes = Nibbles<(highest > 7)>;
   static constexpr int kElements = kSmallBlock, kSegments = 1, kBytes = 2 + Codes::kSize;
   static void fit(const float* x, const float* w, std::byte* out) { store_u16(fit_scale(x, w, lowest, highest), out); }
-  static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
+  static constexpr StepPartsShape kParts = {};
+  static void store_parts(const StepParts& parts, std::byte* out) { store_u16(float_to_half(parts.d), out); }
+  static StepParts parts(const std::byte* in) { return {.d = half_to_float(load_u16(in)), .scale = {1}}; }
+  static void steps(const std::byte* in, Step* steps) { product_steps<ScaledBlock>(in, steps); }
   static void pack(const Code* codes, std::byte* out) { Codes::pack(codes, out + 2); }
   template <class Fn>
   static void each_code(const std::byte* in, Fn&& fn) {
@@ -110,9 +113,16 @@ struct AffineBlock : UniformLevels<0, levels> {
     store_u16(float_to_half(fit.scale), out);
     store_u16(float_to_half(-fit.min), out + 2);
   }
-  static void steps(const std::byte* in, Step* steps) {
-    *steps = {.scale = half_to_float(load_u16(in)), .offset = half_to_float(load_u16(in + 2))};
+  /// The minimum is stored as what it adds.
+  static constexpr StepPartsShape kParts = {.has_min = true, .min = {-1, -1}};
+  static void store_parts(const StepParts& parts, std::byte* out) {
+    store_u16(float_to_half(parts.d), out);
+    store_u16(float_to_half(parts.dmin), out + 2);
   }
+  static StepParts parts(const std::byte* in) {
+    return {.d = half_to_float(load_u16(in)), .dmin = half_to_float(load_u16(in + 2)), .scale = {1}, .min = {-1}};
+  }
+  static void steps(const std::byte* in, Step* steps) { product_steps<AffineBlock>(in, steps); }
   static void pack(const Code* codes, std::byte* out) { Codes::pack(codes, out + 4); }
   template <class Fn>
   static void each_code(const std::byte* in, Fn&& fn) {
@@ -127,7 +137,10 @@ struct Q8Block : UniformLevels<-128, 127> {
     nearest_uniform(step, -127, 127, x, n, codes, /*first=*/1);
   }
   static void fit(const float* x, const float* w, std::byte* out) { store_u16(fit_scale(x, w, -127, 127), out); }
-  static void steps(const std::byte* in, Step* steps) { steps->scale = half_to_float(load_u16(in)); }
+  static constexpr StepPartsShape kParts = {};
+  static void store_parts(const StepParts& parts, std::byte* out) { store_u16(float_to_half(parts.d), out); }
+  static StepParts parts(const std::byte* in) { return {.d = half_to_float(load_u16(in)), .scale = {1}}; }
+  static void steps(const std::byte* in, Step* steps) { product_steps<Q8Block>(in, steps); }
   static void pack(const Code* codes, std::byte* out) {
     for (int i = 0; i < kSmallBlock; ++i) out[2 + i] = static_cast<std::byte>(codes[i] - 128);
   }

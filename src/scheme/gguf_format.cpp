@@ -57,6 +57,14 @@ class BlockGrid : public Grid {
     for (int64_t col = 0; col < cols; col += block_cols, in += block_.bytes) block_.unpack(in, codes + col);
   }
 
+  const StepPartsShape* parts_shape() const override { return block_.parts_shape; }
+  StepParts parts(int64_t row, int64_t block, const std::byte* stored) const override {
+    return block_.parts(stored + offset(row, block));
+  }
+  void store_parts(int64_t row, int64_t block, const StepParts& parts, std::byte* stored) const override {
+    block_.store_parts(parts, stored + offset(row, block));
+  }
+
   void decode(const std::byte* stored, float* weight) const override {
     for (int64_t i = 0; i < rows * cols; i += block_cols, stored += block_.bytes) block_.decode(stored, weight + i);
   }

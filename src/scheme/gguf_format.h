@@ -9,6 +9,7 @@
 //     static void steps(const std::byte* in, Step* steps);              // reads them
 //     static void pack(const Code* codes, std::byte* out);              // writes the codes
 //     template <class Fn> static void each_code(const std::byte* in, Fn&& fn);  // fn(segment, index in block, code)
+//     // Where steps are products, also kParts, a StepPartsShape, StepParts parts(in) and store_parts(parts, out).
 //   };
 //   const NumberFormat& my_format() {
 //     static const GgufFormat row({.name = "gguf:my", .type = ..., .file_type = ...}, gguf_block<MyBlock>());
@@ -18,6 +19,7 @@
 #include "format/ggml_type.h"
 #include "scheme/number_format.h"
 #include "scheme/scale_search.h"
+#include "scheme/step_parts.h"
 
 namespace vernier {
 
@@ -39,6 +41,10 @@ struct GgufBlock {
   int joint = 1;
   double bits_per_code = 0;
   void (*nearest_jointly)(const Step& step, const float* x, const float* w, int64_t n, Code* codes) = nullptr;
+  // Of steps that are products (step_parts.h):
+  const StepPartsShape* parts_shape = nullptr;
+  StepParts (*parts)(const std::byte* in) = nullptr;
+  void (*store_parts)(const StepParts& parts, std::byte* out) = nullptr;
 
   bool writable() const { return fit != nullptr; }
 };
@@ -105,26 +111,39 @@ GgufBlock read_only_gguf_block() {
           .level = Block::level};
 }
 
+/// Steps of a block by its parts.
+template <class Block>
+void product_steps(const std::byte* in, Step* steps) {
+  steps_of(Block::parts(in), Block::kParts.has_min, Block::kSegments, steps);
+}
+
 template <class Block>
 GgufBlock gguf_block() {
-  return {.elements = Block::kElements,
-          .bytes = Block::kBytes,
-          .segments = Block::kSegments,
-          .top_code = Block::kTopCode,
-          .fit = Block::fit,
-          .steps = Block::steps,
-          .pack = Block::pack,
-          .unpack = unpack_gguf_block<Block>,
-          .decode =
-              [](const std::byte* in, float* y) {
-                Step steps[Block::kSegments];
-                Block::steps(in, steps);
-                Block::each_code(in, [&](int s, int i, int code) {
-                  y[i] = steps[s].scale * Block::level(static_cast<Code>(code)) + steps[s].offset;
-                });
-              },
-          .nearest = Block::nearest,
-          .level = Block::level};
+  GgufBlock block = {.elements = Block::kElements,
+                     .bytes = Block::kBytes,
+                     .segments = Block::kSegments,
+                     .top_code = Block::kTopCode,
+                     .fit = Block::fit,
+                     .steps = Block::steps,
+                     .pack = Block::pack,
+                     .unpack = unpack_gguf_block<Block>,
+                     .decode =
+                         [](const std::byte* in, float* y) {
+                           Step steps[Block::kSegments];
+                           Block::steps(in, steps);
+                           Block::each_code(in, [&](int s, int i, int code) {
+                             y[i] = steps[s].scale * Block::level(static_cast<Code>(code)) + steps[s].offset;
+                           });
+                         },
+                     .nearest = Block::nearest,
+                     .level = Block::level};
+  if constexpr (requires { Block::kParts; }) {
+    static constexpr StepPartsShape kShape = Block::kParts;
+    block.parts_shape = &kShape;
+    block.parts = Block::parts;
+    block.store_parts = Block::store_parts;
+  }
+  return block;
 }
 
 }  // namespace vernier

@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "scheme/number_format.h"
+#include "scheme/step_parts.h"
 
 namespace vernier {
 
@@ -20,6 +21,14 @@ Grid::Grid(const Shape& shape, Code top)
 
 void Grid::nearest_jointly(const Step& step, const float* x, const float*, int64_t n, Code* codes) const {
   nearest(step, x, n, codes);
+}
+
+StepParts Grid::parts(int64_t, int64_t, const std::byte*) const {
+  fail(ErrorKind::kInternal, "scheme: these steps are no products");
+}
+
+void Grid::store_parts(int64_t, int64_t, const StepParts&, std::byte*) const {
+  fail(ErrorKind::kInternal, "scheme: these steps are no products");
 }
 
 void Grid::encode(const float* weight, const float* w, std::byte* stored) const {

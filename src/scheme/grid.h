@@ -38,6 +38,9 @@ struct Step {
 /// Scales that are one plain number a block, which may be chosen freely: the type that they are stored in.
 enum class PlainScale : uint8_t { kNone, kHalf, kBFloat16 };
 
+struct StepParts;
+struct StepPartsShape;
+
 inline float value_of(const Step& step, float level) { return step.scale * (level - step.zero) + step.offset; }
 
 /// The grid of one weight. All functions are const and keep no state but the shape. Several threads may work on one
@@ -83,6 +86,12 @@ class Grid {
   /// Replaces the scale that was fitted to a block by `scale`, rounded as it is stored, and keeps its zero and offset. Only
   /// where plain_scale() names a type.
   virtual void store_scale(int64_t, int64_t, float, std::byte*) const {}
+
+  /// Of formats whose steps are products (step_parts.h); nullptr: they are not.
+  virtual const StepPartsShape* parts_shape() const { return nullptr; }
+  /// Only where there is a shape. store_parts leaves codes as they are.
+  virtual StepParts parts(int64_t row, int64_t block, const std::byte* stored) const;
+  virtual void store_parts(int64_t row, int64_t block, const StepParts& parts, std::byte* stored) const;
 
   /// All blocks fitted, all codes nearest. @shape weight [rows, cols]; w [cols]
   virtual void encode(const float* weight, const float* w, std::byte* stored) const;

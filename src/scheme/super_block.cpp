@@ -222,6 +222,19 @@ class UniformSubBlocks : public SubBlocks {
 
 }  // namespace
 
+StepParts parts_of(const AffineSuperBlock& block) {
+  StepParts parts{.d = block.d, .dmin = block.dmin};
+  std::ranges::copy(block.scale, parts.scale.begin());
+  std::ranges::copy(block.min, parts.min.begin());
+  return parts;
+}
+
+StepParts parts_of(const ScaledSuperBlock& block) {
+  StepParts parts{.d = block.d};
+  std::ranges::copy(block.scale, parts.scale.begin());
+  return parts;
+}
+
 AffineSuperBlock fit_affine(const AffineShape& shape, const float* x, const float* w) {
   return AffineFitter(shape, x, w).fit();
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "scheme/scale_search.h"
+#include "scheme/step_parts.h"
 
 namespace vernier {
 
@@ -38,6 +39,9 @@ struct ScaledSuperBlock {
   float d = 0;
   std::array<int8_t, kMaxSubBlocks> scale{};
 };
+
+StepParts parts_of(const AffineSuperBlock& block);
+StepParts parts_of(const ScaledSuperBlock& block);
 
 /// How a format stores its sub-blocks' scales: d times slope * integer + intercept, d an fp16 number times `unit`.
 struct ScaleLadder {

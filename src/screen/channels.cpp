@@ -56,8 +56,8 @@ ChannelTable::ChannelTable(const std::vector<ScreenWindow>& windows) : windows_(
   for (const ScreenWindow& window : windows) {
     tokens_.resize(std::max(tokens_.size(), window.domain + 1));
     positions_.resize(tokens_.size());
-    tokens_[window.domain] += static_cast<double>(window.window->scored());
-    positions_[window.domain] += static_cast<double>(window.positions());
+    tokens_[window.domain] += static_cast<double>(window.scored);
+    positions_[window.domain] += static_cast<double>(window.positions);
   }
 }
 

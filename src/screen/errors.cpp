@@ -9,13 +9,18 @@
 
 namespace vernier {
 
+TensorId SchemeErrors::in_model(TensorId id) const {
+  if (stack_ != Stack::kOnly) id.stack = stack_;
+  return id;
+}
+
 Scheme SchemeErrors::scheme_of(const TensorId& id, size_t scheme) const {
-  const std::vector<int64_t> shape = model_.shape(id);
+  const std::vector<int64_t> shape = model_.shape(in_model(id));
   return fitting_scheme(schemes_[scheme], shape[0], shape[1]);
 }
 
 bool SchemeErrors::kept(const TensorId& id, size_t scheme) const {
-  return keeps_stored(model_, id, scheme_of(id, scheme));
+  return keeps_stored(model_, in_model(id), scheme_of(id, scheme));
 }
 
 bool SchemeErrors::rows_independent(const TensorId& id) const {
@@ -25,11 +30,11 @@ bool SchemeErrors::rows_independent(const TensorId& id) const {
 }
 
 std::vector<at::Tensor> SchemeErrors::of(const TensorId& id, const at::Tensor& weight) const {
-  const std::vector<float> importance = calibration_.importance(model_, id);
+  const std::vector<float> importance = calibration_.importance(model_, in_model(id));
   std::vector<at::Tensor> errors(schemes_.size());
   for (size_t s = 0; s < schemes_.size(); ++s) {
     if (kept(id, s)) continue;
-    at::Tensor values = quantize_values(scheme_of(id, s), weight, importance, threads_, name_of(id));
+    at::Tensor values = quantize_values(scheme_of(id, s), weight, importance, threads_, name_of(in_model(id)));
     errors[s] = values.sub_(weight);
   }
   return errors;
@@ -43,7 +48,7 @@ void SchemeErrors::add_sums(const TensorId& id, const SliceGrid& grid, int64_t f
     for (auto* each : {&sums.errors, &sums.products}) each->assign(errors.size() * cells, 0);
     sums.error_power.assign(errors.size(), 0);
   }
-  const std::vector<float> importance = calibration_.importance(model_, id);
+  const std::vector<float> importance = calibration_.importance(model_, in_model(id));
   const at::Tensor columns = importance.empty() ? at::Tensor() : at::tensor(importance).to(at::kDouble);
   const int64_t rows = weight.size(0);
   const auto add_cells = [&](const at::Tensor& a, const at::Tensor& b, double* out) {  // per cell sum a b

@@ -23,9 +23,10 @@ struct WeightSums {
 
 class SchemeErrors {
  public:
-  /// All must outlive it.
-  SchemeErrors(const Model& model, const Calibration& calibration, const std::vector<Scheme>& schemes, int threads)
-      : model_(model), calibration_(calibration), schemes_(schemes), threads_(threads) {}
+  /// All must outlive it. Matrices are named as those of one stack by itself (stack_of), and looked up as the model's.
+  SchemeErrors(const Model& model, const Calibration& calibration, const std::vector<Scheme>& schemes, int threads,
+               Stack stack = Stack::kOnly)
+      : model_(model), calibration_(calibration), schemes_(schemes), threads_(threads), stack_(stack) {}
 
   size_t schemes() const { return schemes_.size(); }
   /// What the matrix gets: the scheme itself or its fallback by shape.
@@ -43,10 +44,14 @@ class SchemeErrors {
                 const std::vector<at::Tensor>& errors, WeightSums& sums) const;
 
  private:
+  /// Under its name in the whole model.
+  TensorId in_model(TensorId id) const;
+
   const Model& model_;
   const Calibration& calibration_;
   const std::vector<Scheme>& schemes_;
   int threads_;
+  Stack stack_;
 };
 
 }  // namespace vernier

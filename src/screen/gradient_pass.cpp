@@ -39,13 +39,16 @@ std::vector<TokenWindow> spread(const std::vector<CalibrationWindow>& text, cons
 
 std::vector<ScreenWindow> screen_windows(const std::vector<TokenWindow>& tokens) {
   std::vector<ScreenWindow> windows;
-  for (size_t w = 0; w < tokens.size(); ++w) windows.push_back({.window = &tokens[w], .index = w});
+  for (size_t w = 0; w < tokens.size(); ++w) {
+    windows.push_back(screen_window(tokens[w]));
+    windows.back().index = w;
+  }
   return windows;
 }
 
 int64_t longest_of(const std::vector<ScreenWindow>& windows) {
   int64_t positions = 1;
-  for (const ScreenWindow& window : windows) positions = std::max(positions, window.positions());
+  for (const ScreenWindow& window : windows) positions = std::max(positions, window.positions);
   return positions;
 }
 
@@ -107,7 +110,7 @@ GradientPass::GradientPass(const Model& model, const std::vector<CalibrationWind
   for (size_t w = 0; w < windows_.size(); ++w) {
     add_rows(streams.finals()[w], parts_[w], part_count_, output_);
     add_rows(gradients[w], parts_[w], part_count_, look_up_);
-    tokens[parts_[w]] += static_cast<double>(windows_[w].positions());
+    tokens[parts_[w]] += static_cast<double>(windows_[w].positions);
   }
   const double squares = std::accumulate(output.label_squares.begin(), output.label_squares.end(), 0.0) /
                          std::accumulate(tokens.begin(), tokens.end(), 0.0);
@@ -128,7 +131,7 @@ InputGrams GradientPass::leaving(int layer) const {
   std::vector<double> tokens(part_count_);
   for (size_t w = 0; w < windows_.size(); ++w) {
     add_rows(leaving_gradients_[static_cast<size_t>(layer)][w], parts_[w], part_count_, grams);
-    tokens[parts_[w]] += static_cast<double>(windows_[w].positions());
+    tokens[parts_[w]] += static_cast<double>(windows_[w].positions);
   }
   divide(grams, tokens, 1);
   return grams;
@@ -153,7 +156,7 @@ const std::map<TensorId, InputGrams>& GradientPass::at(int layer) {
     });
     std::vector<TensorId> ids;
     for (size_t w = first; w < first + here; ++w) {
-      tokens[parts_[w]] += static_cast<double>(windows_[w].positions());
+      tokens[parts_[w]] += static_cast<double>(windows_[w].positions);
       for (const auto& [id, gradients] : rows[w]) ids.push_back(id);
     }
     std::ranges::sort(ids);

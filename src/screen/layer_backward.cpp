@@ -19,10 +19,14 @@ struct Tap {
   at::Tensor inputs, row_bias;
 };
 
-at::Tensor row_bias(const AtenLinear& linear, int64_t rows) {
-  const int64_t out = linear.weight.size(0);
+at::Tensor row_bias(const AtenLinear& linear, const at::Tensor& inputs) {
+  // Of one sequence rows alone, since experts multiply them so.
+  const bool several = inputs.dim() == 3 && inputs.size(0) > 1;
+  const int64_t rows = inputs.numel() / inputs.size(-1), out = linear.weight.size(0);
+  const std::vector<int64_t> shape =
+      several ? std::vector<int64_t>{inputs.size(0), inputs.size(1), out} : std::vector<int64_t>{rows, out};
   const at::Tensor bias =
-      linear.bias.defined() ? linear.bias.expand({rows, out}).clone() : at::zeros({rows, out}, linear.weight.options());
+      linear.bias.defined() ? linear.bias.expand(shape).clone() : at::zeros(shape, linear.weight.options());
   return bias.requires_grad_(true);
 }
 
@@ -53,10 +57,9 @@ at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, co
   const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) {
     const auto it = fed.find(site);
     if (it == fed.end()) return;
-    const int64_t rows = x.numel() / x.size(-1);
     for (const auto& [id, linear] : it->second) {  // the products with x are still to come
-      linear->bias = row_bias(*linear, rows);
-      taps.push_back({id, x.detach().reshape({rows, x.size(-1)}), linear->bias});
+      linear->bias = row_bias(*linear, x);
+      taps.push_back({id, x.detach().reshape({-1, x.size(-1)}), linear->bias});
     }
   };
   AtenOps ops = model.ops(stream.size(1), &observer);

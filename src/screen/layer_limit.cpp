@@ -58,7 +58,7 @@ LayerLimit::LayerLimit(const ScreenPass& pass, const std::vector<TensorId>& matr
   }
   // A batch of sequences has a quarter of the memory, as far as all threads have one each.
   int64_t longest = 1;
-  for (const ScreenWindow& window : pass.sums.windows()) longest = std::max(longest, window.positions());
+  for (const ScreenWindow& window : pass.sums.windows()) longest = std::max(longest, window.positions);
   const int64_t bytes = std::max<int64_t>(1, longest * width * static_cast<int64_t>(sizeof(float)));
   windows_at_once_ = std::min(windows_at_once_, std::max<int64_t>(pass.threads, pass.options.memory_bytes / 4 / bytes));
   for (Sum& sum : sums_) sum.kept.resize(static_cast<size_t>(windows_at_once_));

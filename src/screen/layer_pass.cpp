@@ -163,8 +163,8 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
       own.kept_inputs = sampled(RowSide::kInputs, inputs);
       own.kept_gradients = sampled(RowSide::kGradients, rows);
     };
-    gradients[w] = layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].window->first_row, streams[w],
-                                  gradients[w], visit);
+    gradients[w] =
+        layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].first_row, streams[w], gradients[w], visit);
     if (tick) tick();
   };
   const auto count = static_cast<int64_t>(windows.size());

@@ -18,14 +18,14 @@ bool whole_matrix(ComponentKind kind) {
 }
 
 /// Each scheme counts alike: coarse ones would otherwise speak for all.
-Measured ratio_over(const ScreenSums& sums, size_t schemes, size_t domain,
+Measured ratio_over(const std::vector<Component>& components, size_t schemes, const SumsOfComponent& sums,
                     const std::function<bool(ComponentKind)>& inside) {
   std::vector<double> directional, diagonal;  // per cluster
   for (size_t s = 0; s < schemes; ++s) {
     std::vector<double> own_directional, own_diagonal;
-    for (size_t c = 0; c < sums.components().size(); ++c) {
-      if (!inside(sums.components()[c].kind)) continue;
-      const ComponentSums own = sums.of(c, s, domain);
+    for (size_t c = 0; c < components.size(); ++c) {
+      if (!inside(components[c].kind)) continue;
+      const ComponentSums own = sums(c, s);
       own_directional.resize(own.tokens.size());
       own_diagonal.resize(own.tokens.size());
       for (size_t n = 0; n < own.tokens.size(); ++n) {
@@ -58,16 +58,17 @@ Measured predicted_kl(const ScreenScale& scale, const Measured& diagonal) {
           std::hypot(scale.used.mean * diagonal.standard_error, diagonal.mean * scale.used.standard_error)};
 }
 
-std::map<std::string, ScreenScale> scales_of(const ScreenSums& sums, size_t schemes, size_t domain) {
+std::map<std::string, ScreenScale> scales_of(const std::vector<Component>& components, size_t schemes,
+                                             const SumsOfComponent& sums) {
   std::map<std::string, ScreenScale> scales;
   ScreenScale& all = scales["all"];
-  all.ratio = ratio_over(sums, schemes, domain, whole_matrix);
+  all.ratio = ratio_over(components, schemes, sums, whole_matrix);
   all.used = shrink(all.ratio, 1, kSpreadOfModels);
   std::set<ComponentKind> kinds;
-  for (const Component& component : sums.components()) kinds.insert(component.kind);
+  for (const Component& component : components) kinds.insert(component.kind);
   for (const ComponentKind kind : kinds) {
     ScreenScale& own = scales[std::string(kind_name(kind))];
-    own.ratio = ratio_over(sums, schemes, domain, [&](ComponentKind k) { return k == kind; });
+    own.ratio = ratio_over(components, schemes, sums, [&](ComponentKind k) { return k == kind; });
     own.used = shrink(own.ratio, all.used.mean, kSpreadOfKinds);
   }
   return scales;

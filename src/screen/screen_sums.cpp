@@ -7,12 +7,23 @@
 
 namespace vernier {
 
+ScreenWindow screen_window(const TokenWindow& window) {
+  return {.window = &window,
+          .positions = static_cast<int64_t>(window.tokens.size()) - 1,
+          .first_row = window.first_row,
+          .scored = window.scored()};
+}
+
 std::vector<ScreenWindow> windows_of(const std::vector<ScreenText>& domains) {
   std::vector<ScreenWindow> windows;
   for (size_t d = 0; d < domains.size(); ++d) {
     const EvaluationData& data = domains[d].data;
-    for (size_t w = 0; w < data.windows.size(); ++w)
-      windows.push_back({&data.windows[w], d, w, data.distinct_cluster(data.windows[w])});
+    for (size_t w = 0; w < data.windows.size(); ++w) {
+      ScreenWindow& window = windows.emplace_back(screen_window(data.windows[w]));
+      window.domain = d;
+      window.index = w;
+      window.cluster = data.distinct_cluster(data.windows[w]);
+    }
   }
   return windows;
 }
@@ -132,8 +143,8 @@ ComponentSums ScreenSums::of(size_t component, size_t scheme, size_t domain) con
         for (auto* each : {&sums.kfac_twice, &sums.output_error}) each->push_back(0);
     }
     const size_t r = it->second, i = first + w;
-    sums.tokens[r] += static_cast<double>(window.window->scored());
-    sums.positions[r] += static_cast<double>(window.positions());
+    sums.tokens[r] += static_cast<double>(window.scored);
+    sums.positions[r] += static_cast<double>(window.positions);
     sums.dots[r] += dots_[i];
     sums.directional[r] += dots_[i] * dots_[i] / 2;
     sums.diagonal[r] += diagonal_[i] / 2;

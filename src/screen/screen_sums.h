@@ -15,15 +15,19 @@
 
 namespace vernier {
 
-/// A sequence of a domain.
+/// What is differentiated by itself: a sequence of a domain, or an image.
 struct ScreenWindow {
-  const TokenWindow* window = nullptr;
+  const TokenWindow* window = nullptr;  ///< tokens that go through the stack; nullptr: pixels
   size_t domain = 0;
-  uint64_t index = 0;   ///< within its domain
-  int64_t cluster = 0;  ///< EvaluationData::distinct_cluster
-  /// Tokens that the model reads: all but the last, which predicts nothing that is scored.
-  int64_t positions() const { return static_cast<int64_t>(window->tokens.size()) - 1; }
+  uint64_t index = 0;     ///< within its domain
+  int64_t cluster = 0;    ///< of windows that are no evidence of their own, one
+  int64_t positions = 0;  ///< rows of its stream
+  int64_t first_row = 0;  ///< of those that the last layer keeps
+  int64_t scored = 0;     ///< labels: one each
 };
+
+/// The model reads all tokens but the last, which predicts nothing that is scored.
+ScreenWindow screen_window(const TokenWindow& window);
 
 std::vector<ScreenWindow> windows_of(const std::vector<ScreenText>& domains);
 

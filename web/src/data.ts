@@ -16,6 +16,7 @@ export interface Report {
   plan: Plan | null;
   front?: FrontPoint[] | null; // the plans of all budgets, foretold
   confirmation?: Confirmation | null; // what was measured to confirm a screen; null: nothing, or everything
+  refinement?: Refinement | null; // what was measured around the plan; null: nothing
   limit?: Limit | null; // the rate-distortion bound; null: not computed
   reliability?: Reliability | null; // reliability.json, as it is
   finetune?: Finetune | null;
@@ -128,6 +129,24 @@ export interface Confirmation {
     kl_nats: Num;
     kl_nats_stderr: Num;
     windows: Num;
+  }[];
+}
+
+/** A second round: exchanges made in the quantized model, one at a time. */
+export interface Refinement {
+  kept: boolean;
+  factor: Num; // measured over foretold differences, over all exchanges
+  changed: Num; // matrices that the two plans hold in different schemes
+  before_kl_nats: Num; // of the two plans on windows that chose neither
+  before_kl_nats_stderr: Num;
+  after_kl_nats: Num;
+  after_kl_nats_stderr: Num;
+  exchanges: {
+    tensor: string;
+    from: string;
+    to: string;
+    foretold_kl_nats: Num;
+    measured_kl_nats: Num;
   }[];
 }
 

@@ -23,6 +23,7 @@ import { limit } from "./sections/limit";
 import { planSection } from "./sections/plan";
 import { protection } from "./sections/protection";
 import { provenance } from "./sections/provenance";
+import { refinement } from "./sections/refinement";
 import { reliability } from "./sections/reliability";
 import { results } from "./sections/results";
 import { sensitivity } from "./sections/sensitivity";
@@ -39,6 +40,7 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   limit,
   sensitivity,
   confirmation,
+  refinement,
   joint,
   weightFacts,
   activations,

@@ -80,18 +80,39 @@ export function shownFigure(entry: Entry): { key: string; title: string; scale: 
   return { key: "loss_nats", title: `Loss, nats per ${entry.unit}`, scale: 1 };
 }
 
-/** What was compared with a reference; a model alone pays nothing. */
-export const compared = (data: WhoPays | null | undefined): Entry[] =>
-  (data?.entries ?? []).filter((entry) => entry.chains.length > 0);
+/** What was measured on the same data, its units one after the other. */
+export interface DataSet {
+  name: string;
+  examples: Num;
+  entries: Entry[];
+  first: Entry[]; // those of its first unit and attribute, by model: what is shown before anything is opened
+}
+
+/** Texts and questions have groups of their own: each is judged by itself. A model without a reference pays nothing. */
+export function dataSets(data: WhoPays | null | undefined): DataSet[] {
+  const sets: DataSet[] = [];
+  for (const entry of data?.entries ?? []) {
+    if (entry.chains.length === 0 || entry.attributes.length === 0) continue;
+    const { name, hash, examples } = entry.data;
+    let set = sets.find((other) => other.entries[0]!.data.hash === hash && other.name === name);
+    if (!set) sets.push((set = { name, examples, entries: [], first: [] }));
+    set.entries.push(entry);
+    if (entry.unit === set.entries[0]!.unit) set.first.push(entry);
+  }
+  return sets;
+}
 
 const signed = (value: number) => `${value > 0 ? "+" : ""}${number(value)}`;
 const span = ([low, high]: [Num, Num], scale: number) =>
   isNumber(low) && isNumber(high) ? ` (${signed(scale * low)} to ${signed(scale * high)})` : "";
 
-function listed(names: string[]): string {
+export function listed(names: string[]): string {
   if (names.length < 2) return names.join("");
   return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
 }
+
+/** " of skin", " of class"; nothing where data have no name for it but "group". */
+export const ofAttribute = (name: string) => (name === "group" ? "" : ` of ${name}`);
 
 /** Of one model and attribute, only what its intervals allow. */
 export function claims(entry: Entry, attribute: Attribute): string[] {
@@ -117,12 +138,12 @@ export function claims(entry: Entry, attribute: Attribute): string[] {
       )}.`,
     );
   if (paying.length === 0 && undecided.length === 0 && attribute.groups.length > 0)
-    said.push(`No group of ${attribute.name} pays more than the others by more than is tolerated.`);
+    said.push(`No group${ofAttribute(attribute.name)} pays more than the others by more than is tolerated.`);
   if (undecided.length > 0)
     said.push(
       undecided.length > 6
-        ? `Of ${undecided.length} groups these data cannot tell whether they pay more.`
-        : `Of ${listed(undecided.map((group) => group.name))} these data cannot tell.`,
+        ? `Whether ${undecided.length} groups pay more, these data cannot tell.`
+        : `Whether ${listed(undecided.map((group) => group.name))} pay more than the others, these data cannot tell.`,
     );
   const gap = attribute.gaps[key];
   if (gap && isNumber(gap.spread.value)) {

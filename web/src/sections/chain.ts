@@ -2,11 +2,12 @@
 
 import type { Report } from "../data";
 import { disclosure, el, p, section, type Child } from "../dom";
-import { isNumber, number } from "../format";
+import { count, isNumber, number } from "../format";
 import { table } from "../table";
-import { compared, type Chain, type ClaimVerdict, type Entry } from "../who_pays";
+import { dataSets, ofAttribute, type Chain, type ClaimVerdict, type DataSet, type Entry } from "../who_pays";
 
 type Step = Chain["steps"][number];
+type Judged = { entry: Entry; chain: Chain };
 
 /** What a link stands between, in the order of the causes. */
 const NODES = ["Activations change", "Logits vary less", "Loss rises", "Accuracy falls"];
@@ -43,7 +44,7 @@ function judged(step: Step | undefined, what: string): HTMLElement {
   );
 }
 
-function drawn(entry: Entry, chain: Chain): HTMLElement {
+function drawn({ entry, chain }: Judged, where: string): HTMLElement {
   const steps = new Map(chain.steps.map((step) => [step.key, step]));
   const nodes: Child[] = NODES.flatMap((name, i) => {
     const notes = Object.entries(NOTES)
@@ -66,7 +67,7 @@ function drawn(entry: Entry, chain: Chain): HTMLElement {
   return el(
     "div",
     { class: "chain" },
-    el("h3", null, entry.label, " ", el("span", { class: `claim ${chain.verdict}` }, chain.verdict)),
+    el("h3", null, entry.label, where, " ", el("span", { class: `claim ${chain.verdict}` }, chain.verdict)),
     el("ol", null, ...nodes),
     el(
       "p",
@@ -77,7 +78,7 @@ function drawn(entry: Entry, chain: Chain): HTMLElement {
   );
 }
 
-function stepsTable(entries: { entry: Entry; chain: Chain }[]): HTMLElement {
+function stepsTable(entries: Judged[]): HTMLElement {
   const rows = entries.flatMap(({ entry, chain }) =>
     chain.steps.filter((step) => !missing(step)).map((step) => ({ label: entry.label, step })),
   );
@@ -100,25 +101,44 @@ function stepsTable(entries: { entry: Entry; chain: Chain }[]): HTMLElement {
   ).element;
 }
 
-export function chainOfCauses(report: Report): HTMLElement | null {
-  const entries = compared(report.who_pays);
-  const first = entries[0];
-  const name = first?.chains[0]?.attribute;
-  const chains = entries
-    .filter((entry) => entry.unit === first?.unit)
+/** Of one set of data, each model's chain over the groups of its first attribute. */
+function chainsOn({ first }: DataSet): Judged[] {
+  const name = first[0]!.chains[0]?.attribute;
+  return first
     .map((entry) => ({ entry, chain: entry.chains.find((c) => c.attribute === name)?.chain }))
-    .filter(
-      (c): c is { entry: Entry; chain: Chain } => c.chain !== undefined && c.chain.steps.some((step) => !missing(step)),
-    );
-  if (chains.length === 0) return null;
+    .filter((c): c is Judged => c.chain !== undefined && c.chain.steps.some((step) => !missing(step)));
+}
+
+/** Links over so few groups are all undecided. */
+const FEWEST_GROUPS = 5;
+const groupsOf = (chains: Judged[]) =>
+  Math.max(...chains.flatMap(({ chain }) => chain.steps.map((s) => s.groups ?? 0)));
+
+export function chainOfCauses(report: Report): HTMLElement | null {
+  const sets = dataSets(report.who_pays)
+    .map((set) => ({ set, chains: chainsOn(set) }))
+    .filter(({ chains }) => chains.length > 0);
+  if (sets.length === 0) return null;
+  const told = sets.filter(({ chains }) => groupsOf(chains) >= FEWEST_GROUPS);
+  const name = told[0]?.chains[0]?.entry.chains[0]?.attribute;
   return section(
     "chain",
     "The chain of causes",
-    p(
-      `Whether damage takes the path that the literature claims, judged over the groups of ${name}: ρ is the rank correlation of what stands on both sides of an arrow. `,
-      "A link is confirmed (✓) or refuted (✗) only if its interval and a permutation test say so; few groups leave most undecided (?).",
-    ),
-    ...chains.map(({ entry, chain }) => drawn(entry, chain)),
-    disclosure("Links as a table", () => stepsTable(chains)),
+    told.length > 0 &&
+      p(
+        `Whether damage takes the path that the literature claims, judged over the groups${ofAttribute(name ?? "group")}: ρ is the rank correlation of what stands on both sides of an arrow. `,
+        "A link is confirmed (✓) or refuted (✗) only if its interval and a permutation test say so; few groups leave most undecided (?).",
+      ),
+    ...told.flatMap(({ set, chains }) => [
+      ...chains.map((each) => drawn(each, sets.length > 1 ? ` on ${set.name}` : "")),
+      disclosure(sets.length > 1 ? `Links on ${set.name} as a table` : "Links as a table", () => stepsTable(chains)),
+    ]),
+    ...sets
+      .filter((each) => !told.includes(each))
+      .map(({ set, chains }) =>
+        p(
+          `Of ${set.name} nothing is judged: whether damage takes the path that the literature claims shows over at least ${count(FEWEST_GROUPS)} groups, and here are ${count(groupsOf(chains))}.`,
+        ),
+      ),
   );
 }

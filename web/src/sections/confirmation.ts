@@ -4,7 +4,7 @@ import type { Confirmation, Report } from "../data";
 import { p, section, strong } from "../dom";
 import { count, isNumber, measured, number } from "../format";
 import { table } from "../table";
-import { natsPer } from "../unit";
+import { natsPer, ofImages } from "../unit";
 
 type Row = Confirmation["matrices"][number];
 
@@ -57,7 +57,7 @@ export function confirmation(report: Report): HTMLElement | null {
         },
         { head: "Ratio", numeric: true, cell: (r) => number(ratio(r)), key: ratio },
         {
-          head: "Windows",
+          head: ofImages() ? "Images" : "Windows",
           hint: "As many as its question needed",
           numeric: true,
           cell: (r) => count(r.windows),

@@ -3,17 +3,20 @@
 import { activationsSentence } from "../activations";
 import { budgetBytes, comparison, verdict, type Report } from "../data";
 import { append, code, el, p } from "../dom";
-import { claims, compared } from "../who_pays";
+import { claims, dataSets } from "../who_pays";
 import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
 import { natsPer, ofImages } from "../unit";
 
-/** Of a page about groups alone: what is sure of the last model, whose damage is usually the greatest. */
+/** Of a page about groups alone: what is sure of the last model, whose damage is usually the greatest, on each data. */
 function sentenceOfGroups(report: Report): string | null {
-  const entries = compared(report.who_pays);
-  const last = entries.filter((entry) => entry.unit === entries[0]?.unit).pop();
-  const attribute = last?.attributes[0];
-  if (!last || !attribute) return null;
-  return `With ${last.label}, by ${attribute.name}: ${claims(last, attribute).join(" ")}`;
+  const sets = dataSets(report.who_pays);
+  const said = sets.map(({ name, first }) => {
+    const last = first[first.length - 1]!;
+    const attribute = last.attributes[0]!;
+    const where = sets.length > 1 ? `${attribute.name} of ${name}` : attribute.name;
+    return `With ${last.label}, by ${where}: ${claims(last, attribute).join(" ")}`;
+  });
+  return said.length > 0 ? said.join(" ") : null;
 }
 
 /** What the plan is compared with. */
@@ -95,7 +98,11 @@ export function headline(report: Report): HTMLElement {
         { class: "tiles", "aria-label": "The plan in four numbers" },
         tile(bytes(plan.bytes), "Size", smaller),
         tile(number(plan.kl_nats), `KL, ${natsPer()}`, beside(number(rival?.kl_nats))),
-        tile(share(plan.same_top_share), ofImages() ? "Same class" : "Same first choice", beside(share(rival?.same_top_share))),
+        tile(
+          share(plan.same_top_share),
+          ofImages() ? "Same class" : "Same first choice",
+          beside(share(rival?.same_top_share)),
+        ),
         ofImages()
           ? tile(
               share(plan.accuracy_share),

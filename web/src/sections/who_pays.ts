@@ -3,15 +3,17 @@
 import * as Plot from "@observablehq/plot";
 import { figure, plotStyle, tipStyle, type Frame } from "../chart";
 import type { Report } from "../data";
-import { disclosure, el, p, section, strong } from "../dom";
+import { disclosure, el, p, section, strong, type Child } from "../dom";
 import { count, fixed, isNumber, number, tick } from "../format";
 import { table } from "../table";
 import {
   claims,
-  compared,
   currency,
+  dataSets,
+  listed,
   shownFigure,
   type Attribute,
+  type DataSet,
   type Entry,
   type PaidGroup,
   type Verdict,
@@ -215,29 +217,19 @@ function summary(entries: Entry[], name: string): HTMLElement {
   );
 }
 
-/** Units and attributes beyond the first open on demand. */
-export function whoPays(report: Report): HTMLElement | null {
-  const entries = compared(report.who_pays).filter((entry) => entry.attributes.length > 0);
-  const first = entries[0];
-  if (!first) return null;
+/** One set of data; units and attributes beyond the first open on demand. */
+function paidOn({ entries, first }: DataSet): Child[] {
   const units = [...new Set(entries.map((entry) => entry.unit))];
-  const attributes = first.attributes.map((attribute) => attribute.name);
+  const attributes = first[0]!.attributes.map((attribute) => attribute.name);
   const of = (unit: string, name: string) =>
     entries.filter((entry) => entry.unit === unit && attributeOf(entry, name) !== undefined);
   const others = units
     .flatMap((unit) => attributes.map((name) => ({ unit, name })))
-    .filter(({ unit, name }) => unit !== first.unit || name !== attributes[0]);
-  return section(
-    "who-pays",
-    "Who pays for quantizing",
-    p(
-      `Each group's change against ${first.reference}, on ${first.data.name} (${count(first.data.examples)} examples). `,
-      `Lines are intervals of ${number(100 * (first.confidence ?? 0.95), 2)} %. A group is said to pay only if the whole interval of what it pays more than all others lies beyond the tolerance, for all groups at once, and random groups of its size rarely get there.`,
-    ),
-    summary(of(first.unit, attributes[0]!), attributes[0]!),
-    legend(),
-    panels(of(first.unit, attributes[0]!), attributes[0]!),
-    disclosure(`Tables by ${attributes[0]}`, () => tables(of(first.unit, attributes[0]!), attributes[0]!)),
+    .filter(({ unit, name }) => unit !== units[0] || name !== attributes[0]);
+  return [
+    summary(first, attributes[0]!),
+    panels(first, attributes[0]!),
+    disclosure(`Tables by ${attributes[0]}`, () => tables(first, attributes[0]!)),
     ...others
       .filter(({ unit, name }) => of(unit, name).length > 0)
       .map(({ unit, name }) =>
@@ -246,5 +238,27 @@ export function whoPays(report: Report): HTMLElement | null {
           return el("div", null, summary(own, name), panels(own, name), tables(own, name));
         }),
       ),
+  ];
+}
+
+export function whoPays(report: Report): HTMLElement | null {
+  const sets = dataSets(report.who_pays);
+  const first = sets[0]?.first[0];
+  if (!first) return null;
+  const named = ({ name, examples }: DataSet) => `${name} (${count(examples)} examples)`;
+  return section(
+    "who-pays",
+    "Who pays for quantizing",
+    p(
+      `Each group's change against ${first.reference}, on ${listed(sets.map(named))}. `,
+      `Lines are intervals of ${number(100 * (first.confidence ?? 0.95), 2)} %. A group is said to pay only if the whole interval of what it pays more than all others lies beyond the tolerance, for all groups at once, and random groups of its size rarely get there.`,
+      sets.length > 1 &&
+        " Groups are compared with those of the same data: losses of different units have no common measure.",
+    ),
+    legend(),
+    ...sets.flatMap((set) => [
+      sets.length > 1 && el("h3", { class: "data-set" }, `${set.name}, loss per ${set.first[0]!.unit}`),
+      ...paidOn(set),
+    ]),
   );
 }
