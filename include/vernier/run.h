@@ -76,12 +76,13 @@ struct RunOptions {
   int64_t context = 512;     ///< tokens per window
   ComputeOptions compute{};  ///< the reference is in float32 whatever this says
   ExportOptions file{};      ///< what else is written into the file
-  // Of a model that sees, in place of all texts. Its effort is kExact, and its target one that needs no tokenizer.
+  // Of a model that sees, in place of all texts. Its target is one that needs no tokenizer, and plans for groups take
+  // Effort::kExact.
   std::string images{};              ///< to evaluate on: a manifest, or a folder of classes (labelled_images.h)
   std::string calibration_images{};  ///< to calibrate and diagnose on; "": a fifth of `images`, which is not evaluated
   std::vector<std::string> classes{};  ///< names by index, where neither model nor images say them in that order
   std::string prompts = "single";      ///< of a model of images and texts, as prompt_templates reads it
-  int64_t diagnose_images = 256;       ///< of exact measurements, evenly over the classes; 0: all
+  int64_t diagnose_images = 256;       ///< screened and measured on, evenly over the classes; 0: all
   bool strict = false;                 ///< text that calibration and evaluation share is an error, not a warning
   uint64_t seed = 0;                   ///< of the labels that a screen draws and the sample that confirms it
 };

@@ -87,8 +87,7 @@ TEST_P(TrainedMatrixOf, BeginsAsGoodAsTheEncoder) {
 
 /// Formats whose steps do not learn: powers of two, one number of all, values as they are, and codebooks of several weights.
 bool has_fixed_steps(const std::string& name) {
-  static const std::set<std::string> fixed = {"gguf:f32",   "gguf:f16",   "gguf:bf16",
-                                              "gguf:mxfp4", "gguf:tq1_0", "gguf:tq2_0"};
+  static const std::set<std::string> fixed = {"f32", "f16", "bf16", "gguf:mxfp4", "gguf:tq1_0", "gguf:tq2_0"};
   return fixed.contains(name) || name.starts_with("gguf:iq1") || name.starts_with("gguf:iq2") ||
          name.starts_with("gguf:iq3");
 }

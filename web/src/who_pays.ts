@@ -114,8 +114,8 @@ export function listed(names: string[]): string {
 /** " of skin", " of class"; nothing where data have no name for it but "group". */
 export const ofAttribute = (name: string) => (name === "group" ? "" : ` of ${name}`);
 
-/** Of one model and attribute, only what its intervals allow. */
-export function claims(entry: Entry, attribute: Attribute): string[] {
+/** Of one model and attribute, only what its intervals allow; of whom nothing can be told only where there is room for it. */
+export function claims(entry: Entry, attribute: Attribute, whole = true): string[] {
   const { key, unit, scale } = currency(entry);
   const said: string[] = [];
   const overall = entry.all.figures[key]?.change;
@@ -139,7 +139,7 @@ export function claims(entry: Entry, attribute: Attribute): string[] {
     );
   if (paying.length === 0 && undecided.length === 0 && attribute.groups.length > 0)
     said.push(`No group${ofAttribute(attribute.name)} pays more than the others by more than is tolerated.`);
-  if (undecided.length > 0)
+  if (whole && undecided.length > 0)
     said.push(
       undecided.length > 6
         ? `Whether ${undecided.length} groups pay more, these data cannot tell.`

@@ -13,8 +13,8 @@ function sentenceOfGroups(report: Report): string | null {
   const said = sets.map(({ name, first }) => {
     const last = first[first.length - 1]!;
     const attribute = last.attributes[0]!;
-    const where = sets.length > 1 ? `${attribute.name} of ${name}` : attribute.name;
-    return `With ${last.label}, by ${where}: ${claims(last, attribute).join(" ")}`;
+    if (sets.length === 1) return `With ${last.label}, by ${attribute.name}: ${claims(last, attribute).join(" ")}`;
+    return `On ${name}, with ${last.label}: ${claims(last, attribute, false).join(" ")}`;
   });
   return said.length > 0 ? said.join(" ") : null;
 }
