@@ -40,7 +40,8 @@ class LearningMatrix {
     lowest_ = latent_ - reach;
     highest_ = latent_ + reach;
     latent_.set_requires_grad(true);
-    if (matrix_.learned_scale().defined()) first_scale_ = matrix_.learned_scale().detach().clone();
+    if (const LearnedSteps* steps = matrix_.learned_steps())
+      for (const LearnedLeaf& leaf : steps->leaves()) scales_.push_back({leaf.value, leaf.value.detach().clone()});
   }
 
   const TensorId& id() const { return id_; }
@@ -59,28 +60,36 @@ class LearningMatrix {
   /// @param gradient by what is seen; @param rate in levels
   void step(const at::Tensor& gradient, double rate) {
     std::vector<at::Tensor> leaves{latent_};
-    if (first_scale_.defined()) leaves.push_back(matrix_.learned_scale());
+    for (const Scale& scale : scales_) leaves.push_back(scale.value);
     const std::vector<at::Tensor> gradients = [&] {
       const c10::AutoGradMode with_gradients(true);
-      return torch::autograd::grad({matrix_.seen(latent_)}, leaves, {gradient});
+      return torch::autograd::grad({matrix_.seen(latent_)}, leaves, {gradient}, {}, /*create_graph=*/false,
+                                   /*allow_unused=*/true);
     }();
     const c10::NoGradGuard no_grad;
     at::Tensor latent = latent_.detach();
     latent.sub_(gradients[0].sign() * rate_, rate);
     latent.copy_(at::minimum(at::maximum(latent, lowest_), highest_));
-    if (!first_scale_.defined()) return;
-    at::Tensor scale = matrix_.learned_scale().detach();
-    scale.sub_(gradients[1].sign() * first_scale_.abs(), rate * kShareOfFactors);
-    // A scale may be negative, and keeps its sign.
-    scale.copy_(first_scale_ * (scale / at::where(first_scale_ == 0, at::ones_like(first_scale_), first_scale_))
-                                   .clamp(kSmallestFactor, kLargestFactor));
+    for (size_t i = 0; i < scales_.size(); ++i)
+      if (gradients[i + 1].defined()) scales_[i].step(gradients[i + 1], rate * kShareOfFactors);
   }
 
  private:
+  /// Scales, numbers of blocks or integers of segments: each by a factor of where it began, whose sign it keeps.
+  struct Scale {
+    at::Tensor value, start;
+    void step(const at::Tensor& gradient, double rate) const {
+      at::Tensor now = value.detach();
+      now.sub_(gradient.sign() * start.abs(), rate);
+      now.copy_(start *
+                (now / at::where(start == 0, at::ones_like(start), start)).clamp(kSmallestFactor, kLargestFactor));
+    }
+  };
   TensorId id_;
   TrainedMatrix matrix_;
   int threads_;
-  at::Tensor weight_, latent_, lowest_, highest_, rate_, first_scale_;
+  at::Tensor weight_, latent_, lowest_, highest_, rate_;
+  std::vector<Scale> scales_;
 };
 
 /// Windows of a step: one round over all of them after another, each in an order of its own.

@@ -2,7 +2,7 @@
 
 // Learned rounding: the codes of all matrices of a layer chosen together, by the gradient of what the layer gives away.
 // Every weight may move by half the distance of its levels from where it begins, and is rounded to its grid whenever the
-// layer is run; where a format stores one plain scale a block, that learns too.
+// layer is run; the steps that a format stores learn too, but for codebooks of several weights.
 //
 //   const std::vector<StoredMatrix> better =
 //       learn_rounding(problem, block, matrices, {.learned_on = {0, 1, 2}, .judged_on = {3, 4}}, {.steps = 200});
