@@ -44,7 +44,8 @@ struct Refinement {
 };
 
 /// Of the windows every other one measures the exchanges, and the rest judge the two plans; values are searched by
-/// importance, whatever the plan's method.
+/// importance, whatever the plan's method. A matrix's differences are scaled by the mean of a normal posterior of measured
+/// over foretold: prior the ratio of all exchanges and half of it, noise the median of what they are off by, unless it is far beyond.
 /// @cost a forward pass of half of the windows for each exchange, and two of the other half
 /// @throws Error{kInvalidArgument} for fewer than two windows; otherwise as plan_within and quantize
 Refinement refine(const Model& model, const TokenizerModel& tokenizer, const Calibration& calibration,

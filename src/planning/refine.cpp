@@ -140,8 +140,7 @@ class Refining {
     if (progress_ != nullptr) progress_->end();
   }
 
-  /// Differences from the planned scheme as they were measured: of a matrix all by its own factor, of the others by that of
-  /// all together. Damage around a plan may fall below nothing, which a table does not know.
+  /// Differences between the schemes of a matrix by what was measured of it.
   void take_in(const Plan& plan, const std::vector<Offered>& offered) {
     double products = 0, squares = 0;
     for (const Offered& one : offered) {
@@ -150,26 +149,45 @@ class Refining {
       result_.exchanges.push_back(one.exchange);
     }
     if (squares > 0 && products > 0) result_.factor = products / squares;
+    std::vector<double> residuals;
+    for (const MeasuredExchange& e : result_.exchanges)
+      residuals.push_back(std::abs(e.measured - result_.factor * e.foretold));
+    if (!residuals.empty()) {
+      const auto middle = residuals.begin() + static_cast<std::ptrdiff_t>(residuals.size() / 2);
+      std::nth_element(residuals.begin(), middle, residuals.end());
+      constexpr double kOfNormal = 1.4826;  // standard deviations in a median of absolute values
+      noise_ = kOfNormal * *middle;
+    }
     for (const PlanEntry& entry : plan.entries) {
       const TensorId id = parse_tensor(entry.tensor);
-      rescale(result_.table.kl.at(id), id, entry.scheme);
-      for (GroupDamageTable& group : result_.table.groups) rescale(group.kl.at(id), id, entry.scheme);
+      rescale(result_.table.kl.at(id), ratio_of(id));
+      for (GroupDamageTable& group : result_.table.groups) rescale(group.kl.at(id), ratio_of(id));
     }
   }
 
-  void rescale(std::map<std::string, double>& kl, const TensorId& id, const std::string& planned) const {
-    const auto now = kl.find(planned);
-    if (now == kl.end()) return;
-    const double here = now->second;
-    for (auto& [scheme, value] : kl)
-      value = std::max(0.0, here * result_.factor + factor_of(id, value < here) * (value - here));
+  /// Above the best scheme, so that nothing falls below zero whatever the ratio is.
+  void rescale(std::map<std::string, double>& kl, double ratio) const {
+    if (kl.empty()) return;
+    const double least = std::ranges::min_element(kl, {}, [](const auto& each) { return each.second; })->second;
+    for (auto& [scheme, value] : kl) value = least * result_.factor + ratio * (value - least);
   }
 
-  /// Of a matrix: of its exchange in the same direction, if that was measured.
-  double factor_of(const TensorId& id, bool less_damage) const {
-    for (const MeasuredExchange& e : result_.exchanges)
-      if (e.tensor == id && (e.foretold < 0) == less_damage) return std::max(0.0, e.measured / e.foretold);
-    return result_.factor;
+  /// Measured over foretold of a matrix: by its exchanges, drawn towards that of all the more they may be noise, which
+  /// few windows make of small differences (a scheme that seems to cost nothing would be taken at once); by one that
+  /// cannot be, as it was measured.
+  double ratio_of(const TensorId& id) const {
+    constexpr double kSpread = 0.5;  // of ratios about that of all, as a share of it
+    constexpr double kNoNoise = 4;   // standard deviations
+    const double prior = 1 / (kSpread * kSpread * result_.factor * result_.factor);
+    double evidence = result_.factor * prior, weight = prior;
+    for (const MeasuredExchange& e : result_.exchanges) {
+      if (e.tensor != id || noise_ <= 0) continue;
+      if (std::abs(e.measured - result_.factor * e.foretold) > kNoNoise * noise_)
+        return std::max(0.0, e.measured / e.foretold);
+      evidence += e.measured * e.foretold / (noise_ * noise_);
+      weight += e.foretold * e.foretold / (noise_ * noise_);
+    }
+    return std::max(0.0, evidence / weight);
   }
 
   static int64_t changed_between(const Plan& a, const Plan& b) {
@@ -186,6 +204,7 @@ class Refining {
   ProgressSink* progress_;
   const TargetRules rules_;
   const int threads_;
+  double noise_ = 0;  // of a measured exchange, nats: a standard deviation
   Refinement result_;
 };
 
