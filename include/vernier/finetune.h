@@ -65,6 +65,8 @@ std::vector<EncodedDocument> encoded_documents(const Tokenizer& tokenizer, const
 /// @throws Error{kInvalidArgument} when nothing remains
 TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
                            const std::vector<EncodedDocument>& documents, int64_t context);
+/// A document a window, as it is: of fewer than 2 tokens it is left out. @throws Error{kInvalidArgument} when nothing remains
+TrainingData training_windows(const std::string& name, const std::vector<EncodedDocument>& documents);
 /// Windows as they are scored in an evaluation: what is held out.
 TrainingData held_out_text(const EvaluationData& data);
 /// Decoded and preprocessed for `model`. Groups are the values of `attribute`, "class" for what is shown, "" for the first

@@ -104,6 +104,18 @@ std::vector<Document> training_documents(const std::string& path) {
   return {Document{read_text_file(path).text, ""}};
 }
 
+/// What a calibration was made from, window by window.
+std::vector<EncodedDocument> calibrated_windows(const Model& model, const std::string& path) {
+  const Calibration calibration = load_calibration(path);
+  check_calibration(calibration, model);
+  if (calibration.text.empty())
+    fail(ErrorKind::kInvalidArgument,
+         "finetune: --data {}: this calibration keeps no text; make it anew with `vernier calibrate`", path);
+  std::vector<EncodedDocument> windows;
+  for (const CalibrationWindow& window : calibration.text) windows.push_back({window.tokens, ""});
+  return windows;
+}
+
 /// Classes are the model's, or, of one that learns them from texts, those of --data.
 LabelledImages labelled_images(const Model& model, const FinetuneArguments& a, const std::string& path) {
   const std::vector<std::string> own = class_names_of(model);
@@ -140,9 +152,13 @@ LearnedData learned_data(const Model& model, const FinetuneArguments& a, const s
     return {apart, images.size() - apart.size()};
   }
   const Tokenizer tokenizer(open_tokenizer(model, console));
-  const std::vector<EncodedDocument> documents = encoded_documents(tokenizer, training_documents(a.data), threads);
+  const bool calibrated = is_safetensors(a.data);
+  const std::vector<EncodedDocument> documents =
+      calibrated ? calibrated_windows(model, a.data)
+                 : encoded_documents(tokenizer, training_documents(a.data), threads);
   const std::vector<EncodedDocument> apart = drops ? documents_apart(documents, *held_out) : documents;
-  return {training_text(tokenizer, a.data, apart, a.context), static_cast<int64_t>(documents.size() - apart.size())};
+  return {calibrated ? training_windows(a.data, apart) : training_text(tokenizer, a.data, apart, a.context),
+          static_cast<int64_t>(documents.size() - apart.size())};
 }
 
 void check_shared(const TrainingData& held_out, const TrainingData& all, const FinetuneArguments& a, Console& console) {
@@ -259,8 +275,8 @@ void add_finetune(CLI::App& app, Console& console) {
   a->calibration.add(*command, a->io);
   add_option(
       *command, "--data", a->data,
-      "To learn from: JSON lines {\"text\": ..., \"group\": ...} or a text file; for a model that sees a manifest "
-      "(CSV: path, label, groups) or a folder of classes")
+      "To learn from: JSON lines {\"text\": ..., \"group\": ...}, a text file, or the windows of a "
+      "calibration.safetensors; for a model that sees a manifest (CSV: path, label, groups) or a folder of classes")
       ->required()
       ->check(CLI::ExistingPath);
   a->io.reads(a->data);

@@ -276,6 +276,16 @@ TEST(TrainingData, WhatIsHeldOutCanBeLeftOut) {
   expect_error(ErrorKind::kInvalidArgument, {"every image"}, [&] { images_apart(some, images); });
 }
 
+TEST(TrainingData, WindowsStayAsTheyAre) {
+  const TrainingData data = training_windows("w", {{{1, 5, 6}, "a"}, {{7}, "b"}, {{1, 8}, "a"}});
+  ASSERT_EQ(data.windows.size(), 2U);  // one token predicts nothing
+  EXPECT_EQ(data.windows[0].tokens, (std::vector<int32_t>{1, 5, 6}));
+  EXPECT_EQ(data.windows[1].tokens, (std::vector<int32_t>{1, 8}));
+  EXPECT_EQ(data.group, (std::vector<int32_t>{0, 0}));
+  EXPECT_EQ(data.groups, (std::vector<std::string>{"a"}));
+  expect_error(ErrorKind::kInvalidArgument, {"no window"}, [] { training_windows("w", {{{7}, "b"}}); });
+}
+
 TEST(TrainingData, ExamplesAreDrawnAsASamplingSays) {
   const TrainingData all = made_up_training(80);
   std::vector<int> counts(3, 0);

@@ -56,6 +56,11 @@ TrainingData examples_of(const TrainingData& data, const std::vector<int64_t>& c
   return part;
 }
 
+void add_window(std::vector<int32_t> tokens, int32_t group, TrainingData& data) {
+  data.windows.push_back({std::move(tokens), 0, static_cast<int64_t>(data.windows.size())});
+  data.group.push_back(group);
+}
+
 /// Windows of a group's tokens; the last one short only if it is the only one.
 void cut_windows(const std::vector<int32_t>& ids, int32_t group, int64_t context, TrainingData& data) {
   const auto length = static_cast<size_t>(context);
@@ -63,10 +68,7 @@ void cut_windows(const std::vector<int32_t>& ids, int32_t group, int64_t context
     const size_t end = std::min(ids.size(), begin + length);
     if (end - begin < length && begin > 0) break;
     if (end - begin < 2) break;
-    data.windows.push_back({{ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end)},
-                            0,
-                            static_cast<int64_t>(data.windows.size())});
-    data.group.push_back(group);
+    add_window({ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end)}, group, data);
   }
 }
 
@@ -137,6 +139,17 @@ TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
   }
   for (size_t g = 0; g < ids.size(); ++g) cut_windows(ids[g], static_cast<int32_t>(g), context, data);
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no document has 2 tokens", name);
+  data.hash = training_data_hash(data);
+  return data;
+}
+
+TrainingData training_windows(const std::string& name, const std::vector<EncodedDocument>& documents) {
+  TrainingData data;
+  data.name = name;
+  GroupNames names;
+  for (const EncodedDocument& document : documents)
+    if (document.ids.size() >= 2) add_window(document.ids, names.index_of(document.group, data.groups), data);
+  if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no window has 2 tokens", name);
   data.hash = training_data_hash(data);
   return data;
 }
