@@ -22,7 +22,7 @@ namespace vernier {
 namespace {
 
 struct FinetuneArguments {
-  std::string model, data, groups, filter, attribute, prompts, target, output, activations = "exact";
+  std::string model, data, groups, filter, attribute, prompts, begin, target, output, activations = "exact";
   int64_t context = 512, self_text = 0, self_kept = 8;
   double validation_share = 0.05;
   bool allow_shared = false, drop_shared = false, begin_fitted = false;
@@ -185,8 +185,30 @@ TrainingData self_written(const Model& model, const TrainingData& learned, const
                            a.options.compute, &console.progress);
 }
 
+/// --begin: the same model as the plan rounds it, searched before.
+Model begun(const Model& model, const Plan& plan, const FinetuneArguments& a, Console& console) {
+  const Model given = open_model(a.begin, console);
+  Model begins(model.config(), model.source());
+  for (const TensorId& id : model.tensors()) begins.set_weight(id, model.weight(id));
+  for (const auto& [id, scheme] : schemes_of(plan, model)) {
+    const StoredMatrix* stored = given.has(id) ? given.stored(id) : nullptr;
+    const at::Tensor weight = model.weight(id);
+    if (stored == nullptr || !(stored->scheme() == scheme) || stored->rows() != weight.size(0) ||
+        stored->cols() != weight.size(1))
+      fail(ErrorKind::kInvalidArgument,
+           "finetune: --begin {}: {} is {}, the plan has {} of {} x {}; make it by the same plan with `vernier export`",
+           a.begin, name_of(id),
+           stored == nullptr ? std::string("not quantized")
+                             : fmt::format("{} of {} x {}", stored->scheme().name(), stored->rows(), stored->cols()),
+           scheme.name(), weight.size(0), weight.size(1));
+    begins.set_stored(id, *stored);
+  }
+  return begins;
+}
+
 /// What the plan is without training.
-Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a, int threads) {
+Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a, int threads, Console& console) {
+  if (!a.begin.empty()) return begun(model, plan, a, console);
   Plan by = plan;
   if (a.calibration.path.empty()) by.method = "nearest";
   return quantize(model, a.calibration.path.empty() ? Calibration() : a.calibration.load(), by, threads).in_memory();
@@ -217,7 +239,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   a.options.work = output / "work";
   const TrainingData also =
       a.self_text > 0 ? joined_training_data(learned, self_written(model, learned, a, console)) : learned;
-  const Model before = untrained(model, plan, a, threads);
+  const Model before = untrained(model, plan, a, threads, console);
   const FinetuneResult result = finetune(model, plan, calibration, also, validation, a.options, &console.progress,
                                          a.begin_fitted ? nullptr : &before);
 
@@ -293,6 +315,10 @@ void add_finetune(CLI::App& app, Console& console) {
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_flag(*command, "--begin-fitted", a->begin_fitted,
            "Begin with the model's weights on fitted scales, not with the values that --method finds");
+  add_option(*command, "--begin", a->begin,
+             "Begin with the values of this file of the same plan (`vernier export`), not with those that --method finds")
+      ->check(CLI::ExistingPath);
+  a->io.reads(a->begin);
   add_option(*command, "--self-text", a->self_text,
              "Also learn from N windows that the model writes itself, beginning like those of --data; 0: none")
       ->check(count_range())
