@@ -28,11 +28,12 @@ using ImageLogits = std::function<at::Tensor(const at::Tensor& images)>;
 /// @param class_vectors of CLIP, [classes][width]; empty for a classifier
 /// @param type kFloat, or kDouble to check gradients
 /// @param activations how the inputs of its matrices are rounded: gradients go straight through
+/// @param device where the model is; images, logits and gradients stay where the images are
 /// @cost copies all weights
 ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::vector<float>>& class_vectors,
                                   const ImagePreprocessor& preprocessor, at::ScalarType type = at::kFloat,
                                   const Activations& activations = Activations::kExact,
-                                  const ActivationRanges& ranges = {});
+                                  const ActivationRanges& ranges = {}, at::Device device = at::kCPU);
 
 enum class AttackNorm { kLinf, kL2 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/fail.h"
+#include "engine/aten_answers.h"
 #include "engine/require_finite.h"
 
 namespace vernier {
@@ -114,11 +115,33 @@ class AtenAnswers : public AnsweringModel {
   }
 
   std::vector<float> answer(int, const ModelInput& input) const override {
-    const at::Tensor out = answer_of(input, nullptr)[0].to(at::kCPU, at::kFloat).contiguous();
-    return {out.data_ptr<float>(), out.data_ptr<float>() + out.numel()};
+    return rows_of(answer_of(input, nullptr)).front();
+  }
+
+  std::vector<std::vector<float>> answers(int worker, std::span<const ModelInput> inputs) const override {
+    const ModelConfig& config = model_.config();
+    if (!config.reads_images() || inputs.empty()) return AnsweringModel::answers(worker, inputs);
+    const c10::NoGradGuard no_grad;
+    const PatchConfig& p = config.patches;
+    const at::Tensor pixels =
+        at::empty({static_cast<int64_t>(inputs.size()), p.channels, p.image_size, p.image_size}, at::kFloat);
+    float* place = pixels.data_ptr<float>();
+    for (const ModelInput& input : inputs) {
+      check_input(config, input, model_.name());
+      place = std::copy(input.pixels.begin(), input.pixels.end(), place);
+    }
+    return rows_of(image_answers(model_, pixels.to(device_)));
   }
 
  private:
+  static std::vector<std::vector<float>> rows_of(const at::Tensor& answers) {
+    const at::Tensor all = answers.to(at::kCPU, at::kFloat).contiguous();
+    const float* values = all.data_ptr<float>();
+    std::vector<std::vector<float>> rows;
+    for (int64_t i = 0; i < all.size(0); ++i, values += all.size(1)) rows.emplace_back(values, values + all.size(1));
+    return rows;
+  }
+
   at::Tensor answer_of(const ModelInput& input, const AtenObserver* observer) const {
     const c10::NoGradGuard no_grad;
     const ModelConfig& config = model_.config();
@@ -146,6 +169,11 @@ class AtenEngine : public Engine {
 
   std::string name() const override { return "ATen on " + device_.str(); }
   int workers() const override { return 1; }  // the device is parallel inside
+  size_t inputs_at_once(int64_t rows) const override {
+    constexpr int64_t kRowsOnDevice = 1 << 15;  // fewer leave most of a GPU idle
+    return device_.is_cpu() ? Engine::inputs_at_once(rows)
+                            : static_cast<size_t>(std::max<int64_t>(1, kRowsOnDevice / rows));
+  }
   std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const override {
     require_finite(model);
     return std::make_unique<AtenPrepared>(model, place_of(options), options.positions);

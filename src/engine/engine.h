@@ -89,9 +89,6 @@ class AnsweringModel {
   virtual std::vector<std::vector<float>> answers(int worker, std::span<const ModelInput> inputs) const;
 };
 
-/// How many inputs of so many rows to give AnsweringModel::answers: enough that rows of padding are few.
-inline size_t inputs_at_once(int64_t rows) { return static_cast<size_t>((512 + rows - 1) / rows); }
-
 /// How many sequences are run at once, so that what flows between layers stays small.
 size_t sequences_at_once(const ModelConfig& config, int64_t positions, int workers);
 
@@ -102,6 +99,12 @@ class Engine {
   virtual std::string name() const = 0;
   /// How many sequences are in flight.
   virtual int workers() const = 0;
+  /// How many inputs of so many rows to give AnsweringModel::answers. Not by the number of threads: the same batches, and
+  /// so the same bits, with any.
+  virtual size_t inputs_at_once(int64_t rows) const {
+    constexpr int64_t kRows = 512;  // rows of padding are few, and all of them stay in the cache
+    return static_cast<size_t>((kRows + rows - 1) / rows);
+  }
   /// `model` must outlive it. @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
   virtual std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const = 0;
   /// Of a classifier or of one stack of a model with several. @throws as prepare; Error{kUnsupported} for other models

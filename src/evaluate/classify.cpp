@@ -42,7 +42,7 @@ Answers classify_images(const Model& model, const LabelledImages& images, const 
   const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
 
   const size_t classes = images.classes.size(), count = images.images.size();
-  const size_t together = inputs_at_once(classifier.seeing().config().patches.rows());
+  const size_t together = engine->inputs_at_once(classifier.seeing().config().patches.rows());
   std::vector<float> logits(count * classes);
   if (progress != nullptr) progress->begin("classify", static_cast<int64_t>(count), "images");
   for (size_t first = 0; first < count; first += kBatch) {

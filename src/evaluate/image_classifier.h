@@ -31,7 +31,7 @@ class ImageClassifier {
   /// Logits of an image's pixels, as preprocessing makes them. From several workers at once.
   /// @throws Error{kInvalidArgument} for another number of classes than the images have
   std::vector<float> logits(int worker, std::span<const float> pixels) const;
-  /// Of several images at once (inputs_at_once).
+  /// Of several images at once (Engine::inputs_at_once).
   std::vector<std::vector<float>> logits(int worker, std::span<const std::vector<float>> images) const;
 
  private:

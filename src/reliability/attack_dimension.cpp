@@ -40,11 +40,12 @@ const AttackRow kAttacks[] = {
 using Standing = std::map<std::string, std::vector<std::string>>;
 
 /// Images that are attacked at once: results must not depend on the number of threads, so that it is the model that says
-/// how many. A pass that will go back keeps about 20 values per row, channel and layer.
-size_t attack_batch_size(const ModelConfig& config) {
-  constexpr int64_t kBytes = int64_t{256} << 20;
+/// how many, and whether it is on a GPU, which has no others to run beside them. A pass that will go back keeps about 20
+/// values per row, channel and layer.
+size_t attack_batch_size(const ModelConfig& config, const at::Device& device) {
+  const int64_t bytes = int64_t{device.is_cpu() ? 256 : 4096} << 20;
   const int64_t image = 20 * 4 * config.patches.rows() * config.hidden * config.depth();
-  return static_cast<size_t>(std::clamp<int64_t>(kBytes / image, 1, 32));
+  return static_cast<size_t>(std::clamp<int64_t>(bytes / image, 1, device.is_cpu() ? 32 : kPart));
 }
 
 /// What the first model was attacked with: per radius.
@@ -98,7 +99,7 @@ class AttackSuite {
       const ImageClassifier& classifier = of_.models.classifier(m);
       logits_.push_back(differentiable_logits(classifier.seeing(), classifier.class_vectors(),
                                               of_.models.preprocessor(), at::kFloat, classifier.prepared().activations,
-                                              classifier.prepared().ranges));
+                                              classifier.prepared().ranges, of_.models.device()));
     }
     return logits_;
   }
@@ -119,7 +120,8 @@ class AttackSuite {
   /// [model]
   std::vector<Standing> attack(size_t first, SharedProgress& shared) {
     logits();
-    const size_t size = part_size(first), at_once = attack_batch_size(of_.models.classifier(0).seeing().config());
+    const size_t size = part_size(first);
+    const size_t at_once = attack_batch_size(of_.models.classifier(0).seeing().config(), of_.models.device());
     std::vector<Standing> standing(of_.models.count());
     for (Standing& own : standing)
       for (const AttackRow* row : rows_) own[row->key].assign(options_.attack_radii.size(), std::string(size, '0'));

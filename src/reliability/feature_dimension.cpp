@@ -80,7 +80,7 @@ class FeatureSuite {
     at::Tensor first;
     Json part, models = Json::array();
     for (size_t m = 0; m < of_.models.count(); ++m) {
-      const ImageFeatures reader(of_.models.classifier(m));
+      const ImageFeatures reader(of_.models.classifier(m), of_.models.device());
       const at::Tensor own = features_of(reader, shared);
       if (m == 0) {
         first = own;

@@ -14,10 +14,11 @@ namespace vernier {
 /// (of a distilled one both rows beside each other).
 class ImageFeatures {
  public:
-  /// `classifier` must outlive it. @cost copies all weights
-  explicit ImageFeatures(const ImageClassifier& classifier);
+  /// `classifier` must outlive it; what it is asked is computed on `device`. @cost copies all weights
+  explicit ImageFeatures(const ImageClassifier& classifier, at::Device device = at::kCPU);
   ~ImageFeatures();
-  /// pixels as preprocessing makes them [batch, 3, side, side] -> [batch, width], float32. From several threads at once.
+  /// pixels as preprocessing makes them [batch, 3, side, side] -> [batch, width], float32, on the CPU both. From several threads
+  /// at once.
   at::Tensor of(const at::Tensor& pixels) const;
   /// [batch, width] -> [batch, classes], float64
   at::Tensor logits(const at::Tensor& features) const;

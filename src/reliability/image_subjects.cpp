@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "engine/device.h"
 #include "ops/parallel.h"
 #include "vernier/decode_images.h"
 
@@ -10,7 +11,7 @@ namespace vernier {
 
 ImageSubjects::ImageSubjects(const std::vector<ReliabilitySubject>& subjects, const std::vector<std::string>& classes,
                              const ClassifyOptions& options)
-    : classes_(classes.size()), engine_(make_engine(options.compute)) {
+    : classes_(classes.size()), device_(device_named(options.compute.device)), engine_(make_engine(options.compute)) {
   if (subjects.empty()) fail(ErrorKind::kInvalidArgument, "reliability: no model given");
   for (const ReliabilitySubject& subject : subjects) {
     names_.push_back(subject.name);
@@ -19,6 +20,7 @@ ImageSubjects::ImageSubjects(const std::vector<ReliabilitySubject>& subjects, co
     classifiers_.push_back(std::make_unique<ImageClassifier>(*subject.model, classes, own, *engine_));
   }
   preprocessor_ = load_image_preprocessor(subjects.front().model->source().path);
+  decoders_ = std::max(1, resolve_threads(options.compute) / workers());
 }
 
 Image ImageSubjects::shaped(const std::filesystem::path& path) const {
@@ -33,16 +35,17 @@ std::vector<std::vector<float>> ImageSubjects::logits(const std::vector<std::fil
                                                       const Change& change, const Done& done) const {
   std::vector<std::vector<float>> result(count(), std::vector<float>(paths.size() * classes_));
   // Batches are of the same images whatever the number of threads.
-  const size_t batch = inputs_at_once(classifiers_.front()->seeing().config().patches.rows());
+  const size_t batch = engine_->inputs_at_once(classifiers_.front()->seeing().config().patches.rows());
   const auto batches = static_cast<int64_t>((paths.size() + batch - 1) / batch);
   parallel_for(batches, workers(), [&](int64_t b, int worker) {
     const size_t first = static_cast<size_t>(b) * batch, end = std::min(first + batch, paths.size());
-    std::vector<std::vector<float>> pixels;
-    for (size_t i = first; i < end; ++i) {
+    std::vector<std::vector<float>> pixels(end - first);
+    parallel_for(static_cast<int64_t>(pixels.size()), decoders_, [&](int64_t k, int) {
+      const size_t i = first + static_cast<size_t>(k);
       Image image = shaped(paths[i]);
       if (change) image = change(i, image);
-      pixels.push_back(normalized_pixels(image, preprocessor_));
-    }
+      pixels[static_cast<size_t>(k)] = normalized_pixels(image, preprocessor_);
+    });
     for (size_t m = 0; m < count(); ++m) {
       auto place = result[m].begin() + static_cast<int64_t>(first * classes_);
       for (const std::vector<float>& own : classifiers_[m]->logits(worker, pixels))

@@ -2,6 +2,8 @@
 
 // Several models on the same images: decoded, resized and changed once, answered by all.
 
+#include <c10/core/Device.h>
+
 #include <functional>
 #include <memory>
 #include <vector>
@@ -21,6 +23,8 @@ class ImageSubjects {
   const ImageClassifier& classifier(size_t model) const { return *classifiers_[model]; }
   const ImagePreprocessor& preprocessor() const { return preprocessor_; }
   int workers() const { return engine_->workers(); }
+  /// Where they are run: what is made to be differentiated goes there too.
+  at::Device device() const { return device_; }
   size_t classes() const { return classes_; }
 
   /// An image of a file as the models see it, in 8 bits.
@@ -38,6 +42,8 @@ class ImageSubjects {
   std::vector<std::string> names_;
   size_t classes_;
   ImagePreprocessor preprocessor_;
+  at::Device device_;
+  int decoders_ = 1;  // threads that read images for each worker
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<ImageClassifier>> classifiers_;
 };

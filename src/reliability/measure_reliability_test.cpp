@@ -115,6 +115,27 @@ TEST_F(MeasureReliability, AllDimensionsOfAllModels) {
       << "from the first model to itself, without looking on the way";
 }
 
+// What runs on a GPU, in plain operations on the CPU: all dimensions go to the device that they are told to.
+TEST_F(MeasureReliability, PlainOperationsFindTheSame) {
+  // Images outside are those inside here: which of two equal scores is greater is up to their last bit.
+  request_.dimensions = {"confidence", "features", "corruptions", "attacks"};
+  const Reliability fused = measure_reliability(subjects_, images_, request_);
+  request_.classify.compute.device = "aten";
+  const Reliability plain = measure_reliability(subjects_, images_, request_);
+  ASSERT_EQ(plain.dimensions.size(), fused.dimensions.size());
+  for (size_t d = 0; d < fused.dimensions.size(); ++d) {
+    const std::vector<ReliabilityRow>&expected = fused.dimensions[d].rows, &found = plain.dimensions[d].rows;
+    ASSERT_EQ(found.size(), expected.size()) << fused.dimensions[d].key;
+    for (size_t r = 0; r < found.size(); ++r)
+      for (size_t m = 0; m < 2; ++m) {
+        const double wanted = expected[r].models[m].value, own = found[r].models[m].value;
+        if (std::isfinite(wanted)) {
+          EXPECT_NEAR(own, wanted, 1e-3 * std::max(1.0, std::abs(wanted))) << expected[r].key << " " << m;
+        }
+      }
+  }
+}
+
 TEST_F(MeasureReliability, KilledAndResumedToTheSameFigures) {
   const std::string whole = reliability_to_json(measure_reliability(subjects_, images_, request_)).dump();
   request_.parts = folder_.path() / "parts";
