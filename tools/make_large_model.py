@@ -1,9 +1,9 @@
 """A Llama of random weights with about a billion parameters, written tensor by tensor, to measure time and memory with.
 
     pip install numpy
-    python tools/make_large_model.py models/demo-5m OUT [--layers 16] [--hidden 2048] [--intermediate 8192]
+    python tools/make_large_model.py models/demo-5m OUT [--layers 16] [--hidden 2048] [--intermediate 8192] [--dtype float16]
 
-The first folder gives the tokenizer, and with it the vocabulary. Weights are normal with a few larger channels, bfloat16.
+The first folder gives the tokenizer, and with it the vocabulary. Weights are normal with a few larger channels, bfloat16 or float16.
 """
 import argparse
 import json
@@ -19,6 +19,7 @@ arguments.add_argument('out')
 arguments.add_argument('--layers', type=int, default=16)
 arguments.add_argument('--hidden', type=int, default=2048)
 arguments.add_argument('--intermediate', type=int, default=8192)
+arguments.add_argument('--dtype', choices=('bfloat16', 'float16'), default='bfloat16')
 given = arguments.parse_args()
 
 HEAD = 64
@@ -30,7 +31,7 @@ config = {key: base[key] for key in ('vocab_size', 'bos_token_id', 'eos_token_id
 config |= dict(architectures=['LlamaForCausalLM'], model_type='llama', hidden_size=given.hidden, head_dim=HEAD,
                intermediate_size=given.intermediate, num_hidden_layers=given.layers, num_attention_heads=heads,
                num_key_value_heads=kv_heads, max_position_embeddings=2048, rms_norm_eps=1e-6, hidden_act='silu',
-               tie_word_embeddings=True, dtype='bfloat16', rope_theta=10000.0)
+               tie_word_embeddings=True, dtype=given.dtype, rope_theta=10000.0)
 
 shapes = {'model.embed_tokens.weight': (config['vocab_size'], given.hidden), 'model.norm.weight': (given.hidden,)}
 for layer in range(given.layers):
@@ -71,7 +72,7 @@ def bfloat16(x):
 header, offset = {}, 0
 for name, shape in shapes.items():
     size = 2 * int(numpy.prod(shape))
-    header[name] = dict(dtype='BF16', shape=shape, data_offsets=[offset, offset + size])
+    header[name] = dict(dtype='BF16' if given.dtype == 'bfloat16' else 'F16', shape=shape, data_offsets=[offset, offset + size])
     offset += size
 os.makedirs(given.out, exist_ok=True)
 with open(os.path.join(given.out, 'config.json'), 'w') as file:
@@ -84,5 +85,6 @@ text += b' ' * (-len(text) % 8)
 with open(os.path.join(given.out, 'model.safetensors'), 'wb') as file:
     file.write(struct.pack('<Q', len(text)) + text)
     for name, shape in shapes.items():
-        file.write(bfloat16(values(name, shape)).tobytes())
+        x = values(name, shape)
+        file.write((bfloat16(x) if given.dtype == 'bfloat16' else x.astype(numpy.float16)).tobytes())
 print(f'{given.out}: {offset // 2:,} parameters')
