@@ -93,6 +93,7 @@ class TrainingStudy {
     app.add_flag("--kernel-attention", options.kernel_attention);
     app.add_option("--resample", options.resample)->capture_default_str();
     app.add_option("--anneal-minutes", options.anneal_minutes)->capture_default_str();
+    app.add_option("--decay", options.decay)->capture_default_str();
     app.add_option("--level-rate", options.level_rate)->capture_default_str();
     app.add_option("--average", options.average)->capture_default_str();
     app.add_option("--work", work_, "Folder of outcomes: a study that was ended goes on there");

@@ -149,6 +149,7 @@ struct FinetuneOptions {
   /// Of training, by the end of which the rate has fallen and it ends, with as many of `steps` as fit; 0: no limit. Not the
   /// same bytes every time.
   double anneal_minutes = 0;
+  std::string decay = "cosine";  ///< how the rate falls to a hundredth of its peak
   uint64_t seed = 1;
   /// Also trains the same recipe without rounding. Where the full-precision model is all that is learned from, nothing is
   /// left to learn, and the control is that model.
@@ -233,6 +234,8 @@ struct FinetuneResult {
 
 /// Chooses among checkpoints, a row each: "worst-kl", "mean-kl", "worst-nll", "mean-nll".
 std::vector<std::string> finetune_objectives();
+/// "cosine": half of one; "exponential": by the same factor in every part of the time.
+std::vector<std::string> finetune_decays();
 
 /// `start`: `model` quantized by the plan, such as quantize(model, calibration, plan, threads).in_memory(), where training
 /// begins, so that the plan without training is the first checkpoint; nullptr: the model's weights on scales that are

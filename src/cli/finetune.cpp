@@ -90,6 +90,9 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--anneal-minutes", o.anneal_minutes,
              "End so late with the rate fallen, after as many of --steps as fit; 0: no limit")
       ->capture_default_str();
+  add_option(command, "--decay", o.decay, "How the rate falls: cosine, or exponential, which spends most of the time low")
+      ->check(CLI::IsMember(finetune_decays()))
+      ->capture_default_str();
   add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
   add_flag(command, "--kernel-attention", o.kernel_attention,
            "With --dtype bf16 attention by libtorch's own kernel: faster, but not the same bytes every time");

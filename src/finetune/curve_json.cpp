@@ -135,6 +135,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"objective", o.objective},
           {"patience", o.patience},
           {"anneal_minutes", o.anneal_minutes},
+          {"decay", o.decay},
           {"seed", o.seed},
           {"dtype", o.compute.type == ComputeType::kBFloat16 ? "bf16" : "f32"},
           {"device", o.compute.device},

@@ -209,14 +209,19 @@ TEST(Losses, GradientsOfPairsAreThoseOfFiniteDifferences) {
 }
 
 TEST(Schedule, RisesAndFalls) {
-  EXPECT_DOUBLE_EQ(learning_rate_at(0, 100, 10, 1.0), 0.1);
-  EXPECT_DOUBLE_EQ(learning_rate_at(9, 100, 10, 1.0), 1.0);
-  EXPECT_DOUBLE_EQ(learning_rate_at(10, 100, 10, 1.0), 1.0);
-  EXPECT_NEAR(learning_rate_at(99, 100, 10, 1.0), 0.01, 1e-12);
-  EXPECT_DOUBLE_EQ(learning_rate_at(0, 1, 0, 2.0), 2.0);
+  const DecayRow &cosine = find_decay("cosine"), &exponential = find_decay("exponential");
+  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 0, 100, 10, 1.0), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 9, 100, 10, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 10, 100, 10, 1.0), 1.0);
+  EXPECT_NEAR(learning_rate_at(cosine, 99, 100, 10, 1.0), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 0, 1, 0, 2.0), 2.0);
+  EXPECT_NEAR(learning_rate_at(exponential, 99, 100, 10, 1.0), 0.01, 1e-12);
+  EXPECT_NEAR(learning_rate_at(exponential, 20, 100, 10, 1.0, /*passed=*/0.5), 0.1, 1e-12);  // as much each time
+  expect_error(ErrorKind::kInvalidArgument, {"no decay", "exponential"}, [] { find_decay("linear"); });
   // Time that runs out first; of the steps half of the fall is over.
-  EXPECT_NEAR(learning_rate_at(20, 100, 10, 1.0, /*passed=*/1.0), 0.01, 1e-12);
-  EXPECT_DOUBLE_EQ(learning_rate_at(60, 100, 10, 1.0, /*passed=*/0.2), learning_rate_at(60, 100, 10, 1.0));
+  EXPECT_NEAR(learning_rate_at(cosine, 20, 100, 10, 1.0, /*passed=*/1.0), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 60, 100, 10, 1.0, /*passed=*/0.2),
+                   learning_rate_at(cosine, 60, 100, 10, 1.0));
 }
 
 TEST(AdamW, AgreesWithTheTensorLibrarys) {

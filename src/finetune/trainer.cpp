@@ -61,6 +61,7 @@ class Trainer {
         teacher_(s_.teacher, longest_rows(s_.learned), device_, {.kernel_attention = o_.kernel_attention}),
         loss_(find_loss(o_.loss)),
         objective_(find_objective(o_.objective)),
+        decay_(find_decay(o_.decay)),
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
         sampler_(find_sampling(o_.sampling), s_.learned.group, s_.learned.groups.size(), o_.seed),
         model_(s_.source, s_.start, s_.schemes, s_.importances,
@@ -210,7 +211,8 @@ class Trainer {
     unseen_.push_back(at::stack({loss, clip(sum)}));
     if (device_.is_cpu() || unseen_.size() >= kUnseenSteps) look(step_ + 1);
     clock_.enter("optimizer");
-    rate_ = learning_rate_at(step_, o_.steps, o_.warm_up_steps, o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
+    rate_ = learning_rate_at(decay_, step_, o_.steps, o_.warm_up_steps,
+                             o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
                              o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0);
     optimizer_->step(step_ + 1, sum, rate_);
     model_.bound_scales();
@@ -358,6 +360,7 @@ class Trainer {
   BatchForward teacher_;
   const LossRow& loss_;
   const ObjectiveRow& objective_;
+  const DecayRow& decay_;
   TrainingData drawn_validation_;
   std::unique_ptr<Weighting> weighting_;
   Sampler sampler_;
