@@ -86,7 +86,7 @@ void run(const Arguments& a) {
   fmt::print("corrupting {:7.3f} CPU ms per image, mean of {} corruptions; {:.0f}% of both is products\n",
              corrupting - decoding, corruptions().size(), 100 * products);
 
-  const ImageLogits logits_of = differentiable_logits(model, {}, subjects.preprocessor());
+  const ImageLogits logits_of = differentiable_logits(model, {}, subjects.preprocessor(), {.packed = compute.type});
   constexpr size_t kBatch = 25;
   double fooled[2] = {0, 0};
   const auto attacked = [&](int which) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,17 +24,24 @@ namespace vernier {
 /// Images [batch, 3, height, width] in [0, 1] -> logits [batch, classes].
 using ImageLogits = std::function<at::Tensor(const at::Tensor& images)>;
 
+/// Where and in what type a model under attack is computed. Images, logits and gradients stay where the images are.
+struct AttackedPlace {
+  at::ScalarType type = at::kFloat;  ///< or kDouble, to check gradients
+  at::Device device = at::kCPU;
+  /// What layers multiply in on the CPU, by packed matrices, with type kFloat; nothing: plain operations.
+  std::optional<ComputeType> packed = {};
+};
+
 /// Of the stack that sees, through the preprocessor's mean and deviation (resizing happens before). Weights are constants,
-/// so that those of a quantized model are what they are. From several threads at once.
+/// so that those of a quantized model are what they are. From several threads at once. Must outlive the logits that are
+/// differentiated.
 /// @param class_vectors of CLIP, [classes][width]; empty for a classifier
-/// @param type kFloat, or kDouble to check gradients
 /// @param activations how the inputs of its matrices are rounded: gradients go straight through
-/// @param device where the model is; images, logits and gradients stay where the images are
 /// @cost copies all weights
 ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::vector<float>>& class_vectors,
-                                  const ImagePreprocessor& preprocessor, at::ScalarType type = at::kFloat,
+                                  const ImagePreprocessor& preprocessor, const AttackedPlace& place = {},
                                   const Activations& activations = Activations::kExact,
-                                  const ActivationRanges& ranges = {}, at::Device device = at::kCPU);
+                                  const ActivationRanges& ranges = {});
 
 enum class AttackNorm { kLinf, kL2 };
 
@@ -59,8 +67,10 @@ struct Attacked {
 /// Whether each answer is another one than its label.
 std::vector<bool> wrong_answers(const at::Tensor& logits, const at::Tensor& labels);
 
-/// Of the cross entropy of each image. @shape as images; labels: [batch] int64 @cost a pass forward and back
-at::Tensor loss_gradient(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels);
+/// Of the cross entropy of each image, and where `logits` is given what the images are answered on the way.
+/// @shape as images; labels: [batch] int64 @cost a pass forward and back
+at::Tensor loss_gradient(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
+                         at::Tensor* logits = nullptr);
 
 /// One step along the sign of the gradient (Goodfellow et al. 2015, arXiv 1412.6572), from loss_gradient, which serves
 /// every radius. @cost a pass forward

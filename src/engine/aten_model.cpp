@@ -35,6 +35,28 @@ AtenLinear AtenModel::linear_of(const TensorId& id, const at::Tensor& weight) co
   return {weight, bias(id), place_->inputs.of(*model_, id), moved(place_->inputs.kept_weight(id))};
 }
 
+/// What reads the same rows in the same way is a product of its own only where gate and up are told apart.
+void AtenModel::pack(AtenBlock& block) const {
+  const auto packed = [&](AtenStack& stack) {
+    for (AtenLinear& part : stack) {
+      part.packed = std::make_shared<PackedProduct>(part.weight, part.bias, *place_->packed);
+      part.weight = part.bias = at::Tensor();
+    }
+  };
+  AtenStack& qkv = block.qkv;
+  if (std::all_of(qkv.begin(), qkv.end(), [&](const AtenLinear& part) {
+        return part.rounding == qkv[0].rounding && part.bias.defined() == qkv[0].bias.defined();
+      })) {
+    std::vector<at::Tensor> weights, biases;
+    for (const AtenLinear& part : qkv) {
+      weights.push_back(part.weight);
+      if (part.bias.defined()) biases.push_back(part.bias);
+    }
+    qkv = {{at::cat(weights, 0), biases.empty() ? at::Tensor() : at::cat(biases, 0), qkv[0].rounding}};
+  }
+  for (AtenStack* stack : {&block.qkv, &block.attn_output, &block.ffn.in, &block.ffn.down}) packed(*stack);
+}
+
 AtenNorm AtenModel::norm(const TensorId& id, const NormConfig& config) const { return {config, weight(id), bias(id)}; }
 
 AtenBlock AtenModel::make_block(int layer) const {
@@ -49,6 +71,7 @@ AtenBlock AtenModel::make_block(int layer) const {
   block.k_norm = weight({TensorRole::kAttnKNorm, layer});
   block.sinks = weight({TensorRole::kAttnSinks, layer});
   if (place_) block.cache = place_->inputs.cache_of(layer);
+  if (place_ && place_->packed) pack(block);
   return block;
 }
 
@@ -147,6 +170,7 @@ at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distil
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches) const {
   AtenOps ops(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer, watches);
   ops.use_kernel_attention(place_ && place_->kernel_attention);
+  ops.use_kernel_norms(place_ && place_->packed);
   return ops;
 }
 

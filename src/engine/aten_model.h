@@ -26,6 +26,9 @@ class AtenModel {
     /// Nothing is copied: differentiable with respect to the model's own tensors, which are there in that type already.
     bool own_tensors = false;
     bool kernel_attention = false;      ///< attention by the tensor library's own kernel, in bfloat16, where it has one
+    /// Products by packed matrices that multiply in this type, on the CPU and with `type` kFloat: differentiable once, and
+    /// by the input alone. Weights are constants; no rounding of sites.
+    std::optional<ComputeType> packed = {};
     const AtenModel* angles = nullptr;  ///< of the same configuration: what depends on positions alone is not made anew
   };
   /// The model's own tensors: differentiable with respect to every weight that requires a gradient, in their type, on
@@ -73,6 +76,7 @@ class AtenModel {
   at::Tensor weight(const TensorId& id) const { return moved(model_->weight(id)); }
   at::Tensor bias(const TensorId& id) const;
   AtenLinear linear_of(const TensorId& id, const at::Tensor& weight) const;
+  void pack(AtenBlock& block) const;
   AtenNorm norm(const TensorId& id, const NormConfig& config) const;
   AtenBlock make_block(int layer) const;
   void fill(int64_t positions);

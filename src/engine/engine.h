@@ -102,7 +102,7 @@ class Engine {
   /// How many inputs of so many rows to give AnsweringModel::answers. Not by the number of threads: the same batches, and
   /// so the same bits, with any.
   virtual size_t inputs_at_once(int64_t rows) const {
-    constexpr int64_t kRows = 512;  // rows of padding are few, and all of them stay in the cache
+    constexpr int64_t kRows = 1024;  // rows of padding are few, and all of them stay in the cache
     return static_cast<size_t>((kRows + rows - 1) / rows);
   }
   /// `model` must outlive it. @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite

@@ -183,6 +183,10 @@ class FusedEngine : public Engine {
 
   std::string name() const override { return "fused, " + matmul_backend(); }
   int workers() const override { return threads_; }
+  size_t inputs_at_once(int64_t rows) const override {
+    constexpr int64_t kRows = 2048;  // of 32 images of 65 rows none is padding; they go through layers in blocks
+    return static_cast<size_t>((kRows + rows - 1) / rows);
+  }
   std::unique_ptr<PreparedModel> prepare(const Model& model, const PrepareOptions& options) const override {
     return std::make_unique<FusedPrepared>(model, options, threads_);
   }

@@ -27,6 +27,43 @@ Slab cut_into_patches(Arena& arena, const PatchConfig& p, std::span<const float>
   return squares;
 }
 
+/// Rows that go at once through what looks at each row alone: what is left in between stays in the second-level cache.
+constexpr int64_t kBlockRows = 256;
+
+template <class Fn>
+void for_row_blocks(Arena& arena, int64_t rows, Fn&& fn) {
+  for (int64_t first = 0; first < rows; first += kBlockRows) {
+    const Arena::Scope scope(arena);
+    fn(first, std::min(kBlockRows, rows - first));
+  }
+}
+
+/// run_block on all rows of `images` images, in place of x's memory; `alone`: operations of one of them.
+Slab run_on_images(FusedOps& ops, FusedOps& alone, const FusedBlock& block, const Slab& x, int64_t images) {
+  const LayerConfig& config = block.config;
+  const bool by_rows = config.pre_norm && !config.post_norm && !config.parallel &&
+                       config.feed_forward.experts.count == 0 && !block.qkv.rounds_rows_together() &&
+                       !block.ffn.in.rounds_rows_together() && !block.ffn.down.rounds_rows_together();
+  if (!by_rows) return run_block(ops, block, x, 0);
+  Arena& arena = ops.arena();
+  const Slab qkv = arena.slab(x.rows, block.qkv.out());
+  const Slab heads = arena.slab(x.rows, config.attention.query_columns());
+  const int64_t each = x.rows / images;
+  int64_t attended = 0;
+  for_row_blocks(arena, x.rows, [&](int64_t first, int64_t rows) {
+    block.qkv.apply(ops.norm(block.attn_norm, x.row_range(first, rows)), qkv.row_range(first, rows),
+                    /*accumulate=*/false, arena);
+    for (; (attended + 1) * each <= first + rows; ++attended) {  // images whose rows have all been there just now
+      const Arena::Scope scope(arena);
+      const Slab own = alone.attend(block, qkv.row_range(attended * each, each), 0);
+      std::memcpy(heads.row(attended * each), own.data, static_cast<size_t>(each * own.cols) * sizeof(float));
+    }
+  });
+  ops.linear_add(block.attn_output, heads, x);
+  for_row_blocks(arena, x.rows, [&](int64_t first, int64_t rows) { run_ffn(ops, block, x.row_range(first, rows)); });
+  return x;
+}
+
 void make_unit(const Slab& x) {
   double squares = 0;
   for (int64_t i = 0; i < x.cols; ++i) squares += static_cast<double>(x.row(0)[i]) * x.row(0)[i];
@@ -84,9 +121,9 @@ std::vector<std::vector<float>> FusedModel::answers(Arena& arena, std::span<cons
   const auto count = static_cast<int64_t>(images.size());
   const int64_t rows = config_.patches.rows(), first = answering_rows(config_, rows), kept = rows - first;
   Slab x = arena.slab(count * rows, config_.hidden);
+  FusedOps alone(arena, rope_);
   for (int64_t i = 0; i < count; ++i) {
     const Arena::Scope scope(arena);
-    FusedOps alone(arena, rope_);
     const Slab own = embed_input(alone, images[static_cast<size_t>(i)]);
     for (int64_t r = 0; r < rows; ++r)
       std::memcpy(x.row(i * rows + r), own.row(r), static_cast<size_t>(x.cols) * sizeof(float));
@@ -94,7 +131,7 @@ std::vector<std::vector<float>> FusedModel::answers(Arena& arena, std::span<cons
   FusedOps ops(arena, rope_, nullptr, /*watches=*/false, count);
   for (int layer = 0; layer + 1 < config_.depth(); ++layer) {
     const Arena::Scope scope(arena);
-    x = run_block(ops, block(layer), x, 0);
+    x = run_on_images(ops, alone, block(layer), x, count);
   }
   // The last layer's rows are a slab of their own, so that it needs its memory to the end.
   const Slab normed = norm_last(ops, run_block(ops, block(config_.depth() - 1), x, first));

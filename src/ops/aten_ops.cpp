@@ -15,6 +15,7 @@ namespace vernier {
 namespace {
 
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
+  if (linear.packed != nullptr) return linear.packed->of(rounded(linear.rounding, x));
   at::Tensor y;
   if (linear.kept.defined()) {
     const at::Tensor kept = kept_channels(*linear.rounding.site, x);
@@ -66,6 +67,8 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
 }
 
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
+  if (kernel_norms_ && norm.config.kind == NormConfig::Kind::kLayer)
+    return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, norm.config.epsilon);
   const at::Tensor centred = norm.config.kind == NormConfig::Kind::kRms ? x : x - x.mean(-1, /*keepdim=*/true);
   const at::Tensor scaled = rms(centred, norm.config.epsilon) * norm.weight;
   return norm.bias.defined() ? scaled + norm.bias : scaled;
@@ -126,7 +129,8 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
   at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
   scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(width));
   if (config.soft_cap > 0) scores = (scores / config.soft_cap).tanh() * config.soft_cap;
-  scores = scores.masked_fill(hidden_positions(config, time, qkv.device()), -std::numeric_limits<double>::infinity());
+  if (config.causal || config.window > 0)
+    scores = scores.masked_fill(hidden_positions(config, time, qkv.device()), -std::numeric_limits<double>::infinity());
   if (block.sinks.defined())
     scores = at::cat({scores, block.sinks.view({1, config.heads, 1, 1}).expand({batch, config.heads, time, 1})}, -1);
   const at::Tensor weights = scores.softmax(-1).narrow(-1, 0, time);

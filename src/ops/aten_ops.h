@@ -6,11 +6,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "ops/activation_rounding.h"
 #include "ops/block.h"
 #include "ops/block_forward.h"
+#include "ops/packed_product.h"
 
 namespace vernier {
 
@@ -18,6 +20,7 @@ struct AtenLinear {
   at::Tensor weight, bias;      ///< [out, in]; [out] or undefined
   InputRounding rounding = {};  ///< to integers, or none
   at::Tensor kept = {};         ///< multiplies the channels that the rounding keeps; undefined: weight does
+  std::shared_ptr<const PackedProduct> packed = {};  ///< multiplies in place of weight and bias
 };
 
 /// x as it is multiplied. The gradient goes straight through the rounding (arXiv 1308.3432), and is 0 beyond a given range.
@@ -58,6 +61,8 @@ class AtenOps {
   bool watches() const { return watches_; }
   /// Attention that is neither watched nor capped, without sinks and windows, by attention_kernel.h, where there is one.
   void use_kernel_attention(bool on) { kernel_attention_ = on; }
+  /// No second derivative is asked for: norms by the tensor library's own kernel, a third of the memory's traffic.
+  void use_kernel_norms(bool on) { kernel_norms_ = on; }
   void observe(const SiteId& site, const at::Tensor& x) const {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
@@ -67,7 +72,7 @@ class AtenOps {
 
   at::Tensor cos_, sin_;
   const AtenObserver* observer_;
-  bool watches_, kernel_attention_ = false;
+  bool watches_, kernel_attention_ = false, kernel_norms_ = false;
 };
 
 }  // namespace vernier

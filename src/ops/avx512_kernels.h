@@ -35,6 +35,8 @@ struct Avx512Kernels {
 
   /// out = silu(gate) * up, n a multiple of kVector; nullptr where nothing is gained by knowing the type.
   void (*silu_multiply)(const float* gate, const float* up, int64_t n, float* out);
+  /// out = x times the share of a normal distribution below x; as silu_multiply.
+  void (*gelu)(const float* x, int64_t n, float* out);
 };
 
 /// nullptr where this machine lacks the instructions: AVX-512, and AVX512_BF16 for bfloat16.

@@ -44,6 +44,17 @@ TEST_F(BFloat16KernelsTest, SiluIsFarCloserThanARoundingToBFloat16) {
   }
 }
 
+TEST_F(BFloat16KernelsTest, GeluIsFarCloserThanARoundingToBFloat16) {
+  std::vector<float> x;
+  for (int i = -512; i < 512; ++i) x.push_back(0.02f * static_cast<float>(i));
+  std::vector<float> y(x.size());
+  kernels_->gelu(x.data(), static_cast<int64_t>(x.size()), y.data());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double exact = 0.5 * x[i] * std::erfc(-x[i] / std::sqrt(2.0));
+    EXPECT_NEAR(y[i], exact, 2e-4 * std::abs(exact) + 2e-7 * std::abs(x[i])) << x[i];
+  }
+}
+
 TEST_F(BFloat16KernelsTest, ExponentialsLeaveNothingOutsideTheirRange) {
   std::vector<float> s{5, 1, 2, 3, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
   const float sink = 0;

@@ -124,9 +124,20 @@ void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, cons
 
 Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
   const Slab y = arena_.slab(x.rows, block.qkv.out());
-  // Of several sequences the rows that are not needed lie between others.
-  block.qkv.apply(x, y, /*accumulate=*/false, arena_,
-                  {.rows = sequences_ == 1 ? first_row : 0, .columns = block.config.attention.query_columns()});
+  const int64_t columns = block.config.attention.query_columns();
+  if (sequences_ == 1 || first_row == 0 || block.qkv.rounds_rows_together()) {
+    const int64_t skipped = sequences_ == 1 ? first_row : 0;
+    block.qkv.apply(x, y, /*accumulate=*/false, arena_, {.rows = skipped, .columns = columns});
+    return y;
+  }
+  // Of several sequences the rows whose queries are not needed lie between others: the few that are go on their own.
+  block.qkv.apply(x, y, /*accumulate=*/false, arena_, {.rows = x.rows, .columns = columns});
+  const Arena::Scope scope(arena_);
+  const Slab few = rows_from(x, first_row), projected = arena_.slab(few.rows, y.cols);
+  block.qkv.apply(few, projected, /*accumulate=*/false, arena_);
+  const int64_t rows = x.rows / sequences_, kept = rows - first_row;
+  for (int64_t r = 0; r < few.rows; ++r)
+    std::copy_n(projected.row(r), columns, y.row(r / kept * rows + first_row + r % kept));
   return y;
 }
 
@@ -177,10 +188,15 @@ namespace {
 /// Of bfloat16 products, whose rounding the next one repeats, the exponential need not be of float32.
 void activate_rows(const FeedForwardConfig& config, ComputeType type, const Slab& in, const Slab& out) {
   const Avx512Kernels* kernels = avx512_kernels(type);
-  if (kernels == nullptr || kernels->silu_multiply == nullptr || !config.gated ||
-      config.activation != Activation::kSilu || out.cols % Avx512Kernels::kVector != 0)
-    return apply_activation(config, in, out);
-  for (int64_t r = 0; r < out.rows; ++r) kernels->silu_multiply(in.row(r), in.row(r) + out.cols, out.cols, out.row(r));
+  const bool fits = kernels != nullptr && out.cols % Avx512Kernels::kVector == 0;
+  if (fits && kernels->silu_multiply != nullptr && config.gated && config.activation == Activation::kSilu) {
+    for (int64_t r = 0; r < out.rows; ++r)
+      kernels->silu_multiply(in.row(r), in.row(r) + out.cols, out.cols, out.row(r));
+  } else if (fits && kernels->gelu != nullptr && !config.gated && config.activation == Activation::kGelu) {
+    for (int64_t r = 0; r < out.rows; ++r) kernels->gelu(in.row(r), out.cols, out.row(r));
+  } else {
+    apply_activation(config, in, out);
+  }
 }
 
 }  // namespace
@@ -190,10 +206,11 @@ Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in
   const int64_t rows_at_once = in.rounds_rows_together() ? std::max<int64_t>(x.rows, 1) : 256;
   const Slab hidden = arena_.slab(x.rows, config.gated ? in.out() / 2 : in.out());
   const Arena::Scope scope(arena_);
-  const Slab buffer = arena_.slab(std::min(rows_at_once, x.rows), in.out());
+  const Slab buffer = config.gated ? arena_.slab(std::min(rows_at_once, x.rows), in.out()) : hidden;
   for (int64_t first = 0; first < x.rows; first += rows_at_once) {
     const int64_t count = std::min(rows_at_once, x.rows - first);
-    const Slab block = buffer.row_range(0, count);
+    // Without a gate it is made in place: the rows that a product pads are those of later ones.
+    const Slab block = buffer.row_range(config.gated ? 0 : first, count);
     in.apply(x.row_range(first, count), block, /*accumulate=*/false, arena_);
     activate_rows(config, in.type(), block, hidden.row_range(first, count));
   }

@@ -93,13 +93,19 @@ class AttackSuite {
     }
   }
 
+  /// On the CPU by the products that answer too; on a GPU plain ones, in float32.
+  AttackedPlace place() const {
+    if (!of_.models.device().is_cpu()) return {.device = of_.models.device()};
+    return {.packed = of_.request.classify.compute.type};
+  }
+
   /// Copies of all weights, made when the first part is attacked.
   const std::vector<ImageLogits>& logits() {
     for (size_t m = logits_.size(); m < of_.models.count(); ++m) {
       const ImageClassifier& classifier = of_.models.classifier(m);
       logits_.push_back(differentiable_logits(classifier.seeing(), classifier.class_vectors(),
-                                              of_.models.preprocessor(), at::kFloat, classifier.prepared().activations,
-                                              classifier.prepared().ranges, of_.models.device()));
+                                              of_.models.preprocessor(), place(), classifier.prepared().activations,
+                                              classifier.prepared().ranges));
     }
     return logits_;
   }
@@ -146,15 +152,10 @@ class AttackSuite {
     const at::Tensor labels = at::tensor(right, at::kLong);
     const MadeForFirst made = made_for_first(images, labels, numbers);
     for (size_t m = 0; m < standing.size(); ++m) {
-      at::Tensor answers;
-      {
-        const c10::NoGradGuard no_gradients;
-        answers = logits_[m](images);
-      }
-      const std::vector<bool> wrong = wrong_answers(answers, labels);
+      const Clean clean = clean_of(m, images, labels);
       for (const AttackRow* row : rows_) {
-        std::vector<bool> fooled = wrong;
-        const Attack attack = attack_of(*row, m, images, labels, wrong, made);
+        std::vector<bool> fooled = clean.wrong;
+        const Attack attack = attack_of(*row, m, images, labels, clean, made);
         for (size_t r = 0; r < options_.attack_radii.size(); ++r) {
           const std::vector<int64_t> left = standing_of(fooled);
           if (!left.empty()) {
@@ -168,6 +169,24 @@ class AttackSuite {
         }
       }
     }
+  }
+
+  /// What a model makes of images that nobody has changed.
+  struct Clean {
+    std::vector<bool> wrong;
+    at::Tensor gradients;  ///< of the loss, where FGSM asks for them
+  };
+  Clean clean_of(size_t m, const at::Tensor& images, const at::Tensor& labels) const {
+    Clean clean;
+    at::Tensor answers;
+    if (std::any_of(rows_.begin(), rows_.end(), [](auto row) { return std::string_view(row->key) == "fgsm"; })) {
+      clean.gradients = loss_gradient(logits_[m], images, labels, &answers);
+    } else {
+      const c10::NoGradGuard no_gradients;
+      answers = logits_[m](images);
+    }
+    clean.wrong = wrong_answers(answers, labels);
+    return clean;
   }
 
   static std::vector<int64_t> standing_of(const std::vector<bool>& fooled) {
@@ -199,22 +218,16 @@ class AttackSuite {
   using Attack = std::function<std::vector<bool>(const std::vector<int64_t>& left, size_t r, const AttackSettings&)>;
 
   Attack attack_of(const AttackRow& row, size_t m, const at::Tensor& images, const at::Tensor& labels,
-                   const std::vector<bool>& wrong, const MadeForFirst& made) const {
+                   const Clean& clean, const MadeForFirst& made) const {
     const std::string key = row.key;
     const ImageLogits& own = logits_[m];
     const auto some = [](const at::Tensor& all, const std::vector<int64_t>& which) {
       return all.index_select(0, at::tensor(which, at::kLong));
     };
-    if (key == "fgsm") {
-      const std::vector<int64_t> right = standing_of(wrong);
-      at::Tensor gradients = at::zeros_like(images);
-      if (!right.empty())
-        gradients.index_copy_(0, at::tensor(right, at::kLong),
-                              loss_gradient(own, some(images, right), some(labels, right)));
-      return [=](const std::vector<int64_t>& left, size_t, const AttackSettings& settings) {
+    if (key == "fgsm")
+      return [=, gradients = clean.gradients](const auto& left, size_t, const AttackSettings& settings) {
         return fgsm(own, some(images, left), some(labels, left), some(gradients, left), settings.radius).fooled;
       };
-    }
     if (key == "square")
       return [=](const std::vector<int64_t>& left, size_t, const AttackSettings& settings) {
         return square_attack(own, some(images, left), some(labels, left), settings).fooled;

@@ -8,6 +8,9 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "engine/aten_answers.h"
 #include "support/vision_models.h"
@@ -57,7 +60,7 @@ TEST(Attacks, LogitsAreThoseOfTheModel) {
 
 TEST(Attacks, GradientsAreDifferences) {
   const Model model = tiny_vit();
-  const ImageLogits logits_of = differentiable_logits(model, {}, kPreprocessor, at::kDouble);
+  const ImageLogits logits_of = differentiable_logits(model, {}, kPreprocessor, {.type = at::kDouble});
   const at::Tensor images = made_up_images(1, model.config().patches.image_size).to(at::kDouble);
   const auto loss_of = [&](const at::Tensor& x) { return -logits_of(x).log_softmax(-1)[0][1]; };
   const at::Tensor leaf = images.clone().set_requires_grad(true);
@@ -193,7 +196,7 @@ TEST(Attacks, GradientsGoStraightThroughRoundedInputs) {
   const Model model = tiny_vit();
   const Activations rounding = Activations::parse("int8:token");
   const ImageLogits exact = differentiable_logits(model, {}, kPreprocessor),
-                    rounded = differentiable_logits(model, {}, kPreprocessor, at::kFloat, rounding);
+                    rounded = differentiable_logits(model, {}, kPreprocessor, {}, rounding);
   const at::Tensor images = made_up_images(4, model.config().patches.image_size);
   const at::Tensor labels = exact(images).argmax(-1);
   const at::Tensor mean = at::tensor({0.5, 0.4, 0.3}).view({1, 3, 1, 1}),
@@ -207,6 +210,30 @@ TEST(Attacks, GradientsGoStraightThroughRoundedInputs) {
                    b = loss_gradient(rounded, images, labels).flatten(1);
   const at::Tensor cosines = (a * b).sum(1) / (a.norm(2, 1) * b.norm(2, 1));
   EXPECT_GT(cosines.min().item<double>(), 0.98);
+}
+
+TEST(Attacks, PackedProductsGiveTheSameLogitsAndGradients) {
+  const Model model = tiny_vit();
+  const at::Tensor images = made_up_images(5, model.config().patches.image_size);
+  for (const char* rounding : {"exact", "int8:token"}) {
+    const auto logits_of = [&](std::optional<ComputeType> packed) {
+      return differentiable_logits(model, {}, kPreprocessor, {.packed = packed}, Activations::parse(rounding));
+    };
+    const ImageLogits plain = logits_of(std::nullopt);
+    const at::Tensor labels = plain(images).argmax(-1);
+    const at::Tensor gradient = loss_gradient(plain, images, labels).flatten(1);
+    // Rounded inputs: a last bit moves some values by a whole step. bfloat16: 8 bits of each factor.
+    const bool exact = std::string(rounding) == "exact";
+    const std::pair<ComputeType, double> types[] = {{ComputeType::kFloat32, exact ? 1e-5 : 0.02},
+                                                    {ComputeType::kBFloat16, 0.03}};
+    for (const auto& [type, tolerance] : types) {
+      const ImageLogits packed = logits_of(type);
+      at::Tensor said;
+      const at::Tensor own = loss_gradient(packed, images, labels, &said).flatten(1);
+      EXPECT_LT(relative_distance(said, plain(images)), tolerance) << rounding << " " << tolerance;
+      EXPECT_LT(relative_distance(own, gradient), 3 * tolerance) << rounding << " " << tolerance;
+    }
+  }
 }
 
 TEST(Attacks, AnImageIsAttackedAlikeInAnyBatch) {

@@ -24,15 +24,16 @@ at::Tensor matrix_of(const std::vector<std::vector<float>>& rows, const at::Tens
 }  // namespace
 
 ImageLogits differentiable_logits(const Model& seeing, const std::vector<std::vector<float>>& class_vectors,
-                                  const ImagePreprocessor& preprocessor, at::ScalarType type,
-                                  const Activations& activations, const ActivationRanges& ranges, at::Device device) {
+                                  const ImagePreprocessor& preprocessor, const AttackedPlace& place,
+                                  const Activations& activations, const ActivationRanges& ranges) {
   const ModelConfig& config = seeing.config();
   if (!config.reads_images())
     fail(ErrorKind::kUnsupported, "attacks: {} ({}) sees no images", seeing.source().name, config.family);
   const auto model = std::make_shared<AtenModel>(
       seeing, config.patches.rows(),
-      AtenModel::Place{.device = device, .type = type, .inputs = {activations, &ranges}});
-  const at::TensorOptions there = at::TensorOptions(device).dtype(type);
+      AtenModel::Place{
+          .device = place.device, .type = place.type, .inputs = {activations, &ranges}, .packed = place.packed});
+  const at::TensorOptions there = at::TensorOptions(place.device).dtype(place.type);
   // Values are 8 bits times `rescale` where the preprocessor normalizes; pictures here are in [0, 1].
   const at::Tensor scale = at::full({1}, 255 * preprocessor.rescale, there);
   const at::Tensor mean = per_channel(preprocessor.mean, there), deviation = per_channel(preprocessor.deviation, there);

@@ -5,7 +5,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
-#include <functional>
 
 #include "corruptions/drawn.h"
 #include "vernier/attacks.h"
@@ -54,17 +53,19 @@ at::Tensor losses_of(const at::Tensor& logits, const at::Tensor& labels) {
   return -logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1);
 }
 
-using Seen = std::function<void(const at::Tensor& images, const at::Tensor& logits, const at::Tensor& losses)>;
+/// A pass forward that can go back.
+struct Pass {
+  at::Tensor images, logits, losses;
 
-/// The gradient of the sum of the losses, and what was seen on the way.
-at::Tensor gradient_at(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
-                       const Seen& see) {
-  const c10::AutoGradMode with_gradients(true);
-  const at::Tensor leaf = images.detach().clone().set_requires_grad(true);
-  const at::Tensor logits = logits_of(leaf), losses = losses_of(logits, labels);
-  if (see) see(leaf, logits, losses);
-  return torch::autograd::grad({losses.sum()}, {leaf})[0];
-}
+  Pass(const ImageLogits& logits_of, const at::Tensor& x, const at::Tensor& labels) {
+    const c10::AutoGradMode with_gradients(true);
+    images = x.detach().clone().set_requires_grad(true);
+    logits = logits_of(images);
+    losses = losses_of(logits, labels);
+  }
+  /// Of the sum of the losses.
+  at::Tensor gradient() const { return torch::autograd::grad({losses.sum()}, {images})[0]; }
+};
 
 /// Some of the images under attack.
 struct Trial {
@@ -72,11 +73,6 @@ struct Trial {
 
   Trial some(const at::Tensor& places) const {
     return {which.index_select(0, places), images.index_select(0, places), labels.index_select(0, places)};
-  }
-  Seen into(Best& best) const {
-    return [this, &best](const at::Tensor& x, const at::Tensor& logits, const at::Tensor& losses) {
-      best.see(which, x, logits, losses, labels);
-    };
   }
   void look_at(const ImageLogits& logits_of, const at::Tensor& x, Best& best) const {
     const c10::NoGradGuard no_gradients;
@@ -133,8 +129,11 @@ std::vector<bool> wrong_answers(const at::Tensor& logits, const at::Tensor& labe
   return std::vector<bool>(values, values + wrong.numel());
 }
 
-at::Tensor loss_gradient(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels) {
-  return gradient_at(logits_of, images, labels, {});
+at::Tensor loss_gradient(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
+                         at::Tensor* logits) {
+  const Pass pass(logits_of, images, labels);
+  if (logits != nullptr) *logits = pass.logits.detach();
+  return pass.gradient();
 }
 
 Attacked fgsm(const ImageLogits& logits_of, const at::Tensor& images, const at::Tensor& labels,
@@ -161,10 +160,20 @@ Attacked pgd(const ImageLogits& logits_of, const at::Tensor& images, const at::T
     trial = trial.some(places);
     x = x.index_select(0, places);
   };
+  const auto gradient_at = [&](at::Tensor& x) {
+    const Pass pass(logits_of, x, trial.labels);
+    best.see(trial.which, x, pass.logits, pass.losses, trial.labels);
+    const int64_t before = x.size(0);
+    // Back is as long as forward: where half of the images have just been fooled, both of the others alone are no longer.
+    if (!settings.until_fooled || 2 * best.standing(trial.which).size(0) > before) return pass.gradient();
+    leave_fooled(x);
+    return x.size(0) == 0 ? at::zeros_like(x) : Pass(logits_of, x, trial.labels).gradient();
+  };
   for (int restart = 0; restart < settings.restarts && trial.which.size(0) > 0; ++restart) {
     at::Tensor x = random_start(trial, settings, restart);
     for (int i = 0; i < settings.steps && x.size(0) > 0; ++i) {
-      const at::Tensor gradient = gradient_at(logits_of, x, trial.labels, trial.into(best));
+      const at::Tensor gradient = gradient_at(x);
+      if (x.size(0) == 0) break;
       const at::Tensor direction = cube ? gradient.sign() : gradient / lengths(gradient).clamp_min(1e-20);
       x = projected(x + step * direction, trial.images, settings);
       leave_fooled(x);

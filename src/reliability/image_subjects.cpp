@@ -34,8 +34,10 @@ std::vector<float> ImageSubjects::pixels(const std::filesystem::path& path) cons
 std::vector<std::vector<float>> ImageSubjects::logits(const std::vector<std::filesystem::path>& paths,
                                                       const Change& change, const Done& done) const {
   std::vector<std::vector<float>> result(count(), std::vector<float>(paths.size() * classes_));
-  // Batches are of the same images whatever the number of threads.
-  const size_t batch = engine_->inputs_at_once(classifiers_.front()->seeing().config().patches.rows());
+  // Batches are of the same images whatever the number of threads; of few images small ones, so that many may be at work.
+  constexpr size_t kBatches = 32, kSmallest = 8;
+  const size_t at_once = engine_->inputs_at_once(classifiers_.front()->seeing().config().patches.rows());
+  const size_t batch = std::min(at_once, std::max(kSmallest, paths.size() / kBatches));
   const auto batches = static_cast<int64_t>((paths.size() + batch - 1) / batch);
   parallel_for(batches, workers(), [&](int64_t b, int worker) {
     const size_t first = static_cast<size_t>(b) * batch, end = std::min(first + batch, paths.size());
