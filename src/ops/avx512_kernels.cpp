@@ -69,6 +69,71 @@ template <class Arithmetic>
   }
 }
 
+/// kRows rows by one panel or two, their sums in registers over the whole contracted dimension.
+template <class Arithmetic, int kRows, int kPanels>
+struct PanelSums {
+  static constexpr int kVectors = 2;  // of a panel
+  __m512 of[kRows][kPanels][kVectors];
+
+  [[gnu::always_inline]] PanelSums(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels,
+                                   int64_t words) {
+    const uint32_t* const b[2] = {panels.left, panels.right};
+    const float* const bias[2] = {panels.bias_left, panels.bias_right};
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        const __m512 start = bias[p] != nullptr ? _mm512_loadu_ps(bias[p] + 16 * v) : _mm512_setzero_ps();
+#pragma GCC unroll 6
+        for (int r = 0; r < kRows; ++r) of[r][p][v] = start;
+      }
+    for (int64_t w = 0; w < words; ++w) {
+      __m512i right[kPanels][kVectors];
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) right[p][v] = _mm512_loadu_si512(b[p] + w * Avx512Kernels::kPanel + 16 * v);
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i left = _mm512_set1_epi32(static_cast<int>(a[r * a_stride + w]));
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+          for (int v = 0; v < kVectors; ++v) of[r][p][v] = Arithmetic::add(of[r][p][v], left, right[p][v]);
+      }
+    }
+  }
+};
+
+template <class Arithmetic, int kRows, int kPanels>
+void store_panels(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels, int64_t words,
+                  float* c_left, float* c_right, int64_t c_stride, bool accumulate) {
+  const PanelSums<Arithmetic, kRows, kPanels> sums(a, a_stride, panels, words);
+  float* const c[2] = {c_left, c_right};
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        float* place = c[p] + r * c_stride + 16 * v;
+        const __m512 sum = sums.of[r][p][v];
+        _mm512_storeu_ps(place, accumulate ? _mm512_add_ps(_mm512_loadu_ps(place), sum) : sum);
+      }
+}
+
+template <class Arithmetic>
+void multiply_panels(const uint32_t* a, int64_t a_stride, int64_t rows, const Avx512Kernels::Panels& panels,
+                     int64_t words, float* c_left, float* c_right, int64_t c_stride, bool accumulate) {
+  using Store = decltype(&store_panels<Arithmetic, 1, 1>);
+  static constexpr Store kStores[2][Avx512Kernels::kRows] = {
+      {store_panels<Arithmetic, 1, 1>, store_panels<Arithmetic, 2, 1>, store_panels<Arithmetic, 3, 1>,
+       store_panels<Arithmetic, 4, 1>, store_panels<Arithmetic, 5, 1>, store_panels<Arithmetic, 6, 1>},
+      {store_panels<Arithmetic, 1, 2>, store_panels<Arithmetic, 2, 2>, store_panels<Arithmetic, 3, 2>,
+       store_panels<Arithmetic, 4, 2>, store_panels<Arithmetic, 5, 2>, store_panels<Arithmetic, 6, 2>}};
+  kStores[panels.right != nullptr][rows - 1](a, a_stride, panels, words, c_left, c_right, c_stride, accumulate);
+}
+
 void multiply_float32(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
                       int64_t columns, float* c, int64_t c_stride, bool accumulate) {
   multiply_columns<Float32>(a, a_stride, b, b_stride, words, columns, c, c_stride, accumulate);
@@ -143,14 +208,36 @@ float exp_row_bfloat16(float* s, int64_t size, int64_t first, int64_t last, cons
   return _mm512_reduce_add_ps(sums);
 }
 
-/// As exact as coarse_exp2; the reciprocal is within 2^-14.
+/// silu(gate) * up, as exact as coarse_exp2; the reciprocal is within 2^-14.
+[[gnu::always_inline]] inline __m512 coarse_silu(__m512 gate, __m512 up) {
+  const __m512 power = coarse_exp2(_mm512_mul_ps(gate, _mm512_set1_ps(-1.44269504f)));
+  const __m512 sigmoid = _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0f), power));
+  return _mm512_mul_ps(_mm512_mul_ps(gate, sigmoid), up);
+}
+
 void silu_multiply_bfloat16(const float* gate, const float* up, int64_t n, float* out) {
-  const __m512 minus_log2e = _mm512_set1_ps(-1.44269504f), one = _mm512_set1_ps(1.0f);
-  for (int64_t i = 0; i < n; i += 16) {
-    const __m512 x = _mm512_loadu_ps(gate + i);
-    const __m512 sigmoid = _mm512_rcp14_ps(_mm512_add_ps(one, coarse_exp2(_mm512_mul_ps(x, minus_log2e))));
-    _mm512_storeu_ps(out + i, _mm512_mul_ps(_mm512_mul_ps(x, sigmoid), _mm512_loadu_ps(up + i)));
-  }
+  for (int64_t i = 0; i < n; i += 16)
+    _mm512_storeu_ps(out + i, coarse_silu(_mm512_loadu_ps(gate + i), _mm512_loadu_ps(up + i)));
+}
+
+template <int kRows>
+void multiply_silu_rows(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels, int64_t words,
+                        uint32_t* out, int64_t out_stride) {
+  const PanelSums<BFloat16, kRows, 2> sums(a, a_stride, panels, words);
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v),
+                          narrow(coarse_silu(sums.of[r][0][v], sums.of[r][1][v])));
+}
+
+void multiply_silu_bfloat16(const uint32_t* a, int64_t a_stride, int64_t rows, const Avx512Kernels::Panels& panels,
+                            int64_t words, uint32_t* out, int64_t out_stride) {
+  static constexpr decltype(&multiply_silu_rows<1>) kProducts[Avx512Kernels::kRows] = {
+      multiply_silu_rows<1>, multiply_silu_rows<2>, multiply_silu_rows<3>,
+      multiply_silu_rows<4>, multiply_silu_rows<5>, multiply_silu_rows<6>};
+  kProducts[rows - 1](a, a_stride, panels, words, out, out_stride);
 }
 
 }  // namespace
@@ -158,9 +245,22 @@ void silu_multiply_bfloat16(const float* gate, const float* up, int64_t n, float
 #pragma GCC pop_options
 
 const Avx512Kernels* avx512_kernels(ComputeType type) {
-  static const Avx512Kernels float32{1, multiply_float32, copy_row, copy_rows, exp_row, nullptr};
-  static const Avx512Kernels bfloat16{2,           multiply_bfloat16, narrow_row,
-                                      narrow_rows, exp_row_bfloat16,  silu_multiply_bfloat16};
+  static const Avx512Kernels float32{.values_per_word = 1,
+                                     .multiply = multiply_float32,
+                                     .multiply_panels = multiply_panels<Float32>,
+                                     .multiply_silu = nullptr,
+                                     .pack_row = copy_row,
+                                     .pack_rows = copy_rows,
+                                     .exp_row = exp_row,
+                                     .silu_multiply = nullptr};
+  static const Avx512Kernels bfloat16{.values_per_word = 2,
+                                      .multiply = multiply_bfloat16,
+                                      .multiply_panels = multiply_panels<BFloat16>,
+                                      .multiply_silu = multiply_silu_bfloat16,
+                                      .pack_row = narrow_row,
+                                      .pack_rows = narrow_rows,
+                                      .exp_row = exp_row_bfloat16,
+                                      .silu_multiply = silu_multiply_bfloat16};
   static const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   static const bool has_bfloat16 = has_avx512 && __builtin_cpu_supports("avx512bf16");

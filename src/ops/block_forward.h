@@ -29,6 +29,9 @@ typename Ops::Value add_feed_forward(Ops& ops, const typename Ops::Block& block,
   const FeedForwardConfig& config = block.config.feed_forward;
   ops.observe({Site::kFfnInput, block.layer}, normed);
   if (config.experts.count == 0) {
+    // Where nothing stands between the two products, a set of operations may have them in one.
+    if constexpr (requires { ops.add_feed_forward(block, normed, residual); })
+      if (post_norm == nullptr && ops.add_feed_forward(block, normed, residual)) return residual;
     auto hidden = ops.activate(config, block.ffn.in, normed);
     ops.observe({Site::kFfnDownInput, block.layer}, hidden);
     return add_output(ops, block.ffn.down, post_norm, hidden, residual);

@@ -185,6 +185,26 @@ void activate_rows(const FeedForwardConfig& config, ComputeType type, const Slab
 
 }  // namespace
 
+bool FusedOps::add_feed_forward(const FusedBlock& block, const Slab& x, const Slab& residual) {
+  const FeedForwardConfig& config = block.config.feed_forward;
+  const PanelMatrix *in = block.ffn.in.panels(), *down = block.ffn.down.panels();
+  const bool watched = observer_ != nullptr && *observer_;
+  if (watched || in == nullptr || down == nullptr || !in->has_silu() || !config.gated ||
+      config.activation != Activation::kSilu)
+    return false;
+  // A block of rows goes through both products while its hidden state is in cache.
+  const int64_t width = in->out() / 2, bytes_per_row = 2 * (x.cols + width);
+  const int64_t step = PanelMatrix::rows_at_once(x.rows, bytes_per_row);
+  for (int64_t first = 0; first < x.rows; first += step) {
+    const Arena::Scope scope(arena_);
+    const int64_t count = std::min(step, x.rows - first);
+    const WordRows rows = in->pack(x.row_range(first, count), arena_), hidden = down->rows(count, arena_);
+    in->apply_silu(rows, hidden);
+    down->apply(hidden, residual.row_range(first, count), /*accumulate=*/true);
+  }
+  return true;
+}
+
 Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x) {
   // Gate and up of a block are consumed while still in cache; ranges that rows share take all of them at once.
   const int64_t rows_at_once = in.rounds_rows_together() ? std::max<int64_t>(x.rows, 1) : 256;

@@ -50,6 +50,9 @@ class FusedOps {
   Slab attend(const FusedBlock& block, const Slab& qkv, int64_t first_row);
   /// The hidden state of a feed-forward: act(gate) * up, or act(up).
   Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
+  /// residual += the feed-forward of a dense layer, where its hidden state need never be in float32: in bfloat16, gated by
+  /// SiLU, with nobody who looks at it. @return whether it was done
+  bool add_feed_forward(const FusedBlock& block, const Slab& x, const Slab& residual);
   /// What the experts that each row chooses make of it, and the shared expert.
   Slab mix_experts(const FusedBlock& block, const Slab& x);
   /// Of each sequence those from first_row on: of a single one where they lie, of several a copy.
