@@ -176,16 +176,73 @@ void narrow_rows(const float* const* rows, int64_t n, uint32_t* words) {
   return static_cast<__mmask16>(mask);
 }
 
-/// e^x with 2^x = 2^n (1 + r q(r)), |r| <= 1/2: within 3e-6, a thousandth of what rounding to bfloat16 does afterwards.
-[[gnu::always_inline]] inline __m512 coarse_exp2(__m512 x) {
-  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 r = _mm512_sub_ps(x, n);
+/// 2^r for |r| <= 1/2: within 3e-6, a thousandth of what rounding to bfloat16 does afterwards.
+[[gnu::always_inline]] inline __m512 exp2_fraction(__m512 r) {
   __m512 p = _mm512_set1_ps(9.582852944731712e-3f);
   p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.590642616152763e-2f));
   p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402409911155701e-1f));
   p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931241750717163e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, n);
+  return _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+}
+
+/// 2^x = 2^n 2^r, as near as exp2_fraction.
+[[gnu::always_inline]] inline __m512 coarse_exp2(__m512 x) {
+  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return _mm512_scalef_ps(exp2_fraction(_mm512_sub_ps(x, n)), n);
+}
+
+/// The same for |x| <= kLargestExponent, without the instructions that look after other exponents: adding 1.5 * 2^23
+/// rounds x, and leaves it as an integer in the low bits.
+[[gnu::always_inline]] inline __m512 bounded_exp2(__m512 x) {
+  const __m512 round = _mm512_set1_ps(12582912.0f);
+  const __m512 shifted = _mm512_add_ps(x, round);
+  const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
+  const __m512i power = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(exp2_fraction(r)), power));
+}
+
+template <int kVectors, bool kAllSeen>
+void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t seen, int64_t more,
+                   uint32_t* out, int64_t out_stride, float* sums) {
+  constexpr int kRows = Avx512Kernels::kRows;
+  __m512 scores[kRows][kVectors];
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) scores[r][v] = _mm512_setzero_ps();
+  for (int64_t w = 0; w < words; ++w, k += Avx512Kernels::kColumns) {
+    __m512i right[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) right[v] = _mm512_loadu_si512(k + 16 * v);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i left = _mm512_set1_epi32(static_cast<int>(q[r * q_stride + w]));
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) scores[r][v] = BFloat16::add(scores[r][v], left, right[v]);
+    }
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+    __m512 sum = _mm512_loadu_ps(sums + r * Avx512Kernels::kVector);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      __m512 weights = bounded_exp2(scores[r][v]);
+      if constexpr (!kAllSeen) weights = _mm512_maskz_mov_ps(lanes(16 * v, 0, seen + r * more), weights);
+      sum = _mm512_add_ps(sum, weights);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v), narrow(weights));
+    }
+    _mm512_storeu_ps(sums + r * Avx512Kernels::kVector, sum);
+  }
+}
+
+void weigh_bfloat16(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns,
+                    int64_t seen, int64_t more, uint32_t* out, int64_t out_stride, float* sums) {
+  using Weigh = decltype(&weigh_vectors<1, false>);
+  static constexpr Weigh kSome[] = {weigh_vectors<1, false>, weigh_vectors<2, false>, weigh_vectors<3, false>,
+                                    weigh_vectors<4, false>};
+  const bool all = columns == Avx512Kernels::kColumns && seen >= columns;
+  const Weigh weigh = all ? weigh_vectors<4, true> : kSome[columns / Avx512Kernels::kVector - 1];
+  weigh(q, q_stride, k, words, seen, more, out, out_stride, sums);
 }
 
 // Values are read 16 at a time before half as many words are written over them.
@@ -252,6 +309,7 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                      .pack_row = copy_row,
                                      .pack_rows = copy_rows,
                                      .exp_row = exp_row,
+                                     .weigh = nullptr,
                                      .silu_multiply = nullptr};
   static const Avx512Kernels bfloat16{.values_per_word = 2,
                                       .multiply = multiply_bfloat16,
@@ -260,6 +318,7 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                       .pack_row = narrow_row,
                                       .pack_rows = narrow_rows,
                                       .exp_row = exp_row_bfloat16,
+                                      .weigh = weigh_bfloat16,
                                       .silu_multiply = silu_multiply_bfloat16};
   static const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

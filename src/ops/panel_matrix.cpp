@@ -49,7 +49,8 @@ WordRows PanelMatrix::rows(int64_t count, Arena& arena) const {
 
 WordRows PanelMatrix::pack(const Slab& x, Arena& arena) const {
   if (words_of(x.cols) != row_words_)
-    fail(ErrorKind::kInternal, "panels [{}, {}]: x [{}, {}]", out_, row_words_ * kernels_.values_per_word, x.rows, x.cols);
+    fail(ErrorKind::kInternal, "panels [{}, {}]: x [{}, {}]", out_, row_words_ * kernels_.values_per_word, x.rows,
+         x.cols);
   const WordRows packed = rows(x.rows, arena);
   for (int64_t r = 0; r < x.rows; ++r) kernels_.pack_row(x.row(r), x.cols, packed.row(r));
   return packed;

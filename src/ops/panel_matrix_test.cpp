@@ -37,7 +37,8 @@ TEST_P(PanelMatrixTest, EqualsFloat64InAnyColumnsOfAWiderMatrix) {
     Arena arena;
     const at::Tensor weight = at::randn({out, in}), bias = at::randn({out});
     const PanelMatrix plain = matrix(weight), biased = matrix(weight, bias);
-    const Slab x = arena.slab(rows, in), wide = arena.slab(rows + 3, out + 24), y = wide.columns(8, out).row_range(0, rows);
+    const Slab x = arena.slab(rows, in), wide = arena.slab(rows + 3, out + 24);
+    const Slab y = wide.columns(8, out).row_range(0, rows);
     view(x).normal_();
     view(wide).normal_();
     const at::Tensor before = view(wide).clone(), added = view(y).clone();
@@ -95,36 +96,46 @@ TEST(GatedPanels, AreTheProductThenSiluThenRounding) {
   EXPECT_EQ(words, expected);
 }
 
-/// `block`'s feed-forward added to `residual`, in one or by the pieces that sweeps and observers go through.
-at::Tensor add_feed_forward(const FusedBlock& block, const at::Tensor& x, const at::Tensor& residual, bool in_one) {
-  const RopeTable rope({}, 64, 1);
-  Arena arena;
-  FusedOps ops(arena, rope);
-  const Slab in = arena.slab(x.size(0), x.size(1)), out = arena.slab(x.size(0), residual.size(1));
-  view(in).copy_(x);
-  view(out).copy_(residual);
-  if (in_one)
-    EXPECT_TRUE(ops.add_feed_forward(block, in, out));
-  else
-    ops.linear_add(block.ffn.down, ops.activate(block.config.feed_forward, block.ffn.in, in), out);
-  return view(out).clone();
+FusedBlock gated_block(int64_t width, int64_t hidden) {
+  FusedBlock block;
+  block.config.feed_forward.gated = true;
+  block.config.feed_forward.activation = Activation::kSilu;
+  block.config.pre_norm = true;
+  block.ffn_norm = {{}, at::randn({width}), {}};
+  block.ffn.in = PackedLinear(at::randn({2 * hidden, width}), {}, ComputeType::kBFloat16);
+  block.ffn.down = PackedLinear(at::randn({width, hidden}), {}, ComputeType::kBFloat16);
+  return block;
 }
 
 TEST(GatedPanels, AFeedForwardInOneHasTheBitsOfItsPieces) {
   if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
   at::manual_seed(8);
-  FusedBlock block;
-  block.config.feed_forward.gated = true;
-  block.config.feed_forward.activation = Activation::kSilu;
-  block.ffn.in = PackedLinear(at::randn({2 * 320, 128}), {}, ComputeType::kBFloat16);
-  block.ffn.down = PackedLinear(at::randn({128, 320}), {}, ComputeType::kBFloat16);
-  const at::Tensor x = at::randn({333, 128}), residual = at::randn({333, 128});
-  EXPECT_TRUE(at::equal(add_feed_forward(block, x, residual, true), add_feed_forward(block, x, residual, false)));
-
-  block.config.feed_forward.activation = Activation::kGelu;
-  Arena arena;
+  const FusedBlock block = gated_block(128, 320);
   const RopeTable rope({}, 64, 1);
-  EXPECT_FALSE(FusedOps(arena, rope).add_feed_forward(block, arena.slab(1, 128), arena.slab(1, 128)));
+  for (const bool with_norm : {true, false}) {
+    const FusedNorm* norm = with_norm ? &block.ffn_norm : nullptr;
+    Arena arena;
+    FusedOps ops(arena, rope);
+    const Slab in_one = arena.slab(333, 128);
+    view(in_one).normal_();
+    const Slab pieces = ops.copy(in_one);
+    ASSERT_TRUE(ops.add_feed_forward(block, norm, in_one));
+    const Slab normed = norm != nullptr ? ops.norm(*norm, pieces) : pieces;
+    ops.linear_add(block.ffn.down, ops.activate(block.config.feed_forward, block.ffn.in, normed), pieces);
+    EXPECT_TRUE(at::equal(view(in_one), view(pieces)));
+  }
+}
+
+TEST(GatedPanels, WhoeverLooksOnOrActivatesOtherwiseGoesThroughThePieces) {
+  if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
+  FusedBlock block = gated_block(64, 64);
+  const RopeTable rope({}, 64, 1);
+  Arena arena;
+  const SiteObserver observer = [](const SiteId&, const Slab&) {};
+  const Slab y = arena.slab(1, 64);
+  EXPECT_FALSE(FusedOps(arena, rope, &observer).add_feed_forward(block, nullptr, y));
+  block.config.feed_forward.activation = Activation::kGelu;
+  EXPECT_FALSE(FusedOps(arena, rope).add_feed_forward(block, nullptr, y));
 }
 
 }  // namespace
