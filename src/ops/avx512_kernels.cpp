@@ -69,6 +69,71 @@ template <class Arithmetic>
   }
 }
 
+/// kRows rows by one panel or two, their sums in registers over the whole contracted dimension.
+template <class Arithmetic, int kRows, int kPanels>
+struct PanelSums {
+  static constexpr int kVectors = 2;  // of a panel
+  __m512 of[kRows][kPanels][kVectors];
+
+  [[gnu::always_inline]] PanelSums(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels,
+                                   int64_t words) {
+    const uint32_t* const b[2] = {panels.left, panels.right};
+    const float* const bias[2] = {panels.bias_left, panels.bias_right};
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        const __m512 start = bias[p] != nullptr ? _mm512_loadu_ps(bias[p] + 16 * v) : _mm512_setzero_ps();
+#pragma GCC unroll 6
+        for (int r = 0; r < kRows; ++r) of[r][p][v] = start;
+      }
+    for (int64_t w = 0; w < words; ++w) {
+      __m512i right[kPanels][kVectors];
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) right[p][v] = _mm512_loadu_si512(b[p] + w * Avx512Kernels::kPanel + 16 * v);
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i left = _mm512_set1_epi32(static_cast<int>(a[r * a_stride + w]));
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+          for (int v = 0; v < kVectors; ++v) of[r][p][v] = Arithmetic::add(of[r][p][v], left, right[p][v]);
+      }
+    }
+  }
+};
+
+template <class Arithmetic, int kRows, int kPanels>
+void store_panels(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels, int64_t words,
+                  float* c_left, float* c_right, int64_t c_stride, bool accumulate) {
+  const PanelSums<Arithmetic, kRows, kPanels> sums(a, a_stride, panels, words);
+  float* const c[2] = {c_left, c_right};
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        float* place = c[p] + r * c_stride + 16 * v;
+        const __m512 sum = sums.of[r][p][v];
+        _mm512_storeu_ps(place, accumulate ? _mm512_add_ps(_mm512_loadu_ps(place), sum) : sum);
+      }
+}
+
+template <class Arithmetic>
+void multiply_panels(const uint32_t* a, int64_t a_stride, int64_t rows, const Avx512Kernels::Panels& panels,
+                     int64_t words, float* c_left, float* c_right, int64_t c_stride, bool accumulate) {
+  using Store = decltype(&store_panels<Arithmetic, 1, 1>);
+  static constexpr Store kStores[2][Avx512Kernels::kRows] = {
+      {store_panels<Arithmetic, 1, 1>, store_panels<Arithmetic, 2, 1>, store_panels<Arithmetic, 3, 1>,
+       store_panels<Arithmetic, 4, 1>, store_panels<Arithmetic, 5, 1>, store_panels<Arithmetic, 6, 1>},
+      {store_panels<Arithmetic, 1, 2>, store_panels<Arithmetic, 2, 2>, store_panels<Arithmetic, 3, 2>,
+       store_panels<Arithmetic, 4, 2>, store_panels<Arithmetic, 5, 2>, store_panels<Arithmetic, 6, 2>}};
+  kStores[panels.right != nullptr][rows - 1](a, a_stride, panels, words, c_left, c_right, c_stride, accumulate);
+}
+
 void multiply_float32(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
                       int64_t columns, float* c, int64_t c_stride, bool accumulate) {
   multiply_columns<Float32>(a, a_stride, b, b_stride, words, columns, c, c_stride, accumulate);
@@ -111,16 +176,76 @@ void narrow_rows(const float* const* rows, int64_t n, uint32_t* words) {
   return static_cast<__mmask16>(mask);
 }
 
-/// e^x with 2^x = 2^n (1 + r q(r)), |r| <= 1/2: within 3e-6, a thousandth of what rounding to bfloat16 does afterwards.
-[[gnu::always_inline]] inline __m512 coarse_exp2(__m512 x) {
-  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 r = _mm512_sub_ps(x, n);
+/// 2^r for |r| <= 1/2: within 3e-6, a thousandth of what rounding to bfloat16 does afterwards.
+[[gnu::always_inline]] inline __m512 exp2_fraction(__m512 r) {
   __m512 p = _mm512_set1_ps(9.582852944731712e-3f);
   p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.590642616152763e-2f));
   p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402409911155701e-1f));
   p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931241750717163e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, n);
+  return _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+}
+
+/// 2^x = 2^n 2^r, as near as exp2_fraction.
+[[gnu::always_inline]] inline __m512 coarse_exp2(__m512 x) {
+  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return _mm512_scalef_ps(exp2_fraction(_mm512_sub_ps(x, n)), n);
+}
+
+/// The same for |x| <= kLargestExponent, without the instructions that look after other exponents: adding 1.5 * 2^23
+/// rounds x, and leaves it as an integer in the low bits.
+[[gnu::always_inline]] inline __m512 bounded_exp2(__m512 x) {
+  const __m512 round = _mm512_set1_ps(12582912.0f);
+  const __m512 shifted = _mm512_add_ps(x, round);
+  const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
+  const __m512i power = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(exp2_fraction(r)), power));
+}
+
+template <int kVectors, bool kAllSeen>
+void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t seen, int64_t more,
+                   uint32_t* out, int64_t out_stride, float* sums) {
+  constexpr int kRows = Avx512Kernels::kRows;
+  __m512 scores[kRows][kVectors];
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) scores[r][v] = _mm512_setzero_ps();
+  for (int64_t w = 0; w < words; ++w, k += Avx512Kernels::kColumns) {
+    __m512i right[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) right[v] = _mm512_loadu_si512(k + 16 * v);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i left = _mm512_set1_epi32(static_cast<int>(q[r * q_stride + w]));
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) scores[r][v] = BFloat16::add(scores[r][v], left, right[v]);
+    }
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+    __m256 sum = _mm256_loadu_ps(sums + r * Avx512Kernels::kVector);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      __m512 weights = bounded_exp2(scores[r][v]);
+      if constexpr (!kAllSeen) weights = _mm512_maskz_mov_ps(lanes(16 * v, 0, seen + r * more), weights);
+      const __m256i rounded = narrow(weights);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v), rounded);
+      // Two ones in bfloat16: products add up what was rounded, so that what rounding did to a large weight cancels.
+      sum = _mm256_dpbf16_ps(sum, reinterpret_cast<__m256bh>(rounded),
+                             reinterpret_cast<__m256bh>(_mm256_set1_epi32(0x3F803F80)));
+    }
+    _mm256_storeu_ps(sums + r * Avx512Kernels::kVector, sum);
+  }
+}
+
+void weigh_bfloat16(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns,
+                    int64_t seen, int64_t more, uint32_t* out, int64_t out_stride, float* sums) {
+  using Weigh = decltype(&weigh_vectors<1, false>);
+  static constexpr Weigh kSome[] = {weigh_vectors<1, false>, weigh_vectors<2, false>, weigh_vectors<3, false>,
+                                    weigh_vectors<4, false>};
+  const bool all = columns == Avx512Kernels::kColumns && seen >= columns;
+  const Weigh weigh = all ? weigh_vectors<4, true> : kSome[columns / Avx512Kernels::kVector - 1];
+  weigh(q, q_stride, k, words, seen, more, out, out_stride, sums);
 }
 
 // Values are read 16 at a time before half as many words are written over them.
@@ -143,14 +268,36 @@ float exp_row_bfloat16(float* s, int64_t size, int64_t first, int64_t last, cons
   return _mm512_reduce_add_ps(sums);
 }
 
-/// As exact as coarse_exp2; the reciprocal is within 2^-14.
+/// silu(gate) * up, as exact as coarse_exp2; the reciprocal is within 2^-14.
+[[gnu::always_inline]] inline __m512 coarse_silu(__m512 gate, __m512 up) {
+  const __m512 power = coarse_exp2(_mm512_mul_ps(gate, _mm512_set1_ps(-1.44269504f)));
+  const __m512 sigmoid = _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0f), power));
+  return _mm512_mul_ps(_mm512_mul_ps(gate, sigmoid), up);
+}
+
 void silu_multiply_bfloat16(const float* gate, const float* up, int64_t n, float* out) {
-  const __m512 minus_log2e = _mm512_set1_ps(-1.44269504f), one = _mm512_set1_ps(1.0f);
-  for (int64_t i = 0; i < n; i += 16) {
-    const __m512 x = _mm512_loadu_ps(gate + i);
-    const __m512 sigmoid = _mm512_rcp14_ps(_mm512_add_ps(one, coarse_exp2(_mm512_mul_ps(x, minus_log2e))));
-    _mm512_storeu_ps(out + i, _mm512_mul_ps(_mm512_mul_ps(x, sigmoid), _mm512_loadu_ps(up + i)));
-  }
+  for (int64_t i = 0; i < n; i += 16)
+    _mm512_storeu_ps(out + i, coarse_silu(_mm512_loadu_ps(gate + i), _mm512_loadu_ps(up + i)));
+}
+
+template <int kRows>
+void multiply_silu_rows(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels, int64_t words,
+                        uint32_t* out, int64_t out_stride) {
+  const PanelSums<BFloat16, kRows, 2> sums(a, a_stride, panels, words);
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v),
+                          narrow(coarse_silu(sums.of[r][0][v], sums.of[r][1][v])));
+}
+
+void multiply_silu_bfloat16(const uint32_t* a, int64_t a_stride, int64_t rows, const Avx512Kernels::Panels& panels,
+                            int64_t words, uint32_t* out, int64_t out_stride) {
+  static constexpr decltype(&multiply_silu_rows<1>) kProducts[Avx512Kernels::kRows] = {
+      multiply_silu_rows<1>, multiply_silu_rows<2>, multiply_silu_rows<3>,
+      multiply_silu_rows<4>, multiply_silu_rows<5>, multiply_silu_rows<6>};
+  kProducts[rows - 1](a, a_stride, panels, words, out, out_stride);
 }
 
 /// The upper tail by Abramowitz and Stegun 7.1.26, within 1e-7; its reciprocal is within 2^-14.
@@ -177,9 +324,26 @@ void gelu_bfloat16(const float* values, int64_t n, float* out) {
 #pragma GCC pop_options
 
 const Avx512Kernels* avx512_kernels(ComputeType type) {
-  static const Avx512Kernels float32{1, multiply_float32, copy_row, copy_rows, exp_row, nullptr, nullptr};
-  static const Avx512Kernels bfloat16{
-      2, multiply_bfloat16, narrow_row, narrow_rows, exp_row_bfloat16, silu_multiply_bfloat16, gelu_bfloat16};
+  static const Avx512Kernels float32{.values_per_word = 1,
+                                     .multiply = multiply_float32,
+                                     .multiply_panels = multiply_panels<Float32>,
+                                     .multiply_silu = nullptr,
+                                     .pack_row = copy_row,
+                                     .pack_rows = copy_rows,
+                                     .exp_row = exp_row,
+                                     .weigh = nullptr,
+                                     .silu_multiply = nullptr,
+                                     .gelu = nullptr};
+  static const Avx512Kernels bfloat16{.values_per_word = 2,
+                                      .multiply = multiply_bfloat16,
+                                      .multiply_panels = multiply_panels<BFloat16>,
+                                      .multiply_silu = multiply_silu_bfloat16,
+                                      .pack_row = narrow_row,
+                                      .pack_rows = narrow_rows,
+                                      .exp_row = exp_row_bfloat16,
+                                      .weigh = weigh_bfloat16,
+                                      .silu_multiply = silu_multiply_bfloat16,
+                                      .gelu = gelu_bfloat16};
   static const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   static const bool has_bfloat16 = has_avx512 && __builtin_cpu_supports("avx512bf16");

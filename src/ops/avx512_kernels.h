@@ -15,12 +15,28 @@ struct Avx512Kernels {
   static constexpr int64_t kRows = 6;      ///< of a product: 6 x 4 vectors of sums leave registers for both operands
   static constexpr int64_t kColumns = 64;  ///< at most
   static constexpr int64_t kVector = 16;   ///< floats or words; columns are a multiple
+  static constexpr int64_t kPanel = 32;    ///< columns of a matrix that lie together, word by word (panel_matrix.h)
 
   int64_t values_per_word;  ///< 1 or 2
 
   /// c[r, j] = sum over w of a[r, w] b[w, j], or c += ... with `accumulate`: kRows rows, `columns` <= kColumns columns.
   void (*multiply)(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
                    int64_t columns, float* c, int64_t c_stride, bool accumulate);
+
+  /// Two panels of one matrix at once: what is multiplied by `right` lands in c_right. Of a single one it is nullptr.
+  struct Panels {
+    const uint32_t *left, *right;         ///< [words][kPanel]
+    const float *bias_left, *bias_right;  ///< [kPanel], or nullptr
+  };
+
+  /// c_left[r, j] = bias + sum over w of a[r, w] panel[w, j], or added to with `accumulate`: 1 to kRows rows.
+  void (*multiply_panels)(const uint32_t* a, int64_t a_stride, int64_t rows, const Panels& panels, int64_t words,
+                          float* c_left, float* c_right, int64_t c_stride, bool accumulate);
+
+  /// The words of silu(product by `left`) * product by `right`: rows of kPanel values. As silu_multiply and pack_row
+  /// make them of the products, and nullptr where silu_multiply is.
+  void (*multiply_silu)(const uint32_t* a, int64_t a_stride, int64_t rows, const Panels& panels, int64_t words,
+                        uint32_t* out, int64_t out_stride);
 
   /// The words of a row, n a multiple of kVector: words[0, n / values_per_word).
   void (*pack_row)(const float* x, int64_t n, uint32_t* words);
@@ -32,6 +48,15 @@ struct Avx512Kernels {
   /// word. Returns the sum of what is inside, and of a score that stands beside them unless it is nullptr. Reads and
   /// writes up to the next multiple of kVector.
   float (*exp_row)(float* s, int64_t size, int64_t first, int64_t last, const float* beside);
+
+  /// What a score may be for `weigh`, in powers of two: neither sums of weights nor products with values leave float32.
+  static constexpr float kLargestExponent = 64;
+  /// The words of 2^(score) for kRows queries and `columns` <= kColumns keys, scores being products as of `multiply` with
+  /// b_stride kColumns: no score meets memory. The first query sees the first `seen` keys, each next one `more` more; the
+  /// weights of others are 0. sums [kRows, kVector] are added to: of each row its weights as rounded, in any lanes.
+  /// nullptr where the type has none.
+  void (*weigh)(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns, int64_t seen,
+                int64_t more, uint32_t* out, int64_t out_stride, float* sums);
 
   /// out = silu(gate) * up, n a multiple of kVector; nullptr where nothing is gained by knowing the type.
   void (*silu_multiply)(const float* gate, const float* up, int64_t n, float* out);

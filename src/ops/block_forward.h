@@ -40,7 +40,11 @@ typename Ops::Value add_feed_forward(Ops& ops, const typename Ops::Block& block,
 /// The feed-forward half of a layer whose halves follow each other, on what attention left.
 template <class Ops>
 typename Ops::Value run_ffn(Ops& ops, const typename Ops::Block& block, const typename Ops::Value& y) {
-  return add_feed_forward(ops, block, block.config.pre_norm ? ops.norm(block.ffn_norm, y) : y, y);
+  const auto* norm = block.config.pre_norm ? &block.ffn_norm : nullptr;
+  // A set of operations may have all of it in one.
+  if constexpr (requires { ops.add_feed_forward(block, norm, y); })
+    if (ops.add_feed_forward(block, norm, y)) return y;
+  return add_feed_forward(ops, block, norm != nullptr ? ops.norm(*norm, y) : y, y);
 }
 
 /// x: residual stream entering the block. Rows before `first_row` are needed only as keys and values, so the result

@@ -25,6 +25,11 @@ Slab FusedOps::copy(const Slab& x) {
 
 Slab FusedOps::norm(const FusedNorm& norm, const Slab& x) {
   const Slab y = arena_.slab(x.rows, x.cols);
+  norm_rows(norm, x, y);
+  return y;
+}
+
+void FusedOps::norm_rows(const FusedNorm& norm, const Slab& x, const Slab& y) {
   const auto epsilon = static_cast<float>(norm.config.epsilon);
   if (norm.config.kind == NormConfig::Kind::kRms)
     rms_norm(x, norm.weight.data_ptr<float>(), epsilon, y);
@@ -32,7 +37,6 @@ Slab FusedOps::norm(const FusedNorm& norm, const Slab& x) {
     layer_norm(x, norm.weight.data_ptr<float>(), epsilon, y);
   if (norm.bias.defined())
     for (int64_t r = 0; r < y.rows; ++r) add_row(norm.bias.data_ptr<float>(), y.row(r), y.cols);
-  return y;
 }
 
 Slab FusedOps::linear(const StackedLinear& weight, const Slab& x) {
@@ -200,6 +204,30 @@ void activate_rows(const FeedForwardConfig& config, ComputeType type, const Slab
 }
 
 }  // namespace
+
+bool FusedOps::add_feed_forward(const FusedBlock& block, const FusedNorm* norm, const Slab& y) {
+  const FeedForwardConfig& config = block.config.feed_forward;
+  if (config.experts.count != 0 || block.config.post_norm || (observer_ != nullptr && *observer_)) return false;
+  const PanelMatrix *in = block.ffn.in.panels(), *down = block.ffn.down.panels();
+  if (in == nullptr || down == nullptr || !in->has_silu() || !config.gated || config.activation != Activation::kSilu)
+    return false;
+  // A block of rows goes through both products while its hidden state is in cache.
+  const int64_t width = in->out() / 2, bytes_per_row = 2 * (y.cols + width);
+  const int64_t step = PanelMatrix::rows_at_once(y.rows, bytes_per_row);
+  const Arena::Scope scope(arena_);
+  const Slab normed = norm != nullptr ? arena_.slab(step, y.cols) : Slab();
+  for (int64_t first = 0; first < y.rows; first += step) {
+    const Arena::Scope block_scope(arena_);
+    const int64_t count = std::min(step, y.rows - first);
+    const Slab stream = y.row_range(first, count);
+    if (norm != nullptr) norm_rows(*norm, stream, normed.row_range(0, count));
+    const WordRows rows = in->pack(norm != nullptr ? normed.row_range(0, count) : stream, arena_);
+    const WordRows hidden = down->rows(count, arena_);
+    in->apply_silu(rows, hidden);
+    down->apply(hidden, stream, /*accumulate=*/true);
+  }
+  return true;
+}
 
 Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x) {
   // Gate and up of a block are consumed while still in cache; ranges that rows share take all of them at once.

@@ -50,6 +50,9 @@ class FusedOps {
   Slab attend(const FusedBlock& block, const Slab& qkv, int64_t first_row);
   /// The hidden state of a feed-forward: act(gate) * up, or act(up).
   Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
+  /// y += the feed-forward of the normed y (`norm` nullptr: of y), where neither what is normed nor the hidden state need
+  /// ever be in float32: of a dense layer in bfloat16, gated by SiLU, with nobody who looks at them. @return whether so
+  bool add_feed_forward(const FusedBlock& block, const FusedNorm* norm, const Slab& y);
   /// What the experts that each row chooses make of it, and the shared expert.
   Slab mix_experts(const FusedBlock& block, const Slab& x);
   /// Of each sequence those from first_row on: of a single one where they lie, of several a copy.
@@ -73,6 +76,7 @@ class FusedOps {
   Arena& arena() { return arena_; }
 
  private:
+  void norm_rows(const FusedNorm& norm, const Slab& x, const Slab& y);
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
                    const float* sink, const Slab& out, const Slab& first_token);
   /// Of one sequence, into `out`.

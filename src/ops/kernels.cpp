@@ -321,6 +321,13 @@ VERNIER_CLONES float entropy(const float* x, const float* p, float log_total, in
   return sum;
 }
 
+VERNIER_CLONES float sum_squares(const float* x, int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
+  return sum;
+}
+
 VERNIER_CLONES float variance(const float* x, int64_t n) {
   float sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)

@@ -65,6 +65,7 @@ TiltedMoments tilted_moments(const float* x, int64_t n, float beta);
 void exp_shifted(const float* x, float log_total, float* p, int64_t n);
 /// Of logits x with probabilities p: -sum p log p = sum p (log_total - x)
 float entropy(const float* x, const float* p, float log_total, int64_t n);
+float sum_squares(const float* x, int64_t n);
 /// Mean square distance from the mean.
 float variance(const float* x, int64_t n);
 

@@ -1,6 +1,8 @@
 #include "ops/packed_attention.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 #include "ops/kernels.h"
 
@@ -13,7 +15,8 @@ using Kernels = Avx512Kernels;
 // Queries per tile: a block of keys or values that lies in the first-level cache meets all of them, and the scores of
 // 2,048 keys take 0.4 MB of the second.
 constexpr int64_t kTileQueries = 8 * Kernels::kRows;
-constexpr int64_t kValueBlock = 256;  // keys whose values are read again for every few rows
+constexpr int64_t kValueBlock = 1024;  // keys whose values are read again for every few rows, from the second level
+constexpr float kLog2E = std::numbers::log2e_v<float>;
 
 int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -39,10 +42,12 @@ PackedAttention::PackedAttention(Arena& arena, const Avx512Kernels& kernels, con
   const Arena::Scope scope(arena);
   uint32_t* row = words_of(arena, row_words);
   for (int64_t key = 0; key < padded; ++key) {
-    if (key < keys_)
+    if (key < keys_) {
       kernels.pack_row(k.row(key), width_, row);
-    else
+      if (kernels.weigh != nullptr) longest_key_ = std::max(longest_key_, std::sqrt(sum_squares(k.row(key), width_)));
+    } else {
       std::fill_n(row, row_words, 0u);
+    }
     uint32_t* column = k_ + key / Kernels::kColumns * Kernels::kColumns * row_words + key % Kernels::kColumns;
     for (int64_t w = 0; w < row_words; ++w) column[w * Kernels::kColumns] = row[w];
   }
@@ -61,63 +66,110 @@ struct PackedAttention::Tile {
   float* scores;   // [kTileQueries, score_stride], then in place the words of their exponentials
   float* results;  // [kTileQueries, head_dim]
   int64_t score_stride;
+
+  int64_t count = 0, padded = 0;  // queries
+  int64_t position = 0;           // of the first one
+  int64_t begin = 0;              // keys before it are seen by no query of the tile
+  int64_t keys = 0;               // of all
+  bool causal = true;
+
+  /// Keys from there on are seen by none of the kRows queries from r on.
+  int64_t end_of(int64_t r) const { return causal ? position + std::min(r + Kernels::kRows, count) : keys; }
+  int64_t end() const { return end_of(padded - Kernels::kRows); }
+  float* row(int64_t r) const { return scores + r * score_stride; }
+  uint32_t* row_words(int64_t r) const { return reinterpret_cast<uint32_t*>(row(r)); }
 };
+
+float PackedAttention::pack_queries(const Tile& tile, const Slab& q, float scale) const {
+  const int64_t row_words = words(width_);
+  float* const row = tile.results;  // as a buffer
+  float longest = 0;
+  for (int64_t r = 0; r < tile.count; ++r) {
+    write_scaled(q.row(r), width_, scale, row);
+    kernels_.pack_row(row, width_, tile.q + r * row_words);
+    longest = std::max(longest, sum_squares(row, width_));
+  }
+  std::fill(tile.q + tile.count * row_words, tile.q + tile.padded * row_words, 0u);
+  return std::sqrt(longest);
+}
+
+bool PackedAttention::weigh_at_once(const Tile& tile, const Slab& queries, float* sums, const AttentionConfig& config,
+                                    const float* sink) const {
+  const bool windowed = config.window > 0 && tile.position + tile.count > config.window;
+  if (kernels_.weigh == nullptr || config.soft_cap > 0 || windowed) return false;
+  const float largest = longest_key_ * pack_queries(tile, queries, kLog2E);
+  if (std::max(largest, sink != nullptr ? std::abs(*sink) * kLog2E : 0.0f) > Kernels::kLargestExponent) return false;
+  const int64_t row_words = words(width_);
+  float lanes[kTileQueries][Kernels::kVector] = {};
+  for (int64_t key = tile.begin; key < tile.end(); key += Kernels::kColumns)
+    for (int64_t r = 0; r < tile.padded; r += Kernels::kRows) {
+      const int64_t columns = std::min(Kernels::kColumns, rounded_up(tile.end_of(r) - key, Kernels::kVector));
+      if (columns <= 0) continue;
+      const int64_t seen = tile.causal ? tile.position + r + 1 - key : tile.keys - key;
+      kernels_.weigh(tile.q + r * row_words, row_words, k_ + key * row_words, row_words, columns, seen,
+                     tile.causal ? 1 : 0, tile.row_words(r) + words(key - tile.begin), tile.score_stride, lanes[r]);
+    }
+  for (int64_t r = 0; r < tile.padded; ++r) {
+    sums[r] = sink != nullptr ? std::exp(*sink) : 0.0f;
+    for (const float lane : lanes[r]) sums[r] += lane;
+  }
+  return true;
+}
+
+void PackedAttention::score_and_weigh(const Tile& tile, float* sums, const AttentionConfig& config,
+                                      const float* sink) const {
+  const int64_t row_words = words(width_);
+  for (int64_t key = tile.begin; key < tile.end(); key += Kernels::kColumns)
+    for (int64_t r = 0; r < tile.padded; r += Kernels::kRows) {
+      const int64_t columns = std::min(Kernels::kColumns, rounded_up(tile.end_of(r) - key, Kernels::kVector));
+      if (columns <= 0) continue;
+      kernels_.multiply(tile.q + r * row_words, row_words, k_ + key * row_words, Kernels::kColumns, row_words, columns,
+                        tile.row(r) + key - tile.begin, tile.score_stride, /*accumulate=*/false);
+    }
+  for (int64_t r = 0; r < tile.padded; ++r) {
+    const int64_t size = tile.end_of(r / Kernels::kRows * Kernels::kRows) - tile.begin;
+    const int64_t seen = tile.position + std::min(r, tile.count - 1) + 1 - tile.begin;  // padding is as the last row
+    if (config.soft_cap > 0) cap_row(tile.row(r), size, static_cast<float>(config.soft_cap));
+    const int64_t unseen = config.window > 0 ? std::max<int64_t>(0, seen - config.window) : 0;
+    sums[r] = kernels_.exp_row(tile.row(r), size, unseen, config.causal ? seen : size, sink);
+  }
+}
 
 void PackedAttention::attend(Arena& arena, const Slab& q, int64_t first_row, const AttentionConfig& config,
                              const float* sink, const Slab& out) const {
   const Arena::Scope scope(arena);
-  const int64_t row_words = words(width_), per_word = kernels_.values_per_word;
   Tile tile;
   // Rows that lie a power of two apart would push each other out of the cache.
   tile.score_stride = rounded_up(keys_, Kernels::kColumns) + Kernels::kVector;
-  tile.q = words_of(arena, kTileQueries * row_words);
+  tile.q = words_of(arena, kTileQueries * words(width_));
   tile.scores = arena.floats(kTileQueries * tile.score_stride);
   tile.results = arena.floats(kTileQueries * width_);
+  tile.keys = keys_;
+  tile.causal = config.causal;
   for (int64_t first = 0; first < q.rows; first += kTileQueries) {
-    const int64_t count = std::min(kTileQueries, q.rows - first), padded = rounded_up(count, Kernels::kRows);
-    const int64_t position = first_row + first;  // of the tile's first query
-    // Keys before `begin` are seen by no query of the tile, those from end_of(r) on by none of the kRows from r on.
-    const int64_t begin =
-        config.window > 0 ? std::max<int64_t>(0, position - config.window + 1) / Kernels::kColumns * Kernels::kColumns
-                          : 0;
-    const auto end_of = [&](int64_t r) {
-      return config.causal ? position + std::min(r + Kernels::kRows, count) : keys_;
-    };
-    const int64_t end = end_of(padded - Kernels::kRows);
-
-    for (int64_t r = 0; r < count; ++r) kernels_.pack_row(q.row(first + r), width_, tile.q + r * row_words);
-    std::fill(tile.q + count * row_words, tile.q + padded * row_words, 0u);
-    for (int64_t key = begin; key < end; key += Kernels::kColumns)
-      for (int64_t r = 0; r < padded; r += Kernels::kRows) {
-        const int64_t columns = std::min(Kernels::kColumns, rounded_up(end_of(r) - key, Kernels::kVector));
-        if (columns <= 0) continue;
-        kernels_.multiply(tile.q + r * row_words, row_words, k_ + key * row_words, Kernels::kColumns, row_words,
-                          columns, tile.scores + r * tile.score_stride + key - begin, tile.score_stride,
-                          /*accumulate=*/false);
-      }
-
+    tile.count = std::min(kTileQueries, q.rows - first);
+    tile.padded = rounded_up(tile.count, Kernels::kRows);
+    tile.position = first_row + first;
+    tile.begin = config.window > 0 ? std::max<int64_t>(0, tile.position - config.window + 1) / Kernels::kColumns *
+                                         Kernels::kColumns
+                                   : 0;
+    const Slab queries = q.row_range(first, tile.count);
     float sums[kTileQueries];
-    for (int64_t r = 0; r < padded; ++r) {
-      const int64_t size = end_of(r / Kernels::kRows * Kernels::kRows) - begin;
-      const int64_t seen = position + std::min(r, count - 1) + 1 - begin;  // rows of padding are as the last one
-      float* scores = tile.scores + r * tile.score_stride;
-      if (config.soft_cap > 0) cap_row(scores, size, static_cast<float>(config.soft_cap));
-      const int64_t unseen = config.window > 0 ? std::max<int64_t>(0, seen - config.window) : 0;
-      sums[r] = kernels_.exp_row(scores, size, unseen, config.causal ? seen : size, sink);
+    if (!weigh_at_once(tile, queries, sums, config, sink)) {
+      pack_queries(tile, queries, 1.0f);
+      score_and_weigh(tile, sums, config, sink);
     }
-
-    for (int64_t key = begin; key < end; key += kValueBlock)
-      for (int64_t r = 0; r < padded; r += Kernels::kRows) {
-        const int64_t keys = std::min(kValueBlock, end_of(r) - key);
+    for (int64_t key = tile.begin; key < tile.end(); key += kValueBlock)
+      for (int64_t r = 0; r < tile.padded; r += Kernels::kRows) {
+        const int64_t keys = std::min(kValueBlock, tile.end_of(r) - key);
         if (keys <= 0) continue;
-        const auto* weights = reinterpret_cast<const uint32_t*>(tile.scores + r * tile.score_stride);
         for (int64_t column = 0; column < width_; column += Kernels::kColumns)
-          kernels_.multiply(weights + (key - begin) / per_word, tile.score_stride,
-                            v_ + key / per_word * width_ + column, width_, words(keys),
+          kernels_.multiply(tile.row_words(r) + words(key - tile.begin), tile.score_stride,
+                            v_ + words(key) * width_ + column, width_, words(keys),
                             std::min(Kernels::kColumns, width_ - column), tile.results + r * width_ + column, width_,
-                            /*accumulate=*/key > begin);
+                            /*accumulate=*/key > tile.begin);
       }
-    for (int64_t r = 0; r < count; ++r)
+    for (int64_t r = 0; r < tile.count; ++r)
       write_scaled(tile.results + r * width_, width_, 1.0f / sums[r], out.row(first + r));
   }
 }

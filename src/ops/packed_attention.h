@@ -27,9 +27,17 @@ class PackedAttention {
  private:
   struct Tile;
   int64_t words(int64_t values) const;
+  /// Queries times `scale` into `tile.q`. @return the Euclidean length of the longest
+  float pack_queries(const Tile& tile, const Slab& q, float scale) const;
+  // The words of a tile's softmax weights, before they are divided by `sums`, in the place of its scores.
+  /// Scores that cannot be large need no maximum taken off, so that they are never all written down. @return whether so
+  bool weigh_at_once(const Tile& tile, const Slab& queries, float* sums, const AttentionConfig& config,
+                     const float* sink) const;
+  void score_and_weigh(const Tile& tile, float* sums, const AttentionConfig& config, const float* sink) const;
 
   const Avx512Kernels& kernels_;
   int64_t keys_, width_;
+  float longest_key_ = 0;  ///< Euclidean: no score is larger than it times the query's length
   uint32_t* k_;  ///< [blocks of kColumns keys][words of a row][kColumns], zero beyond the last key
   uint32_t* v_;  ///< [words of a column][head_dim], zero beyond the last key
 };

@@ -80,6 +80,25 @@ TEST_P(PackedAttentionTest, HugeScoresOfKeysBehindAQueryLeaveItAlone) {
   EXPECT_LT((view(out) - 1).abs().max().item<double>(), 1e-2);
 }
 
+// What may be weighed without its maximum and what may not, on both sides of the limit: 64 ln 2 = 44.4.
+TEST_P(PackedAttentionTest, EqualScoresOfAnySizeWeighValuesAlike) {
+  at::manual_seed(5);
+  for (const float score : {-1000.0f, -45.0f, -44.0f, 0.0f, 44.0f, 45.0f, 1000.0f}) {
+    Arena arena;
+    const Slab q = arena.slab(150, 32), k = arena.slab(150, 32), v = arena.slab(150, 32), out = arena.slab(150, 32);
+    view(q).fill_(1.0f / 32);
+    view(k).fill_(score);
+    view(v).normal_();
+    PackedAttention(arena, *PackedAttention::kernels_for(GetParam(), 32), k, v).attend(arena, q, 0, {}, nullptr, out);
+    const at::Tensor means = view(v).cumsum(0) / at::arange(1, 151).unsqueeze(1);
+    EXPECT_LT(((view(out) - means).norm() / means.norm()).item<double>(), 4e-3) << score;
+    // Whatever its weight was rounded to, a key that is alone passes its value on.
+    const at::ScalarType multiplied = GetParam() == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat;
+    const at::Tensor first = view(v)[0].to(multiplied).to(at::kFloat);
+    EXPECT_LT((view(out)[0] / first - 1).abs().max().item<double>(), 1e-6) << score;
+  }
+}
+
 TEST_P(PackedAttentionTest, OtherWidthsHaveNoKernels) {
   EXPECT_EQ(PackedAttention::kernels_for(GetParam(), 24), nullptr);
   EXPECT_NE(PackedAttention::kernels_for(GetParam(), 80), nullptr);

@@ -1,12 +1,14 @@
 #pragma once
 
 // y = x W^T + b with the weight laid out once for the CPU's matrix units, and the small strided products of attention.
-// Two implementations are swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
+// Products in bfloat16 are this project's own where machine and shape have kernels (panel_matrix.h). For the others two
+// implementations are swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
 
 #include <memory>
 #include <string>
 
 #include "ops/arena.h"
+#include "ops/panel_matrix.h"
 #include "vernier/compute.h"
 
 namespace at {
@@ -25,7 +27,9 @@ class PackedLinear {
   int64_t out() const { return out_; }
   ComputeType type() const;
   /// The same packed memory (not: equal values).
-  bool operator==(const PackedLinear& other) const { return impl_ == other.impl_; }
+  bool operator==(const PackedLinear& other) const { return impl_ == other.impl_ && panels_ == other.panels_; }
+  /// What multiplies, where that are kernels of our own; else nullptr.
+  const PanelMatrix* panels() const { return panels_.get(); }
 
   /// y = x W^T + b, or y += ... with `accumulate`. x [rows, in], y [rows, out]. Both are padded (Arena::slab): y's rows
   /// up to the next multiple of kRowPadding are overwritten, so y must be a slab's last rows, and x readable as far.
@@ -39,8 +43,12 @@ class PackedLinear {
   /// weight: row-major [out, in] in the type that multiplies; bias [out] or nullptr. Both are copied.
   static std::shared_ptr<const Impl> pack(const void* weight, int64_t out, int64_t in, const float* bias,
                                           ComputeType type);
+  ComputeType impl_type() const;
+  void apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const;
 
+  // One of both.
   std::shared_ptr<const Impl> impl_;
+  std::shared_ptr<const PanelMatrix> panels_;
   int64_t in_ = 0, out_ = 0;
 };
 

@@ -25,13 +25,11 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
   return impl;
 }
 
-ComputeType PackedLinear::type() const {
+ComputeType PackedLinear::impl_type() const {
   return impl_->weight.scalar_type() == at::kBFloat16 ? ComputeType::kBFloat16 : ComputeType::kFloat32;
 }
 
-void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena&) const {
-  if (x.cols != in_ || y.cols != out_ || x.rows != y.rows)
-    fail(ErrorKind::kInternal, "linear [{}, {}]: x [{}, {}], y [{}, {}]", out_, in_, x.rows, x.cols, y.rows, y.cols);
+void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena&) const {
   const c10::NoGradGuard no_grad;
   at::Tensor product = at::matmul(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
   if (impl_->bias.defined()) product.add_(impl_->bias);

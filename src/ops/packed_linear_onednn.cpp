@@ -127,11 +127,9 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
   return impl;
 }
 
-ComputeType PackedLinear::type() const { return impl_->bf16 ? ComputeType::kBFloat16 : ComputeType::kFloat32; }
+ComputeType PackedLinear::impl_type() const { return impl_->bf16 ? ComputeType::kBFloat16 : ComputeType::kFloat32; }
 
-void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
-  if (x.cols != in_ || y.cols != out_ || x.rows != y.rows)
-    fail(ErrorKind::kInternal, "linear [{}, {}]: x [{}, {}], y [{}, {}]", out_, in_, x.rows, x.cols, y.rows, y.cols);
+void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
   for (int64_t first = 0; first < x.rows; first += kBlockRows) {
     const Arena::Scope scope(scratch);
     const int64_t rows = padded_rows(std::min(kBlockRows, x.rows - first));

@@ -37,6 +37,11 @@ class StackedLinear {
   bool rounds_rows_together() const {
     return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.rounding.site != nullptr; });
   }
+  /// Where rows as they are meet a single matrix on kernels of our own: that one. Else nullptr.
+  const PanelMatrix* panels() const {
+    const bool plain = parts_.size() == 1 && parts_.front().rounding.none() && !parts_.front().kept;
+    return plain ? parts_.front().matrix.panels() : nullptr;
+  }
   /// The same packed memory (not: equal values).
   bool operator==(const StackedLinear&) const = default;
 
