@@ -223,15 +223,18 @@ void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
-    __m512 sum = _mm512_loadu_ps(sums + r * Avx512Kernels::kVector);
+    __m256 sum = _mm256_loadu_ps(sums + r * Avx512Kernels::kVector);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       __m512 weights = bounded_exp2(scores[r][v]);
       if constexpr (!kAllSeen) weights = _mm512_maskz_mov_ps(lanes(16 * v, 0, seen + r * more), weights);
-      sum = _mm512_add_ps(sum, weights);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v), narrow(weights));
+      const __m256i rounded = narrow(weights);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v), rounded);
+      // Two ones in bfloat16: products add up what was rounded, so that what rounding did to a large weight cancels.
+      sum = _mm256_dpbf16_ps(sum, reinterpret_cast<__m256bh>(rounded),
+                             reinterpret_cast<__m256bh>(_mm256_set1_epi32(0x3F803F80)));
     }
-    _mm512_storeu_ps(sums + r * Avx512Kernels::kVector, sum);
+    _mm256_storeu_ps(sums + r * Avx512Kernels::kVector, sum);
   }
 }
 

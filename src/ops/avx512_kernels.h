@@ -53,7 +53,7 @@ struct Avx512Kernels {
   static constexpr float kLargestExponent = 64;
   /// The words of 2^(score) for kRows queries and `columns` <= kColumns keys, scores being products as of `multiply` with
   /// b_stride kColumns: no score meets memory. The first query sees the first `seen` keys, each next one `more` more; the
-  /// weights of others are 0. sums [kRows, kVector] are added to: of each row its weights before rounding, in any lanes.
+  /// weights of others are 0. sums [kRows, kVector] are added to: of each row its weights as rounded, in any lanes.
   /// nullptr where the type has none.
   void (*weigh)(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns, int64_t seen,
                 int64_t more, uint32_t* out, int64_t out_stride, float* sums);
