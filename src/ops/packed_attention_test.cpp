@@ -92,10 +92,11 @@ TEST_P(PackedAttentionTest, EqualScoresOfAnySizeWeighValuesAlike) {
     PackedAttention(arena, *PackedAttention::kernels_for(GetParam(), 32), k, v).attend(arena, q, 0, {}, nullptr, out);
     const at::Tensor means = view(v).cumsum(0) / at::arange(1, 151).unsqueeze(1);
     EXPECT_LT(((view(out) - means).norm() / means.norm()).item<double>(), 4e-3) << score;
-    // Whatever its weight was rounded to, a key that is alone passes its value on.
+    // Whatever its weight was rounded to, a key that is alone passes its value on. Where the maximum is taken off, float32
+    // leaves 2^-24 of the score.
     const at::ScalarType multiplied = GetParam() == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat;
     const at::Tensor first = view(v)[0].to(multiplied).to(at::kFloat);
-    EXPECT_LT((view(out)[0] / first - 1).abs().max().item<double>(), 1e-6) << score;
+    EXPECT_LT((view(out)[0] / first - 1).abs().max().item<double>(), 1e-6 + 1e-7 * std::abs(score)) << score;
   }
 }
 
