@@ -33,15 +33,30 @@ def load(model_dir):
             AutoTokenizer.from_pretrained(model_dir))
 
 
-def save(model_dir, values, out):
-    """The model with these values where they have its names and shapes, float32."""
+def levels(matrix):
+    """The most values that a group of the matrix holds, those apart by no more than float32 rounds counted once."""
+    groups = matrix.float().reshape(-1, GROUP).sort(dim=1).values
+    apart = groups.diff(dim=1) > 1e-5 * groups.abs().amax(dim=1, keepdim=True)
+    return int(apart.sum(dim=1).max()) + 1
+
+
+def save(model_dir, values, out, input_scales=None):
+    """The model with these values where they have its names and shapes, float32. A matrix whose inputs a peer multiplies by
+    input_scales[name], [columns], is the product of its values and them. Exits if a changed matrix has more than 16 levels
+    in a group: it would not be in 4 bits."""
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
     state = model.state_dict()
     changed = 0
     for name, own in state.items():
-        if name in values and values[name].shape == own.shape:
-            changed += int(not torch.equal(own, values[name].float()))
-            own.copy_(values[name].float())
+        if name not in values or values[name].shape != own.shape:
+            continue
+        found = values[name].detach().float()
+        if not torch.equal(own, found):
+            changed += 1
+            if found.dim() != 2 or levels(found) > 16:
+                sys.exit(f"{out}: {name} {list(found.shape)} is not in 4 bits, groups of {GROUP}: "
+                         f"{levels(found) if found.dim() == 2 else 'not a matrix'}; has this version another output?")
+        own.copy_(found * (input_scales or {}).get(name, torch.ones(1)))
     if changed == 0:
         sys.exit(f"{out}: no matrix was changed: have the names of {model_dir} another prefix?")
     model.save_pretrained(out, safe_serialization=True)

@@ -21,9 +21,9 @@ def run(network):
 
 quantized = mtq.quantize(model, copy.deepcopy(mtq.INT4_AWQ_CFG), run)
 mtq.fold_weight(quantized)
-values = dict(quantized.state_dict())
+scales = {}
 for name, module in quantized.named_modules():
     scale = getattr(getattr(module, "input_quantizer", None), "pre_quant_scale", None)
     if scale is not None:
-        values[name + ".weight"] = module.weight.data * scale.view(1, -1)
-save(model_dir, values, out)
+        scales[name + ".weight"] = scale.float().view(1, -1)
+save(model_dir, quantized.state_dict(), out, scales)
