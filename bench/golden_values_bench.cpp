@@ -383,8 +383,8 @@ void run(const Arguments& a) {
         feed_back_all(net, ids, depth, how,
                       {.act_order = method.find("actorder") != std::string::npos,
                        .static_groups = method.ends_with("static_groups")});
-      const Model made = is_own ? searched_by(method.substr(kOwn.size()), scheme, model, calibration, compute)
-                                : net.with_weights();
+      const Model made =
+          is_own ? searched_by(method.substr(kOwn.size()), scheme, model, calibration, compute) : net.with_weights();
       std::string line = fmt::format("{} {:<28}", scheme, method);
       for (const auto& [name, data] : texts) {
         const double ours = evaluate({&made}, &model, data, {compute})[0].all.kl().mean,

@@ -90,7 +90,8 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--anneal-minutes", o.anneal_minutes,
              "End so late with the rate fallen, after as many of --steps as fit; 0: no limit")
       ->capture_default_str();
-  add_option(command, "--decay", o.decay, "How the rate falls: cosine, or exponential, which spends most of the time low")
+  add_option(command, "--decay", o.decay,
+             "How the rate falls: cosine, or exponential, which spends most of the time low")
       ->check(CLI::IsMember(finetune_decays()))
       ->capture_default_str();
   add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
@@ -318,8 +319,9 @@ void add_finetune(CLI::App& app, Console& console) {
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_flag(*command, "--begin-fitted", a->begin_fitted,
            "Begin with the model's weights on fitted scales, not with the values that --method finds");
-  add_option(*command, "--begin", a->begin,
-             "Begin with the values of this file of the same plan (`vernier export`), not with those that --method finds")
+  add_option(
+      *command, "--begin", a->begin,
+      "Begin with the values of this file of the same plan (`vernier export`), not with those that --method finds")
       ->check(CLI::ExistingPath);
   a->io.reads(a->begin);
   add_option(*command, "--self-text", a->self_text,

@@ -25,7 +25,7 @@ class AtenModel {
     RoundedInputs inputs = {};
     /// Nothing is copied: differentiable with respect to the model's own tensors, which are there in that type already.
     bool own_tensors = false;
-    bool kernel_attention = false;      ///< attention by the tensor library's own kernel, in bfloat16, where it has one
+    bool kernel_attention = false;  ///< attention by the tensor library's own kernel, in bfloat16, where it has one
     /// Products by packed matrices that multiply in this type, on the CPU and with `type` kFloat: differentiable once, and
     /// by the input alone. Weights are constants; no rounding of sites.
     std::optional<ComputeType> packed = {};

@@ -80,7 +80,8 @@ TEST_P(VisionParity, SeveralImagesAtOnceAreAnsweredAsEach) {
       if (options.device == "cpu" && PackedLinear::rows_are_independent()) {
         EXPECT_EQ(together[i], alone) << i;
       } else {
-        EXPECT_LT(relative_distance(at::tensor(together[i]), at::tensor(alone)), kVisionTolerance) << device << " " << i;
+        EXPECT_LT(relative_distance(at::tensor(together[i]), at::tensor(alone)), kVisionTolerance)
+            << device << " " << i;
       }
     }
   }

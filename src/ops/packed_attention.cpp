@@ -150,9 +150,9 @@ void PackedAttention::attend(Arena& arena, const Slab& q, int64_t first_row, con
     tile.count = std::min(kTileQueries, q.rows - first);
     tile.padded = rounded_up(tile.count, Kernels::kRows);
     tile.position = first_row + first;
-    tile.begin = config.window > 0 ? std::max<int64_t>(0, tile.position - config.window + 1) / Kernels::kColumns *
-                                         Kernels::kColumns
-                                   : 0;
+    tile.begin = config.window > 0
+                     ? std::max<int64_t>(0, tile.position - config.window + 1) / Kernels::kColumns * Kernels::kColumns
+                     : 0;
     const Slab queries = q.row_range(first, tile.count);
     float sums[kTileQueries];
     if (!weigh_at_once(tile, queries, sums, config, sink)) {

@@ -38,8 +38,8 @@ class PackedAttention {
   const Avx512Kernels& kernels_;
   int64_t keys_, width_;
   float longest_key_ = 0;  ///< Euclidean: no score is larger than it times the query's length
-  uint32_t* k_;  ///< [blocks of kColumns keys][words of a row][kColumns], zero beyond the last key
-  uint32_t* v_;  ///< [words of a column][head_dim], zero beyond the last key
+  uint32_t* k_;            ///< [blocks of kColumns keys][words of a row][kColumns], zero beyond the last key
+  uint32_t* v_;            ///< [words of a column][head_dim], zero beyond the last key
 };
 
 }  // namespace vernier

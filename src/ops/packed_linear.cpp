@@ -12,8 +12,7 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Com
   const at::Tensor added = bias.defined() ? bias.detach().to(at::kFloat).contiguous() : at::Tensor();
   const float* values = added.defined() ? added.data_ptr<float>() : nullptr;
   // A product in float32 is the library's: its kernels are as near to what the machine can do as ours.
-  const Avx512Kernels* kernels =
-      type == ComputeType::kBFloat16 ? PanelMatrix::kernels_for(type, out_, in_) : nullptr;
+  const Avx512Kernels* kernels = type == ComputeType::kBFloat16 ? PanelMatrix::kernels_for(type, out_, in_) : nullptr;
   if (kernels != nullptr)
     panels_ = std::make_shared<PanelMatrix>(*kernels, plain.data_ptr(), out_, in_, values);
   else

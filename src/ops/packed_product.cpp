@@ -20,8 +20,7 @@ at::Tensor multiplied(const PackedLinear& matrix, const at::Tensor& x) {
   const int64_t rows = in.numel() / matrix.in(), whole = rows / kRowPadding * kRowPadding, rest = rows - whole;
   const Slab from{in.data_ptr<float>(), rows, matrix.in(), matrix.in()};
   const Slab to{out.data_ptr<float>(), rows, matrix.out(), matrix.out()};
-  if (whole > 0)
-    matrix.apply(from.row_range(0, whole), to.row_range(0, whole), /*accumulate=*/false, arena);
+  if (whole > 0) matrix.apply(from.row_range(0, whole), to.row_range(0, whole), /*accumulate=*/false, arena);
   if (rest > 0) {
     const Slab last = arena.slab(rest, matrix.in()), result = arena.slab(rest, matrix.out());
     std::copy_n(from.row(whole), rest * matrix.in(), last.data);

@@ -26,10 +26,9 @@ ImageFeatures::ImageFeatures(const ImageClassifier& classifier, at::Device devic
   const Model& seeing = classifier.seeing();
   const PrepareOptions& prepared = classifier.prepared();
   const int64_t rows = seeing.config().patches.rows();
-  ready_ = std::make_unique<Ready>(
-      Ready{AtenModel(seeing, rows,
-                      AtenModel::Place{.device = device, .inputs = {prepared.activations, &prepared.ranges}}),
-            device, !classifier.class_vectors().empty()});
+  ready_ = std::make_unique<Ready>(Ready{
+      AtenModel(seeing, rows, AtenModel::Place{.device = device, .inputs = {prepared.activations, &prepared.ranges}}),
+      device, !classifier.class_vectors().empty()});
   if (ready_->unit) {
     std::vector<at::Tensor> vectors;
     for (const std::vector<float>& vector : classifier.class_vectors()) vectors.push_back(at::tensor(vector));
@@ -53,8 +52,7 @@ at::Tensor ImageFeatures::of(const at::Tensor& pixels) const {
   const AtenModel& model = ready_->model;
   const PatchConfig& patches = model.config().patches;
   const AtenOps ops = model.ops(patches.rows());
-  const at::Tensor normed =
-      model.finish(ops, model.embed_images(ops, pixels.to(ready_->device)), 0, patches.count());
+  const at::Tensor normed = model.finish(ops, model.embed_images(ops, pixels.to(ready_->device)), 0, patches.count());
   if (ready_->unit) {
     const at::Tensor rows = at::zeros({pixels.size(0)}, at::TensorOptions(ready_->device).dtype(at::kLong));
     return model.read_out(ops, normed, rows).to(at::kCPU);
