@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "support/classifier_folder.h"
+#include "support/scratch.h"
 
 namespace vernier {
 namespace {
@@ -85,6 +86,64 @@ TEST_F(FinetuneCli, WritesResultFiguresAndPage) {
   EXPECT_EQ(run_cli(5, again), 0);
   ::testing::internal::GetCapturedStdout();
   EXPECT_THAT(read_file(page), HasSubstr("Trained with rounding: "));
+}
+
+int run_quietly(std::vector<std::string> words) {
+  words.insert(words.begin(), {"vernier", "--quiet"});
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  return run_cli(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
+  const std::filesystem::path folder = scratch_path("vernier_finetune_text_cli_test");
+  std::filesystem::create_directories(folder);
+  const auto at = [&](const char* name) { return (folder / name).string(); };
+  const std::string model = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += fmt::format("The {}th setting of {} takes a number. ", i, i * 37 % 61);
+  write_file(at("text.txt"), text);
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_quietly({"calibrate", model, "--calibration-text", at("text.txt"), "--context", "64", "--windows", "6",
+                         "-o", at("c.safetensors")}),
+            0);
+  ASSERT_EQ(run_quietly({"export", model, "--scheme", "gguf:q4_0", "--method", "nearest", "-o", at("begun.gguf")}), 0);
+  const auto tune = [&](const std::string& scheme) {
+    return run_quietly({"finetune",
+                        model,
+                        "--scheme",
+                        scheme,
+                        "--begin",
+                        at("begun.gguf"),
+                        "--data",
+                        at("c.safetensors"),
+                        "--steps",
+                        "1",
+                        "--batch",
+                        "1",
+                        "--warm-up",
+                        "0",
+                        "--validation-share",
+                        "0.2",
+                        "--threads",
+                        "1",
+                        "--refit-steps",
+                        "0",
+                        "-o",
+                        at("out")});
+  };
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune("gguf:q8_0"), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--begin"));
+  ASSERT_EQ(tune("gguf:q4_0"), 0);
+  ::testing::internal::GetCapturedStdout();
+  const Json json = read_json(at("out/finetune.json"));
+  EXPECT_EQ(json["data"]["learned"].get<int>() + json["data"]["validation"].get<int>(), 6);
+  // Where it began is the file, rounded to nearest, and not what a search finds.
+  EXPECT_GT(json["models"]["before"]["all"]["kl_nats"].get<double>(), 0);
+  const double first = json["trained"]["points"][0]["validation"]["all"]["kl_nats"].get<double>();
+  EXPECT_NEAR(first / json["models"]["before"]["all"]["kl_nats"].get<double>(), 1, 1e-5);  // the same weights
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
