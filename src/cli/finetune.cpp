@@ -322,6 +322,7 @@ void add_finetune(CLI::App& app, Console& console) {
   add_option(
       *command, "--begin", a->begin,
       "Begin with the values of this file of the same plan (`vernier export`), not with those that --method finds")
+      ->excludes("--begin-fitted")
       ->check(CLI::ExistingPath);
   a->io.reads(a->begin);
   add_option(*command, "--self-text", a->self_text,
