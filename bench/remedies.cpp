@@ -23,10 +23,15 @@ struct Remedy {
 constexpr double kGradientL1 = 1e-3, kDroppedBits = 0.1;
 
 constexpr Remedy kRemedies[] = {
-    {"trained on, then rounded", true, [](FinetuneOptions& o) { o.loss = "cross-entropy"; }},
+    {"trained on, then rounded", true,
+     [](FinetuneOptions& o) {
+       o.loss = "cross-entropy";
+       o.patches = 0;  // images with parts of others have no label
+     }},
     {"the same with gradient l1 (2002.07520)", true,
      [](FinetuneOptions& o) {
        o.loss = "cross-entropy";
+       o.patches = 0;
        o.gradient_l1 = kGradientL1;
        o.kernel_attention = false;  // has no second derivative
      }},

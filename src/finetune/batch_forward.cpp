@@ -48,10 +48,10 @@ ExampleBatch image_batch(const TrainingData& data, std::span<const int64_t> exam
   return batch;
 }
 
-ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
-  size_t longest = 0;
-  for (const int64_t i : examples) longest = std::max(longest, data.windows[static_cast<size_t>(i)].tokens.size());
-  const auto rows = static_cast<int64_t>(longest) - 1;  // the last token predicts nothing
+ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
+                        int64_t rows) {
+  for (const int64_t i : examples)  // the last token predicts nothing
+    rows = std::max(rows, static_cast<int64_t>(data.windows[static_cast<size_t>(i)].tokens.size()) - 1);
   const at::Tensor inputs = at::zeros({static_cast<int64_t>(examples.size()), rows}, at::kLong);
   const at::Tensor labels = at::full({static_cast<int64_t>(examples.size()), rows}, -1, at::kLong);
   int64_t* input = inputs.data_ptr<int64_t>();
@@ -73,8 +73,9 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
 
 }  // namespace
 
-ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device) {
-  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device);
+ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
+                      int64_t rows) {
+  return data.pixels.defined() ? image_batch(data, examples, device) : text_batch(data, examples, device, rows);
 }
 
 BatchForward::BatchForward(const Model& model, int64_t rows, const at::Device& device, const How& how)

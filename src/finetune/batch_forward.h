@@ -29,7 +29,9 @@ struct ExampleBatch {
 /// outside the vocabulary
 void check_trainable(const Model& model, const TrainingData& data);
 
-ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device);
+/// `rows`: that texts are padded to; 0: those of the longest
+ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
+                      int64_t rows = 0);
 
 /// From the CPU, without waiting for what the device is doing.
 at::Tensor sent(const at::Tensor& t, const at::Device& device);

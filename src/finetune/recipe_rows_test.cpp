@@ -72,11 +72,12 @@ TEST(Weighting, GroupDroByHand) {
   // Groups 0, 0 and 2: their means are 2 and 2; group 1 is not there.
   const double e = std::exp(0.5 * 2);
   const std::vector<double> q = {e / (2 * e + 1), 1 / (2 * e + 1), e / (2 * e + 1)};
-  EXPECT_NEAR(dro->combine(losses, {0, 0, 2}, {}).item<double>(), q[0] * 2 + q[2] * 2, 1e-6);
+  EXPECT_TRUE(dro->reads_losses());
+  EXPECT_NEAR(dro->combine(losses, dro->weights_of({0, 0, 2}, {})).item<double>(), q[0] * 2 + q[2] * 2, 1e-6);
   for (size_t g = 0; g < 3; ++g) EXPECT_NEAR(dro->state()[g], q[g], 1e-12);
   // A second batch goes on from there.
   const double grown = q[1] * std::exp(0.5 * 4), total = q[0] + grown + q[2];
-  EXPECT_NEAR(dro->combine(at::tensor({4.0}, at::kDouble), {1}, {}).item<double>(), 4 * grown / total, 1e-6);
+  EXPECT_NEAR(dro->combine(at::tensor({4.0}, at::kDouble), dro->weights_of({1}, {})).item<double>(), 4 * grown / total, 1e-6);
   const auto other = find_weighting("group-dro").make({.group_examples = {5, 5, 5}, .dro_rate = 0.5});
   other->restore(dro->state());
   EXPECT_EQ(other->state(), dro->state());
@@ -86,7 +87,9 @@ TEST(Weighting, InverseFrequenciesAndCvarByHand) {
   const at::Tensor losses = at::tensor({1.0, 2.0, 4.0}, at::kDouble);
   const WeightingFacts facts{.group_examples = {6, 2, 0}, .class_examples = {1, 3}, .cvar_share = 0.5};
   const auto combined = [&](const char* name) {
-    return find_weighting(name).make(facts)->combine(losses, {0, 1, 1}, {0, 1, 0}).item<double>();
+    const auto weighting = find_weighting(name).make(facts);
+    EXPECT_FALSE(weighting->reads_losses());
+    return weighting->combine(losses, weighting->weights_of({0, 1, 1}, {0, 1, 0})).item<double>();
   };
   EXPECT_NEAR(combined("none"), 7.0 / 3, 1e-6);
   EXPECT_NEAR(combined("group"), (8.0 / 12 * 1 + 8.0 / 4 * 2 + 8.0 / 4 * 4) / 3, 1e-6);

@@ -62,8 +62,10 @@ TEST(Remedies, TextsAreDrawnAnewFromTheModelsAnswers) {
     logits.select(1, t).select(1, t % 3).fill_(std::log(3.0));
     logits.select(1, t).select(1, t % 3 + 1).fill_(0.0);
   }
-  EXPECT_TRUE(at::equal(resampled_text(ids, logits, 0, 1, 8), ids));
-  const at::Tensor changed = resampled_text(ids, logits, 0.25, 1, 8), drawn = changed != ids;
+  EXPECT_TRUE(at::equal(resampled_text(ids, logits, redraws_of(kTexts, kTime, 0, 1, 8)), ids));
+  const Redraws redraws = redraws_of(kTexts, kTime, 0.25, 1, 8);
+  const at::Tensor changed = resampled_text(ids, logits, redraws), drawn = changed != ids;
+  EXPECT_TRUE(at::equal(drawn, redraws.drawn));
   EXPECT_TRUE(at::equal(changed.select(1, 0), ids.select(1, 0)));
   EXPECT_NEAR(drawn.to(at::kFloat).mean().item<float>(), 0.25f, 0.03f);
   const at::Tensor before = at::arange(-1, kTime - 1, at::kLong).remainder(3).unsqueeze(0);
@@ -71,8 +73,8 @@ TEST(Remedies, TextsAreDrawnAnewFromTheModelsAnswers) {
   EXPECT_TRUE(at::equal(likely.logical_or(next), drawn));
   EXPECT_NEAR(likely.sum().item<double>() / drawn.sum().item<double>(), 0.75, 0.06);
   // What a text becomes depends on its draw alone.
-  EXPECT_TRUE(
-      at::equal(resampled_text(ids.narrow(0, 1, 3), logits.narrow(0, 1, 3), 0.25, 1, 9), changed.narrow(0, 1, 3)));
+  EXPECT_TRUE(at::equal(resampled_text(ids.narrow(0, 1, 3), logits.narrow(0, 1, 3), redraws_of(3, kTime, 0.25, 1, 9)),
+                        changed.narrow(0, 1, 3)));
 }
 
 TEST(Remedies, MeansOfWeightsForgetTheirBeginning) {

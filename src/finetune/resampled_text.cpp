@@ -13,27 +13,30 @@
 
 namespace vernier {
 
-at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, double share, uint64_t seed,
-                          int64_t first_draw) {
-  const int64_t texts = ids.size(0), time = ids.size(1);
-  std::vector<int64_t> places;
-  std::vector<float> until;
+Redraws redraws_of(int64_t texts, int64_t time, double share, uint64_t seed, int64_t first_draw) {
+  const Redraws redraws{at::zeros({texts, time}, at::kBool), at::zeros({texts, time}, at::kFloat)};
+  bool* drawn = redraws.drawn.data_ptr<bool>();
+  float* until = redraws.until.data_ptr<float>();
   for (int64_t text = 0; text < texts; ++text) {
     const uint64_t own = random_bits(seed, static_cast<uint64_t>(first_draw + text));
     for (int64_t t = 1; t < time; ++t) {
       const auto place = static_cast<uint64_t>(2 * t);
       if (random_share(own, place) >= share) continue;
-      places.push_back(text * time + t);
-      until.push_back(static_cast<float>(random_share(own, place + 1)));
+      drawn[text * time + t] = true;
+      until[text * time + t] = static_cast<float>(random_share(own, place + 1));
     }
   }
-  if (places.empty()) return ids;
-  const at::Device device = ids.device();
-  const at::Tensor at = sent(at::tensor(places, at::kLong), device);
-  const at::Tensor wanted = sent(at::tensor(until, at::kFloat), device).unsqueeze(-1);
-  const at::Tensor answers = logits.reshape({texts * time, -1}).index_select(0, at - 1).to(at::kFloat);
-  const at::Tensor drawn = (answers.softmax(-1).cumsum(-1) < wanted).sum(-1).clamp_max(logits.size(-1) - 1);
-  return ids.reshape(-1).scatter(0, at, drawn).reshape({texts, time});
+  return redraws;
+}
+
+at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, const Redraws& redraws) {
+  const int64_t later = ids.size(1) - 1;
+  if (later == 0) return ids;
+  const at::Tensor sums = logits.narrow(1, 0, later).to(at::kFloat).softmax(-1).cumsum_(-1);
+  const at::Tensor own = (sums < redraws.until.narrow(1, 1, later).unsqueeze(-1)).sum(-1);
+  const at::Tensor after = at::where(redraws.drawn.narrow(1, 1, later), own.clamp_max(logits.size(-1) - 1),
+                                     ids.narrow(1, 1, later));
+  return at::cat({ids.narrow(1, 0, 1), after}, 1);
 }
 
 TrainingData resampled_windows(const TrainingData& data, const BatchForward& teacher, const at::Device& device,
@@ -45,8 +48,11 @@ TrainingData resampled_windows(const TrainingData& data, const BatchForward& tea
     std::iota(examples.begin(), examples.end(), first);
     const ExampleBatch some = batch_of(data, examples, device);
     const MixedArithmetic arithmetic(mixed);
-    const at::Tensor ids =
-        resampled_text(some.inputs, teacher.answers(some).logits, share, seed, first).to(at::kCPU).contiguous();
+    const Redraws drawn = redraws_of(some.inputs.size(0), some.inputs.size(1), share, seed, first);
+    const at::Tensor ids = resampled_text(some.inputs, teacher.answers(some).logits,
+                                          {drawn.drawn.to(device), drawn.until.to(device)})
+                               .to(at::kCPU)
+                               .contiguous();
     for (size_t i = 0; i < examples.size(); ++i) {
       std::vector<int32_t>& tokens = changed.windows[static_cast<size_t>(examples[i])].tokens;
       const int64_t* drawn = ids.data_ptr<int64_t>() + static_cast<int64_t>(i) * ids.size(1);

@@ -10,12 +10,18 @@
 
 namespace vernier {
 
-/// Each token but the first of a text is, with probability `share`, drawn again from all the model's answers before it.
-/// @shape ids int64 [texts, time]; logits [texts, time, vocabulary], of those texts, on the same device; the n-th text is
-/// draw number first_draw + n
-/// @cost a sum over the vocabulary for each token that is drawn
-at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, double share, uint64_t seed,
-                          int64_t first_draw);
+/// Which tokens of a batch are drawn anew, and from which part of the answers.
+struct Redraws {
+  at::Tensor drawn;  ///< bool [texts, time]
+  at::Tensor until;  ///< float32 [texts, time], in [0, 1): the sum of probabilities at which to stop
+};
+/// Each token but the first of a text, with probability `share`; the n-th text is draw number first_draw + n. On the CPU.
+Redraws redraws_of(int64_t texts, int64_t time, double share, uint64_t seed, int64_t first_draw);
+
+/// Tokens drawn again from all the model's answers before them.
+/// @shape ids int64 [texts, time]; logits [texts, time, vocabulary], of those texts; all on the same device
+/// @cost a sum over the vocabulary for each token, whether it is drawn or not
+at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, const Redraws& redraws);
 
 /// All windows of a set so, once: what stands for new text where a checkpoint is chosen. Everything else is as it was.
 /// `batch` windows at once, in products of `mixed` arithmetic.

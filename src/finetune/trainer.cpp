@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,12 +13,11 @@
 #include "engine/device.h"
 #include "finetune/averaged_weights.h"
 #include "finetune/batch_forward.h"
+#include "finetune/batch_gradient.h"
 #include "finetune/checkpoint_file.h"
 #include "finetune/curve_json.h"
-#include "finetune/gradient_l1.h"
 #include "finetune/group_losses.h"
 #include "finetune/losses.h"
-#include "finetune/mixed_arithmetic.h"
 #include "finetune/moved_images.h"
 #include "finetune/resampled_text.h"
 #include "finetune/sampling.h"
@@ -71,7 +69,16 @@ class Trainer {
                 .held = s_.held,
                 .singular_band = o_.singular_band,
                 .rates_by_level = o_.level_rate > 0,
-                .stacked = o_.drop_bits <= 0}) {}
+                .stacked = o_.drop_bits <= 0}),
+        gradient_({.config = s_.source.config(),
+                   .model = model_,
+                   .teacher = teacher_,
+                   .loss = loss_,
+                   .weighting = *weighting_,
+                   .inputs = s_.inputs,
+                   .options = o_,
+                   .rows = longest_rows(s_.learned)},
+                  device_, clock_) {}
 
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
@@ -142,43 +149,29 @@ class Trainer {
   }
 
   /// Of draws from `first` on.
-  at::Tensor batch_loss(int64_t first) {
+  GradientBatch batch_from(int64_t first) {
     clock_.enter("data");
     const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
-    ExampleBatch batch = batch_of(s_.learned, examples, device_);
+    GradientBatch batch;
+    batch.dropped = dropping();
+    batch.examples = batch_of(s_.learned, examples, device_, gradient_.is_recorded() ? longest_rows(s_.learned) : 0);
+    at::Tensor& inputs = batch.examples.inputs;
     if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
-      batch.inputs = moved_images(batch.inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
+      inputs = moved_images(inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
     if (s_.learned.pixels.defined() && o_.patches > 0)
-      batch.inputs = patched_images(batch.inputs, o_.patches, random_bits(o_.seed, kPatching), first);
+      inputs = patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first);
     if (resamples()) {
-      clock_.enter("resample");
-      const c10::NoGradGuard no_grad;
-      const MixedArithmetic arithmetic(mixed());
-      batch.inputs = resampled_text(batch.inputs, teacher_.answers(batch).logits, o_.resample,
-                                    random_bits(o_.seed, kDrawing), first);
+      const Redraws redraws =
+          redraws_of(inputs.size(0), inputs.size(1), o_.resample, random_bits(o_.seed, kDrawing), first);
+      batch.redraws = {sent(redraws.drawn, device_), sent(redraws.until, device_)};
     }
-    Answered answered, teacher;
-    clock_.enter("rounding");
-    const Model seen = model_.seen(dropping());
-    {
-      const MixedArithmetic arithmetic(mixed());
-      if (loss_.needs_teacher) {
-        clock_.enter("teacher");
-        const c10::NoGradGuard no_grad;
-        teacher = teacher_.answers(batch);
-      }
-      clock_.enter("forward");
-      const BatchForward learner(seen, longest_rows(s_.learned), device_,
-                                 {.inputs = s_.inputs, .kernel_attention = o_.kernel_attention, .beside = &teacher_});
-      answered = beside(learner.answers(batch), teacher);
-    }
-    clock_.enter("loss");
     std::vector<int32_t> groups, classes;
     for (const int64_t i : examples) {
       groups.push_back(s_.learned.group[static_cast<size_t>(i)]);
       classes.push_back(s_.learned.labels.empty() ? -1 : s_.learned.labels[static_cast<size_t>(i)]);
     }
-    return weighting_->combine(loss_.of_examples(answered), groups, classes);
+    batch.weights = sent(weighting_->weights_of(groups, classes), device_);
+    return batch;
   }
 
   /// Which matrices do without their outer levels in this step.
@@ -194,18 +187,17 @@ class Trainer {
     std::vector<at::Tensor> sum;
     at::Tensor loss = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
     for (int64_t a = 0; a < o_.accumulate; ++a) {
-      at::Tensor part = batch_loss((step_ * o_.accumulate + a) * o_.batch) / static_cast<double>(o_.accumulate);
-      if (o_.gradient_l1 > 0) part = part + o_.gradient_l1 * gradient_l1(part, leaves);
-      loss += part.detach();
-      clock_.enter("backward");
-      std::vector<at::Tensor> gradients = torch::autograd::grad({part}, leaves, {}, {},
-                                                                /*create_graph=*/false, /*allow_unused=*/true);
-      if (sum.empty()) {
-        sum = std::move(gradients);
+      const BatchGradient::Result& part = gradient_.of(batch_from((step_ * o_.accumulate + a) * o_.batch), leaves,
+                                                       static_cast<double>(o_.accumulate));
+      loss += part.loss;
+      if (sum.empty() && o_.accumulate == 1) {
+        sum = part.gradients;
         continue;
       }
+      sum.resize(part.gradients.size());
       for (size_t p = 0; p < sum.size(); ++p)
-        if (gradients[p].defined()) sum[p] = sum[p].defined() ? sum[p] + gradients[p] : gradients[p];
+        if (const at::Tensor& own = part.gradients[p]; own.defined())
+          sum[p] = sum[p].defined() ? sum[p] + own : own.clone();
     }
     clock_.enter("clip");
     unseen_.push_back(at::stack({loss, clip(sum)}));
@@ -365,6 +357,7 @@ class Trainer {
   std::unique_ptr<Weighting> weighting_;
   Sampler sampler_;
   LearnedModel model_;
+  BatchGradient gradient_;
   std::optional<AdamW> optimizer_;
   std::optional<AveragedWeights> averaged_;
   FinetuneCurve curve_;

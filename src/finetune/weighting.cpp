@@ -29,12 +29,14 @@ std::vector<float> inverse_frequencies(const std::vector<int64_t>& examples) {
 class FixedWeighting : public Weighting {
  public:
   FixedWeighting(std::vector<float> weights, bool by_class) : weights_(std::move(weights)), by_class_(by_class) {}
-  at::Tensor combine(const at::Tensor& losses, const std::vector<int32_t>& groups,
-                     const std::vector<int32_t>& classes) override {
-    if (weights_.empty()) return losses.mean();
+  at::Tensor weights_of(const std::vector<int32_t>& groups, const std::vector<int32_t>& classes) override {
+    if (weights_.empty()) return Weighting::weights_of(groups, classes);
     std::vector<float> own;
     for (const int32_t index : by_class_ ? classes : groups) own.push_back(weights_[static_cast<size_t>(index)]);
-    return (losses * at::tensor(own, at::kFloat).to(losses.options())).mean();
+    return at::tensor(own, at::kFloat);
+  }
+  at::Tensor combine(const at::Tensor& losses, const at::Tensor& weights) override {
+    return weights_.empty() ? losses.mean() : (losses * weights.to(losses.scalar_type())).mean();
   }
 
  private:
@@ -50,14 +52,18 @@ class GroupDro : public Weighting {
       : rate_(facts.dro_rate),
         q_(facts.group_examples.size(), 1.0 / static_cast<double>(facts.group_examples.size())) {}
 
-  at::Tensor combine(const at::Tensor& losses, const std::vector<int32_t>& groups,
-                     const std::vector<int32_t>&) override {
+  at::Tensor weights_of(const std::vector<int32_t>& groups, const std::vector<int32_t>& classes) override {
+    groups_ = groups;
+    return Weighting::weights_of(groups, classes);
+  }
+  bool reads_losses() const override { return true; }
+  at::Tensor combine(const at::Tensor& losses, const at::Tensor& /*weights*/) override {
     const at::Tensor values = losses.detach().to(at::kCPU, at::kDouble).contiguous();
     const double* loss = values.data_ptr<double>();
     std::vector<double> sum(q_.size(), 0.0), count(q_.size(), 0.0);
-    for (size_t i = 0; i < groups.size(); ++i) {
-      sum[static_cast<size_t>(groups[i])] += loss[i];
-      count[static_cast<size_t>(groups[i])] += 1;
+    for (size_t i = 0; i < groups_.size(); ++i) {
+      sum[static_cast<size_t>(groups_[i])] += loss[i];
+      count[static_cast<size_t>(groups_[i])] += 1;
     }
     double total = 0;
     for (size_t g = 0; g < q_.size(); ++g) {
@@ -66,7 +72,7 @@ class GroupDro : public Weighting {
     }
     for (double& q : q_) q /= total;
     std::vector<float> weights;
-    for (const int32_t g : groups)
+    for (const int32_t g : groups_)
       weights.push_back(static_cast<float>(q_[static_cast<size_t>(g)] / count[static_cast<size_t>(g)]));
     return (losses * at::tensor(weights, at::kFloat).to(losses.options())).sum();
   }
@@ -76,12 +82,13 @@ class GroupDro : public Weighting {
  private:
   double rate_;
   std::vector<double> q_;
+  std::vector<int32_t> groups_;  // of the batch
 };
 
 class ConditionalValueAtRisk : public Weighting {
  public:
   explicit ConditionalValueAtRisk(double share) : share_(share) {}
-  at::Tensor combine(const at::Tensor& losses, const std::vector<int32_t>&, const std::vector<int32_t>&) override {
+  at::Tensor combine(const at::Tensor& losses, const at::Tensor& /*weights*/) override {
     const auto worst = static_cast<int64_t>(std::ceil(share_ * static_cast<double>(losses.numel())));
     return std::get<0>(losses.topk(std::max<int64_t>(1, worst))).mean();
   }
@@ -91,6 +98,10 @@ class ConditionalValueAtRisk : public Weighting {
 };
 
 }  // namespace
+
+at::Tensor Weighting::weights_of(const std::vector<int32_t>& groups, const std::vector<int32_t>& /*classes*/) {
+  return at::ones({static_cast<int64_t>(groups.size())}, at::kFloat);
+}
 
 const std::vector<WeightingRow>& weightings() {
   static const std::vector<WeightingRow> rows = {

@@ -24,10 +24,14 @@ struct WeightingFacts {
 class Weighting {
  public:
   virtual ~Weighting() = default;
-  /// @shape losses [examples]; groups, classes: index of each (classes: -1 where there are none)
+  /// The next batch: index of the group and class of each example (classes: -1 where there are none).
+  /// @return float32 [examples] on the CPU: what each counts, before anybody knows its loss
+  virtual at::Tensor weights_of(const std::vector<int32_t>& groups, const std::vector<int32_t>& classes);
+  /// @shape losses [examples] of that batch; weights as weights_of gave them, on the same device
   /// @return scalar
-  virtual at::Tensor combine(const at::Tensor& losses, const std::vector<int32_t>& groups,
-                             const std::vector<int32_t>& classes) = 0;
+  virtual at::Tensor combine(const at::Tensor& losses, const at::Tensor& weights) = 0;
+  /// Whether combine() waits for the losses, to learn from them.
+  virtual bool reads_losses() const { return false; }
   /// For checkpoints; empty for those that learn nothing.
   virtual std::vector<double> state() const { return {}; }
   virtual void restore(const std::vector<double>& /*state*/) {}

@@ -59,6 +59,14 @@ int64_t rows_of(const std::vector<TrainedMatrix::Rows>& parts) {
   return rows;
 }
 
+/// In the same memory once there is some: recorded work of a GPU reads it there.
+void keep_in(at::Tensor& memory, const at::Tensor& values) {
+  if (memory.defined())
+    memory.copy_(values);
+  else
+    memory = values;
+}
+
 at::Tensor on_cpu(const at::Tensor& t) { return t.detach().to(at::kCPU, at::kFloat).contiguous(); }
 
 }  // namespace
@@ -157,7 +165,7 @@ void TrainedMatrix::search_codes(const float* values, int threads) {
 }
 
 void TrainedMatrix::read_values() {
-  held_ = StoredMatrix(scheme_, {grid_->rows, grid_->cols}, stored_).values().to(device_, at::kFloat);
+  keep_in(held_, StoredMatrix(scheme_, {grid_->rows, grid_->cols}, stored_).values().to(device_, at::kFloat));
 }
 
 void TrainedMatrix::read_steps() {
@@ -178,9 +186,9 @@ void TrainedMatrix::read_steps() {
       }
     }
   const at::Tensor placed = steps.to(device_);
-  rounding_.scale = placed[0];
-  rounding_.zero = placed[1];
-  rounding_.offset = placed[2];
+  keep_in(rounding_.scale, placed[0]);
+  keep_in(rounding_.zero, placed[1]);
+  keep_in(rounding_.offset, placed[2]);
 }
 
 at::Tensor TrainedMatrix::segments(const at::Tensor& latent) const {

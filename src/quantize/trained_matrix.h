@@ -55,7 +55,7 @@ class TrainedMatrix {
   const LearnedSteps* learned_steps() const { return steps_ ? &*steps_ : nullptr; }
 
   /// What the model multiplies with, float32 [rows, cols]; differentiable. `dropped`: on the grid without its outer half,
-  /// where codes stand for one weight each.
+  /// where codes stand for one weight each. Of codebooks of several weights it is the memory that the next search writes to.
   at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
   /// From one level to the next as fitted, the mean over the matrix; of codebooks of several weights the mean of the
   /// values' size; 0 of values that are stored as they are.

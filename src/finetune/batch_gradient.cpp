@@ -1,0 +1,95 @@
+#include "finetune/batch_gradient.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "finetune/gradient_l1.h"
+#include "finetune/mixed_arithmetic.h"
+
+namespace vernier {
+
+namespace {
+
+/// A recording fixes whatever the CPU decides for a batch: which experts are asked, what texts a model of images and texts
+/// reads, which levels are dropped, what an adversary learns from the losses.
+bool can_be_recorded(const BatchGradient::Recipe& r, const at::Device& device) {
+  const FinetuneOptions& o = r.options;
+  bool decides = !r.config.stacks.empty() || r.weighting.reads_losses() || o.drop_bits > 0 || o.gradient_l1 > 0;
+  for (int layer = 0; r.config.stacks.empty() && layer < r.config.depth(); ++layer)
+    decides = decides || r.config.layer(layer).feed_forward.experts.count > 0;
+  return RecordedWork::is_available(device) && !decides && !o.time_stages;
+}
+
+/// Pairs of what a batch holds, defined in both.
+std::vector<std::pair<at::Tensor*, const at::Tensor*>> tensors_of(GradientBatch& to, const GradientBatch& from) {
+  std::vector<std::pair<at::Tensor*, const at::Tensor*>> all;
+  const auto add = [&](at::Tensor& a, const at::Tensor& b) {
+    if (b.defined()) all.emplace_back(&a, &b);
+  };
+  add(to.examples.inputs, from.examples.inputs);
+  add(to.examples.labels, from.examples.labels);
+  add(to.redraws.drawn, from.redraws.drawn);
+  add(to.redraws.until, from.redraws.until);
+  add(to.weights, from.weights);
+  return all;
+}
+
+}  // namespace
+
+BatchGradient::BatchGradient(const Recipe& recipe, const at::Device& device, StepClock& clock)
+    : r_(recipe), device_(device), clock_(clock), recorded_(can_be_recorded(recipe, device)) {}
+
+at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
+  const FinetuneOptions& o = r_.options;
+  const bool mixed = o.compute.type == ComputeType::kBFloat16;
+  ExampleBatch examples = batch.examples;
+  if (batch.redraws.drawn.defined()) {
+    clock_.enter("resample");
+    const c10::NoGradGuard no_grad;
+    const MixedArithmetic arithmetic(mixed);
+    examples.inputs = resampled_text(examples.inputs, r_.teacher.answers(examples).logits, batch.redraws);
+  }
+  Answered answered, teacher;
+  clock_.enter("rounding");
+  const Model seen = r_.model.seen(batch.dropped);
+  {
+    const MixedArithmetic arithmetic(mixed);
+    if (r_.loss.needs_teacher) {
+      clock_.enter("teacher");
+      const c10::NoGradGuard no_grad;
+      teacher = r_.teacher.answers(examples);
+    }
+    clock_.enter("forward");
+    const BatchForward learner(seen, r_.rows, device_,
+                               {.inputs = r_.inputs, .kernel_attention = o.kernel_attention, .beside = &r_.teacher});
+    answered = beside(learner.answers(examples), teacher);
+  }
+  clock_.enter("loss");
+  return r_.weighting.combine(r_.loss.of_examples(answered), batch.weights);
+}
+
+BatchGradient::Result BatchGradient::computed(const GradientBatch& batch, const std::vector<at::Tensor>& leaves,
+                                              double share) {
+  at::Tensor loss = loss_of(batch) / share;
+  if (r_.options.gradient_l1 > 0) loss = loss + r_.options.gradient_l1 * gradient_l1(loss, leaves);
+  clock_.enter("backward");
+  std::vector<at::Tensor> gradients =
+      torch::autograd::grad({loss}, leaves, {}, {}, /*create_graph=*/false, /*allow_unused=*/true);
+  return {loss.detach(), std::move(gradients)};
+}
+
+const BatchGradient::Result& BatchGradient::of(const GradientBatch& batch, const std::vector<at::Tensor>& leaves,
+                                               double share) {
+  if (!recorded_) return result_ = computed(batch, leaves, share);
+  if (!recording_) {
+    memory_ = batch;
+    for (const auto& [memory, given] : tensors_of(memory_, batch)) *memory = given->clone();
+    recording_ = std::make_unique<RecordedWork>(device_, [&] { result_ = computed(memory_, leaves, share); });
+  }
+  for (const auto& [memory, given] : tensors_of(memory_, batch)) memory->copy_(*given);
+  recording_->replay();
+  return result_;
+}
+
+}  // namespace vernier
