@@ -18,6 +18,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "engine/device.h"
 #include "golden.h"
 #include "vernier/error.h"
 #include "vernier/evaluate.h"
@@ -103,7 +104,7 @@ at::Tensor fed_back(at::Tensor w, const at::Tensor& gram, const Rounding& how, c
     all = Step{all->scale.squeeze(-1), all->zero.squeeze(-1)};
   }
   const at::Tensor order = options.act_order ? at::argsort(h.diagonal(), /*stable=*/true, 0, /*descending=*/true)
-                                             : at::arange(cols, at::kLong);
+                                             : at::arange(cols, h.options().dtype(at::kLong));
   w = w.index_select(1, order).contiguous();
   h = h.index_select(0, order).index_select(1, order).contiguous();
   h.diagonal().add_(h.diagonal().mean() * kDamping);
@@ -137,23 +138,23 @@ at::Tensor fed_back(at::Tensor w, const at::Tensor& gram, const Rounding& how, c
 /// A Llama's layers in float32 on windows [windows, tokens, hidden], with weights that may be others.
 class Layers {
  public:
-  Layers(const Model& model, int64_t tokens)
-      : model_(model), attention_(model.config().layer(0).attention), epsilon_(model.config().layer(0).norm.epsilon) {
+  Layers(const Model& model, int64_t tokens, const at::Device& device)
+      : model_(model), device_(device), attention_(model.config().layer(0).attention), epsilon_(model.config().layer(0).norm.epsilon) {
     const int64_t half = attention_.head_dim / 2;
     const at::Tensor frequency =
         at::pow(model.config().rope.theta, at::arange(half, at::kFloat) * (-2.0 / static_cast<double>(2 * half)));
     const at::Tensor angle = at::outer(at::arange(tokens, at::kFloat), frequency);
-    cos_ = at::cat({angle.cos(), angle.cos()}, 1);
-    sin_ = at::cat({angle.sin(), angle.sin()}, 1);
-    mask_ = at::full({tokens, tokens}, -INFINITY).triu(1);
+    cos_ = at::cat({angle.cos(), angle.cos()}, 1).to(device);
+    sin_ = at::cat({angle.sin(), angle.sin()}, 1).to(device);
+    mask_ = at::full({tokens, tokens}, -INFINITY).triu(1).to(device);
     for (int layer = 0; layer < model.config().depth(); ++layer)
       for (const TensorRole role : {kQ, kK, kV, kO, kGate, kUp, kDown, kAttnNorm, kFfnNorm})
-        weights_[{role, layer}] = model.weight({role, layer}).to(at::kFloat).contiguous();
+        weights_[{role, layer}] = model.weight({role, layer}).to(device, at::kFloat).contiguous();
   }
 
   at::Tensor& weight(TensorRole role, int layer) { return weights_.at({role, layer}); }
   at::Tensor embed(const at::Tensor& ids) const {
-    return at::embedding(model_.weight({TensorRole::kTokenEmbedding, -1}).to(at::kFloat), ids);
+    return at::embedding(model_.weight({TensorRole::kTokenEmbedding, -1}).to(device_, at::kFloat), ids);
   }
   at::Tensor norm(TensorRole role, int layer, const at::Tensor& x) {
     return x * at::rsqrt(x.square().mean(-1, true) + epsilon_) * weight(role, layer);
@@ -171,7 +172,7 @@ class Layers {
   /// The model with these weights and embeddings as they are.
   Model with_weights() const {
     Model changed = model_;
-    for (const auto& [id, weight] : weights_) changed.set_weight(id, weight);
+    for (const auto& [id, weight] : weights_) changed.set_weight(id, weight.to(at::kCPU));
     return changed;
   }
 
@@ -194,6 +195,7 @@ class Layers {
   }
 
   const Model& model_;
+  const at::Device device_;
   const AttentionConfig& attention_;
   const double epsilon_;
   at::Tensor cos_, sin_, mask_;
@@ -292,7 +294,7 @@ void fold_all(Layers& net, const at::Tensor& ids, int depth, const Rounding& how
 const std::string kOwn = "ours:";
 
 struct Arguments {
-  std::string model, golden, wiki, mix, calibration;
+  std::string model, golden, wiki, mix, calibration, device = "cpu";
   std::vector<std::string> schemes = {"A", "B"};
   std::vector<std::string> methods = {"rtn", "rtn_x2_search", "gptq", "gptq_actorder", "gptq_actorder_static_groups",
                                       "awq", "awq_clip"};
@@ -350,8 +352,9 @@ Model searched_by(const std::string& method, const std::string& scheme, const Mo
 
 void run(const Arguments& a) {
   const c10::NoGradGuard no_grad;
-  ComputeOptions compute{.threads = a.threads};
+  const ComputeOptions compute{.threads = a.threads, .device = a.device};
   configure_process(resolve_threads(compute));
+  const at::Device device = device_named(a.device);
   const Model model = load_model(a.model);
   const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
   const auto windows = [&](const std::string& path, int64_t count) {
@@ -361,7 +364,7 @@ void run(const Arguments& a) {
   std::vector<at::Tensor> rows;
   for (const TokenWindow& window : calibration.windows)
     rows.push_back(at::tensor(std::vector<int64_t>(window.tokens.begin(), window.tokens.end()), at::kLong));
-  const at::Tensor ids = at::stack(rows);
+  const at::Tensor ids = at::stack(rows).to(device);
   const std::pair<const char*, EvaluationData> texts[] = {{"wiki", windows(a.wiki, a.windows)},
                                                           {"mix", windows(a.mix, a.windows)}};
   const Json golden = read_json(a.golden).at("5");
@@ -372,7 +375,7 @@ void run(const Arguments& a) {
       const Json& known = golden.at(scheme);
       const bool is_own = method.starts_with(kOwn);
       if (!is_own && !known.contains(method)) continue;  // a row has no groups to be static
-      Layers net(model, ids.size(1));
+      Layers net(model, ids.size(1), device);
       if (method == "rtn") round_all(net, depth, how);
       if (method == "rtn_x2_search") search_all(net, ids, depth, how);
       if (method.starts_with("awq")) {
@@ -384,7 +387,7 @@ void run(const Arguments& a) {
                       {.act_order = method.find("actorder") != std::string::npos,
                        .static_groups = method.ends_with("static_groups")});
       const Model made =
-          is_own ? searched_by(method.substr(kOwn.size()), scheme, model, calibration, compute) : net.with_weights();
+          is_own ? searched_by(method.substr(kOwn.size()), scheme, model, calibration, {.threads = a.threads}) : net.with_weights();
       std::string line = fmt::format("{} {:<28}", scheme, method);
       for (const auto& [name, data] : texts) {
         const double ours = evaluate({&made}, &model, data, {compute})[0].all.kl().mean,
@@ -414,6 +417,7 @@ int main(int argc, char** argv) {
   app.add_option("--methods", a.methods)->delimiter(',');
   app.add_option("--windows", a.windows);
   app.add_option("--calibration-windows", a.calibration_windows);
+  app.add_option("--device", a.device, "cpu, or cuda: 30 layers, 20 exponents and 10 bounds of awq_clip take long");
   app.add_option("--threads", a.threads);
   CLI11_PARSE(app, argc, argv);
   try {

@@ -7,7 +7,7 @@
 //   both                 planned schemes, values by --method
 //   both, codebooks      with iq2, iq3 and iq4_xs among the candidates, unless left out
 //
-// and, with --over, the same plans at a budget over uniform q4_k beside that file. With --documents, the best of ours beside
+// (--best-only: the first and the last two of them) and, with --over, the same plans at a budget over uniform q4_k beside that file. With --documents, the best of ours beside
 // llama.cpp's file of the preset (--rival) group by group of documents, or beside its choice of schemes with our values.
 
 #include <ATen/ATen.h>
@@ -37,7 +37,7 @@ struct Arguments {
   std::string documents, document_filter;
   int64_t windows = 0, calibration_windows = 128, screen_windows = 32, context = 512;
   int threads = 0;
-  bool no_codebooks = false;
+  bool no_codebooks = false, best_only = false;
 };
 
 /// A preset, the bytes that ours may have, and the KL of the best file of those bytes that llama.cpp makes.
@@ -127,8 +127,10 @@ class Mixes {
                size.rival_kl > 0 ? fmt::format("; llama.cpp's best file of those: {:.4f}", size.rival_kl) : "");
     const Made own = add("preset", preset, "importance", size.rival_kl);
     const double rival = size.rival_kl > 0 ? size.rival_kl : own.kl;
-    add("values", preset, a_.method, rival);
-    add("allocation", planned(budget, false), "importance", rival);
+    if (!a_.best_only) {
+      add("values", preset, a_.method, rival);
+      add("allocation", planned(budget, false), "importance", rival);
+    }
     Made best = add("both", planned(budget, false), a_.method, rival);
     if (!a_.no_codebooks)
       if (Made other = add("both, codebooks", planned(budget, true), a_.method, rival); other.kl < best.kl)
@@ -187,6 +189,7 @@ int main(int argc, char** argv) {
   app.add_option("--over", a.over, "Budget over uniform q4_k; \"\": none");
   app.add_option("--method", a.method);
   app.add_flag("--no-codebooks", a.no_codebooks);
+  app.add_flag("--best-only", a.best_only, "Leave out what shows the parts apart");
   app.add_option("--threads", a.threads);
   CLI11_PARSE(app, argc, argv);
   try {
