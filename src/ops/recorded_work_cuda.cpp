@@ -1,4 +1,5 @@
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -23,6 +24,7 @@ RecordedWork::RecordedWork(const at::Device& device, const std::function<void()>
     const c10::cuda::CUDAStreamGuard on_stream(stream);
     for (int i = 0; i < 2; ++i) work();
     stream.synchronize();
+    c10::cuda::CUDACachingAllocator::emptyCache();  // a recording has memory of its own
     graph_->graph.capture_begin();
     try {
       work();
