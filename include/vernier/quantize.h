@@ -34,7 +34,8 @@ class QuantizedModel {
   const std::map<TensorId, Scheme>& schemes() const { return schemes_; }
 
   /// A matrix in its scheme. One that the source already stores so is kept byte for byte.
-  /// @cost searches its values, each time
+  /// @cost searches its values, each time; of methods that need Gram matrices those of all matrices of its layer, which are
+  ///       kept until another layer is asked for
   /// @throws Error{kInvalidArgument} naming the matrix when a weight is not finite
   StoredMatrix stored(const TensorId& id) const;
   /// What an engine computes with, float32 contiguous, of any tensor. @cost as stored()

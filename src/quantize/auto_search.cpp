@@ -1,13 +1,18 @@
 // Every step where held-back text agrees, matrix by matrix.
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 
+#include "ops/nested_for.h"
 #include "quantize/grid_search.h"
 #include "quantize/guard.h"
+#include "quantize/search_memory.h"
 #include "quantize/value_search_table.h"
 #include "vernier/quantize_tensor.h"
 
@@ -35,7 +40,8 @@ class AutoSearch {
     };
     if (in.output_grams != nullptr && std::ranges::all_of(parts, has_outputs)) outputs_ = in.output_grams;
     baseline_.resize(in.grams->parts.size());
-    for (const GuardFold& fold : folds_) judge(nearest_, fold, baseline_);
+    fitted_.resize(folds_.size());
+    for_each(folds_.size(), [&](size_t fold) { judge(nearest_, folds_[fold], baseline_); });
   }
 
   std::vector<std::byte> run() {
@@ -51,27 +57,65 @@ class AutoSearch {
     if (!best_) return nearest_;
     const std::vector<size_t> all = parts_with_tokens(*in_.grams);
     const at::Tensor gram = mean_gram(*in_.grams, all);
-    return codes(matrix_.fit(best_->ranges, importance_of(gram)), *best_, gram, all);
+    return codes(matrix_.fit(best_->ranges, importance_of(gram)), *best_, gram, curvature(gram, best_->shrink), all);
   }
 
  private:
+  using Fitted = std::map<Ranges, std::vector<std::byte>>;
+
+  void for_each(size_t count, const std::function<void(size_t)>& fn) const {
+    nested_for(
+        static_cast<int64_t>(count), in_.threads,
+        [&](int64_t i) {
+          const c10::NoGradGuard no_grad;
+          fn(static_cast<size_t>(i));
+        },
+        candidate_bytes(matrix_.weight().size(0), matrix_.weight().size(1), outputs_ != nullptr));
+  }
+
   /// A candidate takes the place of the best where it is better on what it was not made from.
   void try_all(const std::vector<AutoCandidate>& candidates) {
     std::vector<std::vector<double>> errors(candidates.size(), std::vector<double>(baseline_.size()));
-    for (const GuardFold& fold : folds_) {
-      const at::Tensor gram = mean_gram(*in_.grams, fold.made_from);
-      std::map<Ranges, std::vector<std::byte>> scales;
-      for (size_t c = 0; c < candidates.size(); ++c) {
-        std::vector<std::byte>& fitted = scales[candidates[c].ranges];
-        if (fitted.empty()) fitted = matrix_.fit(candidates[c].ranges, importance_of(gram));
-        judge(codes(fitted, candidates[c], gram, fold.made_from), fold, errors[c]);
-      }
+    std::map<double, std::vector<size_t>> by_shrink;
+    for (size_t c = 0; c < candidates.size(); ++c) {
+      by_shrink[candidates[c].shrink].push_back(c);
+      for (Fitted& of_fold : fitted_) of_fold[candidates[c].ranges];  // made before threads look for them
     }
+    const std::vector<std::pair<double, std::vector<size_t>>> alike(by_shrink.begin(), by_shrink.end());
+    fit_all();
+    for_each(folds_.size() * alike.size(), [&](size_t i) {
+      const size_t fold = i % folds_.size();
+      const auto& [shrink, members] = alike[i / folds_.size()];
+      const at::Tensor gram = mean_gram(*in_.grams, folds_[fold].made_from);
+      const std::optional<Curvature> of_columns = curvature(gram, shrink);
+      for_each(members.size(), [&](size_t m) {
+        const AutoCandidate& how = candidates[members[m]];
+        judge(codes(fitted_[fold].at(how.ranges), how, gram, of_columns, folds_[fold].made_from), folds_[fold],
+              errors[members[m]]);
+      });
+    });
     for (size_t c = 0; c < candidates.size() && !folds_.empty(); ++c)
       if (const double score = guarded_score(errors[c], baseline_); score < best_score_) {
         best_score_ = score;
         best_ = candidates[c];
       }
+  }
+
+  /// Scales that are not made yet.
+  void fit_all() {
+    struct Fit {
+      size_t fold;
+      Ranges ranges;
+      std::vector<std::byte>& scales;
+    };
+    std::vector<Fit> fits;
+    for (size_t fold = 0; fold < folds_.size(); ++fold)
+      for (auto& [ranges, scales] : fitted_[fold])
+        if (scales.empty()) fits.push_back({fold, ranges, scales});
+    for_each(fits.size(), [&](size_t i) {
+      const at::Tensor gram = mean_gram(*in_.grams, folds_[fits[i].fold].made_from);
+      fits[i].scales = matrix_.fit(fits[i].ranges, importance_of(gram));
+    });
   }
 
   void judge(const std::vector<std::byte>& stored, const GuardFold& fold, std::vector<double>& errors) const {
@@ -81,14 +125,19 @@ class AutoSearch {
           output_error(error, in_.grams->parts[part], outputs_ != nullptr ? outputs_->parts[part] : at::Tensor());
   }
 
+  /// Nothing where columns have nothing to do with each other.
+  std::optional<Curvature> curvature(const at::Tensor& gram, double shrink) const {
+    return shrink == 1 ? std::nullopt : std::optional(curvature_of(gram, shrink, matrix_.joint_cols()));
+  }
+
+  /// @param of_columns by the candidate's shrinkage
   std::vector<std::byte> codes(const std::vector<std::byte>& scales, const AutoCandidate& how, const at::Tensor& gram,
-                               const std::vector<size_t>& made_from) const {
-    if (how.shrink == 1) return matrix_.with_codes(scales, {}, importance_of(gram), nullptr);
-    const Curvature curvature = curvature_of(gram, how.shrink, matrix_.joint_cols());
+                               const std::optional<Curvature>& of_columns, const std::vector<size_t>& made_from) const {
+    if (!of_columns) return matrix_.with_codes(scales, {}, importance_of(gram), nullptr);
     const GridRecipe recipe{.feed_back = true, .descend = true};
-    if (how.output_shrink == 1) return matrix_.with_codes(scales, recipe, {}, &curvature);
+    if (how.output_shrink == 1) return matrix_.with_codes(scales, recipe, {}, &*of_columns);
     const OutputCurvature output = output_curvature_of(mean_gram(*outputs_, made_from), how.output_shrink);
-    return matrix_.with_codes(scales, recipe, {}, &curvature, &output);
+    return matrix_.with_codes(scales, recipe, {}, &*of_columns, &output);
   }
 
   const SearchInput& in_;
@@ -97,6 +146,7 @@ class AutoSearch {
   const std::vector<GuardFold> folds_;
   const InputGrams* outputs_ = nullptr;
   std::vector<double> baseline_;  // by part, of what is rounded to nearest
+  std::vector<Fitted> fitted_;    // scales by fold, made without it
   std::optional<AutoCandidate> best_;
   double best_score_ = 0;
 };

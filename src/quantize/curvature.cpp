@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/fail.h"
 
@@ -34,10 +35,14 @@ at::Tensor shrunk(const at::Tensor& gram, double shrink) {
   return h;
 }
 
-/// U of H^-1 = U' U, H with rows and columns in `order`.
-at::Tensor upper_factor(const at::Tensor& h, const at::Tensor& order) {
-  const at::Tensor inverse = at::cholesky_inverse(lower_factor(h.index_select(0, order).index_select(1, order)));
-  return lower_factor(inverse).t().contiguous();
+/// U of H^-1 = U' U, H with rows and columns in `order`. No more matrices at once than it takes.
+at::Tensor upper_factor(at::Tensor h, const at::Tensor& order) {
+  h = h.index_select(0, order);
+  h = h.index_select(1, order);
+  h = lower_factor(std::move(h));
+  h = at::cholesky_inverse(h);
+  h = lower_factor(std::move(h));
+  return h.t().contiguous();
 }
 
 std::vector<int64_t> numbers_of(const at::Tensor& order) {
@@ -60,11 +65,12 @@ at::Tensor weights_of_sets(const at::Tensor& upper, int64_t joint_cols) {
 }  // namespace
 
 Curvature curvature_of(const at::Tensor& gram, double shrink, int64_t joint_cols) {
-  const at::Tensor h = shrunk(gram, shrink), order = falling_order(h.diagonal().contiguous(), joint_cols).contiguous();
-  const at::Tensor upper = upper_factor(h, order);
+  at::Tensor h = shrunk(gram, shrink);
+  const at::Tensor order = falling_order(h.diagonal().contiguous(), joint_cols).contiguous();
   Curvature result;
   result.gram = h.to(at::kFloat).contiguous();
   result.order = numbers_of(order);
+  const at::Tensor upper = upper_factor(std::move(h), order);
   result.feedback = upper.to(at::kFloat);
   if (joint_cols > 1) result.set_weights = weights_of_sets(upper, joint_cols);
   return result;

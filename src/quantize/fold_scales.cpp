@@ -1,10 +1,12 @@
 // Which scales: AWQ's power of the inputs' size, SmoothQuant's formula, or a guarded power.
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <numeric>
 
+#include "ops/nested_for.h"
 #include "quantize/fold.h"
 #include "quantize/grid_search.h"
 #include "quantize/guard.h"
@@ -51,25 +53,37 @@ void add_errors(const FoldInput& in, const at::Tensor& scales, const at::Tensor&
   }
 }
 
+/// What add_errors() holds: weights, values, errors and products of one consumer, and Gram matrices.
+int64_t judging_bytes(const FoldInput& in) {
+  int64_t most = 0;
+  for (const TensorId& id : in.fold.consumers) {
+    const std::vector<int64_t> shape = in.model.shape(id);
+    most = std::max(most, 20 * shape[0] * shape[1] + 12 * shape[1] * shape[1]);
+  }
+  return most;
+}
+
 /// The exponent whose score, made from and judged on these folds, is least; 0 unless one is below 0.
 double best_exponent(const FoldInput& in, const std::vector<GuardFold>& folds, int steps, double step, bool all_agree) {
+  const auto exponents = static_cast<size_t>(steps) + 1;
+  std::vector<std::vector<double>> errors(exponents, std::vector<double>(in.grams.parts.size()));
+  nested_for(
+      static_cast<int64_t>(exponents * folds.size()), in.threads,
+      [&](int64_t item) {
+        const c10::NoGradGuard no_grad;
+        const size_t i = static_cast<size_t>(item) / folds.size();
+        const GuardFold& fold = folds[static_cast<size_t>(item) % folds.size()];
+        const at::Tensor gram = mean_gram(in.grams, fold.made_from);
+        add_errors(in, power_scales(in.fold, gram, static_cast<double>(i) * step), gram, fold.judged_on, errors[i]);
+      },
+      judging_bytes(in));
   double best = 0, best_score = 0;
-  std::vector<double> baseline(in.grams.parts.size());
-  for (int i = 0; i <= steps; ++i) {
-    std::vector<double> errors(baseline.size());
-    for (const GuardFold& fold : folds) {
-      const at::Tensor gram = mean_gram(in.grams, fold.made_from);
-      add_errors(in, power_scales(in.fold, gram, i * step), gram, fold.judged_on, errors);
-    }
-    if (i == 0) {
-      baseline = errors;
-      continue;
-    }
+  for (size_t i = 1; i < exponents; ++i) {
     const auto total = [](const std::vector<double>& x) { return std::accumulate(x.begin(), x.end(), 0.0); };
-    const double score = all_agree ? guarded_score(errors, baseline) : total(errors) - total(baseline);
+    const double score = all_agree ? guarded_score(errors[i], errors[0]) : total(errors[i]) - total(errors[0]);
     if (!(score < best_score)) continue;
     best_score = score;
-    best = i * step;
+    best = static_cast<double>(i) * step;
   }
   return best;
 }

@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "calibrate/gram_pass.h"
 #include "quantize/corrected_bias.h"
 #include "quantize/guard.h"
@@ -82,6 +84,26 @@ TEST(ValueSearches, FoldedModelsAreWholeOnesWhoseValuesBelongTogether) {
     EXPECT_TRUE(at::equal(q.values(norm), made.weight(norm))) << method;
     if (std::string(method) == "smoothquant") {
       EXPECT_FALSE(at::equal(made.weight(norm), model.weight(norm)));
+    }
+  }
+}
+
+// Matrices, candidates and rows are searched side by side.
+TEST(ValueSearches, BytesDependNeitherOnTheThreadsNorOnWhatIsAskedForFirst) {
+  for (const auto& [name, scheme] :
+       {std::pair{"llama", "int3:g32:asym"}, {"qwen2", "gguf:q4_0"}, {"mixtral", "gguf:q4_0"}}) {
+    const Model model = fixture_model(name);
+    const Calibration calibration = calibrate(model, made_up_windows(10, 32, 320));
+    for (const char* method : {"gptq", "awq", "auto"}) {
+      Plan plan = plan_uniform(model, scheme);
+      plan.method = method;
+      const Model made = quantize(model, calibration, plan, 1).in_memory();
+      for (const int threads : {2, 5}) {
+        const QuantizedModel q = quantize(model, calibration, plan, threads);
+        const std::vector<TensorId> ids = model.tensors();
+        for (auto id = ids.rbegin(); id != ids.rend(); ++id)
+          EXPECT_TRUE(at::equal(q.values(*id), made.weight(*id))) << method << " " << name_of(*id) << " " << threads;
+      }
     }
   }
 }

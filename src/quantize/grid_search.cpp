@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "base/fail.h"
-#include "ops/parallel.h"
+#include "ops/nested_for.h"
 #include "quantize/codes.h"
 #include "scheme/integer_format.h"
 #include "vernier/stored_matrix.h"
@@ -40,7 +40,7 @@ GridSearch::GridSearch(const SearchInput& input)
 
 void GridSearch::for_rows(int64_t unit, const std::function<void(int64_t, int64_t)>& fn) const {
   const int64_t rows = grid_->rows, ranges = (rows + unit - 1) / unit;
-  parallel_for(ranges, threads_, [&](int64_t i, int) {
+  nested_for(ranges, threads_, [&](int64_t i) {
     const c10::NoGradGuard no_grad;
     fn(i * unit, std::min(unit, rows - i * unit));
   });
@@ -121,7 +121,7 @@ std::vector<std::byte> GridSearch::with_fed_back_rows(const Coding& how, std::ve
   for (const int64_t end : output.block_ends) {
     const int64_t count = end - begin;
     const at::Tensor target = moved.narrow(0, begin, count), values = at::empty_like(target);
-    parallel_for((count + kRowsOfAThread - 1) / kRowsOfAThread, threads_, [&](int64_t part, int) {
+    nested_for((count + kRowsOfAThread - 1) / kRowsOfAThread, threads_, [&](int64_t part) {
       const c10::NoGradGuard no_grad;
       const int64_t first = part * kRowsOfAThread, here = std::min(kRowsOfAThread, count - first);
       at::Tensor own = values.narrow(0, first, here);

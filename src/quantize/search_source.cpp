@@ -1,13 +1,17 @@
 #include "quantize/search_source.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "model/requantize.h"
+#include "ops/nested_for.h"
 #include "quantize/corrected_bias.h"
 #include "quantize/fold.h"
 #include "quantize/guard.h"
+#include "quantize/search_memory.h"
 #include "vernier/quantize_tensor.h"
 
 namespace vernier {
@@ -33,6 +37,8 @@ SearchSource::SearchSource(const Model& model, const Calibration& calibration, c
 void SearchSource::enter(int layer) {
   if (layer == layer_) return;
   layer_ = -1;
+  searched_ = false;
+  found_.clear();
   scales_.clear();
   grams_.clear();
   biases_.clear();
@@ -44,7 +50,14 @@ void SearchSource::enter(int layer) {
 }
 
 void SearchSource::fold(int layer) {
-  for (const FoldSite& fold : fold_sites(model_, layer)) {
+  struct Choice {
+    FoldSite fold;
+    const InputGrams& grams;
+    const ChannelStatistics& statistics;
+    at::Tensor scales;
+  };
+  std::vector<Choice> choices;
+  for (FoldSite& fold : fold_sites(model_, layer)) {
     // What is kept as it is stored has no scales to take up.
     const auto kept = [&](const TensorId& id) {
       const auto scheme = schemes_.find(id);
@@ -56,17 +69,23 @@ void SearchSource::fold(int layer) {
     const InputGrams* grams = pass_->at(fold.site);
     const auto statistics = calibration_.sites.find(fold.site);
     if (grams == nullptr || statistics == calibration_.sites.end()) continue;
-    const at::Tensor scales =
-        choose_scales(search_.folding, {*folded_, fold, schemes_, *grams, statistics->second, threads_});
+    choices.push_back({std::move(fold), *grams, statistics->second, {}});
+  }
+  // Before any is taken up: a fold changes columns that it alone reads, and rows of matrices whose own site comes earlier.
+  nested_for(std::ssize(choices), threads_, [&](int64_t i) {
+    const c10::NoGradGuard no_grad;
+    Choice& own = choices[static_cast<size_t>(i)];
+    own.scales = choose_scales(search_.folding, {*folded_, own.fold, schemes_, own.grams, own.statistics, threads_});
+  });
+  for (const auto& [fold, grams, statistics, scales] : choices) {
     if (!scales.defined()) continue;
     apply_fold(*folded_, fold, scales);
     scales_[fold.site] = scales;
     for (const TensorId& id : fold.producers)
       if (is_matrix(id.role)) row_scales_[id] = row_scales(fold, scales);
-    for (const at::Tensor& gram : grams->parts)
+    for (const at::Tensor& gram : grams.parts)
       grams_[fold.site].parts.push_back(gram.defined() ? folded_gram(gram, scales) : gram);
-    for (const at::Tensor& mean : grams->means)
-      grams_[fold.site].means.push_back(mean.defined() ? mean / scales : mean);
+    for (const at::Tensor& mean : grams.means) grams_[fold.site].means.push_back(mean.defined() ? mean / scales : mean);
   }
 }
 
@@ -78,14 +97,14 @@ at::Tensor SearchSource::weight(const TensorId& id) {
 
 at::Tensor SearchSource::searched_weight(const TensorId& id) {
   enter(id.layer);
-  if (search_.corrects_biases && !is_matrix(id.role) && !biases_.contains(id))
-    for (const auto& [matrix, scheme] : schemes_) {
-      TensorId bias = matrix;
-      const std::optional<TensorRole> role = bias_of(matrix.role);
-      if (!role) continue;
-      bias.role = *role;
-      if (bias == id && !keeps_stored(model_, matrix, scheme)) search_matrix(matrix);
-    }
+  if (search_.corrects_biases && !is_matrix(id.role)) {
+    const auto adds_to_searched = [&](const auto& planned) {
+      TensorId bias = planned.first;
+      const std::optional<TensorRole> role = bias_of(bias.role);
+      return role && (bias.role = *role, bias == id) && !keeps_stored(model_, planned.first, planned.second);
+    };
+    if (std::ranges::any_of(schemes_, adds_to_searched)) search_layer();
+  }
   const auto corrected = biases_.find(id);
   return corrected != biases_.end() ? corrected->second : folded_->weight(id);
 }
@@ -94,9 +113,11 @@ std::vector<std::byte> SearchSource::search(const TensorId& id) {
   if (pass_ != nullptr && id.layer >= 0) {
     if (const Model* made = learned_up_to(id.layer)) return stored_bytes_of(*made->stored(id));
     enter(id.layer);
+    search_layer();
+    return found_.at(id);
   }
   if (!embedding_.empty() && id == kEmbeddingId) return embedding_;
-  return search_matrix(id);
+  return search_matrix(wanted(id)).bytes;
 }
 
 const Model* SearchSource::learned_up_to(int layer) {
@@ -105,7 +126,7 @@ const Model* SearchSource::learned_up_to(int layer) {
     const Scheme& scheme = schemes_.at(kEmbeddingId);
     at::Tensor embedding = model_.weight(kEmbeddingId).detach().to(at::kFloat);
     if (!keeps_stored(model_, kEmbeddingId, scheme)) {
-      embedding_ = search_matrix(kEmbeddingId);
+      embedding_ = search_matrix(wanted(kEmbeddingId)).bytes;
       embedding = StoredMatrix(scheme, {embedding.size(0), embedding.size(1)}, embedding_).values();
     }
     learned_ = std::make_unique<LearnedLayers>(model_, calibration_.text, parts_of(calibration_.text), embedding,
@@ -118,6 +139,7 @@ const Model* SearchSource::learned_up_to(int layer) {
 void SearchSource::learn_next() {
   const int layer = learned_->count();
   enter(layer);
+  search_layer();
   LayerCandidate rounded, found;
   std::vector<LearnedMatrix> learning;
   std::vector<TensorId> others;
@@ -129,7 +151,7 @@ void SearchSource::learn_next() {
     } else if (!keeps_stored(model_, id, scheme->second)) {
       const at::Tensor weight = folded_->weight(id).detach().to(at::kFloat);
       const std::array<int64_t, 2> shape{weight.size(0), weight.size(1)};
-      const StoredMatrix stored(scheme->second, shape, search_matrix(id));
+      const StoredMatrix stored(scheme->second, shape, found_.at(id));
       found.stored.emplace(id, stored);
       rounded.stored.emplace(
           id, StoredMatrix(scheme->second, shape,
@@ -188,23 +210,60 @@ const InputGrams* SearchSource::output_grams_of(const TensorId& id) {
   return &place->second;
 }
 
-std::vector<std::byte> SearchSource::search_matrix(const TensorId& id) {
+SearchSource::Wanted SearchSource::wanted(const TensorId& id) {
   const bool in_layer = pass_ != nullptr && id.layer >= 0;
-  const at::Tensor values = in_layer ? folded_->weight(id) : model_.weight(id);
   const std::optional<SiteId> site = model_.blueprint().at(id).input;
   const InputGrams* grams = in_layer ? (site ? pass_->at(*site) : nullptr) : vocabulary_grams_of(id);
   if (in_layer && site && scales_.contains(*site)) grams = &grams_.at(*site);
+  return {id, grams, in_layer ? output_grams_of(id) : nullptr};
+}
+
+SearchSource::Found SearchSource::search_matrix(const Wanted& wanted) const {
+  const TensorId& id = wanted.id;
+  const bool in_layer = pass_ != nullptr && id.layer >= 0;
+  const at::Tensor values = in_layer ? folded_->weight(id) : model_.weight(id);
   const std::vector<float> mean_squares = importance(id);
-  std::vector<std::byte> bytes = search_.run(
-      {schemes_.at(id), values, mean_squares, threads_, name_of(id), grams, in_layer ? output_grams_of(id) : nullptr});
+  Found found;
+  found.bytes =
+      search_.run({schemes_.at(id), values, mean_squares, threads_, name_of(id), wanted.grams, wanted.output_grams});
   TensorId bias = id;
-  if (const std::optional<TensorRole> role = bias_of(id.role);
-      search_.corrects_biases && in_layer && grams != nullptr && role && (bias.role = *role, folded_->has(bias))) {
+  if (const std::optional<TensorRole> role = bias_of(id.role); search_.corrects_biases && in_layer &&
+                                                               wanted.grams != nullptr && role &&
+                                                               (bias.role = *role, folded_->has(bias))) {
     const at::Tensor error =
-        StoredMatrix(schemes_.at(id), {values.size(0), values.size(1)}, bytes).values() - values.to(at::kFloat);
-    biases_[bias] = corrected_bias(folded_->weight(bias).detach().to(at::kFloat), error, *grams);
+        StoredMatrix(schemes_.at(id), {values.size(0), values.size(1)}, found.bytes).values() - values.to(at::kFloat);
+    found.bias = corrected_bias(folded_->weight(bias).detach().to(at::kFloat), error, *wanted.grams);
   }
-  return bytes;
+  return found;
+}
+
+void SearchSource::search_layer() {
+  if (searched_) return;
+  std::vector<Wanted> all;
+  int64_t bytes = 0;
+  for (const auto& [id, scheme] : schemes_) {
+    if (id.layer != layer_ || keeps_stored(model_, id, scheme)) continue;
+    all.push_back(wanted(id));
+    const std::vector<int64_t> shape = model_.shape(id);
+    bytes = std::max(bytes, search_bytes(shape[0], shape[1], all.back().output_grams != nullptr));
+  }
+  const auto weights = [&](const Wanted& one) { return c10::multiply_integers(model_.shape(one.id)); };
+  // What takes longest is not begun last.
+  std::ranges::stable_sort(all, std::ranges::greater(), weights);
+  std::vector<Found> found(all.size());
+  nested_for(
+      std::ssize(all), threads_,
+      [&](int64_t i) {
+        const c10::NoGradGuard no_grad;
+        found[static_cast<size_t>(i)] = search_matrix(all[static_cast<size_t>(i)]);
+      },
+      bytes);
+  for (size_t i = 0; i < all.size(); ++i) {
+    TensorId bias = all[i].id;
+    if (found[i].bias.defined()) bias.role = *bias_of(bias.role), biases_[bias] = found[i].bias;
+    found_[all[i].id] = std::move(found[i].bytes);
+  }
+  searched_ = true;
 }
 
 }  // namespace vernier

@@ -24,10 +24,22 @@ class SearchSource {
 
   /// Any tensor's values; those of norms and biases too take up folds. @cost of the layer's first tensor that of its folds
   at::Tensor weight(const TensorId& id);
-  /// Bytes for a matrix. @throws as ValueSearch::run
+  /// Bytes for a matrix. @cost of a layer's first matrix, where the search needs Gram matrices, that of all of them: they
+  /// are searched side by side. @throws as ValueSearch::run, for any of them
   std::vector<std::byte> search(const TensorId& id);
 
  private:
+  /// A matrix and what its search is given.
+  struct Wanted {
+    TensorId id;
+    const InputGrams* grams = nullptr;
+    const InputGrams* output_grams = nullptr;
+  };
+  struct Found {
+    std::vector<std::byte> bytes;
+    at::Tensor bias;  // corrected: what is added to the matrix' outputs; undefined where there is none
+  };
+
   void enter(int layer);
   void fold(int layer);
   /// Made when it is first asked for.
@@ -36,8 +48,11 @@ class SearchSource {
   const InputGrams* vocabulary_grams_of(const TensorId& id);
   /// Of a matrix of a layer, after folding; nullptr where the search does not use them.
   const InputGrams* output_grams_of(const TensorId& id);
-  /// Also corrects the bias that is added to the matrix' outputs.
-  std::vector<std::byte> search_matrix(const TensorId& id);
+  Wanted wanted(const TensorId& id);
+  /// On any thread.
+  Found search_matrix(const Wanted& wanted) const;
+  /// All matrices of layer_, with their biases.
+  void search_layer();
   /// Mean squares of what enters it, after folding.
   std::vector<float> importance(const TensorId& id) const;
   at::Tensor searched_weight(const TensorId& id);
@@ -59,7 +74,9 @@ class SearchSource {
   std::unique_ptr<GradientPass> gradients_;
   std::map<TensorId, InputGrams> vocabulary_;  // once asked for
   std::map<TensorId, InputGrams> outputs_;     // of layer_
-  std::map<TensorId, at::Tensor> biases_;      // corrected, of layer_
+  bool searched_ = false;                      // layer_ is
+  std::map<TensorId, std::vector<std::byte>> found_;
+  std::map<TensorId, at::Tensor> biases_;  // corrected
   std::unique_ptr<LearnedLayers> learned_;
   std::vector<std::byte> embedding_;  // which the layers learn behind
 };

@@ -52,9 +52,8 @@ int64_t longest_of(const std::vector<ScreenWindow>& windows) {
   return positions;
 }
 
-/// x x' of a window's rows, added to its part.
-void add_rows(const at::Tensor& rows, size_t part, size_t count, InputGrams& grams) {
-  grams.parts.resize(count);
+/// x x' of a window's rows, added to its part, of those that there are.
+void add_rows(const at::Tensor& rows, size_t part, InputGrams& grams) {
   const at::Tensor x = rows.reshape({-1, rows.size(-1)});
   at::Tensor& sum = grams.parts[part];
   if (!sum.defined()) sum = at::zeros({x.size(1), x.size(1)});
@@ -107,9 +106,10 @@ GradientPass::GradientPass(const Model& model, const std::vector<CalibrationWind
     model.release_pages();
   }
   std::vector<double> tokens(part_count_);
+  for (InputGrams* grams : {&output_, &look_up_}) grams->parts.resize(part_count_);
   for (size_t w = 0; w < windows_.size(); ++w) {
-    add_rows(streams.finals()[w], parts_[w], part_count_, output_);
-    add_rows(gradients[w], parts_[w], part_count_, look_up_);
+    add_rows(streams.finals()[w], parts_[w], output_);
+    add_rows(gradients[w], parts_[w], look_up_);
     tokens[parts_[w]] += static_cast<double>(windows_[w].positions);
   }
   const double squares = std::accumulate(output.label_squares.begin(), output.label_squares.end(), 0.0) /
@@ -128,9 +128,10 @@ InputGrams GradientPass::tied() const {
 
 InputGrams GradientPass::leaving(int layer) const {
   InputGrams grams;
+  grams.parts.resize(part_count_);
   std::vector<double> tokens(part_count_);
   for (size_t w = 0; w < windows_.size(); ++w) {
-    add_rows(leaving_gradients_[static_cast<size_t>(layer)][w], parts_[w], part_count_, grams);
+    add_rows(leaving_gradients_[static_cast<size_t>(layer)][w], parts_[w], grams);
     tokens[parts_[w]] += static_cast<double>(windows_[w].positions);
   }
   divide(grams, tokens, 1);
@@ -161,13 +162,14 @@ const std::map<TensorId, InputGrams>& GradientPass::at(int layer) {
     }
     std::ranges::sort(ids);
     ids.erase(std::ranges::unique(ids).begin(), ids.end());
-    for (const TensorId& id : ids) grams_[id];  // made before threads look for them
-    parallel_for(static_cast<int64_t>(ids.size()), threads_, [&](int64_t i, int) {
+    for (const TensorId& id : ids) grams_[id].parts.resize(part_count_);  // made before threads look for them
+    parallel_for(static_cast<int64_t>(ids.size() * part_count_), threads_, [&](int64_t i, int) {
       const c10::NoGradGuard no_grad;
-      const TensorId& id = ids[static_cast<size_t>(i)];
+      const TensorId& id = ids[static_cast<size_t>(i) / part_count_];
+      const size_t part = static_cast<size_t>(i) % part_count_;
       for (size_t w = first; w < first + here; ++w)
-        if (const auto own = rows[w].find(id); own != rows[w].end())
-          add_rows(own->second, parts_[w], part_count_, grams_.at(id));
+        if (const auto own = rows[w].find(id); parts_[w] == part && own != rows[w].end())
+          add_rows(own->second, part, grams_.at(id));
     });
     for (size_t w = first; w < first + here; ++w) rows[w].clear();
   }
