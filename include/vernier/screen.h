@@ -65,19 +65,25 @@ struct ScreenText {
   EvaluationData data;
 };
 
+/// What streams between layers may take where ScreenOptions::memory_bytes says nothing.
+inline constexpr int64_t kScreenStreamBytes = int64_t{2} << 30;
+
 struct ScreenOptions {
   std::vector<std::string> schemes = {"gguf:q4_k"};
   std::set<ComponentKind> kinds = all_component_kinds();
   uint64_t seed = 0;  ///< of labels, token rows, probes
   ScreenLabels labels = ScreenLabels::kSampled;
-  /// For the streams between layers, which are made again where they do not fit, and for tiles of the output matrix.
-  /// Besides them one layer is in memory in float32, with its errors under every scheme.
-  int64_t memory_bytes = int64_t{2} << 30;
+  /// For the streams between layers, which are made again where they do not fit, for the sequences that are differentiated
+  /// at once, of which there are fewer than threads where those do not fit, and for tiles of the output matrix. At least
+  /// least_screen_memory(). 0: kScreenStreamBytes for the streams, and as many sequences at once as threads, as far as half
+  /// of the memory that is free holds them. Besides, one layer is in memory in float32, packed, and with its errors under
+  /// every scheme. No figure depends on it but by the rounding of sums.
+  int64_t memory_bytes = 0;
   /// Rows of a matrix's inputs and output gradients that K-FAC pairs, per domain, evenly from its windows; 0: no K-FAC.
   int64_t kfac_rows = 512;
   bool channels = false;  ///< also statistics per input and output channel
   /// Also the rate-distortion limit, of all domains together. Takes the sums of outer products of one layer in float32
-  /// (every width squared) and a quarter of memory_bytes for rows; limit_core_seconds() says what time.
+  /// (every width squared), and a quarter of memory_bytes is for rows; limit_core_seconds() says what time.
   bool limit = false;
   int hessian_probes = 0;  ///< Hutchinson probes for HAWQ-V2; each a double backward of the whole model, in float32
   ComputeOptions compute = {};
@@ -156,7 +162,7 @@ struct Screen {
 
 /// @cost over the tokens of all domains about 4 differentiable forward passes, per scheme less than half of one, and the
 ///       quantization of every matrix in every scheme
-/// @throws Error{kInvalidArgument} for a calibration of another model, schemes that do not exist, no domain;
+/// @throws Error{kInvalidArgument} for a calibration of another model, schemes that do not exist, no domain, too little memory;
 ///         {kUnsupported} for a device other than the CPU
 Screen screen(const Model& model, const Calibration& calibration, const std::vector<ScreenText>& domains,
               const ScreenOptions& options = {}, ProgressSink* progress = nullptr);
@@ -168,6 +174,12 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
 ///         channels and Hessian probes
 Screen screen(const Model& model, const Calibration& calibration, const AnswerData& data,
               const ScreenOptions& options = {}, ProgressSink* progress = nullptr);
+
+/// The least ScreenOptions::memory_bytes for these sequences: one that is differentiated, and the streams that a backward
+/// pass cannot do without.
+int64_t least_screen_memory(const Model& model, const std::vector<ScreenText>& domains,
+                            const ScreenOptions& options = {});
+int64_t least_screen_memory(const Model& model, const AnswerData& data, const ScreenOptions& options = {});
 
 /// About how many seconds of one core a limit's eigenvalue decompositions take: 4/3 n^3 operations each, 4e9 a second.
 /// The sums of outer products come on top, about as much as a forward pass or two.

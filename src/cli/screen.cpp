@@ -76,7 +76,7 @@ struct ScreenArguments {
   std::vector<std::string> texts, schemes{"gguf:q4_k"};
   CalibrationArgument calibration;
   ImageArguments labelled;
-  int64_t context = 512, windows = 32, images = 256, top = 20, memory_mib = 2048, kfac_rows = 512;
+  int64_t context = 512, windows = 32, images = 256, top = 20, memory_mib = 0, kfac_rows = 512;
   int hessian_probes = 0;
   bool limit = false;
   uint64_t seed = 0;
@@ -138,8 +138,12 @@ void add_screen(CLI::App& app, Console& console) {
   command->add_option("--hessian-probes", a->hessian_probes, "Hutchinson probes for HAWQ-V2; slow, and all in f32")
       ->check(within(0, 1 << 20))
       ->capture_default_str();
-  command->add_option("--memory", a->memory_mib, "MiB for the streams between layers")
-      ->check(within(1, int64_t{1} << 30))
+  command
+      ->add_option(
+          "--memory", a->memory_mib,
+          "MiB for the streams between layers and the sequences that are differentiated at once; 0: 2048 for the "
+          "streams, and a sequence per thread, within half of what is free")
+      ->check(within(0, int64_t{1} << 30))
       ->capture_default_str();
   add_flag(*command, "--limit", a->limit,
            "Also the least KL of any code at a number of bytes; takes eigenvalues of every matrix' covariances");

@@ -2,12 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
-#include <limits>
-
 #include "base/fail.h"
 #include "ops/activation.h"
 #include "ops/attention_kernel.h"
+#include "ops/grouped_attention.h"
 #include "ops/site_rounding.h"
 
 namespace vernier {
@@ -28,14 +26,6 @@ at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
 
 at::Tensor rms(const at::Tensor& x, double epsilon) {
   return x * at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + epsilon);
-}
-
-/// Which positions of `time` a query does not see, [time, time].
-at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device) {
-  const at::Tensor position = at::arange(time, at::TensorOptions(device).dtype(at::kLong));
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-  at::Tensor hidden = config.causal ? distance < 0 : at::zeros_like(distance, at::kBool);
-  return config.window > 0 ? hidden.logical_or(distance >= config.window) : hidden;
 }
 
 /// Keys or values [batch, heads, time, width] as the cache holds them: by the same loops as on the CPU.
@@ -105,20 +95,27 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
     return part.transpose(1, 2);  // [batch, heads, time, width]
   };
   const auto turned = [&](const at::Tensor& heads) { return config.rotary ? rotate(heads) : heads; };
-  const auto share = [&](const at::Tensor& kv) {  // every query head its own view of the key/value head
-    return kv.unsqueeze(2)
-        .expand({batch, config.kv_heads, config.queries_per_kv(), time, width})
-        .reshape({batch, config.heads, time, width});
-  };
   const auto kept = [&](Site site, const CacheFormat& format, const at::Tensor& heads) {
     if (watches_) observe({site, block.layer}, heads.transpose(1, 2).reshape({batch, time, config.kv_columns()}));
     return cached(format, heads);
   };
   const at::Tensor q = turned(split(0, config.heads, block.q_norm));
-  const at::Tensor k =
-      share(kept(Site::kKeys, block.cache.keys, turned(split(config.heads, config.kv_heads, block.k_norm))));
-  const at::Tensor v =
-      share(kept(Site::kValues, block.cache.values, split(config.heads + config.kv_heads, config.kv_heads, {})));
+  const at::Tensor own_k =
+      kept(Site::kKeys, block.cache.keys, turned(split(config.heads, config.kv_heads, block.k_norm)));
+  const at::Tensor own_v =
+      kept(Site::kValues, block.cache.values, split(config.heads + config.kv_heads, config.kv_heads, {}));
+  if (grouped_attention_ && !watches_)
+    return rows_from(attention_by_group(config, q, own_k, own_v, block.sinks)
+                         .transpose(1, 2)
+                         .reshape({batch, time, config.query_columns()}),
+                     first_row);
+
+  const auto share = [&](const at::Tensor& kv) {  // every query head its own view of the key/value head
+    return kv.unsqueeze(2)
+        .expand({batch, config.kv_heads, config.queries_per_kv(), time, width})
+        .reshape({batch, config.heads, time, width});
+  };
+  const at::Tensor k = share(own_k), v = share(own_v);
 
   if (kernel_attention_ && has_attention_kernel() && !watches_ && config.soft_cap <= 0 && config.window <= 0 &&
       !block.sinks.defined())
@@ -126,14 +123,7 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
                          .transpose(1, 2)
                          .reshape({batch, time, config.query_columns()}),
                      first_row);
-  at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
-  scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(width));
-  if (config.soft_cap > 0) scores = (scores / config.soft_cap).tanh() * config.soft_cap;
-  if (config.causal || config.window > 0)
-    scores = scores.masked_fill(hidden_positions(config, time, qkv.device()), -std::numeric_limits<double>::infinity());
-  if (block.sinks.defined())
-    scores = at::cat({scores, block.sinks.view({1, config.heads, 1, 1}).expand({batch, config.heads, time, 1})}, -1);
-  const at::Tensor weights = scores.softmax(-1).narrow(-1, 0, time);
+  const at::Tensor weights = attention_weights(config, q, k, hidden_positions(config, time, qkv.device()), block.sinks);
   if (watches_)
     observe({Site::kFirstTokenShare, block.layer}, rows_from(weights.select(-1, 0).transpose(1, 2), first_row));
   const at::Tensor heads = at::matmul(weights, v).transpose(1, 2).reshape({batch, time, config.query_columns()});

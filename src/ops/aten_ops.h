@@ -61,6 +61,8 @@ class AtenOps {
   bool watches() const { return watches_; }
   /// Attention that is neither watched nor capped, without sinks and windows, by attention_kernel.h, where there is one.
   void use_kernel_attention(bool on) { kernel_attention_ = on; }
+  /// No second derivative is asked for, and none by sinks: attention_by_group, which keeps no scores.
+  void use_grouped_attention(bool on) { grouped_attention_ = on; }
   /// No second derivative is asked for: norms by the tensor library's own kernel, a third of the memory's traffic.
   void use_kernel_norms(bool on) { kernel_norms_ = on; }
   void observe(const SiteId& site, const at::Tensor& x) const {
@@ -72,7 +74,7 @@ class AtenOps {
 
   at::Tensor cos_, sin_;
   const AtenObserver* observer_;
-  bool watches_, kernel_attention_ = false, kernel_norms_ = false;
+  bool watches_, kernel_attention_ = false, grouped_attention_ = false, kernel_norms_ = false;
 };
 
 }  // namespace vernier

@@ -21,27 +21,34 @@ std::optional<int> quota_in(const fs::path& folder) {
 }
 
 /// The group itself and all that it lies in, up to `root`; a container that does not see its own folder sees `root`.
-void take_smallest(std::optional<int>& smallest, const fs::path& root, const fs::path& group) {
+void for_each_around(const fs::path& root, const fs::path& group, const std::function<void(const fs::path&)>& fn) {
   for (fs::path inside = group.relative_path();; inside = inside.parent_path()) {
-    if (const std::optional<int> quota = quota_in(root / inside))
-      smallest = std::min(smallest.value_or(*quota), *quota);
+    fn(root / inside);
     if (inside.empty()) return;
   }
 }
 
 }  // namespace
 
-std::optional<int> cgroup_processors(const fs::path& membership, const fs::path& root) {
-  std::optional<int> smallest;
+void for_each_cgroup(const fs::path& membership, const fs::path& root, const std::string& controller,
+                     const std::function<void(const fs::path&)>& fn) {
   std::ifstream file(membership);
   for (std::string line; std::getline(file, line);) {  // number:controllers:path, without controllers in version 2
     std::istringstream parts(line);
     std::string number, controllers, group;
     if (!std::getline(parts, number, ':') || !std::getline(parts, controllers, ':') || !std::getline(parts, group))
       continue;
-    if (controllers.empty()) take_smallest(smallest, root, group);
-    if (("," + controllers + ",").find(",cpu,") != std::string::npos) take_smallest(smallest, root / "cpu", group);
+    if (controllers.empty()) for_each_around(root, group, fn);
+    if (("," + controllers + ",").find("," + controller + ",") != std::string::npos)
+      for_each_around(root / controller, group, fn);
   }
+}
+
+std::optional<int> cgroup_processors(const fs::path& membership, const fs::path& root) {
+  std::optional<int> smallest;
+  for_each_cgroup(membership, root, "cpu", [&](const fs::path& folder) {
+    if (const std::optional<int> quota = quota_in(folder)) smallest = std::min(smallest.value_or(*quota), *quota);
+  });
   return smallest;
 }
 

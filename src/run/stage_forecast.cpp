@@ -5,6 +5,7 @@
 #include "diagnose/sweep_cost.h"
 #include "run/image_forecast.h"
 #include "run/run_stages.h"
+#include "screen/screen_memory.h"
 #include "vernier/confirm.h"
 #include "vernier/planning.h"
 #include "vernier/refine.h"
@@ -141,12 +142,11 @@ uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, cons
   const auto parameters = static_cast<double>(model.parameters());
   const double packed = 4 * parameters, embedding = 4 * static_cast<double>(c.vocabulary * c.hidden);
   const double threads = resolve_threads(options.compute);
-  // Per thread: a layer's states; while gradients are taken, also what they are made of and the attention of each head.
+  // Per thread: a layer's states; while gradients are taken, also what they are made of.
   const double context = static_cast<double>(options.context), hidden = static_cast<double>(c.hidden),
-               intermediate = static_cast<double>(c.layer(0).feed_forward.intermediate),
-               heads = static_cast<double>(c.layer(0).attention.heads);
+               intermediate = static_cast<double>(c.layer(0).feed_forward.intermediate);
   const double states = threads * context * (8 * hidden + 3 * intermediate) * 4;
-  const double taped = threads * context * (20 * hidden + 8 * intermediate + 5 * heads * context) * 4;
+  const double taped = threads * static_cast<double>(layer_backward_bytes(c, 1, options.context));
   double peak = 4 * 2 * embedding + states;  // evaluate: output matrices of the reference and a few files
   if (options.effort != Effort::kScreen) peak = std::max(peak, packed + embedding + states);  // what is swept
   if (options.second_round)
@@ -158,8 +158,7 @@ uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, cons
     const double streams = tokens * static_cast<double>(c.hidden) * 4 * c.depth();
     const auto schemes = static_cast<double>(planning_rules(options.target, options.codebooks).schemes.size());
     const double layer = (parameters - embedding / 4) / c.depth() * 4;
-    peak = std::max(
-        peak, std::min(streams, static_cast<double>(ScreenOptions().memory_bytes)) + (3 + schemes) * layer + taped);
+    peak = std::max(peak, std::min(streams, static_cast<double>(kScreenStreamBytes)) + (3 + schemes) * layer + taped);
   }
   return static_cast<uint64_t>(peak + kProgram);
 }

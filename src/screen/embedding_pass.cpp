@@ -56,7 +56,7 @@ WeightSums weight_sums(const ScreenPass& pass, const at::Tensor& weight) {
   const auto schemes = static_cast<int64_t>(pass.errors.schemes());
   const int64_t rows = weight.size(0);
   const int64_t step = pass.errors.rows_independent(kEmbedding)
-                           ? vocabulary_tile(rows, 4 * schemes * weight.size(1), pass.options.memory_bytes / 4)
+                           ? vocabulary_tile(rows, 4 * schemes * weight.size(1), pass.memory.tile_bytes)
                            : rows;
   for (int64_t first = 0; first < rows; first += step) {
     const at::Tensor part = weight.narrow(0, first, std::min(step, rows - first)).to(at::kFloat).contiguous();

@@ -86,8 +86,13 @@ GradientPass::GradientPass(const Model& model, const std::vector<CalibrationWind
   ScreenSums sums(model.config(), {}, windows_, 0, false);
   std::vector<ScreenedMatrix> matrices;
   Limit limit;  // asks for the sums of squared gradients
-  const ScreenPass pass{model, aten_, errors, options, threads, sums, matrices, nullptr, &limit};
-  Streams streams(model, aten_, windows_, threads, static_cast<int64_t>(kMostBytes), {});
+  const MemoryShares memory{.forward = threads,
+                            .backward = threads,
+                            .products = threads,
+                            .streams_bytes = static_cast<int64_t>(kMostBytes),
+                            .tile_bytes = static_cast<int64_t>(kMostBytes / 4)};
+  const ScreenPass pass{model, aten_, errors, options, threads, memory, sums, matrices, nullptr, &limit};
+  Streams streams(model, aten_, windows_, memory, {});
   const OutputGradients output = output_gradients(pass, streams.finals());
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& state : output.states) gradients.push_back(state.unsqueeze(0));

@@ -4,11 +4,12 @@
 
 namespace vernier {
 
+int streams_alive(int layers, int interval) { return (layers + interval - 1) / interval + (interval - 1); }
+
 int stream_interval(int layers, int64_t bytes_of_one, int64_t memory_bytes) {
   int best = 1, least = layers + 1;
   for (int k = 1; k <= layers; ++k) {
-    // One of each k, and while the first of a segment is gone back to, those between it and the next.
-    const int alive = (layers + k - 1) / k + (k - 1);
+    const int alive = streams_alive(layers, k);
     if (alive * bytes_of_one <= memory_bytes) return k;
     if (alive < least) least = alive, best = k;
   }

@@ -14,6 +14,9 @@ namespace vernier {
 /// Of every sequence.
 using StreamsAt = std::vector<at::Tensor>;
 
+/// How many are alive at once where those in front of every k-th layer are kept: they, and while the first of a segment is
+/// gone back to, those between it and the next.
+int streams_alive(int layers, int interval);
 /// Every how many layers streams are kept so that no more than `memory_bytes` of them are alive at once; of what cannot
 /// be met, the least.
 int stream_interval(int layers, int64_t bytes_of_one, int64_t memory_bytes);

@@ -25,9 +25,9 @@ at::Tensor row_bias(const AtenLinear& linear, const at::Tensor& inputs) {
   const int64_t rows = inputs.numel() / inputs.size(-1), out = linear.weight.size(0);
   const std::vector<int64_t> shape =
       several ? std::vector<int64_t>{inputs.size(0), inputs.size(1), out} : std::vector<int64_t>{rows, out};
-  const at::Tensor bias =
-      linear.bias.defined() ? linear.bias.expand(shape).clone() : at::zeros(shape, linear.weight.options());
-  return bias.requires_grad_(true);
+  // One row, or one zero, seen as all of them: only its gradient has a row for each.
+  const at::Tensor one = linear.bias.defined() ? linear.bias.detach() : at::zeros({1}, linear.weight.options());
+  return one.expand(shape).requires_grad_(true);
 }
 
 }  // namespace
@@ -63,6 +63,7 @@ at::Tensor layer_backward(const AtenModel& model, const Blueprint& blueprint, co
     }
   };
   AtenOps ops = model.ops(stream.size(1), &observer);
+  ops.use_grouped_attention(true);
   const at::Tensor entering = stream.detach().requires_grad_(true);
   at::Tensor leaving = layer_forward(model, ops, own, first_row, entering);
 

@@ -56,11 +56,12 @@ LayerLimit::LayerLimit(const ScreenPass& pass, const std::vector<TensorId>& matr
     input_sum_[id] = it != by_site.end() ? it->second : by_site[site] = add(shape[1]);
     gradient_sum_[id] = add(shape[0]);
   }
-  // A batch of sequences has a quarter of the memory, as far as all threads have one each.
+  // A batch of sequences has a quarter of the memory, as far as all that are on their way have one each.
   int64_t longest = 1;
   for (const ScreenWindow& window : pass.sums.windows()) longest = std::max(longest, window.positions);
   const int64_t bytes = std::max<int64_t>(1, longest * width * static_cast<int64_t>(sizeof(float)));
-  windows_at_once_ = std::min(windows_at_once_, std::max<int64_t>(pass.threads, pass.options.memory_bytes / 4 / bytes));
+  windows_at_once_ =
+      std::min(windows_at_once_, std::max<int64_t>(pass.memory.backward, pass.memory.tile_bytes / bytes));
   for (Sum& sum : sums_) sum.kept.resize(static_cast<size_t>(windows_at_once_));
 }
 

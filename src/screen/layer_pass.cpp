@@ -8,6 +8,7 @@
 
 #include "model/block_layout.h"
 #include "ops/parallel.h"
+#include "screen/gradient_tile.h"
 #include "screen/layer_backward.h"
 #include "screen/layer_limit.h"
 
@@ -62,23 +63,11 @@ std::vector<int64_t> rows_per_window(const ScreenPass& pass) {
   return count;
 }
 
-constexpr int64_t kGradientTile = int64_t{1} << 22;  // weights: what a core's cache may hold, whatever the matrix
-
-/// A sequence's gradient of a matrix, rows^T inputs, and its products with the errors, a tile of the matrix' rows at a
-/// time.
-void add_gradient(const SliceGrid& grid, const at::Tensor& rows, const at::Tensor& inputs,
-                  const std::vector<const float*>& errors, at::Tensor& buffer, GradientSums& sums) {
-  const int64_t outputs = rows.size(1), cols = inputs.size(1), step = std::max<int64_t>(1, kGradientTile / cols);
-  std::vector<const float*> own = errors;
-  if (cols > buffer.numel()) buffer = at::empty({cols});
-  for (int64_t first = 0; first < outputs; first += step) {
-    const int64_t count = std::min(step, outputs - first);
-    at::Tensor gradient = buffer.narrow(0, 0, count * cols).view({count, cols});
-    at::mm_out(gradient, rows.narrow(1, first, count).t(), inputs);
-    for (size_t s = 0; s < errors.size(); ++s) own[s] = errors[s] == nullptr ? nullptr : errors[s] + first * cols;
-    add_products(grid, first, count, gradient.data_ptr<float>(), own, sums);
-  }
-}
+/// A matrix of a sequence whose gradient is still to be made.
+struct Pending {
+  size_t window, matrix;
+  at::Tensor rows, inputs;
+};
 
 /// Estimators by factors: every slice of a matrix under every scheme, domain by domain.
 void add_factors(const ScreenPass& pass, const std::vector<LayerMatrix>& matrices,
@@ -134,25 +123,32 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
   pass.model.release_pages();
   const std::vector<int64_t> wanted = rows_per_window(pass);
   std::vector<std::vector<WindowMatrix>> found(windows.size());
-  std::vector<at::Tensor> buffers(static_cast<size_t>(pass.threads));
+  std::vector<at::Tensor> buffers(static_cast<size_t>(std::max(pass.threads, pass.memory.products)));
   std::vector<TensorId> ids;
   for (const LayerMatrix& matrix : matrices) ids.push_back(matrix.id);
   LayerLimit limit(pass, ids);
+  const auto gradient_of = [&](size_t m, const at::Tensor& rows, const at::Tensor& inputs) {
+    return GradientOf{pass.sums.grid(matrices[m].id), rows, inputs, matrices[m].error_values, pass.channels != nullptr};
+  };
 
+  // Where memory keeps threads from differentiating, they multiply what the others have differentiated.
+  const auto count = static_cast<int64_t>(windows.size());
+  const bool helped = pass.memory.products > pass.memory.backward && pass.memory.backward < count;
+  std::vector<std::vector<Pending>> pending(helped ? windows.size() : 0);
   const auto differentiate = [&](int64_t first, int64_t place, int worker) {
     const auto w = static_cast<size_t>(first + place);
     found[w].resize(matrices.size());
-    at::Tensor& buffer = buffers[static_cast<size_t>(worker)];
-    if (!buffer.defined()) buffer = at::empty({kGradientTile});
     const auto visit = [&](const TensorId& id, const at::Tensor& inputs, const at::Tensor& by_output) {
       const auto it = index.find(id);
       if (it == index.end()) return;
-      const LayerMatrix& matrix = matrices[it->second];
-      WindowMatrix& own = found[w][it->second];
+      const size_t m = it->second;
+      WindowMatrix& own = found[w][m];
       own.rows = inputs.size(0);
       const at::Tensor rows = by_output.reshape({own.rows, -1});
-      own.gradients.resize(pass.sums.grid(id), pass.errors.schemes(), pass.channels != nullptr);
-      add_gradient(pass.sums.grid(id), rows, inputs, matrix.error_values, buffer, own.gradients);
+      if (helped)
+        pending[w].push_back({w, m, rows, inputs});
+      else
+        own.gradients = gradient_of(m, rows, inputs).all(buffers[static_cast<size_t>(worker)]);
       if (pass.channels != nullptr) own.inputs = input_sums(inputs);
       limit.keep(place, id, inputs, rows);
       if (pass.options.kfac_rows == 0) return;
@@ -167,10 +163,37 @@ void add_layer(const ScreenPass& pass, int layer, const std::vector<at::Tensor>&
         layer_backward(pass.aten, pass.model.blueprint(), block, windows[w].first_row, streams[w], gradients[w], visit);
     if (tick) tick();
   };
-  const auto count = static_cast<int64_t>(windows.size());
+  const auto multiply_pending = [&] {
+    std::vector<std::pair<const Pending*, int64_t>> tiles;
+    for (const std::vector<Pending>& window : pending)
+      for (const Pending& each : window)
+        for (int64_t t = 0; t < gradient_of(each.matrix, each.rows, each.inputs).tiles(); ++t)
+          tiles.emplace_back(&each, t);
+    std::vector<GradientSums> sums(tiles.size());
+    parallel_for(static_cast<int64_t>(tiles.size()), pass.memory.products, [&](int64_t i, int worker) {
+      const c10::NoGradGuard no_grad;
+      const auto& [each, tile] = tiles[static_cast<size_t>(i)];
+      sums[static_cast<size_t>(i)] =
+          gradient_of(each->matrix, each->rows, each->inputs).tile(tile, buffers[static_cast<size_t>(worker)]);
+    });
+    for (size_t i = 0; i < tiles.size(); ++i) {
+      const auto& [each, tile] = tiles[i];
+      GradientSums& own = found[each->window][each->matrix].gradients;
+      if (tile == 0)
+        own = std::move(sums[i]);
+      else
+        own.add(sums[i]);
+    }
+    for (std::vector<Pending>& window : pending) window.clear();
+  };
   for (int64_t first = 0; first < count; first += limit.windows_at_once()) {
-    parallel_for(std::min(limit.windows_at_once(), count - first), pass.threads,
-                 [&](int64_t place, int worker) { differentiate(first, place, worker); });
+    const int64_t here = std::min(limit.windows_at_once(), count - first);
+    const int64_t step = helped ? pass.memory.backward : here;
+    for (int64_t begin = 0; begin < here; begin += step) {
+      parallel_for(std::min(step, here - begin), pass.memory.backward,
+                   [&](int64_t i, int worker) { differentiate(first, begin + i, worker); });
+      if (helped) multiply_pending();
+    }
     limit.add();
   }
 

@@ -118,7 +118,7 @@ class Run {
     const auto own = std::min<int64_t>(pass_.threads, static_cast<int64_t>(windows_.size()));
     // Weights and errors, and per thread the logits and the gradient.
     const int64_t bytes = 4 * ((1 + schemes) * weight_.size(1) + own * (2 * most + weight_.size(1)));
-    const int64_t step = vocabulary_tile(vocabulary_, bytes, pass_.options.memory_bytes / 4);
+    const int64_t step = vocabulary_tile(vocabulary_, bytes, pass_.memory.tile_bytes);
     std::vector<Tile> tiles;
     for (int64_t first = 0; first < vocabulary_; first += step)
       tiles.push_back({first, std::min(step, vocabulary_ - first)});

@@ -53,6 +53,10 @@ Limit begin_limit(const Model& model, const std::vector<ScreenText>& domains, co
   return limit;
 }
 
+PassSize size_of(const Model& model, const std::vector<ScreenWindow>& windows) {
+  return pass_size(model.config(), windows, /*batch=*/1, static_cast<int64_t>(windows.size()));
+}
+
 void add_hessians(const Model& model, const std::vector<ScreenText>& domains, const ScreenOptions& options,
                   ScreenSums& sums) {
   std::map<TensorId, SliceGrid> grids;
@@ -64,6 +68,10 @@ void add_hessians(const Model& model, const std::vector<ScreenText>& domains, co
 }
 
 }  // namespace
+
+int64_t least_screen_memory(const Model& model, const std::vector<ScreenText>& domains, const ScreenOptions& options) {
+  return least_memory(size_of(model, windows_of(domains)), options);
+}
 
 Screen screen(const Model& model, const Calibration& calibration, const std::vector<ScreenText>& domains,
               const ScreenOptions& options, ProgressSink* progress) {
@@ -80,6 +88,7 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
   const AtenModel aten(model, longest, AtenModel::Place{at::kCPU, at::kFloat, /*layer_by_layer=*/true});
   const SchemeErrors errors(model, calibration, schemes, threads);
   ScreenSums sums(model.config(), s.components, windows_of(domains), schemes.size(), options.kfac_rows > 0);
+  const MemoryShares memory = share_memory(size_of(model, sums.windows()), options, threads, progress);
   ChannelTable channels(sums.windows());
   if (options.limit) s.limit = begin_limit(model, domains, sums);
   const ScreenPass pass{model,
@@ -87,6 +96,7 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
                         errors,
                         options,
                         threads,
+                        memory,
                         sums,
                         s.matrices,
                         options.channels ? &channels : nullptr,
@@ -96,7 +106,7 @@ Screen screen(const Model& model, const Calibration& calibration, const std::vec
   if (progress != nullptr) progress->begin("screen", 2 * windows * model.config().depth(), "layer windows");
   SharedProgress shared(progress);
   const LayerTick tick = [&] { shared.add(1); };
-  Streams streams(model, aten, sums.windows(), threads, options.memory_bytes, tick);
+  Streams streams(model, aten, sums.windows(), memory, tick);
   OutputGradients output = output_gradients(pass, streams.finals());
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& state : output.states) gradients.push_back(state.unsqueeze(0));

@@ -44,8 +44,8 @@ void check_screen_options(const ScreenOptions& options) {
          options.compute.device);
   if (options.compute.type != ComputeType::kFloat32)
     fail(ErrorKind::kUnsupported, "screen: gradients are computed in f32 only; leave out --dtype");
-  if (options.kfac_rows < 0 || options.hessian_probes < 0 || options.memory_bytes < 1)
-    fail(ErrorKind::kInvalidArgument, "screen: {} rows, {} probes, {} bytes: expected none below 0 and some memory",
+  if (options.kfac_rows < 0 || options.hessian_probes < 0 || options.memory_bytes < 0)
+    fail(ErrorKind::kInvalidArgument, "screen: {} rows, {} probes, {} bytes of memory: expected none below 0",
          options.kfac_rows, options.hessian_probes, options.memory_bytes);
 }
 

@@ -7,6 +7,7 @@
 #include "engine/aten_model.h"
 #include "screen/channels.h"
 #include "screen/errors.h"
+#include "screen/screen_memory.h"
 #include "screen/screen_sums.h"
 #include "vernier/screen.h"
 
@@ -18,6 +19,7 @@ struct ScreenPass {
   const SchemeErrors& errors;
   const ScreenOptions& options;
   int threads;
+  MemoryShares memory;
   ScreenSums& sums;
   std::vector<ScreenedMatrix>& matrices;  ///< appended to
   ChannelTable* channels;                 ///< nullptr: none

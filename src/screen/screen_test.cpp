@@ -13,6 +13,7 @@
 #include "support/cancelling_sink.h"
 #include "support/expect_error.h"
 #include "support/models.h"
+#include "support/warnings.h"
 #include "vernier/quantize_tensor.h"
 
 namespace vernier {
@@ -189,11 +190,35 @@ TEST(Screen, LittleMemoryChangesNothing) {
     const Calibration calibration = calibration_of(model);
     ScreenOptions options{.schemes = {"int3:channel:sym"}, .seed = kSeed};
     const Screen all = screen(model, calibration, {text_of(3, 24)}, options);
-    options.memory_bytes = 1;  // streams are made again, the vocabulary comes in tiles
+    // Streams are made again, the vocabulary comes in tiles, one sequence at a time is differentiated.
+    options.memory_bytes = least_screen_memory(model, {text_of(3, 24)}, options);
     expect_same(all, screen(model, calibration, {text_of(3, 24)}, options), 2e-4);
     options.schemes = {"int4:tensor"};  // rows share a scale: no tile can be quantized alone
     expect_same(screen(model, calibration, {text_of(3, 24)}, {.schemes = options.schemes, .seed = kSeed}),
                 screen(model, calibration, {text_of(3, 24)}, options), 2e-4);
+  }
+}
+
+TEST(Screen, FewerSequencesAtOnceGiveTheSameBits) {
+  for (const char* name : {"llama", "mixtral"}) {
+    const Model model = fixture_model(name);
+    const Calibration calibration = calibration_of(model);
+    const std::vector<ScreenText> text{text_of(80, 24)};  // so many that the vocabulary is one tile in either case
+    ScreenOptions options{.schemes = {"int3:channel:sym", "gguf:q4_0"}, .kfac_rows = 32, .channels = true};
+    options.compute.threads = 2;
+    options.memory_bytes = int64_t{1} << 30;  // a sequence for each thread
+    const Screen two = screen(model, calibration, text, options);
+    options.memory_bytes = least_screen_memory(model, text, options);  // one, and both multiply its gradients
+    Warnings sink;
+    const Screen one = screen(model, calibration, text, options, &sink);
+    EXPECT_TRUE(screen_to_json(one) == screen_to_json(two)) << name;
+    ASSERT_EQ(one.channels.size(), two.channels.size());
+    for (size_t i = 0; i < one.channels.size(); ++i)
+      EXPECT_TRUE(one.channels[i].output_damage == two.channels[i].output_damage) << name << " " << i;
+    EXPECT_THAT(sink.all, ::testing::ElementsAre(::testing::HasSubstr("1 of 2 sequences")));
+    --options.memory_bytes;
+    expect_error(ErrorKind::kInvalidArgument, {"screen", "memory", "at least"},
+                 [&] { screen(model, calibration, text, options); });
   }
 }
 

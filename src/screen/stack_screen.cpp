@@ -54,23 +54,32 @@ StackScreen::Inputs StackScreen::inputs_of(const ModelConfig& stack, const Answe
   return inputs;
 }
 
-std::vector<ScreenWindow> StackScreen::windows() const {
-  std::vector<ScreenWindow> windows(static_cast<size_t>(data_.inputs.images));
+std::vector<ScreenWindow> StackScreen::windows_of(const ModelConfig& stack, const Inputs& inputs,
+                                                  const AnswerData& data) {
+  const bool sees = stack.reads_images();
+  std::vector<ScreenWindow> windows(static_cast<size_t>(data.inputs.images));
   for (size_t i = 0; i < windows.size(); ++i) {
     ScreenWindow& own = windows[i];
-    own.window = sees() ? nullptr : &inputs_.prompts;
+    own.window = sees ? nullptr : &inputs.prompts;
     own.index = i;
-    own.cluster = data_.clusters[i];
-    own.positions = sees() ? model_.config().patches.rows() : inputs_.ids.numel();
-    own.first_row = sees() ? model_.config().patches.count() : 0;
+    own.cluster = data.clusters[i];
+    own.positions = sees ? stack.patches.rows() : inputs.ids.numel();
+    own.first_row = sees ? stack.patches.count() : 0;
     own.scored = 1;
   }
   return windows;
 }
 
+PassSize StackScreen::size_of(const ModelConfig& stack, const AnswerData& data) {
+  const Inputs inputs = inputs_of(stack, data);
+  const bool sees = stack.reads_images();
+  return pass_size(stack, windows_of(stack, inputs, data), sees ? 1 : inputs.ids.size(0),
+                   sees ? data.inputs.images : 1);
+}
+
 StackScreen::StackScreen(const Model& model, Stack stack, const Calibration& calibration, const AnswerData& data,
                          const std::vector<Scheme>& schemes, std::vector<Component> components,
-                         const ScreenOptions& options, const LayerTick& tick)
+                         const ScreenOptions& options, const LayerTick& tick, ProgressSink* progress)
     : data_(data),
       options_(options),
       tick_(tick),
@@ -81,11 +90,15 @@ StackScreen::StackScreen(const Model& model, Stack stack, const Calibration& cal
       aten_(model_, sees() ? model_.config().patches.rows() : inputs_.ids.size(1),
             AtenModel::Place{at::kCPU, at::kFloat, /*layer_by_layer=*/true}),
       errors_(model, calibration, schemes, threads_, stack),
-      sums_(model_.config(), std::move(components), windows(), schemes.size(), options.kfac_rows > 0),
-      pass_{model_, aten_, errors_, options_, threads_, sums_, matrices_, nullptr, nullptr} {
+      sums_(model_.config(), std::move(components), windows_of(model_.config(), inputs_, data), schemes.size(),
+            options.kfac_rows > 0),
+      pass_{model_,   aten_,     errors_,
+            options_, threads_,  share_memory(size_of(model_.config(), data), options_, threads_, progress),
+            sums_,    matrices_, nullptr,
+            nullptr} {
   const c10::NoGradGuard no_grad;
   const int layers = model_.config().depth();
-  streams_.emplace(entering(), layers, options.memory_bytes,
+  streams_.emplace(entering(), layers, pass_.memory.streams_bytes,
                    [this](StreamsAt& streams, int layer, bool first) { run(streams, layer, first); });
   std::vector<at::Tensor> answers;
   for (const at::Tensor& leaving : streams_->leaving()) {
@@ -127,7 +140,7 @@ void StackScreen::run(StreamsAt& streams, int layer, bool first) const {
   model_.release_pages();
   const bool last = layer + 1 == model_.config().depth();
   const size_t each = sums_.windows().size() / streams.size();
-  parallel_for(static_cast<int64_t>(streams.size()), threads_, [&](int64_t i, int) {
+  parallel_for(static_cast<int64_t>(streams.size()), pass_.memory.forward, [&](int64_t i, int) {
     const c10::NoGradGuard no_grad;
     at::Tensor& stream = streams[static_cast<size_t>(i)];
     AtenOps ops = aten_.ops(stream.size(1));

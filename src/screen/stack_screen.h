@@ -23,12 +23,15 @@ class OutsideMatrix;
 class StackScreen {
  public:
   /// Runs the forward pass. @param components of this stack, named as those of a model of its own (stack_of)
-  /// All but `components` must outlive it. @throws Error{kBadFile} when a state is not finite
+  /// All but `components` and `options` must outlive it. @throws Error{kBadFile} when a state is not finite
   StackScreen(const Model& model, Stack stack, const Calibration& calibration, const AnswerData& data,
               const std::vector<Scheme>& schemes, std::vector<Component> components, const ScreenOptions& options,
-              const LayerTick& tick);
+              const LayerTick& tick, ProgressSink* progress);
   StackScreen(const StackScreen&) = delete;
   StackScreen& operator=(const StackScreen&) = delete;
+
+  /// What its passes take.
+  static PassSize size_of(const ModelConfig& stack, const AnswerData& data);
 
   /// Logits or unit vectors, float32 [images or prompts, width].
   const at::Tensor& answers() const { return answers_; }
@@ -48,7 +51,7 @@ class StackScreen {
     at::Tensor rows;      ///< int64, where each sequence answers, among the rows that the last layer keeps
   };
   static Inputs inputs_of(const ModelConfig& stack, const AnswerData& data);
-  std::vector<ScreenWindow> windows() const;
+  static std::vector<ScreenWindow> windows_of(const ModelConfig& stack, const Inputs& inputs, const AnswerData& data);
   bool sees() const { return model_.config().reads_images(); }
   at::Tensor pixels(size_t image) const;
   StreamsAt entering() const;
@@ -59,7 +62,7 @@ class StackScreen {
   void add_patches(const std::vector<at::Tensor>& gradients);
 
   const AnswerData& data_;
-  const ScreenOptions& options_;
+  const ScreenOptions options_;
   LayerTick tick_;
   int threads_;
   Stack stack_;

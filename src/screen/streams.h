@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "engine/aten_model.h"
-#include "ops/arena.h"
 #include "ops/rope.h"
 #include "screen/kept_streams.h"
+#include "screen/screen_memory.h"
 #include "screen/screen_sums.h"
 
 namespace vernier {
@@ -26,8 +26,8 @@ at::Tensor input_ids(const ScreenWindow& window);
 class Streams {
  public:
   /// Runs the forward pass. All must outlive it.
-  Streams(const Model& weights, const AtenModel& model, const std::vector<ScreenWindow>& windows, int threads,
-          int64_t memory_bytes, const LayerTick& tick);
+  Streams(const Model& weights, const AtenModel& model, const std::vector<ScreenWindow>& windows,
+          const MemoryShares& memory, const LayerTick& tick);
 
   Streams(const Streams&) = delete;  // what runs a layer knows where this is
   Streams& operator=(const Streams&) = delete;
@@ -45,7 +45,6 @@ class Streams {
   const std::vector<ScreenWindow>& windows_;
   int threads_;
   RopeTable rope_;
-  std::vector<Arena> arenas_;
   std::optional<KeptStreams> kept_;
   StreamsAt finals_;
 };

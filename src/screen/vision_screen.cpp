@@ -53,6 +53,29 @@ ByStack by_stack(const ModelConfig& config, const std::vector<Component>& compon
   return split;
 }
 
+/// The least memory of every stack; all keep their streams until the last one is through.
+std::map<Stack, int64_t> least_by_stack(const ModelConfig& config, const AnswerData& data,
+                                        const ScreenOptions& options) {
+  std::map<Stack, int64_t> least;
+  if (config.stacks.empty()) least[Stack::kOnly] = least_memory(StackScreen::size_of(config, data), options);
+  for (const ModelConfig& stack : config.stacks)
+    least[stack.stack] = least_memory(StackScreen::size_of(stack, data), options);
+  return least;
+}
+
+/// A stack's part of a bound, as it needs more or less.
+ScreenOptions options_of(Stack stack, const std::map<Stack, int64_t>& least, const ScreenOptions& options) {
+  int64_t all = 0;
+  for (const auto& [each, bytes] : least) all += bytes;
+  const double share = static_cast<double>(least.at(stack)) / static_cast<double>(all);
+  const auto part = [&](int64_t bytes) { return static_cast<int64_t>(static_cast<double>(bytes) * share); };
+  ScreenOptions own = options;
+  if (options.memory_bytes > 0)
+    own.memory_bytes = options.memory_bytes < all ? std::max<int64_t>(part(options.memory_bytes), 1)
+                                                  : least.at(stack) + part(options.memory_bytes - all);
+  return own;
+}
+
 /// Of -log p of each image's label.
 struct LabelGradients {
   std::vector<double> nll;
@@ -94,6 +117,12 @@ LabelGradients label_gradients(const Model& model, const AnswerData& data, const
 
 }  // namespace
 
+int64_t least_screen_memory(const Model& model, const AnswerData& data, const ScreenOptions& options) {
+  int64_t sum = 0;
+  for (const auto& [stack, bytes] : least_by_stack(model.config(), data, options)) sum += bytes;
+  return sum;
+}
+
 Screen screen(const Model& model, const Calibration& calibration, const AnswerData& data, const ScreenOptions& options,
               ProgressSink* progress) {
   check_screen_options(options);
@@ -104,6 +133,7 @@ Screen screen(const Model& model, const Calibration& calibration, const AnswerDa
   Screen s = begin_screen(model, calibration, schemes, options);
   const ByStack split = by_stack(model.config(), s.components);
 
+  const std::map<Stack, int64_t> least = least_by_stack(model.config(), data, options);
   int64_t layers = 0;
   for (const auto& [stack, components] : split.components) layers += model.config().find_stack(stack)->depth();
   if (progress != nullptr) progress->begin("screen", 2 * layers * data.inputs.images, "layer images");
@@ -111,7 +141,8 @@ Screen screen(const Model& model, const Calibration& calibration, const AnswerDa
   const LayerTick tick = [&] { shared.add(1); };
   std::map<Stack, std::unique_ptr<StackScreen>> stacks;
   for (const auto& [stack, components] : split.components)
-    stacks[stack] = std::make_unique<StackScreen>(model, stack, calibration, data, schemes, components, options, tick);
+    stacks[stack] = std::make_unique<StackScreen>(model, stack, calibration, data, schemes, components,
+                                                  options_of(stack, least, options), tick, progress);
   const bool reads = !model.config().stacks.empty();
   const LabelGradients labels = label_gradients(model, data, stacks.at(reads ? Stack::kImage : Stack::kOnly)->answers(),
                                                 reads ? stacks.at(Stack::kText)->answers() : at::Tensor(), options);

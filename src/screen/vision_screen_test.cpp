@@ -188,7 +188,7 @@ TEST(VisionScreens, ThreadsAndMemoryChangeNothing) {
     const Json one = screen_to_json(screen(model, calibration, data, options));
     options.compute.threads = 2;
     EXPECT_EQ(screen_to_json(screen(model, calibration, data, options)), one);
-    options.memory_bytes = 1;  // streams are made again
+    options.memory_bytes = least_screen_memory(model, data);  // streams are made again, one image at a time
     EXPECT_EQ(screen_to_json(screen(model, calibration, data, options)), one);
     EXPECT_EQ(screen_to_json(screen_from_json(one, "screen.json")), one);
   }
@@ -215,6 +215,8 @@ TEST(VisionScreens, SayWhatTheyCannotDo) {
   expect_error(ErrorKind::kUnsupported, {"screen", "the limit"},
                [&] { screen(vit, calibration, data, {.limit = true}); });
   expect_error(ErrorKind::kInvalidArgument, {"calibration"}, [&] { screen(vit, calibration_of(llama), data); });
+  expect_error(ErrorKind::kInvalidArgument, {"screen", "memory", "at least"},
+               [&] { screen(vit, calibration, data, {.memory_bytes = least_screen_memory(vit, data) - 1}); });
   data.labels[0] = -1;
   expect_error(ErrorKind::kInvalidArgument, {"without a label"},
                [&] { screen(vit, calibration, data, {.labels = ScreenLabels::kText}); });
