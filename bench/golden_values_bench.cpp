@@ -297,7 +297,7 @@ struct Arguments {
   std::string model, golden, wiki, mix, calibration, device = "cpu";
   std::vector<std::string> schemes = {"A", "B"};
   std::vector<std::string> methods = {"rtn", "rtn_x2_search", "gptq", "gptq_actorder", "gptq_actorder_static_groups",
-                                      "awq", "awq_clip"};
+                                      "awq", "awq_clip", "awq_gptq", "awq_gptq_actorder"};
   int64_t windows = 64, calibration_windows = 64;
   int threads = 0;
 };
@@ -332,11 +332,13 @@ void search_all(Layers& net, const at::Tensor& ids, int depth, const Rounding& h
   }
 }
 
-/// The lowest figure of all rows of a table on that text.
+/// The lowest figure of all rows of a table on that text. A row that only folds rounds nothing, and is none of them.
 double best_of(const Json& rows, const char* text) {
+  constexpr double kNotRounded = 1e-6;
   double best = INFINITY;
   for (const Json& row : rows)
-    if (row.is_object() && row.contains(text)) best = std::min(best, row.at(text).at("kl").get<double>());
+    if (row.is_object() && row.contains(text))
+      if (const double kl = row.at(text).at("kl").get<double>(); kl > kNotRounded) best = std::min(best, kl);
   return best;
 }
 

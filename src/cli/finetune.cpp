@@ -189,11 +189,17 @@ TrainingData self_written(const Model& model, const TrainingData& learned, const
                            a.options.compute, &console.progress);
 }
 
-/// --begin: the same model as the plan rounds it, searched before.
+/// --begin: the same model as the plan rounds it, searched before. What is not rounded is the file's, too: a search may
+/// have folded scales into norms.
 Model begun(const Model& model, const Plan& plan, const FinetuneArguments& a, Console& console) {
   const Model given = open_model(a.begin, console);
   Model begins(model.config(), model.source());
-  for (const TensorId& id : model.tensors()) begins.set_weight(id, model.weight(id));
+  for (const TensorId& id : model.tensors()) {
+    if (!given.has(id) || given.weight(id).sizes() != model.weight(id).sizes())
+      fail(ErrorKind::kInvalidArgument, "finetune: --begin {}: no {} of {}; expected a file of {}", a.begin,
+           name_of(id), c10::str(model.weight(id).sizes()), model.source().name);
+    begins.set_weight(id, given.weight(id));
+  }
   for (const auto& [id, scheme] : schemes_of(plan, model)) {
     const StoredMatrix* stored = given.has(id) ? given.stored(id) : nullptr;
     const at::Tensor weight = model.weight(id);

@@ -107,40 +107,49 @@ TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
   ASSERT_EQ(run_quietly({"calibrate", model, "--calibration-text", at("text.txt"), "--context", "64", "--windows", "6",
                          "-o", at("c.safetensors")}),
             0);
-  ASSERT_EQ(run_quietly({"export", model, "--scheme", "gguf:q4_0", "--method", "nearest", "-o", at("begun.gguf")}), 0);
-  const auto tune = [&](const std::string& scheme) {
-    return run_quietly({"finetune",
-                        model,
-                        "--scheme",
-                        scheme,
-                        "--begin",
-                        at("begun.gguf"),
-                        "--data",
-                        at("c.safetensors"),
-                        "--steps",
-                        "1",
-                        "--batch",
-                        "1",
-                        "--warm-up",
-                        "0",
-                        "--validation-share",
-                        "0.2",
-                        "--threads",
-                        "1",
-                        "--refit-steps",
-                        "0",
-                        "-o",
-                        at("out")});
+  // A search that folds: whoever takes its matrices has to take its norms, too.
+  const std::vector<std::string> searched = {"--method", "smoothquant", "--calibration", at("c.safetensors")};
+  std::vector<std::string> words{"export", model, "--scheme", "gguf:q4_0", "-o", at("begun.gguf")};
+  words.insert(words.end(), searched.begin(), searched.end());
+  ASSERT_EQ(run_quietly(words), 0);
+  const std::vector<std::string> begun = {"--begin", at("begun.gguf")};
+  const auto tune = [&](const std::string& scheme, const std::vector<std::string>& how, const char* out) {
+    std::vector<std::string> all{"finetune",
+                                 model,
+                                 "--scheme",
+                                 scheme,
+                                 "--data",
+                                 at("c.safetensors"),
+                                 "--steps",
+                                 "1",
+                                 "--batch",
+                                 "1",
+                                 "--warm-up",
+                                 "0",
+                                 "--validation-share",
+                                 "0.2",
+                                 "--threads",
+                                 "1",
+                                 "--refit-steps",
+                                 "0",
+                                 "-o",
+                                 at(out)};
+    all.insert(all.end(), how.begin(), how.end());
+    return run_quietly(all);
   };
   ::testing::internal::CaptureStderr();
-  EXPECT_EQ(tune("gguf:q8_0"), 2);
+  EXPECT_EQ(tune("gguf:q8_0", begun, "refused"), 2);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--begin"));
-  ASSERT_EQ(tune("gguf:q4_0"), 0);
+  ASSERT_EQ(tune("gguf:q4_0", begun, "out"), 0);
+  ASSERT_EQ(tune("gguf:q4_0", searched, "searched"), 0);
   ::testing::internal::GetCapturedStdout();
   const Json json = read_json(at("out/finetune.json"));
   EXPECT_EQ(json["data"]["learned"].get<int>() + json["data"]["validation"].get<int>(), 6);
-  // Where it began is the file, rounded to nearest, and not what a search finds.
-  EXPECT_GT(json["models"]["before"]["all"]["kl_nats"].get<double>(), 0);
+  // Where it began is what the search found and the file holds.
+  const Json same = read_json(at("searched/finetune.json"));
+  EXPECT_NEAR(json["models"]["before"]["all"]["kl_nats"].get<double>() /
+                  same["models"]["before"]["all"]["kl_nats"].get<double>(),
+              1, 1e-5);
   const double first = json["trained"]["points"][0]["validation"]["all"]["kl_nats"].get<double>();
   EXPECT_NEAR(first / json["models"]["before"]["all"]["kl_nats"].get<double>(), 1, 1e-5);  // the same weights
   std::filesystem::remove_all(folder);
