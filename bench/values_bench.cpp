@@ -56,8 +56,7 @@ std::vector<Calibration> calibrations_of(const Model& model, const TokenizedText
   const EvaluationData all = calibration_windows(text, kContext, 0, nullptr);
   std::vector<Calibration> made;
   for (int64_t seed = 1; seed <= a.calibration_seeds; ++seed)
-    made.push_back(
-        calibrate(model, drawn_windows(all, a.calibration_windows, static_cast<uint64_t>(seed)), compute));
+    made.push_back(calibrate(model, drawn_windows(all, a.calibration_windows, static_cast<uint64_t>(seed)), compute));
   return made;
 }
 

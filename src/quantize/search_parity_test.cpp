@@ -4,6 +4,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "base/json.h"
 #include "calibrate/gram_pass.h"
 #include "quantize/guard.h"
