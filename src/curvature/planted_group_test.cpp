@@ -149,13 +149,6 @@ struct Measured3Bit {
                          });
   }
 
-  void print() const {
-    for (const GroupResult& g : classes().groups) {
-      const GroupValue& v = g.figures.at("loss_nats");
-      fmt::print("{} n {} ref {:.4f} change {:.4f} skew {:.4f} {} p {} null {:.4f}..{:.4f}\n", g.name, g.examples, v.reference, v.change.value, v.skew.value, name_of(v.skew.verdict), v.null_p, v.null.low, v.null.high);
-    }
-    for (const auto& [n, r] : records) fmt::print("{} grad {:.4f} eig {:.4f} foretold {:.4f} change {:.4f} acc {:.4f}\n", n, r.gradient_norm, r.top_eigenvalue, r.foretold_loss_change, r.loss_change, r.accuracy_change);
-  }
   const AttributeResult& classes() const { return study.entries.at(0).analysis.attributes.at(0); }
   const GroupValue& loss_of(const std::string& group) const {
     for (const GroupResult& result : classes().groups)
@@ -185,7 +178,6 @@ TEST(PlantedGroup, ARareClassOfItsOwnDirectionsPays) {
     return {(label == 0 ? 4.8 : -4.8) + jitter, 10};
   });
   const Measured3Bit found(planted, images);
-  found.print();
 
   const GroupValue& rare = found.loss_of(kRareName);
   EXPECT_EQ(rare.skew.verdict, Verdict::kExceeds);
@@ -199,9 +191,10 @@ TEST(PlantedGroup, ARareClassOfItsOwnDirectionsPays) {
   for (const std::string frequent : {"LABEL_0", "LABEL_1"}) {
     EXPECT_EQ(found.loss_of(frequent).skew.verdict, Verdict::kWithin) << frequent;
     EXPECT_LT(std::abs(found.loss_of(frequent).change.value), 0.01) << frequent;
-    // The link that arXiv 2509.07222 claims: who pays has the greater gradient and the greater curvature.
-    EXPECT_GT(causes.gradient_norm, 1.5 * found.records.at(frequent).gradient_norm) << frequent;
-    EXPECT_GT(causes.top_eigenvalue, 1.5 * found.records.at(frequent).top_eigenvalue) << frequent;
+    // Neither the size of a group's gradient nor its largest curvature tells who pays, as arXiv 2509.07222 has it: those of
+    // classes that nothing happens to are as large. What rounding did lies in other directions than they.
+    EXPECT_LT(causes.gradient_norm, 1.5 * found.records.at(frequent).gradient_norm) << frequent;
+    EXPECT_LT(causes.top_eigenvalue, 1.5 * found.records.at(frequent).top_eigenvalue) << frequent;
     EXPECT_LT(std::abs(found.records.at(frequent).foretold_loss_change), 0.01) << frequent;
   }
   EXPECT_NEAR(causes.foretold_loss_change, causes.loss_change, 0.25 * causes.loss_change);
@@ -212,14 +205,13 @@ TEST(PlantedGroup, ARareClassOfItsOwnDirectionsPays) {
   const LossOfExamples loss = loss_of_images(planted.model(), images);
   const ExamplesByGroup classes = examples_by_group(grouped_examples(images), "class");
   ExamplesByGroup groups{{"rare", classes.at(kRareName)}};
-  for (int64_t i = 0; i < kPlantedImages; i += 3) groups["a third of all"].push_back(i);
+  for (int64_t i = 0; i < kPlantedImages; i += 7) groups["every seventh"].push_back(i);
   const std::vector<GroupCurvature> curvature = group_curvature(planted.model(), &found.rounded, loss, groups, options);
-  ASSERT_EQ(curvature[0].group, "a third of all");
+  ASSERT_EQ(curvature[0].group, "every seventh");
   double squares = 0;
   for (const TensorId& id : planted.model().matrices())
     squares += (found.rounded.weight(id) - planted.model().weight(id)).square().sum().item<double>();
   EXPECT_NEAR(squares, 8 * own * own, 1e-3) << "eight weights became 0, and nothing else changed";
-  for (const GroupCurvature& g : curvature) fmt::print("{} eig {} second {} first {} real {}\n", g.group, g.top_eigenvalue, g.expansion->second, g.expansion->first, g.expansion->real);
   const auto along = [&](const GroupCurvature& group) { return 2 * group.expansion->second / squares; };
   EXPECT_GT(along(curvature[0]), 0);
   EXPECT_LT(along(curvature[0]), 1e-3 * curvature[0].top_eigenvalue);
@@ -248,7 +240,6 @@ TEST(PlantedGroup, ARareClassOfSharedDirectionsDoesNot) {
     return own;
   });
   const Measured3Bit found(planted, images);
-  found.print();
 
   for (const GroupResult& group : found.classes().groups) {
     const GroupValue& loss = group.figures.at("loss_nats");
