@@ -139,7 +139,10 @@ at::Tensor fed_back(at::Tensor w, const at::Tensor& gram, const Rounding& how, c
 class Layers {
  public:
   Layers(const Model& model, int64_t tokens, const at::Device& device)
-      : model_(model), device_(device), attention_(model.config().layer(0).attention), epsilon_(model.config().layer(0).norm.epsilon) {
+      : model_(model),
+        device_(device),
+        attention_(model.config().layer(0).attention),
+        epsilon_(model.config().layer(0).norm.epsilon) {
     const int64_t half = attention_.head_dim / 2;
     const at::Tensor frequency =
         at::pow(model.config().rope.theta, at::arange(half, at::kFloat) * (-2.0 / static_cast<double>(2 * half)));
@@ -296,8 +299,9 @@ const std::string kOwn = "ours:";
 struct Arguments {
   std::string model, golden, wiki, mix, calibration, device = "cpu";
   std::vector<std::string> schemes = {"A", "B"};
-  std::vector<std::string> methods = {"rtn", "rtn_x2_search", "gptq", "gptq_actorder", "gptq_actorder_static_groups",
-                                      "awq", "awq_clip", "awq_gptq", "awq_gptq_actorder"};
+  std::vector<std::string> methods = {
+      "rtn", "rtn_x2_search", "gptq",     "gptq_actorder",    "gptq_actorder_static_groups",
+      "awq", "awq_clip",      "awq_gptq", "awq_gptq_actorder"};
   int64_t windows = 64, calibration_windows = 64;
   int threads = 0;
 };
@@ -389,7 +393,8 @@ void run(const Arguments& a) {
                       {.act_order = method.find("actorder") != std::string::npos,
                        .static_groups = method.ends_with("static_groups")});
       const Model made =
-          is_own ? searched_by(method.substr(kOwn.size()), scheme, model, calibration, {.threads = a.threads}) : net.with_weights();
+          is_own ? searched_by(method.substr(kOwn.size()), scheme, model, calibration, {.threads = a.threads})
+                 : net.with_weights();
       std::string line = fmt::format("{} {:<28}", scheme, method);
       for (const auto& [name, data] : texts) {
         const double ours = evaluate({&made}, &model, data, {compute})[0].all.kl().mean,

@@ -79,7 +79,8 @@ class PlantedModel {
       for (int y = 0; y < kPlantedSide; ++y)
         for (int x = 0; x < kPlantedSide; ++x) {
           double level = 127.5;
-          for (int f = 0; f < kPlantedFeatures; ++f) level += own[static_cast<size_t>(f)] * pattern(f, y % 8 * 8 + x % 8);
+          for (int f = 0; f < kPlantedFeatures; ++f)
+            level += own[static_cast<size_t>(f)] * pattern(f, y % 8 * 8 + x % 8);
           for (int colour = 0; colour < 3; ++colour)
             pixels.push_back(static_cast<char>(std::clamp<int>(static_cast<int>(level) + noise(random), 0, 255)));
         }

@@ -77,7 +77,8 @@ TEST(Weighting, GroupDroByHand) {
   for (size_t g = 0; g < 3; ++g) EXPECT_NEAR(dro->state()[g], q[g], 1e-12);
   // A second batch goes on from there.
   const double grown = q[1] * std::exp(0.5 * 4), total = q[0] + grown + q[2];
-  EXPECT_NEAR(dro->combine(at::tensor({4.0}, at::kDouble), dro->weights_of({1}, {})).item<double>(), 4 * grown / total, 1e-6);
+  EXPECT_NEAR(dro->combine(at::tensor({4.0}, at::kDouble), dro->weights_of({1}, {})).item<double>(), 4 * grown / total,
+              1e-6);
   const auto other = find_weighting("group-dro").make({.group_examples = {5, 5, 5}, .dro_rate = 0.5});
   other->restore(dro->state());
   EXPECT_EQ(other->state(), dro->state());

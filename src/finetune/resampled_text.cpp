@@ -34,8 +34,8 @@ at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, const
   if (later == 0) return ids;
   const at::Tensor sums = logits.narrow(1, 0, later).to(at::kFloat).softmax(-1).cumsum_(-1);
   const at::Tensor own = (sums < redraws.until.narrow(1, 1, later).unsqueeze(-1)).sum(-1);
-  const at::Tensor after = at::where(redraws.drawn.narrow(1, 1, later), own.clamp_max(logits.size(-1) - 1),
-                                     ids.narrow(1, 1, later));
+  const at::Tensor after =
+      at::where(redraws.drawn.narrow(1, 1, later), own.clamp_max(logits.size(-1) - 1), ids.narrow(1, 1, later));
   return at::cat({ids.narrow(1, 0, 1), after}, 1);
 }
 
@@ -49,10 +49,10 @@ TrainingData resampled_windows(const TrainingData& data, const BatchForward& tea
     const ExampleBatch some = batch_of(data, examples, device);
     const MixedArithmetic arithmetic(mixed);
     const Redraws drawn = redraws_of(some.inputs.size(0), some.inputs.size(1), share, seed, first);
-    const at::Tensor ids = resampled_text(some.inputs, teacher.answers(some).logits,
-                                          {drawn.drawn.to(device), drawn.until.to(device)})
-                               .to(at::kCPU)
-                               .contiguous();
+    const at::Tensor ids =
+        resampled_text(some.inputs, teacher.answers(some).logits, {drawn.drawn.to(device), drawn.until.to(device)})
+            .to(at::kCPU)
+            .contiguous();
     for (size_t i = 0; i < examples.size(); ++i) {
       std::vector<int32_t>& tokens = changed.windows[static_cast<size_t>(examples[i])].tokens;
       const int64_t* drawn = ids.data_ptr<int64_t>() + static_cast<int64_t>(i) * ids.size(1);

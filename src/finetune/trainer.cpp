@@ -187,8 +187,8 @@ class Trainer {
     std::vector<at::Tensor> sum;
     at::Tensor loss = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
     for (int64_t a = 0; a < o_.accumulate; ++a) {
-      const BatchGradient::Result& part = gradient_.of(batch_from((step_ * o_.accumulate + a) * o_.batch), leaves,
-                                                       static_cast<double>(o_.accumulate));
+      const BatchGradient::Result& part =
+          gradient_.of(batch_from((step_ * o_.accumulate + a) * o_.batch), leaves, static_cast<double>(o_.accumulate));
       loss += part.loss;
       if (sum.empty() && o_.accumulate == 1) {
         sum = part.gradients;
