@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "base/fail.h"
 #include "finetune/gradient_l1.h"
 #include "finetune/mixed_arithmetic.h"
 
@@ -85,7 +86,11 @@ const BatchGradient::Result& BatchGradient::of(const GradientBatch& batch, const
   if (!recording_) {
     memory_ = batch;
     for (const auto& [memory, given] : tensors_of(memory_, batch)) *memory = given->clone();
-    recording_ = std::make_unique<RecordedWork>(device_, [&] { result_ = computed(memory_, leaves, share); });
+    try {
+      recording_ = std::make_unique<RecordedWork>(device_, [&] { result_ = computed(memory_, leaves, share); });
+    } catch (const Error& e) {
+      fail(e.kind(), "finetune: {}; with --time-stages every kernel is started by itself", e.what());
+    }
   }
   for (const auto& [memory, given] : tensors_of(memory_, batch)) memory->copy_(*given);
   recording_->replay();

@@ -99,9 +99,12 @@ at::Tensor SearchSource::searched_weight(const TensorId& id) {
   enter(id.layer);
   if (search_.corrects_biases && !is_matrix(id.role)) {
     const auto adds_to_searched = [&](const auto& planned) {
-      TensorId bias = planned.first;
-      const std::optional<TensorRole> role = bias_of(bias.role);
-      return role && (bias.role = *role, bias == id) && !keeps_stored(model_, planned.first, planned.second);
+      const auto& [matrix, scheme] = planned;
+      const std::optional<TensorRole> role = bias_of(matrix.role);
+      if (!role) return false;
+      TensorId bias = matrix;
+      bias.role = *role;
+      return bias == id && !keeps_stored(model_, matrix, scheme);
     };
     if (std::ranges::any_of(schemes_, adds_to_searched)) search_layer();
   }
