@@ -170,7 +170,7 @@ at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distil
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches) const {
   AtenOps ops(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer, watches);
   ops.use_kernel_attention(place_ && place_->kernel_attention);
-  ops.use_kernel_norms(place_ && place_->packed);
+  ops.use_kernel_norms(place_ && (place_->packed || place_->once));
   return ops;
 }
 

@@ -15,8 +15,11 @@ AdamW::AdamW(std::vector<AdamWParameter> parameters, const AdamWOptions& options
   }
 }
 
-void AdamW::set_rates(const std::vector<double>& factors) {
-  for (size_t p = 0; p < parameters_.size(); ++p) parameters_[p].rate_factor = factors[p];
+void AdamW::set_rates(const std::vector<double>& factors, const std::vector<at::Tensor>& widths) {
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    parameters_[p].rate_factor = factors[p];
+    if (parameters_[p].widths.defined()) parameters_[p].widths.copy_(widths[p]);
+  }
 }
 
 void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate) {
@@ -24,7 +27,7 @@ void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double
   const double correction_1 = 1 - std::pow(options_.beta_1, static_cast<double>(count));
   const double correction_2 = 1 - std::pow(options_.beta_2, static_cast<double>(count));
   // One call for all tensors.
-  std::vector<at::Tensor> values, own, first, second;
+  std::vector<at::Tensor> values, own, first, second, widths;
   std::vector<at::Scalar> kept, rates;
   bool decays = false;
   for (size_t p = 0; p < parameters_.size(); ++p) {
@@ -35,6 +38,7 @@ void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double
     own.push_back(gradients[p]);
     first.push_back(first_[p]);
     second.push_back(second_[p]);
+    widths.push_back(parameter.widths);
     kept.emplace_back(1 - rate * parameter.weight_decay);
     rates.emplace_back(-rate / correction_1);
     decays = decays || parameter.weight_decay != 0;
@@ -48,6 +52,8 @@ void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double
   const std::vector<at::Tensor> divisors = at::_foreach_sqrt(second);
   at::_foreach_div_(divisors, std::sqrt(correction_2));
   at::_foreach_add_(divisors, options_.epsilon);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (widths[i].defined()) divisors[i].div_(widths[i]);
   at::_foreach_addcdiv_(values, first, divisors, rates);
 }
 

@@ -17,6 +17,7 @@ struct AdamWParameter {
   at::Tensor value;         ///< a leaf; changed in place
   double rate_factor = 1;   ///< times the learning rate
   double weight_decay = 0;  ///< per step, times the learning rate
+  at::Tensor widths = {};   ///< of each number, times rate_factor; undefined: 1. Where it is 0 nothing is learned
 };
 
 class AdamW {
@@ -27,8 +28,8 @@ class AdamW {
   void step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate);
 
   const std::vector<AdamWParameter>& parameters() const { return parameters_; }
-  /// Factors of the rate, one per parameter.
-  void set_rates(const std::vector<double>& factors);
+  /// Factors of the rate, one per parameter, and widths, undefined where there are none.
+  void set_rates(const std::vector<double>& factors, const std::vector<at::Tensor>& widths);
   /// First and second moments, by parameter.
   std::vector<at::Tensor>& first() { return first_; }
   std::vector<at::Tensor>& second() { return second_; }

@@ -87,6 +87,7 @@ BatchForward::BatchForward(const Model& model, int64_t rows, const at::Device& d
                                   .inputs = how.inputs,
                                   .own_tensors = true,
                                   .kernel_attention = how.kernel_attention,
+                                  .once = how.once,
                                   .angles = beside});
 }
 
@@ -99,6 +100,7 @@ Answered BatchForward::answers(const ExampleBatch& batch) const {
   AtenOps ops = ready.ops(rows);
   Answered answered;
   answered.labels = batch.labels;
+  answered.once = how_.once;
   at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs) : ready.embed(batch.inputs);
   const int depth = ready.config().depth();
   for (int layer = 0; layer < depth; ++layer) {

@@ -43,6 +43,7 @@ class BatchForward {
   struct How {
     RoundedInputs inputs{};         ///< how the inputs of its matrices are rounded
     bool kernel_attention = false;  ///< as AtenModel::Place has it
+    bool once = false;              ///< no second derivative is asked for
     /// Of the same configuration: what depends on positions alone is taken from there.
     const BatchForward* beside = nullptr;
   };

@@ -63,7 +63,10 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
     }
     clock_.enter("forward");
     const BatchForward learner(seen, r_.rows, device_,
-                               {.inputs = r_.inputs, .kernel_attention = o.kernel_attention, .beside = &r_.teacher});
+                               {.inputs = r_.inputs,
+                                .kernel_attention = o.kernel_attention,
+                                .once = o.gradient_l1 <= 0,
+                                .beside = &r_.teacher});
     answered = beside(learner.answers(examples), teacher);
   }
   clock_.enter("loss");

@@ -115,9 +115,11 @@ void LearnedModel::recode(int threads) {
     if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach(), threads);
 }
 
-void LearnedModel::bound_scales() {
-  for (const Entry& entry : entries_)
+void LearnedModel::bound() {
+  for (const Entry& entry : entries_) {
     if (entry.steps() != nullptr) entry.steps()->bound();
+    if (entry.matrix && entry.learns && !entry.band) entry.matrix->bound(entry.latent);
+  }
 }
 
 Model LearnedModel::seen(const std::function<bool(size_t)>& dropped) const {
@@ -137,6 +139,12 @@ Model LearnedModel::seen(const std::function<bool(size_t)>& dropped) const {
   return model;
 }
 
+at::Tensor LearnedModel::relative_widths(const Entry& entry) const {
+  if (!options_.rates_by_level || !entry.matrix || entry.band) return {};
+  const double mean = entry.matrix->level_width();
+  return mean > 0 && !entry.matrix->is_joint() ? entry.matrix->level_widths(entry.latent).div_(mean) : at::Tensor();
+}
+
 std::vector<AdamWParameter> LearnedModel::parameters() const {
   std::vector<double> widths(entries_.size(), 0.0);
   double sum = 0, count = 0;
@@ -150,7 +158,8 @@ std::vector<AdamWParameter> LearnedModel::parameters() const {
   std::vector<AdamWParameter> all;
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const Entry& entry = entries_[e]; entry.learns)
-      all.push_back({entry.leaf(), widths[e], is_matrix(entry.id.role) ? options_.weight_decay : 0});
+      all.push_back({entry.leaf(), widths[e], is_matrix(entry.id.role) ? options_.weight_decay : 0,
+                     relative_widths(entry)});
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const LearnedSteps* steps = entries_[e].steps(); steps != nullptr)
       for (const LearnedLeaf& leaf : steps->leaves()) all.push_back({leaf.value, leaf.rate * widths[e], 0});

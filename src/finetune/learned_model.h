@@ -30,7 +30,7 @@ class LearnedModel {
     std::set<TensorId> held{};  ///< these do not learn
     int64_t singular_band =
         -1;  ///< of matrices only so many diagonals beside the singular values learn; -1: all weights
-    bool rates_by_level = false;  ///< rates are shares of a level's width
+    bool rates_by_level = false;  ///< rates are shares of a level's width, about each weight its own
     /// Matrices that are rounded alike are rounded at once, one below the other: a few operations for all of them.
     bool stacked = true;
   };
@@ -45,8 +45,8 @@ class LearnedModel {
   void fit(int threads);
   /// Searches codebooks of several weights anew.
   void recode(int threads);
-  /// Scales that learn stay above zero.
-  void bound_scales();
+  /// Scales that learn stay above zero, and weights within half a level of those that are there (TrainedMatrix::bound).
+  void bound();
 
   /// The model as it computes now: a forward pass through it is differentiable with respect to parameters(). `dropped`:
   /// of each entry, which are tensors() one by one unless they are stacked, whether it loses its outer levels.
@@ -83,6 +83,9 @@ class LearnedModel {
   };
   void stack(const std::vector<TensorId>& ids, const Scheme& scheme, const Model& start,
              const std::map<TensorId, std::vector<float>>& importances);
+
+  /// How wide the levels about each weight are beside the entry's mean; undefined where rates are one for all.
+  at::Tensor relative_widths(const Entry& entry) const;
 
   const Model& source_;
   Options options_;

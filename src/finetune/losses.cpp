@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/fail.h"
+#include "finetune/distilled_rows.h"
 
 namespace vernier {
 
@@ -60,6 +61,7 @@ at::Tensor rows_nll(const Answered& a) {
 }
 
 at::Tensor rows_kl(const Answered& a) {
+  if (a.once) return distilled_rows(a.logits, a.teacher) * (a.labels >= 0);
   const at::ScalarType type = a.logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor log_p = a.teacher.detach().to(type).log_softmax(-1);
   const at::Tensor kl = (log_p.exp() * (log_p - a.logits.to(type).log_softmax(-1))).sum(-1);

@@ -23,6 +23,7 @@ struct Answered {
   at::Tensor same_text{};  ///< bool [examples, examples]
   /// The stream after every layer, [examples, rows or those that answer, hidden], of models of one stack.
   std::vector<at::Tensor> streams{}, teacher_streams{};
+  bool once = false;  ///< no second derivative is asked for
 };
 
 struct LossRow {

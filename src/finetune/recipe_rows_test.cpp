@@ -119,6 +119,27 @@ TEST(Losses, AreThoseOfTheirDefinitions) {
   }
 }
 
+TEST(Losses, DistillationThatIsWorkedOutIsThatOfAutograd) {
+  at::manual_seed(3);
+  const at::Tensor labels = at::tensor({0, 4, -1, 2, -1, -1}, at::kLong).reshape({2, 3});
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kBFloat16}) {
+    Answered a{at::randn({2, 3, 5000}).to(type).set_requires_grad(true), labels, at::randn({2, 3, 5000}).to(type)};
+    const at::Tensor plain = rows_kl(a);
+    const auto gradient = [&](const at::Tensor& kl) {
+      return torch::autograd::grad({kl.square().sum()}, {a.logits}).front();  // every row with a weight of its own
+    };
+    const at::Tensor wanted = gradient(plain);
+    a.once = true;
+    const at::Tensor worked_out = rows_kl(a), got = gradient(worked_out);
+    EXPECT_EQ(got.scalar_type(), type);
+    EXPECT_EQ(worked_out.scalar_type(), plain.scalar_type());
+    // Sums in another order; gradients of bfloat16 logits have its eight bits, twice rounded where they are worked out.
+    EXPECT_LT((worked_out - plain).abs().max().item<double>(), type == at::kDouble ? 1e-13 : 1e-5);
+    const double noise = type == at::kDouble ? 1e-13 : type == at::kFloat ? 1e-5 : 0.01;
+    EXPECT_LT((got - wanted).norm().item<double>(), noise * wanted.norm().item<double>()) << type;
+  }
+}
+
 TEST(Losses, StreamsAreComparedRowByRow) {
   at::manual_seed(12);
   Answered a;
@@ -242,6 +263,25 @@ TEST(AdamW, AgreesWithTheTensorLibrarys) {
     optimizer.step(step, {gradient}, 0.01);
   }
   EXPECT_LT((theirs - ours).abs().max().item<double>(), 1e-14);
+}
+
+TEST(AdamW, NumbersMoveByTheirOwnWidths) {
+  at::manual_seed(5);
+  const at::Tensor start = at::randn({6, 4}), widths = at::tensor({0.0f, 0.5f, 1.0f, 3.0f});
+  const at::Tensor together = start.clone(), apart = start.clone();
+  AdamW optimizer({{together, 2, 0, widths.expand({6, 4}).clone()}});
+  std::vector<AdamWParameter> columns;
+  for (int64_t c = 0; c < 4; ++c) columns.push_back({apart.select(1, c), 2.0 * widths[c].item<double>()});
+  AdamW one_by_one(columns);
+  for (int64_t step = 1; step <= 5; ++step) {
+    const at::Tensor gradient = at::randn({6, 4});
+    optimizer.step(step, {gradient}, 0.01);
+    std::vector<at::Tensor> parts;
+    for (int64_t c = 0; c < 4; ++c) parts.push_back(gradient.select(1, c));
+    one_by_one.step(step, parts, 0.01);
+  }
+  EXPECT_LT((together - apart).abs().max().item<double>(), 1e-6);
+  EXPECT_TRUE(at::equal(together.select(1, 0), start.select(1, 0)));
 }
 
 }  // namespace

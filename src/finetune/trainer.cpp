@@ -56,7 +56,7 @@ class Trainer {
         device_(device_named(o_.compute.device)),
         threads_(resolve_threads(o_.compute)),
         clock_(device_, o_.time_stages),
-        teacher_(s_.teacher, longest_rows(s_.learned), device_, {.kernel_attention = o_.kernel_attention}),
+        teacher_(s_.teacher, longest_rows(s_.learned), device_, {.kernel_attention = o_.kernel_attention, .once = true}),
         loss_(find_loss(o_.loss)),
         objective_(find_objective(o_.objective)),
         decay_(find_decay(o_.decay)),
@@ -207,7 +207,7 @@ class Trainer {
                              o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
                              o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0);
     optimizer_->step(step_ + 1, sum, rate_);
-    model_.bound_scales();
+    model_.bound();
     if (averaged_) averaged_->add(step_ + 1);
   }
 
@@ -291,6 +291,8 @@ class Trainer {
     for (size_t p = 0; p < names.size(); ++p) {
       file.tensors["first." + names[p]] = optimizer_->first()[p];
       file.tensors["second." + names[p]] = optimizer_->second()[p];
+      if (const at::Tensor& widths = optimizer_->parameters()[p].widths; widths.defined())
+        file.tensors["widths." + names[p]] = widths;
       if (averaged_) file.tensors["mean." + names[p]] = averaged_->means()[p];
     }
     for (const auto& [id, tensor] : best_) file.tensors["best." + name_of(id)] = tensor;
@@ -333,7 +335,12 @@ class Trainer {
     const std::vector<std::string> names = model_.names();
     if (!rates.is_array() || rates.size() != names.size())
       fail(ErrorKind::kBadFile, "{}: expected {} rates", origin, names.size());
-    optimizer_->set_rates(rates.get<std::vector<double>>());
+    std::vector<at::Tensor> widths;
+    for (size_t p = 0; p < names.size(); ++p)
+      widths.push_back(optimizer_->parameters()[p].widths.defined()
+                           ? tensor_of(file->tensors, "widths." + names[p], origin)
+                           : at::Tensor());
+    optimizer_->set_rates(rates.get<std::vector<double>>(), widths);
     for (size_t p = 0; p < names.size(); ++p) {
       optimizer_->first()[p].copy_(tensor_of(file->tensors, "first." + names[p], origin));
       optimizer_->second()[p].copy_(tensor_of(file->tensors, "second." + names[p], origin));

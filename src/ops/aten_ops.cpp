@@ -1,6 +1,12 @@
 #include "ops/aten_ops.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+#if __has_include(<torch/version.h>)
+#include <torch/version.h>
+#else
+#include <torch/csrc/api/include/torch/version.h>
+#endif
 
 #include "base/fail.h"
 #include "ops/activation.h"
@@ -27,6 +33,31 @@ at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
 at::Tensor rms(const at::Tensor& x, double epsilon) {
   return x * at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + epsilon);
 }
+
+/// Pairs of numbers half a head apart, turned. The gradient is turned back: three passes over the heads, where a chain of
+/// plain operations takes eight.
+struct Turn : torch::autograd::Function<Turn> {
+  static at::Tensor turned(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, double way) {
+    const int64_t half = x.size(-1) / 2;
+    at::Tensor out = x * cos;
+    out.narrow(-1, 0, half).addcmul_(x.narrow(-1, half, half), sin.narrow(-1, 0, half), -way);
+    out.narrow(-1, half, half).addcmul_(x.narrow(-1, 0, half), sin.narrow(-1, half, half), way);
+    return out;
+  }
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& cos,
+                            const at::Tensor& sin, double way) {
+    context->save_for_backward({cos, sin});
+    context->saved_data["way"] = way;
+    context->saved_data["type"] = x.scalar_type();
+    return turned(x, cos, sin, way);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const at::Tensor own = apply(gradients[0], saved[0], saved[1], -context->saved_data["way"].toDouble());
+    return {own.to(context->saved_data["type"].toScalarType()), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
 
 /// Keys or values [batch, heads, time, width] as the cache holds them: by the same loops as on the CPU.
 at::Tensor cached(const CacheFormat& format, const at::Tensor& x) {
@@ -59,6 +90,10 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
   if (kernel_norms_ && norm.config.kind == NormConfig::Kind::kLayer)
     return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, norm.config.epsilon);
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9)  // one kernel, on a GPU
+  if (kernel_norms_ && x.is_cuda() && norm.config.kind == NormConfig::Kind::kRms && !norm.bias.defined())
+    return at::rms_norm(x, {x.size(-1)}, norm.weight, norm.config.epsilon);
+#endif
   const at::Tensor centred = norm.config.kind == NormConfig::Kind::kRms ? x : x - x.mean(-1, /*keepdim=*/true);
   const at::Tensor scaled = rms(centred, norm.config.epsilon) * norm.weight;
   return norm.bias.defined() ? scaled + norm.bias : scaled;
@@ -77,11 +112,7 @@ at::Tensor AtenOps::linear_add(const AtenStack& stack, const at::Tensor& x, cons
 
 at::Tensor AtenOps::add(const at::Tensor& x, const at::Tensor& residual) const { return residual + x; }
 
-at::Tensor AtenOps::rotate(const at::Tensor& heads) const {
-  const int64_t half = heads.size(-1) / 2;
-  const at::Tensor turned = at::cat({-heads.narrow(-1, half, half), heads.narrow(-1, 0, half)}, -1);
-  return heads * cos_ + turned * sin_;
-}
+at::Tensor AtenOps::rotate(const at::Tensor& heads) const { return Turn::apply(heads, cos_, sin_, 1.0); }
 
 at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_t first_row) const {
   const AttentionConfig& config = block.config.attention;

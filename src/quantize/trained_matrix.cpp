@@ -17,7 +17,13 @@ namespace {
 constexpr float kBeyondAnyLevel = 1e30f;
 
 /// Levels of the codes that the format takes, found by asking it for the outermost ones.
-RoundingGrid levels_of(const Grid& grid, Code* lowest, const at::TensorOptions& options) {
+struct Levels {
+  RoundingGrid grid;
+  Code lowest_code = 0;
+  double least = 0, most = 0;  // half a gap beyond the outermost
+};
+
+Levels levels_of(const Grid& grid, const at::TensorOptions& options) {
   Code ends[2];
   const float beyond[2] = {-kBeyondAnyLevel, kBeyondAnyLevel};
   grid.nearest({}, beyond, 2, ends);
@@ -30,13 +36,17 @@ RoundingGrid levels_of(const Grid& grid, Code* lowest, const at::TensorOptions& 
     boundaries.push_back((before + levels.back()) / 2);
     one_apart = one_apart && levels.back() - before == 1.0f;
   }
-  *lowest = ends[0];
-  RoundingGrid rounding;
+  Levels found{.grid = {}, .lowest_code = ends[0], .least = levels.front(), .most = levels.back()};
+  if (!boundaries.empty()) {
+    found.least -= static_cast<double>(boundaries.front()) - found.least;
+    found.most += found.most - static_cast<double>(boundaries.back());
+  }
+  RoundingGrid& rounding = found.grid;
   rounding.lowest = static_cast<double>(levels.front());
   rounding.highest = static_cast<double>(levels.back());
   rounding.levels = at::tensor(levels, at::kFloat).to(options);
   if (!one_apart) rounding.boundaries = at::tensor(boundaries, at::kFloat).to(options);
-  return rounding;
+  return found;
 }
 
 std::optional<at::ScalarType> plain_type(const Scheme& scheme, int64_t rows, int64_t cols) {
@@ -81,7 +91,12 @@ TrainedMatrix::TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& part
       stored_(plain_ ? 0 : scheme.bytes(grid_->rows, cols)) {
   int64_t end = 0;
   for (const Rows& part : parts) weights_.push_back({end += part.count, column_weights(part.importance, cols)});
-  if (!plain_ && !is_joint()) rounding_ = levels_of(*grid_, &lowest_code_, at::TensorOptions(device).dtype(at::kFloat));
+  if (plain_ || is_joint()) return;
+  const Levels levels = levels_of(*grid_, at::TensorOptions(device).dtype(at::kFloat));
+  rounding_ = levels.grid;
+  lowest_code_ = levels.lowest_code;
+  least_ = levels.least;
+  most_ = levels.most;
 }
 
 bool TrainedMatrix::can_be_stacked(const Scheme& scheme, int64_t rows, int64_t cols) {
@@ -203,6 +218,18 @@ at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
   const at::Tensor x = segments(latent);
   const RoundingGrid grid = dropped ? inner_half(current_grid()) : current_grid();
   return (steps_ ? round_learned(grid, x) : round_straight(grid, x)).reshape({grid_->rows, grid_->cols});
+}
+
+void TrainedMatrix::bound(const at::Tensor& latent) const {
+  if (plain_ || is_joint() || steps_) return;
+  const c10::NoGradGuard no_grad;
+  const RoundingGrid& grid = rounding_;
+  const at::Tensor ends[] = {grid.scale * (least_ - grid.zero) + grid.offset,
+                             grid.scale * (most_ - grid.zero) + grid.offset};
+  const at::Tensor none = grid.scale == 0;  // such weights are free until the next fit
+  segments(latent.detach())                 // the same memory
+      .clamp_(at::minimum(ends[0], ends[1]).masked_fill(none, -kBeyondAnyLevel),
+              at::maximum(ends[0], ends[1]).masked_fill(none, kBeyondAnyLevel));
 }
 
 double TrainedMatrix::level_width() const {

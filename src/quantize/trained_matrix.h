@@ -51,12 +51,18 @@ class TrainedMatrix {
   /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
   /// the last fit or recode found. Others do nothing here.
   void recode(const at::Tensor& latent, int threads);
+  bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
   /// The steps that learn; nullptr where none do, and before the first fit. Their leaves are the caller's to change.
   const LearnedSteps* learned_steps() const { return steps_ ? &*steps_ : nullptr; }
 
   /// What the model multiplies with, float32 [rows, cols]; differentiable. `dropped`: on the grid without its outer half,
   /// where codes stand for one weight each. Of codebooks of several weights it is the memory that the next search writes to.
   at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
+  /// Moves weights that lie more than half a level beyond the outermost one back to there, in place. Gradients that go
+  /// straight through push them on although nothing is seen of it, and they would have to come all the way back to count
+  /// again. Nothing happens where scales learn, whose weights have no gradient there, and to codebooks of several weights.
+  void bound(const at::Tensor& latent) const;
+
   /// From one level to the next as fitted, the mean over the matrix; of codebooks of several weights the mean of the
   /// values' size; 0 of values that are stored as they are.
   double level_width() const;
@@ -73,7 +79,6 @@ class TrainedMatrix {
   at::Tensor segments(const at::Tensor& latent) const;
   RoundingGrid current_grid() const;
   void read_steps();
-  bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
   void search_codes(const float* values, int threads);
   const float* weights_of(int64_t row) const;
   void read_values();
@@ -89,6 +94,7 @@ class TrainedMatrix {
   at::Device device_;
   bool learned_;
   Code lowest_code_ = 0;
+  double least_ = 0, most_ = 0;  // levels: half a gap beyond the outermost
   std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
   at::Tensor held_;                // values of those that are
   RoundingGrid rounding_;

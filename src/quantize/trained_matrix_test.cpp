@@ -72,6 +72,23 @@ TEST_P(TrainedMatrixOf, LevelsLieAsFarApartAsThoseBesideAWeight) {
   }
 }
 
+TEST_P(TrainedMatrixOf, BoundWeightsAreSeenAsBeforeAndComeBackSoon) {
+  if (scheme.held_by(Container::kPlainTensors)) GTEST_SKIP() << "plain values have no levels";
+  if (grid_of(scheme, kRows, kCols)->joint_cols > 1) GTEST_SKIP() << "no weight has levels of its own";
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  const at::Tensor x = latent();
+  matrix.fit(x, 1);
+  const at::Tensor far = x + at::randn({kRows, kCols}), before = matrix.seen(far), bound = far.clone();
+  matrix.bound(bound);
+  EXPECT_TRUE(at::equal(matrix.seen(bound), before));
+  EXPECT_GT((bound != far).sum().item<int64_t>(), kRows * kCols / 2);
+  const at::Tensor widths = matrix.level_widths(x), none = widths == 0;
+  EXPECT_TRUE(at::equal(bound.masked_select(none), far.masked_select(none))) << "without a scale";
+  // Half the widest gap, which of grids with levels unlike each other is not everywhere that of a weight's neighbours.
+  const double gap = widths.max().item<double>();
+  EXPECT_LE((bound - before).abs().index_select(0, at::tensor({0, 1, 2, 4, 5, 6, 7})).max().item<double>(), gap);
+}
+
 TEST_P(TrainedMatrixOf, BeginsAsGoodAsTheEncoder) {
   TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
   const at::Tensor x = latent(), weights = at::tensor(importance);
