@@ -83,6 +83,7 @@ class TrainingStudy {
     app.add_option("--evaluate-steps", options.evaluate_steps)->capture_default_str();
     app.add_option("--refit-steps", options.refit_steps)->capture_default_str();
     app.add_flag("--learn-scales", options.learn_scales);
+    app.add_option("--scale-rate", options.scale_rate)->capture_default_str();
     app.add_option("--shift", options.shift, "Of images, pixels");
     app.add_flag("--mirror", options.mirror);
     app.add_option("--patches", options.patches, "Of images, CutMix")->capture_default_str();

@@ -121,6 +121,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"activations", o.activations.name()},
           {"only", o.only},
           {"learn_scales", o.learn_scales},
+          {"scale_rate", o.scale_rate},
           {"singular_band", o.singular_band},
           {"resample", o.resample},
           {"average", o.average},

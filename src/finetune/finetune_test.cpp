@@ -161,14 +161,16 @@ TEST(Finetune, BeginsWithWhatASearchFound) {
   const EvaluationData windows = made_up_windows(16, 24, 320);
   const Calibration calibration = calibrate(model, windows);
   for (const auto& [scheme, target] : {std::pair("int3:g32:asym", "huggingface"), std::pair("gguf:q4_1", "llama.cpp")})
-    for (const bool learn_scales : {false, true}) {
+    for (const int scales : {0, 1, 2}) {
       const Plan plan = plan_uniform(model, scheme, target);
       Plan searched = plan;
       searched.method = "auto";
       const Model start = quantize(model, calibration, searched, 1).in_memory();
       FinetuneOptions options = short_run(1);
       options.learning_rate = 1e-12;
-      options.learn_scales = learn_scales;
+      options.learn_scales = scales == 1;
+      options.level_rate = scales == 2 ? 1e-12 : 0;
+      options.scale_rate = scales == 2 ? 1 : 0;
       const TrainingData held_out = made_up_training(8, 100);
       const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(16), held_out, options, nullptr, &start);
       EXPECT_EQ(tuned.trained.points[0].validation.worst_kl_nats(),

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "finetune/folded_weight.h"
 
 namespace vernier {
 
@@ -72,11 +73,12 @@ void LearnedModel::stack(const std::vector<TensorId>& ids, const Scheme& scheme,
     parts.push_back({weights.back().size(0), known == importances.end() ? std::vector<float>() : known->second});
     entry.members.push_back({id, parts.back().count});
     const StoredMatrix* stored = start.stored(id);
-    if (stored != nullptr && stored->scheme() == scheme)
-      bytes.push_back(ids.size() == 1 ? stored->bytes() : stored->bytes().reshape({parts.back().count, -1}));
+    if (stored == nullptr || stored->scheme() != scheme) continue;
+    weights.back() = folded_weight(weights.back(), begun.back());
+    bytes.push_back(ids.size() == 1 ? stored->bytes() : stored->bytes().reshape({parts.back().count, -1}));
   }
   const int64_t cols = weights.front().size(1);
-  entry.matrix.emplace(scheme, parts, cols, options_.device, options_.learn_scales && entry.learns);
+  entry.matrix.emplace(scheme, parts, cols, options_.device, entry.learns ? options_.scales : ScalesLearn::kNot);
   entry.latent = at::cat(begun, 0);
   if (bytes.size() == ids.size()) {
     const StoredMatrix stored(scheme, {entry.latent.size(0), cols}, bytes.size() == 1 ? bytes[0] : at::cat(bytes, 0));
@@ -115,10 +117,12 @@ void LearnedModel::recode(int threads) {
     if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach(), threads);
 }
 
-void LearnedModel::bound() {
-  for (const Entry& entry : entries_) {
+void LearnedModel::settle() {
+  for (Entry& entry : entries_) {
     if (entry.steps() != nullptr) entry.steps()->bound();
-    if (entry.matrix && entry.learns && !entry.band) entry.matrix->bound(entry.latent);
+    if (!entry.matrix || !entry.learns || entry.band) continue;
+    entry.matrix->follow(entry.latent);
+    entry.matrix->bound(entry.latent);
   }
 }
 
@@ -137,6 +141,10 @@ Model LearnedModel::seen(const std::function<bool(size_t)>& dropped) const {
     for (size_t m = 0; m < parts.size(); ++m) model.set_weight(entry.members[m].id, parts[m]);
   }
   return model;
+}
+
+double LearnedModel::rate_of(const LearnedLeaf& leaf, double width) const {
+  return options_.scales == ScalesLearn::kInPlace ? options_.scale_rate * leaf.size : leaf.rate * width;
 }
 
 at::Tensor LearnedModel::relative_widths(const Entry& entry) const {
@@ -162,7 +170,7 @@ std::vector<AdamWParameter> LearnedModel::parameters() const {
                      relative_widths(entry)});
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const LearnedSteps* steps = entries_[e].steps(); steps != nullptr)
-      for (const LearnedLeaf& leaf : steps->leaves()) all.push_back({leaf.value, leaf.rate * widths[e], 0});
+      for (const LearnedLeaf& leaf : steps->leaves()) all.push_back({leaf.value, rate_of(leaf, widths[e]), 0});
   return all;
 }
 
@@ -239,6 +247,7 @@ void LearnedModel::restore(const std::map<std::string, at::Tensor>& state, const
     for (const LearnedLeaf& leaf : entry.steps()->leaves())
       leaves[leaf.name] = tensor_of(state, "weight." + leaf_name(entry.id, leaf), origin);
     entry.steps()->restore(leaves, origin);
+    entry.matrix->follow({});
   }
 }
 

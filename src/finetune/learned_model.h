@@ -25,7 +25,8 @@ class LearnedModel {
  public:
   struct Options {
     at::Device device = at::kCPU;
-    bool learn_scales = false;
+    ScalesLearn scales = ScalesLearn::kNot;
+    double scale_rate = 0;  ///< in place: a learning rate of 1 moves them by this share of their size
     double weight_decay = 0;
     std::set<TensorId> held{};  ///< these do not learn
     int64_t singular_band =
@@ -45,8 +46,9 @@ class LearnedModel {
   void fit(int threads);
   /// Searches codebooks of several weights anew.
   void recode(int threads);
-  /// Scales that learn stay above zero, and weights within half a level of those that are there (TrainedMatrix::bound).
-  void bound();
+  /// After every step: scales that learn stay above zero, weights at their places on them and within half a level of those
+  /// that are there (TrainedMatrix::follow, bound).
+  void settle();
 
   /// The model as it computes now: a forward pass through it is differentiable with respect to parameters(). `dropped`:
   /// of each entry, which are tensors() one by one unless they are stacked, whether it loses its outer levels.
@@ -84,6 +86,8 @@ class LearnedModel {
   void stack(const std::vector<TensorId>& ids, const Scheme& scheme, const Model& start,
              const std::map<TensorId, std::vector<float>>& importances);
 
+  /// `width`: of the levels of its matrix
+  double rate_of(const LearnedLeaf& leaf, double width) const;
   /// How wide the levels about each weight are beside the entry's mean; undefined where rates are one for all.
   at::Tensor relative_widths(const Entry& entry) const;
 

@@ -37,6 +37,12 @@ constexpr ResumedRecipe kResumed[] = {
        o.resample = 0.2;
        o.level_rate = 0.003;
      }},
+    {"InPlace", "gguf:q3_k",
+     [](FinetuneOptions& o) {
+       o.average = 0.8;
+       o.level_rate = 0.003;
+       o.scale_rate = 1;
+     }},
 };
 
 class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {

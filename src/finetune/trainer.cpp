@@ -64,7 +64,10 @@ class Trainer {
         sampler_(find_sampling(o_.sampling), s_.learned.group, s_.learned.groups.size(), o_.seed),
         model_(s_.source, s_.start, s_.schemes, s_.importances,
                {.device = device_,
-                .learn_scales = o_.learn_scales,
+                .scales = o_.scale_rate > 0 ? ScalesLearn::kInPlace
+                          : o_.learn_scales ? ScalesLearn::kBySize
+                                            : ScalesLearn::kNot,
+                .scale_rate = o_.scale_rate,
                 .weight_decay = o_.weight_decay,
                 .held = s_.held,
                 .singular_band = o_.singular_band,
@@ -145,7 +148,7 @@ class Trainer {
 
   /// In the last fifth the scales stay, so that the weights settle on them.
   bool is_refit(int64_t step) const {
-    return !o_.learn_scales && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 && 5 * step < 4 * o_.steps;
+    return !o_.learn_scales && o_.scale_rate <= 0 && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 && 5 * step < 4 * o_.steps;
   }
 
   /// Of draws from `first` on.
@@ -207,7 +210,7 @@ class Trainer {
                              o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
                              o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0);
     optimizer_->step(step_ + 1, sum, rate_);
-    model_.bound();
+    model_.settle();
     if (averaged_) averaged_->add(step_ + 1);
   }
 

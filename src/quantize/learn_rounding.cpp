@@ -31,10 +31,14 @@ class LearningMatrix {
   LearningMatrix(const LearnedMatrix& given, int threads)
       : id_(given.id),
         matrix_(given.start.scheme(), given.start.rows(), given.start.cols(), given.importance, at::kCPU,
-                /*learned=*/true),
+                ScalesLearn::kBySize),
         threads_(threads),
         weight_(given.weight) {
-    latent_ = matrix_.begin(given.start, given.weight).detach().clone();
+    matrix_.begin(given.start, given.weight);
+    // In the middle of what it was rounded to, where that is another level than its nearest: it reaches half a level around.
+    const at::Tensor values = given.start.values();
+    const at::Tensor own = matrix_.is_joint() ? values : given.weight;
+    latent_ = at::where(seen_of(own) == values, own, values).detach().clone();
     const at::Tensor reach = matrix_.level_widths(latent_) / 2;
     rate_ = 2 * reach;
     lowest_ = latent_ - reach;
@@ -45,10 +49,7 @@ class LearningMatrix {
   }
 
   const TensorId& id() const { return id_; }
-  at::Tensor seen() const {
-    const c10::NoGradGuard no_grad;
-    return matrix_.seen(latent_);
-  }
+  at::Tensor seen() const { return seen_of(latent_); }
   StoredMatrix stored() const { return matrix_.stored(latent_); }
   void recode() { matrix_.recode(latent_.detach(), threads_); }
 
@@ -75,6 +76,10 @@ class LearningMatrix {
   }
 
  private:
+  at::Tensor seen_of(const at::Tensor& latent) const {
+    const c10::NoGradGuard no_grad;
+    return matrix_.seen(latent);
+  }
   /// Scales, numbers of blocks or integers of segments: each by a factor of where it began, whose sign it keeps.
   struct Scale {
     at::Tensor value, start;

@@ -12,6 +12,7 @@ namespace vernier {
 namespace {
 
 constexpr double kSmallestScale = 1e-8;
+constexpr double kSmallestFactor = 1e-3;
 /// Plain scales are an order of magnitude smaller than weights, and one stands for a whole segment.
 constexpr double kPlainRate = 0.1;
 /// An integer of a segment is about ten: it moves by as large a share as the number of a block does.
@@ -72,7 +73,7 @@ LearnedSteps::LearnedSteps(const Grid& grid, const std::byte* stored, const at::
 }
 
 const at::Tensor& LearnedSteps::add(const char* name, const at::Tensor& value, double rate) {
-  leaves_.push_back({name, value.detach().clone().set_requires_grad(true), rate});
+  leaves_.push_back({name, value.detach().clone().set_requires_grad(true), rate, value.abs().mean().item<double>()});
   return leaves_.back().value;
 }
 
@@ -81,6 +82,7 @@ LearnedSteps::Part LearnedSteps::part(const char* number, const char* integer, c
   Part made{.start = start.contiguous(),
             .factor = add(number, at::ones_like(start), 1),
             .integers = integers.contiguous(),
+            .sign = integers.sign(),
             .lowest = static_cast<double>(lowest),
             .highest = static_cast<double>(highest),
             .integers_learn = lowest < highest};
@@ -91,6 +93,10 @@ LearnedSteps::Part LearnedSteps::part(const char* number, const char* integer, c
 void LearnedSteps::bound() const {
   const c10::NoGradGuard no_grad;
   if (plain_.defined()) plain_.detach().clamp_min_(kSmallestScale);
+  for (const Part* part : {&scale_, &min_})
+    if (part->factor.defined()) part->factor.detach().clamp_min_(kSmallestFactor);
+  if (scale_.integers_learn)
+    scale_.integers.detach().copy_(scale_.sign * (scale_.sign * scale_.integers.detach()).clamp_min_(1));
 }
 
 RoundingGrid LearnedSteps::on(RoundingGrid grid) const {

@@ -19,6 +19,7 @@ struct LearnedLeaf {
   std::string name;  ///< of its kind
   at::Tensor value;
   double rate = 1;  ///< times the learning rate of weights
+  double size = 1;  ///< of its numbers, on average
 };
 
 /// Whether steps of such a grid can learn.
@@ -31,7 +32,8 @@ class LearnedSteps {
 
   /// Numbers of blocks learn relative to where they begin, integers by a rate that moves them about as fast.
   const std::vector<LearnedLeaf>& leaves() const { return leaves_; }
-  /// Plain scales stay above zero.
+  /// Scales keep their sign: plain ones above zero, integers of segments at 1 at least, with whatever sign they began with;
+  /// those that are 0 stay 0.
   void bound() const;
   /// As stored, differentiable: `grid` with these scales and offsets.
   RoundingGrid on(RoundingGrid grid) const;
@@ -44,7 +46,7 @@ class LearnedSteps {
   const at::Tensor& add(const char* name, const at::Tensor& value, double rate);
   /// [rows, blocks, 1] and [rows, blocks, segments], of scales (or their one plain number), and of minima.
   struct Part {
-    at::Tensor start, factor, integers;
+    at::Tensor start, factor, integers, sign;
     double lowest = 1, highest = 1;
     bool integers_learn = false;
     at::Tensor numbers() const;

@@ -68,6 +68,22 @@ struct LearnedRounding : torch::autograd::Function<LearnedRounding> {
   }
 };
 
+struct RoundingInPlace : torch::autograd::Function<RoundingInPlace> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& latent,
+                            const at::Tensor& scale, const at::Tensor& offset, const RoundingGrid& grid) {
+    const at::Tensor place = nearest_levels(grid, latent) - grid.zero;
+    context->save_for_backward({place, scale, offset});
+    return (place * scale).add_(offset);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const at::Tensor& upstream = gradients[0];
+    return {upstream, (upstream * saved[0]).sum_to_size(saved[1].sizes()), upstream.sum_to_size(saved[2].sizes()),
+            at::Tensor()};
+  }
+};
+
 }  // namespace
 
 RoundingGrid inner_half(const RoundingGrid& grid) {
@@ -102,6 +118,15 @@ at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent) {
 
 at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& latent) {
   return LearnedRounding::apply(latent, grid.scale, grid.offset, grid);
+}
+
+at::Tensor round_in_place(const RoundingGrid& grid, const at::Tensor& latent) {
+  return RoundingInPlace::apply(latent, grid.scale, grid.offset, grid);
+}
+
+at::Tensor moved_along(const RoundingGrid& before, const RoundingGrid& now, const at::Tensor& latent) {
+  const at::Tensor place = (latent - before.offset) / divisor_of(before.scale);
+  return at::where(before.scale == 0, latent, place * now.scale + now.offset);
 }
 
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type) {

@@ -128,6 +128,29 @@ TEST(Rounding, LearnedScalesGetTheGradientOfTheSmoothPart) {
   EXPECT_LT((of_weights - upstream * inside).abs().max().item<double>(), 1e-12);
 }
 
+TEST(Rounding, ScalesThatLearnInPlaceTakeTheirWeightsAlong) {
+  RoundingGrid grid = uniform_steps();
+  const at::Tensor x = made_up_weights().set_requires_grad(true), upstream = at::randn({3, 2, 8}, at::kDouble);
+  RoundingGrid learning = grid;
+  learning.scale = grid.scale.clone().set_requires_grad(true);
+  learning.offset = grid.offset.clone().set_requires_grad(true);
+  const at::Tensor seen = round_in_place(learning, x);
+  EXPECT_TRUE(at::equal(seen, rounded_values(grid, x)));
+  const auto got = torch::autograd::grad({seen}, {x, learning.scale, learning.offset}, {upstream});
+  // With codes as they are values are linear in both.
+  const at::Tensor level = grid.levels.index_select(0, nearest_codes(grid, x).reshape(-1)).reshape(x.sizes());
+  EXPECT_TRUE(at::equal(got[0], upstream));
+  EXPECT_LT((got[1] - (upstream * (level - grid.zero)).sum(-1, true).expand_as(got[1])).abs().max().item<double>(), 1e-12);
+  EXPECT_LT((got[2] - upstream.sum(-1, true).sum_to_size(got[2].sizes())).abs().max().item<double>(), 1e-12);
+
+  RoundingGrid now = grid;
+  now.scale = grid.scale * (1 + 0.5 * at::rand_like(grid.scale));
+  now.offset = grid.offset + 0.3;
+  const at::Tensor moved = moved_along(grid, now, x.detach());
+  EXPECT_TRUE(at::equal(nearest_codes(now, moved), nearest_codes(grid, x)));
+  EXPECT_FALSE(at::equal(nearest_codes(now, x), nearest_codes(grid, x)));
+}
+
 /// The same of offsets, and of a codebook's levels.
 TEST(Rounding, LearnedOffsetsGetTheGradientOfTheSmoothPart) {
   RoundingGrid grid = uniform_steps();

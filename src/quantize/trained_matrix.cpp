@@ -15,6 +15,8 @@ namespace vernier {
 namespace {
 
 constexpr float kBeyondAnyLevel = 1e30f;
+/// How far from a level a weight may begin, in its width: of levels unlike each other a boundary may be less than half away.
+constexpr double kWithinALevel[] = {0.2, 0.3, 0.4, 0.49};
 
 /// Levels of the codes that the format takes, found by asking it for the outermost ones.
 struct Levels {
@@ -82,12 +84,12 @@ at::Tensor on_cpu(const at::Tensor& t) { return t.detach().to(at::kCPU, at::kFlo
 }  // namespace
 
 TrainedMatrix::TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& parts, int64_t cols,
-                             const at::Device& device, bool learned)
+                             const at::Device& device, ScalesLearn scales)
     : scheme_(scheme),
       grid_(grid_of(scheme, rows_of(parts), cols)),
       plain_(plain_type(scheme, grid_->rows, cols)),
       device_(device),
-      learned_(learned && has_learnable_steps(*grid_)),
+      scales_learn_(has_learnable_steps(*grid_) ? scales : ScalesLearn::kNot),
       stored_(plain_ ? 0 : scheme.bytes(grid_->rows, cols)) {
   int64_t end = 0;
   for (const Rows& part : parts) weights_.push_back({end += part.count, column_weights(part.importance, cols)});
@@ -125,7 +127,7 @@ void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
   });
   read_steps();
   if (is_joint()) return search_codes(values, threads);
-  if (learned_) steps_.emplace(*grid_, stored_.data(), device_);
+  begin_learning();
 }
 
 at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight) {
@@ -135,7 +137,15 @@ at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& we
     const at::Tensor bytes = stored.bytes();
     restore(bytes.reshape(-1));
   }
-  return is_joint() ? values : at::where(seen(x) == values, x, values).contiguous();
+  if (plain_) return at::where(seen(x) == values, x, values).contiguous();
+  if (is_joint()) return values;
+  const at::Tensor widths = level_widths(values);
+  at::Tensor begun = values;
+  for (const double share : kWithinALevel) {
+    const at::Tensor moved = at::minimum(at::maximum(x, values - share * widths), values + share * widths);
+    begun = at::where(seen(moved) == values, moved, begun);
+  }
+  return begun.contiguous();
 }
 
 at::Tensor TrainedMatrix::level_widths(const at::Tensor& latent) const {
@@ -217,13 +227,33 @@ at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
   if (is_joint()) return with_gradient_of(latent, held_);
   const at::Tensor x = segments(latent);
   const RoundingGrid grid = dropped ? inner_half(current_grid()) : current_grid();
-  return (steps_ ? round_learned(grid, x) : round_straight(grid, x)).reshape({grid_->rows, grid_->cols});
+  const at::Tensor values = is_in_place() ? round_in_place(grid, x)
+                            : steps_      ? round_learned(grid, x)
+                                          : round_straight(grid, x);
+  return values.reshape({grid_->rows, grid_->cols});
+}
+
+void TrainedMatrix::begin_learning() {
+  if (scales_learn_ == ScalesLearn::kNot) return;
+  steps_.emplace(*grid_, stored_.data(), device_);
+  follow({});
+}
+
+void TrainedMatrix::follow(const at::Tensor& latent) {
+  if (!is_in_place()) return;
+  const c10::NoGradGuard no_grad;
+  const RoundingGrid now = current_grid();
+  if (latent.defined()) {
+    at::Tensor x = segments(latent.detach());  // the same memory
+    x.copy_(moved_along(followed_, now, x));
+  }
+  followed_ = now;
 }
 
 void TrainedMatrix::bound(const at::Tensor& latent) const {
-  if (plain_ || is_joint() || steps_) return;
+  if (plain_ || is_joint() || (steps_ && !is_in_place())) return;
   const c10::NoGradGuard no_grad;
-  const RoundingGrid& grid = rounding_;
+  const RoundingGrid grid = current_grid();
   const at::Tensor ends[] = {grid.scale * (least_ - grid.zero) + grid.offset,
                              grid.scale * (most_ - grid.zero) + grid.offset};
   const at::Tensor none = grid.scale == 0;  // such weights are free until the next fit
@@ -273,7 +303,7 @@ void TrainedMatrix::restore(const at::Tensor& fitted) {
   std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
   read_steps();
   if (is_joint()) return read_values();
-  if (learned_) steps_.emplace(*grid_, stored_.data(), device_);
+  begin_learning();
 }
 
 }  // namespace vernier

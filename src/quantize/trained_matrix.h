@@ -21,20 +21,27 @@
 
 namespace vernier {
 
+/// What becomes of scales between two fits.
+enum class ScalesLearn {
+  kNot,
+  kBySize,   ///< round_learned: a weight keeps its size when its scale changes
+  kInPlace,  ///< round_in_place: a weight keeps its place among the levels
+};
+
 class TrainedMatrix {
  public:
-  /// `importance`: as encode() takes it. `learned`: scales learn where has_learnable_steps.
+  /// `importance`: as encode() takes it. Scales learn where has_learnable_steps.
   /// @throws Error{kInvalidArgument} as grid_of
   TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
-                const at::Device& device, bool learned = false)
-      : TrainedMatrix(scheme, {{rows, importance}}, cols, device, learned) {}
+                const at::Device& device, ScalesLearn scales = ScalesLearn::kNot)
+      : TrainedMatrix(scheme, {{rows, importance}}, cols, device, scales) {}
   /// Several matrices one below the other, each with its importance.
   struct Rows {
     int64_t count = 0;
     std::vector<float> importance{};
   };
   TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& parts, int64_t cols, const at::Device& device,
-                bool learned);
+                ScalesLearn scales);
   /// Whether the bytes of such matrices, one behind the other, are those of one below the other.
   static bool can_be_stacked(const Scheme& scheme, int64_t rows, int64_t cols);
 
@@ -42,8 +49,10 @@ class TrainedMatrix {
   /// The format's own fit on the current weights, float32 [rows, cols] on any device. Learned scales begin anew there.
   /// @cost a search over scales for K-quants, on the CPU
   void fit(const at::Tensor& latent, int threads);
-  /// Takes scales and codes as somebody else found them. @return weights to train that are seen as those values: `weight`
-  /// itself, float32 [rows, cols], wherever it is rounded to what is stored, else the stored value
+  /// Takes scales and codes as somebody else found them. @return weights to train that are seen as those values: `weight`,
+  /// float32 [rows, cols], moved to the nearest place that is rounded to what is stored; of codebooks of several weights
+  /// the stored values. So those that a search rounded away from their nearest level go back to it first where that helps:
+  /// from the middle of what they were rounded to half as many codes ever change.
   at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight);
   /// How far apart levels lie about what each weight is rounded to, [rows, cols]: the mean of the gaps to its neighbours,
   /// of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
@@ -60,8 +69,10 @@ class TrainedMatrix {
   at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
   /// Moves weights that lie more than half a level beyond the outermost one back to there, in place. Gradients that go
   /// straight through push them on although nothing is seen of it, and they would have to come all the way back to count
-  /// again. Nothing happens where scales learn, whose weights have no gradient there, and to codebooks of several weights.
+  /// again. Nothing happens where scales learn by size, which leaves no gradient there, and to codebooks of several weights.
   void bound(const at::Tensor& latent) const;
+  /// Moves weights to their places on scales that have just learned, in place; only of ScalesLearn::kInPlace.
+  void follow(const at::Tensor& latent);
 
   /// From one level to the next as fitted, the mean over the matrix; of codebooks of several weights the mean of the
   /// values' size; 0 of values that are stored as they are.
@@ -92,13 +103,16 @@ class TrainedMatrix {
   };
   std::vector<Weights> weights_;  // by part
   at::Device device_;
-  bool learned_;
+  ScalesLearn scales_learn_;
   Code lowest_code_ = 0;
   double least_ = 0, most_ = 0;  // levels: half a gap beyond the outermost
   std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
   at::Tensor held_;                // values of those that are
   RoundingGrid rounding_;
+  void begin_learning();
+  bool is_in_place() const { return steps_ && scales_learn_ == ScalesLearn::kInPlace; }
   std::optional<LearnedSteps> steps_;
+  RoundingGrid followed_;  // scales and offsets on which weights were last put
 };
 
 }  // namespace vernier

@@ -110,7 +110,7 @@ bool has_fixed_steps(const std::string& name) {
 }
 
 TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, /*learned=*/true);
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kBySize);
   const at::Tensor x = latent();
   matrix.fit(x, 1);
   ASSERT_EQ(matrix.learned_steps() == nullptr, has_fixed_steps(GetParam()));
@@ -129,10 +129,52 @@ TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
   EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values()));
   EXPECT_FALSE(at::equal(matrix.seen(x), before));
 
-  TrainedMatrix other(scheme, kRows, kCols, importance, at::kCPU, true);
+  TrainedMatrix other(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kBySize);
   other.restore(matrix.fitted());
   other.learned_steps()->restore(moved, "a checkpoint");
   EXPECT_TRUE(at::equal(other.stored(x).bytes(), matrix.stored(x).bytes()));
+}
+
+TEST_P(TrainedMatrixOf, WeightsKeepTheirPlacesOnScalesThatLearnSo) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kInPlace);
+  at::Tensor x = latent();
+  matrix.fit(x, 1);
+  if (matrix.learned_steps() == nullptr) return;
+  const auto codes = [&] {
+    const auto grid = grid_of(scheme, kRows, kCols);
+    std::vector<Code> all(kRows * kCols);
+    const at::Tensor bytes = matrix.stored(x).bytes();
+    for (int64_t row = 0; row < kRows; ++row)
+      grid->unpack_row(row, static_cast<const std::byte*>(bytes.data_ptr()), all.data() + row * kCols);
+    return all;
+  };
+  const std::vector<Code> before = codes();
+  for (int step = 0; step < 5; ++step) {
+    for (const LearnedLeaf& leaf : matrix.learned_steps()->leaves())
+      leaf.value.detach().mul_(1.0 + 0.1 * at::rand(leaf.value.sizes()));
+    matrix.learned_steps()->bound();
+    matrix.follow(x);
+    matrix.bound(x);
+  }
+  EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values()));
+  const std::vector<Code> after = codes();
+  int64_t changed = 0;
+  for (size_t i = 0; i < before.size(); ++i) changed += before[i] != after[i];
+  EXPECT_LT(changed, static_cast<int64_t>(before.size()) / 1000);  // numbers next to a boundary, by their last bits
+}
+
+TEST_P(TrainedMatrixOf, BeginsNextToTheWeightsWithWhatSomebodyElseFound) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  const at::Tensor x = latent();
+  matrix.fit(x + 0.02 * at::randn({kRows, kCols}), 1);
+  const StoredMatrix stored = matrix.stored(x + 0.03 * at::randn({kRows, kCols}));  // rounded away from the nearest
+  const at::Tensor values = stored.values(), begun = matrix.begin(stored, x);
+  EXPECT_TRUE(at::equal(matrix.seen(begun), values));
+  EXPECT_LE((begun - x).abs().max().item<float>(), (values - x).abs().max().item<float>());
+  if (scheme.held_by(Container::kPlainTensors) || matrix.is_joint()) return;
+  const at::Tensor far = (values - x).abs(), nearer = far - (begun - x).abs();
+  // Half a level nearer, or all the way; levels unlike each other may have a boundary less than half their mean gap away.
+  EXPECT_GT((nearer.sum() / at::minimum(far, matrix.level_widths(values) / 2).sum()).item<float>(), 0.75f);
 }
 
 TEST_P(TrainedMatrixOf, TheGradientGoesStraightThrough) {
@@ -155,7 +197,7 @@ TEST(TrainedMatrix, MatricesOneBelowTheOtherAreEachAsTheyAreAlone) {
     const Scheme scheme = Scheme::parse(name);
     if (!TrainedMatrix::can_be_stacked(scheme, 8, 512)) continue;
     ++stacked;
-    TrainedMatrix both(scheme, {{8, uneven}, {5, {}}}, 512, at::kCPU, false);
+    TrainedMatrix both(scheme, {{8, uneven}, {5, {}}}, 512, at::kCPU, ScalesLearn::kNot);
     TrainedMatrix first(scheme, 8, 512, uneven, at::kCPU), second(scheme, 5, 512, {}, at::kCPU);
     const at::Tensor x = at::cat({a, b}, 0);
     both.fit(x, 2);
