@@ -27,12 +27,31 @@ int64_t longest_window(const std::vector<CalibrationWindow>& text) {
 /// What entered each site, of one window.
 using SiteRows = std::map<SiteId, at::Tensor>;
 
-/// One tile of one part's sum at one site.
+/// Some rows of one part's sum at one site.
 struct GramTile {
   SiteId site;
   size_t part;
   int64_t first;
 };
+
+std::vector<GramTile> tiles_of(const std::map<SiteId, InputGrams>& all) {
+  std::vector<GramTile> tiles;
+  for (const auto& [site, grams] : all)
+    for (size_t part = 0; part < grams.parts.size(); ++part)
+      for (int64_t first = 0; grams.parts[part].defined() && first < grams.parts[part].size(0); first += kGramTile)
+        tiles.push_back({site, part, first});
+  return tiles;
+}
+
+/// Rows of a sum's upper triangle become those of the mean, and the columns below them with these.
+void finish_tile(const at::Tensor& sum, int64_t first, double tokens) {
+  const int64_t width = sum.size(0), wide = std::min(kGramTile, width - first), rest = width - first - wide;
+  const at::Tensor rows = sum.narrow(0, first, wide);
+  rows.narrow(1, first, width - first).div_(tokens);
+  const at::Tensor own = rows.narrow(1, first, wide), upper = own.triu();
+  own.copy_(upper + upper.triu(1).t());
+  sum.narrow(0, first + wide, rest).narrow(1, first, wide).copy_(rows.narrow(1, first + wide, rest).t());
+}
 
 }  // namespace
 
@@ -88,7 +107,6 @@ void GramPass::run_layer() {
       at::Tensor& stream = streams_[begin + i];
       stream = run_block_on(block, fast_.rope(), arenas_[static_cast<size_t>(worker)], stream, 0, &observer);
     });
-    std::vector<GramTile> tiles;
     for (size_t i = 0; i < here; ++i) {
       tokens[parts_[begin + i]] += static_cast<double>(calibration_.text[begin + i].tokens.size());
       for (const auto& [site, x] : rows[i]) {
@@ -104,10 +122,7 @@ void GramPass::run_layer() {
         mean.add_(x.sum(0));
       }
     }
-    for (const auto& [site, grams] : grams_)
-      for (size_t part = 0; part < count; ++part)
-        for (int64_t first = 0; grams.parts[part].defined() && first < grams.parts[part].size(0); first += kGramTile)
-          tiles.push_back({site, part, first});
+    const std::vector<GramTile> tiles = tiles_of(grams_);
     parallel_for(static_cast<int64_t>(tiles.size()), threads_, [&](int64_t t, int) {
       const c10::NoGradGuard no_grad;
       const auto& [site, part, first] = tiles[static_cast<size_t>(t)];
@@ -121,13 +136,15 @@ void GramPass::run_layer() {
       }
     });
   }
+  const std::vector<GramTile> tiles = tiles_of(grams_);
+  parallel_for(static_cast<int64_t>(tiles.size()), threads_, [&](int64_t t, int) {
+    const c10::NoGradGuard no_grad;
+    const auto& [site, part, first] = tiles[static_cast<size_t>(t)];
+    finish_tile(grams_.at(site).parts[part], first, tokens[part]);
+  });
   for (auto& [site, grams] : grams_)
-    for (size_t part = 0; part < count; ++part) {
-      at::Tensor& sum = grams.parts[part];
-      if (!sum.defined()) continue;
-      sum = (sum.triu() + sum.triu(1).t()).div_(tokens[part]);
-      grams.means[part].div_(tokens[part]);
-    }
+    for (size_t part = 0; part < count; ++part)
+      if (grams.means[part].defined()) grams.means[part].div_(tokens[part]);
   ++next_;
 }
 

@@ -127,7 +127,7 @@ class AutoSearch {
 
   /// Nothing where columns have nothing to do with each other.
   std::optional<Curvature> curvature(const at::Tensor& gram, double shrink) const {
-    return shrink == 1 ? std::nullopt : std::optional(curvature_of(gram, shrink, matrix_.joint_cols()));
+    return shrink == 1 ? std::nullopt : std::optional(curvature_of(gram, shrink, matrix_.joint_cols(), in_.threads));
   }
 
   /// @param of_columns by the candidate's shrinkage
@@ -136,7 +136,7 @@ class AutoSearch {
     if (!of_columns) return matrix_.with_codes(scales, {}, importance_of(gram), nullptr);
     const GridRecipe recipe{.feed_back = true, .descend = true};
     if (how.output_shrink == 1) return matrix_.with_codes(scales, recipe, {}, &*of_columns);
-    const OutputCurvature output = output_curvature_of(mean_gram(*outputs_, made_from), how.output_shrink);
+    const OutputCurvature output = output_curvature_of(mean_gram(*outputs_, made_from), how.output_shrink, in_.threads);
     return matrix_.with_codes(scales, recipe, {}, &*of_columns, &output);
   }
 

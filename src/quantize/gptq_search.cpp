@@ -10,7 +10,7 @@ std::vector<std::byte> search_codes(const SearchInput& in, const GridRecipe& rec
     return quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what);
   const at::Tensor gram = mean_gram(*in.grams, parts_with_tokens(*in.grams));
   const GridSearch matrix(in);
-  const Curvature curvature = curvature_of(gram, shrink, matrix.joint_cols());
+  const Curvature curvature = curvature_of(gram, shrink, matrix.joint_cols(), in.threads);
   return matrix.make(recipe, importance_of(gram), &curvature);
 }
 

@@ -115,12 +115,18 @@ std::vector<std::byte> GridSearch::with_fed_back_rows(const Coding& how, std::ve
                                                       const OutputCurvature& output) const {
   constexpr int64_t kRowsOfAThread = 8;
   const int64_t cols = grid_->cols, all = grid_->rows;
-  at::Tensor moved = weight_.index_select(0, at::tensor(output.order, at::kLong)).contiguous();
+  const at::Tensor original = weight_.index_select(0, at::tensor(output.order, at::kLong)).contiguous();
+  at::Tensor moved = original.clone();
   std::vector<Code> codes(static_cast<size_t>(all * cols));  // in that order
   int64_t begin = 0;
   for (const int64_t end : output.block_ends) {
     const int64_t count = end - begin;
-    const at::Tensor target = moved.narrow(0, begin, count), values = at::empty_like(target);
+    const at::Tensor from = original.narrow(0, begin, count), m = output.feedback.narrow(0, begin, count);
+    // Each row takes the others of its block to be at what is best for them.
+    const at::Tensor away = at::linalg_solve_triangular(m.narrow(1, begin, count).t().contiguous(),
+                                                        moved.narrow(0, begin, count) - from, /*upper=*/false);
+    const at::Tensor target = (from + away).contiguous();
+    const at::Tensor values = at::empty_like(target);
     nested_for((count + kRowsOfAThread - 1) / kRowsOfAThread, threads_, [&](int64_t part) {
       const c10::NoGradGuard no_grad;
       const int64_t first = part * kRowsOfAThread, here = std::min(kRowsOfAThread, count - first);
@@ -128,12 +134,7 @@ std::vector<std::byte> GridSearch::with_fed_back_rows(const Coding& how, std::ve
       code_rows(how, {output.order.data() + begin + first, static_cast<size_t>(here)}, target.narrow(0, first, here),
                 codes.data() + (begin + first) * cols, &own);
     });
-    if (end < all) {
-      const at::Tensor u = output.feedback.narrow(0, begin, count);
-      const at::Tensor error =
-          at::linalg_solve_triangular(u.narrow(1, begin, count).t().contiguous(), target - values, /*upper=*/false);
-      moved.narrow(0, end, all - end).addmm_(u.narrow(1, end, all - end).t(), error, 1, -1);
-    }
+    if (end < all) moved.narrow(0, end, all - end).addmm_(m.narrow(1, end, all - end).t(), from - values);
     begin = end;
   }
   for (int64_t r = 0; r < all; ++r)

@@ -7,12 +7,12 @@
 
 namespace vernier {
 
-/// Making one candidate for a matrix [rows, cols] and judging it: factors in float64 (curvature.h), values, errors and their
+/// Making one candidate for a matrix [rows, cols] and judging it: a factor in float64 (curvature.h), values, errors and their
 /// products. @param by_outputs whether rows make up for each other
 /// @unit bytes
 inline int64_t candidate_bytes(int64_t rows, int64_t cols, bool by_outputs) {
-  const int64_t of_columns = 36 * cols * cols, of_rows = by_outputs ? 36 * rows * rows + 8 * cols * cols : 0;
-  return std::max(of_columns, of_rows) + 24 * rows * cols;
+  const int64_t of_columns = 16 * cols * cols, of_rows = by_outputs ? 16 * rows * rows + 12 * cols * cols : 0;
+  return std::max(of_columns, of_rows) + 28 * rows * cols;
 }
 
 /// A search of a matrix with one candidate at a time.
