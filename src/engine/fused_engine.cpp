@@ -109,7 +109,8 @@ class FusedPrepared : public PreparedModel {
       show(i, -1);
     });
     for (int layer = 0; layer < depth; ++layer) {
-      const FusedBlock block = pack_block(model_, layer, options_.type, inputs());
+      FusedBlock block = pack_block(model_, layer, options_.type, inputs());
+      if (sequences.size() > 1) keep_sums(block);
       model_.release_pages();
       for_sequences(sequences, [&](size_t i, Arena& arena) {
         const int64_t first_row = layer + 1 == depth ? sequences[i].first_row : 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "base/fail.h"
 #include "engine/require_finite.h"
@@ -52,6 +53,13 @@ at::Tensor bias_of_tensor(const Model& model, const TensorId& id) {
   return bias ? model.weight({*bias, id.layer, id.expert}) : at::Tensor();
 }
 
+/// Several images go through a product together, and each must be answered as it is alone: a step of an engine that rounds
+/// what products are fed makes much of little.
+StackedLinear for_model(const Model& model, StackedLinear product) {
+  if (model.config().reads_images()) product.keep_rows_apart();
+  return product;
+}
+
 FusedNorm norm_of(const Model& model, const TensorId& id, const NormConfig& config) {
   return {config, as_float(model.weight(id)), as_float(bias_of_tensor(model, id))};
 }
@@ -81,11 +89,11 @@ StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids,
     operands.push_back({weight(id), bias_of_tensor(model, id), inputs.of(model, id), inputs.kept_weight(id)});
   // Rows that share their range are needed to the last layer's end.
   if (ids.front() != TensorId{TensorRole::kAttnQ, model.config().depth() - 1} || inputs.sites != nullptr)
-    return stack(operands, type);
+    return for_model(model, stack(operands, type));
   // The last layer's queries are a product of their own: they are needed at the scored rows only.
   StackedLinear stacked = stack({operands.front()}, type);
   stacked.append(stack({operands.begin() + 1, operands.end()}, type));
-  return stacked;
+  return for_model(model, std::move(stacked));
 }
 
 }  // namespace
@@ -105,6 +113,10 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Rou
   block.sinks = vector(TensorRole::kAttnSinks);
   block.cache = inputs.cache_of(layer);
   return block;
+}
+
+void keep_sums(FusedBlock& block) {
+  for_each_product(block, [](StackedLinear& part, const std::vector<TensorId>&) { part.keep_sums(); });
 }
 
 FusedBlock repack(const FusedBlock& base, const Model& model, ComputeType type, const std::set<TensorId>& changed,
@@ -141,13 +153,13 @@ at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& a
 namespace {
 
 StackedLinear pack_output(const Model& model, const TensorId& id, ComputeType type, const RoundedInputs& inputs) {
-  return stack({{model.weight(id), bias_of_tensor(model, id), inputs.of(model, id)}}, type);
+  return for_model(model, stack({{model.weight(id), bias_of_tensor(model, id), inputs.of(model, id)}}, type));
 }
 
 }  // namespace
 
 StackedLinear pack_outside(const Model& model, const TensorId& id, const at::Tensor& weight, ComputeType type) {
-  return stack({{weight, bias_of_tensor(model, id), {}}}, type);
+  return for_model(model, stack({{weight, bias_of_tensor(model, id), {}}}, type));
 }
 
 FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, const RoundedInputs& inputs,
@@ -168,6 +180,11 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
     embedding_ = model.weight(embedding).detach();
   for (int layer = 0; layers == Layers::kPacked && layer < config_.depth(); ++layer)
     blocks_.push_back(pack_block(model, layer, type, inputs));
+  constexpr int64_t kMostWithSums = int64_t{1} << 25;  // parameters of a model: 100 MiB
+  if (layers == Layers::kLeftOut || model.parameters() <= kMostWithSums) {
+    head_.keep_sums();
+    for (FusedBlock& block : blocks_) keep_sums(block);
+  }
   model.release_pages();  // what was packed need not stay in memory as its file holds it too
 }
 

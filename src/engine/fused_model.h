@@ -22,6 +22,8 @@
 
 namespace vernier {
 
+/// Keeps what products of many rows would make of the weights each time (PanelMatrix::keep_sums), in as much memory again.
+void keep_sums(FusedBlock& block);
 /// A layer on its own, for passes that hold one at a time. `model` must be finite (require_finite).
 FusedBlock pack_block(const Model& model, int layer, ComputeType type, const RoundedInputs& inputs = {});
 

@@ -50,7 +50,8 @@ std::vector<DamageSums> FusedSweep::compare(Arena& arena, size_t w, const std::v
   // product: several variants' rows go through it together.
   const int64_t tile = std::min(logit_tile_rows(vocabulary), window.scored());
   // Not where that would change a row's bits: the base's go alone, and a perturbation by nothing must give the same.
-  const auto most = PackedLinear::rows_are_independent() ? static_cast<int64_t>(hidden.size()) : 1;
+  const bool independent = suffix_.base().head().rows_are_independent() && head.rows_are_independent();
+  const auto most = independent ? static_cast<int64_t>(hidden.size()) : 1;
   const int64_t batch = std::clamp<int64_t>(kRowsOfProduct / tile, 1, most);
   const Slab rows = arena.slab(batch * tile, width), products = arena.slab(batch * tile, vocabulary);
   std::vector<TileLogits> logits;

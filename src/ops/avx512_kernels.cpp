@@ -134,6 +134,32 @@ void multiply_panels(const uint32_t* a, int64_t a_stride, int64_t rows, const Av
   kStores[panels.right != nullptr][rows - 1](a, a_stride, panels, words, c_left, c_right, c_stride, accumulate);
 }
 
+[[gnu::always_inline]] inline void put_tile(const __m512 (&sums)[Avx512Kernels::kRows][2][2],
+                                            const Avx512Kernels::TileSum& to) {
+  float* const out[2] = {to.left, to.right};
+#pragma GCC unroll 6
+  for (int r = 0; r < Avx512Kernels::kRows; ++r)
+#pragma GCC unroll 2
+    for (int p = 0; p < 2; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        float* place = out[p] + r * to.stride + 16 * v;
+        __m512 sum = sums[r][p][v];
+        if (to.added != nullptr)
+          sum = _mm512_add_ps(sum, _mm512_loadu_ps(to.added + r * 2 * Avx512Kernels::kPanel + 32 * p + 16 * v));
+        _mm512_storeu_ps(place, to.accumulate ? _mm512_add_ps(_mm512_loadu_ps(place), sum) : sum);
+      }
+}
+
+void multiply_tile_float32(const float* a, int64_t a_stride, const float* left, const float* right, int64_t depth,
+                           const Avx512Kernels::TileSum& first, const Avx512Kernels::TileSum* second) {
+  const auto words = [](const float* x) { return reinterpret_cast<const uint32_t*>(x); };
+  const Avx512Kernels::Panels panels{words(left), words(right), nullptr, nullptr};
+  const PanelSums<Float32, Avx512Kernels::kRows, 2> sums(words(a), a_stride, panels, depth);
+  put_tile(sums.of, first);
+  if (second != nullptr) put_tile(sums.of, *second);
+}
+
 void multiply_float32(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
                       int64_t columns, float* c, int64_t c_stride, bool accumulate) {
   multiply_columns<Float32>(a, a_stride, b, b_stride, words, columns, c, c_stride, accumulate);
@@ -191,17 +217,53 @@ void narrow_rows(const float* const* rows, int64_t n, uint32_t* words) {
   return _mm512_scalef_ps(exp2_fraction(_mm512_sub_ps(x, n)), n);
 }
 
-/// The same for |x| <= kLargestExponent, without the instructions that look after other exponents: adding 1.5 * 2^23
+/// 2^x by 2^r for |x| <= kLargestExponent, without the instructions that look after other exponents: adding 1.5 * 2^23
 /// rounds x, and leaves it as an integer in the low bits.
-[[gnu::always_inline]] inline __m512 bounded_exp2(__m512 x) {
+template <__m512 (*kFraction)(__m512)>
+[[gnu::always_inline]] inline __m512 bounded_power(__m512 x) {
   const __m512 round = _mm512_set1_ps(12582912.0f);
   const __m512 shifted = _mm512_add_ps(x, round);
   const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
   const __m512i power = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
-  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(exp2_fraction(r)), power));
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(kFraction(r)), power));
 }
 
-template <int kVectors, bool kAllSeen>
+/// 2^r for |r| <= 1/2 within 2e-9 before rounding.
+[[gnu::always_inline]] inline __m512 exact_exp2_fraction(__m512 r) {
+  __m512 p = _mm512_set1_ps(1.5353362e-4f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.339887442e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.618437358e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550332471e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402264791e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931472029e-1f));
+  return _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+}
+
+/// What a type makes of scores: their powers, the words of these, and the sums of what the words hold.
+struct WeighBFloat16 : BFloat16 {
+  [[gnu::always_inline]] static __m512 bounded_exp2(__m512 x) { return bounded_power<exp2_fraction>(x); }
+  [[gnu::always_inline]] static __m256 load_sums(const float* sums) { return _mm256_loadu_ps(sums); }
+  [[gnu::always_inline]] static void store_sums(float* sums, __m256 sum) { _mm256_storeu_ps(sums, sum); }
+  [[gnu::always_inline]] static __m256 store_weights(__m512 weights, uint32_t* out, int v, __m256 sum) {
+    const __m256i rounded = narrow(weights);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * v), rounded);
+    // Two ones in bfloat16: products add up what was rounded, so that what rounding did to a large weight cancels.
+    return _mm256_dpbf16_ps(sum, reinterpret_cast<__m256bh>(rounded),
+                            reinterpret_cast<__m256bh>(_mm256_set1_epi32(0x3F803F80)));
+  }
+};
+
+struct WeighFloat32 : Float32 {
+  [[gnu::always_inline]] static __m512 bounded_exp2(__m512 x) { return bounded_power<exact_exp2_fraction>(x); }
+  [[gnu::always_inline]] static __m512 load_sums(const float* sums) { return _mm512_loadu_ps(sums); }
+  [[gnu::always_inline]] static void store_sums(float* sums, __m512 sum) { _mm512_storeu_ps(sums, sum); }
+  [[gnu::always_inline]] static __m512 store_weights(__m512 weights, uint32_t* out, int v, __m512 sum) {
+    _mm512_storeu_ps(reinterpret_cast<float*>(out + 16 * v), weights);
+    return _mm512_add_ps(sum, weights);
+  }
+};
+
+template <class Arithmetic, int kVectors, bool kAllSeen>
 void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t seen, int64_t more,
                    uint32_t* out, int64_t out_stride, float* sums) {
   constexpr int kRows = Avx512Kernels::kRows;
@@ -218,34 +280,31 @@ void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64
     for (int r = 0; r < kRows; ++r) {
       const __m512i left = _mm512_set1_epi32(static_cast<int>(q[r * q_stride + w]));
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) scores[r][v] = BFloat16::add(scores[r][v], left, right[v]);
+      for (int v = 0; v < kVectors; ++v) scores[r][v] = Arithmetic::add(scores[r][v], left, right[v]);
     }
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
-    __m256 sum = _mm256_loadu_ps(sums + r * Avx512Kernels::kVector);
+    auto sum = Arithmetic::load_sums(sums + r * Avx512Kernels::kVector);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      __m512 weights = bounded_exp2(scores[r][v]);
+      __m512 weights = Arithmetic::bounded_exp2(scores[r][v]);
       if constexpr (!kAllSeen) weights = _mm512_maskz_mov_ps(lanes(16 * v, 0, seen + r * more), weights);
-      const __m256i rounded = narrow(weights);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + r * out_stride + 8 * v), rounded);
-      // Two ones in bfloat16: products add up what was rounded, so that what rounding did to a large weight cancels.
-      sum = _mm256_dpbf16_ps(sum, reinterpret_cast<__m256bh>(rounded),
-                             reinterpret_cast<__m256bh>(_mm256_set1_epi32(0x3F803F80)));
+      sum = Arithmetic::store_weights(weights, out + r * out_stride, v, sum);
     }
-    _mm256_storeu_ps(sums + r * Avx512Kernels::kVector, sum);
+    Arithmetic::store_sums(sums + r * Avx512Kernels::kVector, sum);
   }
 }
 
-void weigh_bfloat16(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns,
-                    int64_t seen, int64_t more, uint32_t* out, int64_t out_stride, float* sums) {
-  using Weigh = decltype(&weigh_vectors<1, false>);
-  static constexpr Weigh kSome[] = {weigh_vectors<1, false>, weigh_vectors<2, false>, weigh_vectors<3, false>,
-                                    weigh_vectors<4, false>};
+template <class Arithmetic>
+void weigh(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns, int64_t seen,
+           int64_t more, uint32_t* out, int64_t out_stride, float* sums) {
+  using Weigh = decltype(&weigh_vectors<Arithmetic, 1, false>);
+  static constexpr Weigh kSome[] = {weigh_vectors<Arithmetic, 1, false>, weigh_vectors<Arithmetic, 2, false>,
+                                    weigh_vectors<Arithmetic, 3, false>, weigh_vectors<Arithmetic, 4, false>};
   const bool all = columns == Avx512Kernels::kColumns && seen >= columns;
-  const Weigh weigh = all ? weigh_vectors<4, true> : kSome[columns / Avx512Kernels::kVector - 1];
-  weigh(q, q_stride, k, words, seen, more, out, out_stride, sums);
+  const Weigh some = all ? weigh_vectors<Arithmetic, 4, true> : kSome[columns / Avx512Kernels::kVector - 1];
+  some(q, q_stride, k, words, seen, more, out, out_stride, sums);
 }
 
 // Values are read 16 at a time before half as many words are written over them.
@@ -328,20 +387,22 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                      .multiply = multiply_float32,
                                      .multiply_panels = multiply_panels<Float32>,
                                      .multiply_silu = nullptr,
+                                     .multiply_tile = multiply_tile_float32,
                                      .pack_row = copy_row,
                                      .pack_rows = copy_rows,
                                      .exp_row = exp_row,
-                                     .weigh = nullptr,
+                                     .weigh = weigh<WeighFloat32>,
                                      .silu_multiply = nullptr,
                                      .gelu = nullptr};
   static const Avx512Kernels bfloat16{.values_per_word = 2,
                                       .multiply = multiply_bfloat16,
                                       .multiply_panels = multiply_panels<BFloat16>,
                                       .multiply_silu = multiply_silu_bfloat16,
+                                      .multiply_tile = nullptr,
                                       .pack_row = narrow_row,
                                       .pack_rows = narrow_rows,
                                       .exp_row = exp_row_bfloat16,
-                                      .weigh = weigh_bfloat16,
+                                      .weigh = weigh<WeighBFloat16>,
                                       .silu_multiply = silu_multiply_bfloat16,
                                       .gelu = gelu_bfloat16};
   static const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

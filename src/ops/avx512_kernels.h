@@ -38,6 +38,17 @@ struct Avx512Kernels {
   void (*multiply_silu)(const uint32_t* a, int64_t a_stride, int64_t rows, const Panels& panels, int64_t words,
                         uint32_t* out, int64_t out_stride);
 
+  /// Where sums of kRows rows by two panels go: out = sums + added (nullptr: sums), or out += ... with `accumulate`.
+  struct TileSum {
+    const float* added;   ///< [kRows][2 kPanel]; may be what is written
+    float *left, *right;  ///< where the columns of either panel go
+    int64_t stride;
+    bool accumulate;
+  };
+  /// One product of kRows rows by two panels, put into one place or two (`second` nullptr). Of float32 alone: else nullptr.
+  void (*multiply_tile)(const float* a, int64_t a_stride, const float* left, const float* right, int64_t depth,
+                        const TileSum& first, const TileSum* second);
+
   /// The words of a row, n a multiple of kVector: words[0, n / values_per_word).
   void (*pack_row)(const float* x, int64_t n, uint32_t* words);
 
@@ -49,12 +60,12 @@ struct Avx512Kernels {
   /// writes up to the next multiple of kVector.
   float (*exp_row)(float* s, int64_t size, int64_t first, int64_t last, const float* beside);
 
-  /// What a score may be for `weigh`, in powers of two: neither sums of weights nor products with values leave float32.
-  static constexpr float kLargestExponent = 64;
+  /// What a score may be for `weigh`, in powers of two: sums of 2^11 weights and their products with values
+  /// up to 2^19 stay in float32, and so does what is 2^30 times smaller than the largest weight.
+  static constexpr float kLargestExponent = 96;
   /// The words of 2^(score) for kRows queries and `columns` <= kColumns keys, scores being products as of `multiply` with
   /// b_stride kColumns: no score meets memory. The first query sees the first `seen` keys, each next one `more` more; the
   /// weights of others are 0. sums [kRows, kVector] are added to: of each row its weights as rounded, in any lanes.
-  /// nullptr where the type has none.
   void (*weigh)(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns, int64_t seen,
                 int64_t more, uint32_t* out, int64_t out_stride, float* sums);
 

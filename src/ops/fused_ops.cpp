@@ -234,6 +234,8 @@ Slab FusedOps::activate(const FeedForwardConfig& config, const StackedLinear& in
   const int64_t rows_at_once = in.rounds_rows_together() ? std::max<int64_t>(x.rows, 1) : 256;
   const Slab hidden = arena_.slab(x.rows, config.gated ? in.out() / 2 : in.out());
   const Arena::Scope scope(arena_);
+  const bool swiglu = config.gated && config.activation == Activation::kSilu;
+  if (swiglu && in.panels() != nullptr && in.panels()->apply_silu(x, hidden, arena_)) return hidden;
   const Slab buffer = config.gated ? arena_.slab(std::min(rows_at_once, x.rows), in.out()) : hidden;
   for (int64_t first = 0; first < x.rows; first += rows_at_once) {
     const int64_t count = std::min(rows_at_once, x.rows - first);

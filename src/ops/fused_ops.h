@@ -1,7 +1,7 @@
 #pragma once
 
 // The operations of a forward pass without gradients on the CPU, on one thread, for one sequence or several of one length
-// below each other: packed oneDNN products, tiled attention, fused loops, buffers from the worker's arena. linear_add and
+// below each other: packed products, tiled attention, fused loops, buffers from the worker's arena. linear_add and
 // add work in place on their residual.
 
 #include <ATen/core/Tensor.h>

@@ -251,6 +251,38 @@ VERNIER_CLONES void add_difference(const float* a, const float* b, float* y, int
   for (int64_t i = 0; i < n; ++i) y[i] += a[i] - b[i];
 }
 
+VERNIER_CLONES void left_quarter_sums(const float* const q[4], int64_t n, float* sums, int64_t stride,
+                                      float* squares) {
+  const float *a11 = q[0], *a12 = q[1], *a21 = q[2], *a22 = q[3];
+  float *s1 = sums, *s2 = s1 + stride, *s3 = s2 + stride, *s4 = s3 + stride;
+  float above = 0, below = 0;
+#pragma omp simd reduction(+ : above, below)
+  for (int64_t i = 0; i < n; ++i) {
+    const float first = a21[i] + a22[i], second = first - a11[i];
+    s1[i] = first;
+    s2[i] = second;
+    s3[i] = a11[i] - a21[i];
+    s4[i] = a12[i] - second;
+    above += a11[i] * a11[i] + a12[i] * a12[i];
+    below += a21[i] * a21[i] + a22[i] * a22[i];
+  }
+  squares[0] = above;
+  squares[1] = below;
+}
+
+VERNIER_CLONES void right_quarter_sums(const float* const q[4], int64_t n, float* sums, int64_t stride) {
+  const float *b11 = q[0], *b12 = q[1], *b21 = q[2], *b22 = q[3];
+  float *t1 = sums, *t2 = t1 + stride, *t3 = t2 + stride, *t4 = t3 + stride;
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float first = b12[i] - b11[i], second = b22[i] - first;
+    t1[i] = first;
+    t2[i] = second;
+    t3[i] = b22[i] - b12[i];
+    t4[i] = b21[i] - second;
+  }
+}
+
 VERNIER_CLONES static float largest_of(const float* x, int64_t n) {
   float largest = x[0];
 #pragma omp simd reduction(max : largest)

@@ -50,6 +50,11 @@ void add_row(const float* x, float* y, int64_t n);
 /// y = a - b + y
 void add_difference(const float* a, const float* b, float* y, int64_t n);
 
+/// What the quarters of either factor are added up to in Strassen's product, q being those of the first half of its rows
+/// and then of the second, n values each: sum i to sums + i stride (strassen.cpp). squares[2]: of either half, added up.
+void left_quarter_sums(const float* const q[4], int64_t n, float* sums, int64_t stride, float* squares);
+void right_quarter_sums(const float* const q[4], int64_t n, float* sums, int64_t stride);
+
 /// Index of the largest value, the first of equals.
 int64_t argmax(const float* x, int64_t n);
 /// Indices of the min(k, n) largest values, the largest first and of equals the first; k is small.

@@ -159,6 +159,8 @@ void PackedAttention::attend(Arena& arena, const Slab& q, int64_t first_row, con
       pack_queries(tile, queries, 1.0f);
       score_and_weigh(tile, sums, config, sink);
     }
+    for (int64_t r = 0; r < tile.count; ++r)
+      for (int64_t i = 0; i < width_; i += Kernels::kVector) __builtin_prefetch(out.row(first + r) + i, 1);
     for (int64_t key = tile.begin; key < tile.end(); key += kValueBlock)
       for (int64_t r = 0; r < tile.padded; r += Kernels::kRows) {
         const int64_t keys = std::min(kValueBlock, tile.end_of(r) - key);

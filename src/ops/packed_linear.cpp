@@ -7,19 +7,15 @@
 namespace vernier {
 
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, ComputeType type)
-    : in_(weight.size(1)), out_(weight.size(0)) {
+    : in_(weight.size(1)), out_(weight.size(0)), type_(type) {
   const at::Tensor plain = weight.detach().to(type == ComputeType::kBFloat16 ? at::kBFloat16 : at::kFloat).contiguous();
   const at::Tensor added = bias.defined() ? bias.detach().to(at::kFloat).contiguous() : at::Tensor();
   const float* values = added.defined() ? added.data_ptr<float>() : nullptr;
-  // A product in float32 is the library's: its kernels are as near to what the machine can do as ours.
-  const Avx512Kernels* kernels = type == ComputeType::kBFloat16 ? PanelMatrix::kernels_for(type, out_, in_) : nullptr;
-  if (kernels != nullptr)
+  if (const Avx512Kernels* kernels = PanelMatrix::kernels_for(type, out_, in_))
     panels_ = std::make_shared<PanelMatrix>(*kernels, plain.data_ptr(), out_, in_, values);
   else
     impl_ = pack(plain.data_ptr(), out_, in_, values, type);
 }
-
-ComputeType PackedLinear::type() const { return panels_ ? ComputeType::kBFloat16 : impl_type(); }
 
 void PackedLinear::apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
   if (x.cols != in_ || y.cols != out_ || x.rows != y.rows)

@@ -1,8 +1,8 @@
 #pragma once
 
 // y = x W^T + b with the weight laid out once for the CPU's matrix units, and the small strided products of attention.
-// Products in bfloat16 are this project's own where machine and shape have kernels (panel_matrix.h). For the others two
-// implementations are swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
+// Products are this project's own where machine and shape have kernels (panel_matrix.h). For the others two implementations are
+// swapped at build time: packed_linear_onednn.cpp, or packed_linear_aten.cpp without oneDNN.
 
 #include <memory>
 #include <string>
@@ -25,9 +25,16 @@ class PackedLinear {
 
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }
-  ComputeType type() const;
+  ComputeType type() const { return type_; }
   /// The same packed memory (not: equal values).
   bool operator==(const PackedLinear& other) const { return impl_ == other.impl_ && panels_ == other.panels_; }
+  /// As PanelMatrix's, for all that share the packed memory; nothing where others multiply.
+  void keep_sums() {
+    if (panels_) panels_->keep_sums();
+  }
+  void keep_rows_apart() {
+    if (panels_) panels_->keep_rows_apart();
+  }
   /// What multiplies, where that are kernels of our own; else nullptr.
   const PanelMatrix* panels() const { return panels_.get(); }
 
@@ -36,20 +43,21 @@ class PackedLinear {
   void apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const;
 
   /// Whether a row's result has the same bits however many rows go through the product with it.
-  static bool rows_are_independent();
+  bool rows_are_independent() const { return panels_ ? panels_->rows_are_independent() : impl_rows_are_independent(); }
 
  private:
   struct Impl;
   /// weight: row-major [out, in] in the type that multiplies; bias [out] or nullptr. Both are copied.
   static std::shared_ptr<const Impl> pack(const void* weight, int64_t out, int64_t in, const float* bias,
                                           ComputeType type);
-  ComputeType impl_type() const;
+  static bool impl_rows_are_independent();
   void apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const;
 
   // One of both.
   std::shared_ptr<const Impl> impl_;
-  std::shared_ptr<const PanelMatrix> panels_;
+  std::shared_ptr<PanelMatrix> panels_;
   int64_t in_ = 0, out_ = 0;
+  ComputeType type_ = ComputeType::kFloat32;
 };
 
 /// c = a b^T (transpose_b) or a b, on whatever strides the slabs have.

@@ -25,10 +25,6 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
   return impl;
 }
 
-ComputeType PackedLinear::impl_type() const {
-  return impl_->weight.scalar_type() == at::kBFloat16 ? ComputeType::kBFloat16 : ComputeType::kFloat32;
-}
-
 void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena&) const {
   const c10::NoGradGuard no_grad;
   at::Tensor product = at::matmul(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
@@ -40,7 +36,7 @@ void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Are
 }
 
 // A BLAS takes other kernels for a single row or a few.
-bool PackedLinear::rows_are_independent() { return false; }
+bool PackedLinear::impl_rows_are_independent() { return false; }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   const c10::NoGradGuard no_grad;

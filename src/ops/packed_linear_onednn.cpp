@@ -127,8 +127,6 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
   return impl;
 }
 
-ComputeType PackedLinear::impl_type() const { return impl_->bf16 ? ComputeType::kBFloat16 : ComputeType::kFloat32; }
-
 void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
   for (int64_t first = 0; first < x.rows; first += kBlockRows) {
     const Arena::Scope scope(scratch);
@@ -167,7 +165,7 @@ void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Are
 }
 
 // Its kernels block rows and columns, but add up the products of an output in one order.
-bool PackedLinear::rows_are_independent() { return true; }
+bool PackedLinear::impl_rows_are_independent() { return true; }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   const auto status = dnnl_sgemm('N', transpose_b ? 'T' : 'N', c.rows, c.cols, a.cols, 1.0f, a.data, a.ld, b.data, b.ld,

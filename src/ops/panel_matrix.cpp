@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "ops/kernels.h"
 
 namespace vernier {
 
@@ -12,6 +13,37 @@ using Kernels = Avx512Kernels;
 
 // Rows of a block are read again for every panel: they should leave room for it in the second-level cache.
 constexpr int64_t kBlockBytes = 192 << 10;
+
+// By quarters a pair of columns meets as many rows as share its sums; of more, rows would come from memory each time.
+constexpr int64_t kQuarterRows = 42 * StrassenRows::kRows;
+// The quarters of weights and their sums stay in the second-level cache: depths beyond are added up piece by piece.
+constexpr int64_t kLargestDepth = 640;
+// From larger matrices few rows are asked for at a time, and the same bits of a row whichever lie beside it.
+constexpr int64_t kLargestOut = 8192;
+// Weights of a matrix whose sums may be kept: 24 MiB of them.
+constexpr int64_t kLargestKept = int64_t{1} << 23;
+
+/// Whether the vectors' lengths are of one size.
+template <class SquaredLength>
+bool are_alike(int64_t count, SquaredLength&& squared_length) {
+  float shortest = squared_length(0), longest = shortest;
+  for (int64_t i = 1; i < count; ++i) {
+    const float length = squared_length(i);
+    shortest = std::min(shortest, length);
+    longest = std::max(longest, length);
+  }
+  return StrassenRows::are_alike(shortest, longest);
+}
+
+/// The contracted dimension in parts of about one size. @param fn (first, depth)
+template <class Fn>
+void for_depths(int64_t in, Fn&& fn) {
+  const int64_t parts = (in + kLargestDepth - 1) / kLargestDepth, units = in / StrassenRows::kDepth;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = units * part / parts, last = units * (part + 1) / parts;
+    fn(first * StrassenRows::kDepth, (last - first) * StrassenRows::kDepth);
+  }
+}
 
 }  // namespace
 
@@ -34,6 +66,61 @@ PanelMatrix::PanelMatrix(const Avx512Kernels& kernels, const void* weight, int64
       }
   }
   if (bias != nullptr) bias_.assign(bias, bias + out);
+  if (kernels.multiply_tile != nullptr) look_for_halves(static_cast<const float*>(weight), in);
+}
+
+void PanelMatrix::look_for_halves(const float* weight, int64_t in) {
+  constexpr int64_t kColumns = StrassenRows::kColumns;
+  if (in % StrassenRows::kDepth != 0 || out_ < 2 * kColumns || out_ > kLargestOut) return;
+  std::vector<float> squares(static_cast<size_t>(out_));
+  for (int64_t j = 0; j < out_; ++j) squares[static_cast<size_t>(j)] = sum_squares(weight + j * in, in);
+  const auto halves_alike = [&](int64_t left, int64_t right) {
+    return are_alike(2 * kColumns, [&](int64_t j) {
+      return squares[static_cast<size_t>(j < kColumns ? left + j : right + j - kColumns)];
+    });
+  };
+  gated_ = out_ % (2 * kColumns) == 0 && in <= kLargestDepth;
+  for (int64_t column = 0; gated_ && column < out_ / 2; column += kColumns)
+    gated_ = halves_alike(column, out_ / 2 + column);
+  alike_.assign(static_cast<size_t>(out_ / (2 * kColumns)), true);
+  for (int64_t pair = 0; pair < pairs() && !gated_; ++pair)
+    alike_[static_cast<size_t>(pair)] = halves_alike(halves(pair).left, halves(pair).right);
+}
+
+PanelMatrix::Halves PanelMatrix::halves(int64_t pair) const {
+  constexpr int64_t kColumns = StrassenRows::kColumns;
+  if (gated_) return {pair * kColumns, out_ / 2 + pair * kColumns};
+  return {pair * 2 * kColumns, (pair * 2 + 1) * kColumns};
+}
+
+StrassenRows::Columns PanelMatrix::columns(int64_t pair, int64_t from, int64_t depth) const {
+  const auto panel = [&](int64_t column) {
+    return reinterpret_cast<const float*>(words_.data()) + column * row_words_ + from * Kernels::kPanel;
+  };
+  const auto half = [&](int64_t column) { return StrassenRows::Half{panel(column), panel(column + Kernels::kPanel)}; };
+  const Halves of = halves(pair);
+  const int64_t before = StrassenRows::sums_of(pairs() * from) + pair * StrassenRows::sums_of(depth);
+  return {half(of.left), half(of.right), alike_[static_cast<size_t>(pair)],
+          sums_.empty() ? nullptr : sums_.data() + before};
+}
+
+void PanelMatrix::keep_rows_apart() {
+  alike_.clear();
+  gated_ = false;
+  sums_ = {};
+}
+
+void PanelMatrix::keep_sums() {
+  if (alike_.empty() || !sums_.empty() || out_ * row_words_ > kLargestKept) return;
+  Lines<float> sums(static_cast<size_t>(pairs() * StrassenRows::sums_of(row_words_)));
+  float* place = sums.data();
+  for_depths(row_words_, [&](int64_t from, int64_t depth) {
+    for (int64_t pair = 0; pair < pairs(); ++pair, place += StrassenRows::sums_of(depth)) {
+      const StrassenRows::Columns both = columns(pair, from, depth);
+      StrassenRows::add_up(both.left, both.right, depth, place);
+    }
+  });
+  sums_ = std::move(sums);
 }
 
 int64_t PanelMatrix::rows_at_once(int64_t rows, int64_t bytes_per_row) {
@@ -44,13 +131,14 @@ int64_t PanelMatrix::rows_at_once(int64_t rows, int64_t bytes_per_row) {
 }
 
 WordRows PanelMatrix::rows(int64_t count, Arena& arena) const {
-  return {reinterpret_cast<uint32_t*>(arena.floats(count * row_words_)), count, row_words_};
+  return {reinterpret_cast<uint32_t*>(arena.floats(count * row_words_)), count, row_words_, row_words_};
 }
 
 WordRows PanelMatrix::pack(const Slab& x, Arena& arena) const {
   if (words_of(x.cols) != row_words_)
     fail(ErrorKind::kInternal, "panels [{}, {}]: x [{}, {}]", out_, row_words_ * kernels_.values_per_word, x.rows,
          x.cols);
+  if (kernels_.values_per_word == 1) return {reinterpret_cast<uint32_t*>(x.data), x.rows, row_words_, x.ld};
   const WordRows packed = rows(x.rows, arena);
   for (int64_t r = 0; r < x.rows; ++r) kernels_.pack_row(x.row(r), x.cols, packed.row(r));
   return packed;
@@ -63,6 +151,7 @@ Avx512Kernels::Panels PanelMatrix::panels(int64_t left, int64_t right) const {
 }
 
 void PanelMatrix::apply(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
+  if (by_quarters(x.rows)) return apply_by_quarters(x, y, accumulate, scratch);
   const int64_t step = rows_at_once(x.rows, row_words_ * static_cast<int64_t>(sizeof(uint32_t)));
   for (int64_t first = 0; first < x.rows; first += step) {
     const Arena::Scope scope(scratch);
@@ -75,13 +164,17 @@ void PanelMatrix::apply(const WordRows& x, const Slab& y, bool accumulate) const
   if (x.row_words != row_words_ || y.cols != out_ || x.rows != y.rows)
     fail(ErrorKind::kInternal, "panels of {} words, {} outputs: x [{}, {} words], y [{}, {}]", row_words_, out_, x.rows,
          x.row_words, y.rows, y.cols);
-  for (int64_t left = 0; left < out_; left += 2 * Kernels::kPanel) {
-    const bool two = left + Kernels::kPanel < out_;
+  apply_columns(x, y, accumulate, 0, out_);
+}
+
+void PanelMatrix::apply_columns(const WordRows& x, const Slab& y, bool accumulate, int64_t first, int64_t last) const {
+  for (int64_t left = first; left < last; left += 2 * Kernels::kPanel) {
+    const bool two = left + Kernels::kPanel < last;
     const int64_t right = two ? left + Kernels::kPanel : left;
     Kernels::Panels both = panels(left, right);
     if (!two) both.right = nullptr;
     for (int64_t r = 0; r < x.rows; r += Kernels::kRows)
-      kernels_.multiply_panels(x.row(r), row_words_, std::min(Kernels::kRows, x.rows - r), both, row_words_,
+      kernels_.multiply_panels(x.row(r), x.stride, std::min(Kernels::kRows, x.rows - r), both, row_words_,
                                y.row(r) + left, y.row(r) + right, y.ld, accumulate);
   }
 }
@@ -94,9 +187,69 @@ void PanelMatrix::apply_silu(const WordRows& x, const WordRows& y) const {
   for (int64_t column = 0; column < half; column += Kernels::kPanel) {
     const Kernels::Panels both = panels(column, half + column);
     for (int64_t r = 0; r < x.rows; r += Kernels::kRows)
-      kernels_.multiply_silu(x.row(r), row_words_, std::min(Kernels::kRows, x.rows - r), both, row_words_,
-                             y.row(r) + words_of(column), y.row_words);
+      kernels_.multiply_silu(x.row(r), x.stride, std::min(Kernels::kRows, x.rows - r), both, row_words_,
+                             y.row(r) + words_of(column), y.stride);
   }
+}
+
+void PanelMatrix::add_bias(const Slab& y, int64_t first) const {
+  for (int64_t r = 0; r < y.rows && !bias_.empty(); ++r) add_row(bias_.data() + first, y.row(r), y.cols);
+}
+
+void PanelMatrix::apply_by_quarters(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
+  constexpr int64_t kRows = StrassenRows::kRows;
+  const int64_t paired = pairs() * 2 * StrassenRows::kColumns, whole = x.rows / kRows * kRows;
+  for (int64_t first = 0; first < whole; first += kQuarterRows) {
+    const int64_t count = std::min(kQuarterRows, whole - first);
+    const Slab in = x.row_range(first, count), out = y.row_range(first, count);
+    for_depths(x.cols, [&](int64_t from, int64_t depth) {
+      const Arena::Scope scope(scratch);
+      const StrassenRows rows(kernels_, in.columns(from, depth), scratch);
+      for (int64_t pair = 0; pair < pairs(); ++pair) {
+        const Halves of = halves(pair);
+        const auto place = [&](int64_t group) {
+          float* const row = out.row(group * kRows);
+          return StrassenRows::Place{row + of.left, row + of.right, out.ld, accumulate || from > 0};
+        };
+        const StrassenRows::Columns next = columns(std::min(pair + 1, pairs() - 1), from, depth);
+        rows.multiply(columns(pair, from, depth), &next, place, {}, scratch);
+      }
+    });
+    add_bias(out.columns(0, paired), 0);
+    apply_columns(pack(in, scratch), out, accumulate, paired, out_);
+  }
+  apply_columns(pack(x.rows_from(whole), scratch), y.rows_from(whole), accumulate, 0, out_);
+}
+
+bool PanelMatrix::apply_silu(const Slab& x, const Slab& y, Arena& scratch) const {
+  constexpr int64_t kRows = StrassenRows::kRows, kColumns = StrassenRows::kColumns;
+  if (!gated_ || !by_quarters(x.rows)) return false;
+  const int64_t whole = x.rows / kRows * kRows;
+  for (int64_t first = 0; first < whole; first += kQuarterRows) {
+    const int64_t count = std::min(kQuarterRows, whole - first);
+    const Slab out = y.row_range(first, count);
+    const Arena::Scope scope(scratch);
+    const StrassenRows rows(kernels_, x.row_range(first, count), scratch);
+    const Slab tile{scratch.floats(2 * kRows * kColumns), kRows, 2 * kColumns, 2 * kColumns};
+    for (int64_t pair = 0; pair < pairs(); ++pair) {
+      const Halves of = halves(pair);
+      const auto place = [&](int64_t) {
+        return StrassenRows::Place{tile.data, tile.data + kColumns, tile.ld, /*accumulate=*/false};
+      };
+      const auto activate = [&](int64_t group) {
+        add_bias(tile.columns(0, kColumns), of.left);
+        add_bias(tile.columns(kColumns, kColumns), of.right);
+        silu_multiply(tile, out.row_range(group * kRows, kRows).columns(of.left, kColumns));
+      };
+      const StrassenRows::Columns next = columns(std::min(pair + 1, pairs() - 1), 0, x.cols);
+      rows.multiply(columns(pair, 0, x.cols), &next, place, activate, scratch);
+    }
+  }
+  const Arena::Scope scope(scratch);
+  const Slab rest = scratch.slab(x.rows - whole, out_);
+  apply_columns(pack(x.rows_from(whole), scratch), rest, /*accumulate=*/false, 0, out_);
+  silu_multiply(rest, y.rows_from(whole));
+  return true;
 }
 
 }  // namespace vernier

@@ -33,7 +33,7 @@ class PanelMatrixTest : public ::testing::TestWithParam<ComputeType> {
 // Of equal operands only the order of float32 sums is between the two.
 TEST_P(PanelMatrixTest, EqualsFloat64InAnyColumnsOfAWiderMatrix) {
   for (const auto& [rows, in, out] : {std::tuple(1, 16, 32), std::tuple(5, 64, 96), std::tuple(6, 48, 64),
-                                      std::tuple(200, 512, 320), std::tuple(515, 1280, 64)}) {
+                                      std::tuple(200, 512, 320), std::tuple(515, 1280, 64), std::tuple(515, 1280, 448)}) {
     Arena arena;
     const at::Tensor weight = at::randn({out, in}), bias = at::randn({out});
     const PanelMatrix plain = matrix(weight), biased = matrix(weight, bias);
@@ -92,7 +92,7 @@ TEST(GatedPanels, AreTheProductThenSiluThenRounding) {
     kernels->silu_multiply(products.row(r), products.row(r) + kHidden, kHidden, hidden.row(r));
     kernels->pack_row(hidden.row(r), kHidden, expected.data() + r * kHidden / 2);
   }
-  m.apply_silu(m.pack(x, arena), {words.data(), kRows, kHidden / 2});
+  m.apply_silu(m.pack(x, arena), {words.data(), kRows, kHidden / 2, kHidden / 2});
   EXPECT_EQ(words, expected);
 }
 

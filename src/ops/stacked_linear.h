@@ -31,11 +31,28 @@ class StackedLinear {
     parts_.insert(parts_.end(), other.parts_.begin(), other.parts_.end());
   }
 
+  /// As PackedLinear's.
+  void keep_sums() {
+    for (Part& part : parts_) part.matrix.keep_sums();
+  }
+  void keep_rows_apart() {
+    for (Part& part : parts_) {
+      part.matrix.keep_rows_apart();
+      if (part.kept) part.kept->keep_rows_apart();
+    }
+  }
+
   int64_t out() const { return out_; }
   ComputeType type() const { return parts_.front().matrix.type(); }
   /// Whether ranges are shared by rows, so that apply must see all rows of a sequence.
   bool rounds_rows_together() const {
     return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.rounding.site != nullptr; });
+  }
+  /// As PackedLinear's.
+  bool rows_are_independent() const {
+    return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) {
+      return part.matrix.rows_are_independent() && (!part.kept || part.kept->rows_are_independent());
+    });
   }
   /// Where rows as they are meet a single matrix on kernels of our own: that one. Else nullptr.
   const PanelMatrix* panels() const {
