@@ -66,9 +66,11 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--drop-bits", o.drop_bits, "Probability that a matrix does without its outer levels for a step")
       ->capture_default_str();
   add_flag(command, "--learn-scales", o.learn_scales, "Scales of integer schemes learn too (LSQ)");
-  add_option(command, "--scale-rate", o.scale_rate,
-             "Scales learn too and weights keep their places on them: by this part of --level-rate, as a share of their "
-             "size; 0: fitted ones");
+  add_option(
+      command, "--scale-rate", o.scale_rate,
+      "Scales learn too and weights keep their places on them: by this part of --level-rate, as a share of their "
+      "size; 0: fitted ones")
+      ->capture_default_str();
   add_option(command, "--refit-steps", o.refit_steps, "Fit scales that do not learn anew every N steps; 0: never")
       ->capture_default_str();
   add_option(command, "--steps", o.steps, "Steps of the optimizer")->capture_default_str();

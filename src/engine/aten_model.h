@@ -26,7 +26,7 @@ class AtenModel {
     /// Nothing is copied: differentiable with respect to the model's own tensors, which are there in that type already.
     bool own_tensors = false;
     bool kernel_attention = false;  ///< attention by the tensor library's own kernel, in bfloat16, where it has one
-    bool once = false;  ///< no second derivative is asked for: norms by the tensor library's own kernels
+    bool once = false;              ///< no second derivative is asked for: norms by the tensor library's own kernels
     /// Products by packed matrices that multiply in this type, on the CPU and with `type` kFloat: differentiable once, and
     /// by the input alone. Weights are constants; no rounding of sites.
     std::optional<ComputeType> packed = {};

@@ -28,7 +28,8 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (!(o.resample >= 0 && o.resample <= 1)) refuse(fmt::format("tokens drawn anew with probability {}", o.resample));
   if (!(o.level_rate >= 0)) refuse(fmt::format("a rate of {} levels: expected at least 0", o.level_rate));
   if (!(o.scale_rate >= 0)) refuse(fmt::format("a rate of scales of {}: expected at least 0", o.scale_rate));
-  if (o.scale_rate > 0 && o.level_rate <= 0) refuse("a rate of scales is a part of the rate by level; give that as well");
+  if (o.scale_rate > 0 && o.level_rate <= 0)
+    refuse("a rate of scales is a part of the rate by level; give that as well");
   if (o.scale_rate > 0 && (o.learn_scales || o.singular_band >= 0))
     refuse("scales that learn in place do so with all weights, and in no other way: leave out the other option");
   if (!(o.average >= 0 && o.average < 1))

@@ -166,8 +166,8 @@ std::vector<AdamWParameter> LearnedModel::parameters() const {
   std::vector<AdamWParameter> all;
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const Entry& entry = entries_[e]; entry.learns)
-      all.push_back({entry.leaf(), widths[e], is_matrix(entry.id.role) ? options_.weight_decay : 0,
-                     relative_widths(entry)});
+      all.push_back(
+          {entry.leaf(), widths[e], is_matrix(entry.id.role) ? options_.weight_decay : 0, relative_widths(entry)});
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const LearnedSteps* steps = entries_[e].steps(); steps != nullptr)
       for (const LearnedLeaf& leaf : steps->leaves()) all.push_back({leaf.value, rate_of(leaf, widths[e]), 0});

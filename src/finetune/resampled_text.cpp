@@ -33,7 +33,8 @@ at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, const
   const int64_t later = ids.size(1) - 1;
   if (later == 0) return ids;
   const at::Tensor sums = logits.narrow(1, 0, later).softmax(-1, at::kFloat).cumsum_(-1);
-  const at::Tensor own = at::searchsorted(sums, redraws.until.narrow(1, 1, later).unsqueeze(-1).contiguous()).squeeze(-1);
+  const at::Tensor own =
+      at::searchsorted(sums, redraws.until.narrow(1, 1, later).unsqueeze(-1).contiguous()).squeeze(-1);
   const at::Tensor after =
       at::where(redraws.drawn.narrow(1, 1, later), own.clamp_max(logits.size(-1) - 1), ids.narrow(1, 1, later));
   return at::cat({ids.narrow(1, 0, 1), after}, 1);

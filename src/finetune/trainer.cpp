@@ -56,7 +56,8 @@ class Trainer {
         device_(device_named(o_.compute.device)),
         threads_(resolve_threads(o_.compute)),
         clock_(device_, o_.time_stages),
-        teacher_(s_.teacher, longest_rows(s_.learned), device_, {.kernel_attention = o_.kernel_attention, .once = true}),
+        teacher_(s_.teacher, longest_rows(s_.learned), device_,
+                 {.kernel_attention = o_.kernel_attention, .once = true}),
         loss_(find_loss(o_.loss)),
         objective_(find_objective(o_.objective)),
         decay_(find_decay(o_.decay)),
@@ -148,7 +149,8 @@ class Trainer {
 
   /// In the last fifth the scales stay, so that the weights settle on them.
   bool is_refit(int64_t step) const {
-    return !o_.learn_scales && o_.scale_rate <= 0 && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 && 5 * step < 4 * o_.steps;
+    return !o_.learn_scales && o_.scale_rate <= 0 && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 &&
+           5 * step < 4 * o_.steps;
   }
 
   /// Of draws from `first` on.

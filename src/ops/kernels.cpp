@@ -251,8 +251,7 @@ VERNIER_CLONES void add_difference(const float* a, const float* b, float* y, int
   for (int64_t i = 0; i < n; ++i) y[i] += a[i] - b[i];
 }
 
-VERNIER_CLONES void left_quarter_sums(const float* const q[4], int64_t n, float* sums, int64_t stride,
-                                      float* squares) {
+VERNIER_CLONES void left_quarter_sums(const float* const q[4], int64_t n, float* sums, int64_t stride, float* squares) {
   const float *a11 = q[0], *a12 = q[1], *a21 = q[2], *a22 = q[3];
   float *s1 = sums, *s2 = s1 + stride, *s3 = s2 + stride, *s4 = s3 + stride;
   float above = 0, below = 0;

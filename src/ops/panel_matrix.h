@@ -104,11 +104,11 @@ class PanelMatrix {
   int64_t out_, row_words_;
   template <class T>
   using Lines = std::vector<T, CacheLineAllocator<T>>;
-  Lines<uint32_t> words_;        // [out / kPanel][words of a row][kPanel]
-  std::vector<float> bias_;      // empty: none
-  std::vector<bool> alike_;      // of each pair of halves; empty: all is multiplied as it stands
-  bool gated_ = false;           // halves of a pair are out / 2 columns apart, else they are neighbours
-  Lines<float> sums_;            // [parts of the contracted dimension][pairs][StrassenRows::sums_of]; empty: not kept
+  Lines<uint32_t> words_;    // [out / kPanel][words of a row][kPanel]
+  std::vector<float> bias_;  // empty: none
+  std::vector<bool> alike_;  // of each pair of halves; empty: all is multiplied as it stands
+  bool gated_ = false;       // halves of a pair are out / 2 columns apart, else they are neighbours
+  Lines<float> sums_;        // [parts of the contracted dimension][pairs][StrassenRows::sums_of]; empty: not kept
 };
 
 }  // namespace vernier

@@ -32,8 +32,9 @@ class PanelMatrixTest : public ::testing::TestWithParam<ComputeType> {
 
 // Of equal operands only the order of float32 sums is between the two.
 TEST_P(PanelMatrixTest, EqualsFloat64InAnyColumnsOfAWiderMatrix) {
-  for (const auto& [rows, in, out] : {std::tuple(1, 16, 32), std::tuple(5, 64, 96), std::tuple(6, 48, 64),
-                                      std::tuple(200, 512, 320), std::tuple(515, 1280, 64), std::tuple(515, 1280, 448)}) {
+  for (const auto& [rows, in, out] :
+       {std::tuple(1, 16, 32), std::tuple(5, 64, 96), std::tuple(6, 48, 64), std::tuple(200, 512, 320),
+        std::tuple(515, 1280, 64), std::tuple(515, 1280, 448)}) {
     Arena arena;
     const at::Tensor weight = at::randn({out, in}), bias = at::randn({out});
     const PanelMatrix plain = matrix(weight), biased = matrix(weight, bias);

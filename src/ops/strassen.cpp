@@ -26,8 +26,8 @@ StrassenRows::StrassenRows(const Avx512Kernels& kernels, const Slab& x, Arena& a
       sums_(arena.floats(x.rows * x.cols)),
       alike_(reinterpret_cast<bool*>(arena.floats(x.rows / kRows))) {
   if (x.rows % kRows != 0 || x.cols % kDepth != 0)
-    fail(ErrorKind::kInternal, "product by quarters: x [{}, {}], expected multiples of {} and {}", x.rows, x.cols, kRows,
-         kDepth);
+    fail(ErrorKind::kInternal, "product by quarters: x [{}, {}], expected multiples of {} and {}", x.rows, x.cols,
+         kRows, kDepth);
   const int64_t depth = x.cols / 2, sum = kTileRows * depth;
   for (int64_t group = 0; group < x.rows / kRows; ++group) {
     float squares[kRows];

@@ -140,7 +140,8 @@ TEST(Rounding, ScalesThatLearnInPlaceTakeTheirWeightsAlong) {
   // With codes as they are values are linear in both.
   const at::Tensor level = grid.levels.index_select(0, nearest_codes(grid, x).reshape(-1)).reshape(x.sizes());
   EXPECT_TRUE(at::equal(got[0], upstream));
-  EXPECT_LT((got[1] - (upstream * (level - grid.zero)).sum(-1, true).expand_as(got[1])).abs().max().item<double>(), 1e-12);
+  EXPECT_LT((got[1] - (upstream * (level - grid.zero)).sum(-1, true).expand_as(got[1])).abs().max().item<double>(),
+            1e-12);
   EXPECT_LT((got[2] - upstream.sum(-1, true).sum_to_size(got[2].sizes())).abs().max().item<double>(), 1e-12);
 
   RoundingGrid now = grid;

@@ -105,7 +105,7 @@ class TrainedMatrix {
   at::Device device_;
   ScalesLearn scales_learn_;
   Code lowest_code_ = 0;
-  double least_ = 0, most_ = 0;  // levels: half a gap beyond the outermost
+  double least_ = 0, most_ = 0;    // levels: half a gap beyond the outermost
   std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
   at::Tensor held_;                // values of those that are
   RoundingGrid rounding_;
