@@ -7,7 +7,7 @@ namespace vernier {
 
 namespace {
 
-constexpr int kRounds = 3;  // the second changes little, as long as factors are not far from 1
+constexpr int kRounds = 3;  // rows and columns in turn, until they agree
 constexpr double kMuchExplained = 0.1;
 
 /// Of every slice along `dim`: by how much `of` is to be multiplied to be nearest to `to`.

@@ -46,7 +46,7 @@ class LearnedModel {
   void fit(int threads);
   /// Searches codebooks of several weights anew.
   void recode(int threads);
-  /// After every step: scales that learn stay above zero, weights at their places on them and within half a level of those
+  /// After every step: scales that learn keep their sign, weights their places on them and within half a level of those
   /// that are there (TrainedMatrix::follow, bound).
   void settle();
 
