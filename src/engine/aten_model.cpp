@@ -121,14 +121,14 @@ AtenBlock AtenModel::block(int layer) const {
   return blocks_.empty() ? make_block(layer) : blocks_[static_cast<size_t>(layer)];
 }
 
-at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& ids) const {
+at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& ids, int64_t first) const {
   at::Tensor x = moved(at::embedding(embedding, ids));
   if (config_.embedding_scale != 1) x = x * config_.embedding_scale;
   if (config_.positions == 0) return x;
-  if (ids.size(1) > config_.positions)
+  if (first + ids.size(1) > config_.positions)
     fail(ErrorKind::kInvalidArgument, "forward: {}: {} tokens in a sequence; the model has {} positions", name_,
-         ids.size(1), config_.positions);
-  return x + positions_.narrow(0, 0, ids.size(1));
+         first + ids.size(1), config_.positions);
+  return x + positions_.narrow(0, first, ids.size(1));
 }
 
 at::Tensor AtenModel::embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const {
@@ -168,7 +168,13 @@ at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distil
 }
 
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches) const {
-  AtenOps ops(cos_.narrow(0, 0, time), sin_.narrow(0, 0, time), observer, watches);
+  return ops_at(0, time, observer, watches);
+}
+
+AtenOps AtenModel::ops_after(int64_t past, int64_t fresh) const { return ops_at(past, fresh, nullptr, false); }
+
+AtenOps AtenModel::ops_at(int64_t first, int64_t time, const AtenObserver* observer, bool watches) const {
+  AtenOps ops(cos_.narrow(0, first, time), sin_.narrow(0, first, time), observer, watches);
   ops.use_kernel_attention(place_ && place_->kernel_attention);
   ops.use_kernel_norms(place_ && (place_->packed || place_->once));
   return ops;

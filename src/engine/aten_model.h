@@ -49,8 +49,9 @@ class AtenModel {
   const at::Tensor& embedding() const { return embedding_; }
   /// ids [batch, time] int64 on the model's device -> residual stream [batch, time, hidden]
   at::Tensor embed(const at::Tensor& ids) const { return embed_from(embedding_, ids); }
-  /// The same from another embedding matrix. @throws Error{kInvalidArgument} for more tokens than the model has positions
-  at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids) const;
+  /// The same from another embedding matrix, of tokens at the positions `first` ...
+  /// @throws Error{kInvalidArgument} for more tokens than the model has positions
+  at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids, int64_t first = 0) const;
   /// pixels [batch, channels, side, side] -> residual stream [batch, rows, hidden]: the patches, then the learned rows.
   /// @throws Error{kInvalidArgument} for images of another size
   at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels) const {
@@ -59,6 +60,8 @@ class AtenModel {
   /// The same by another patch embedding.
   at::Tensor embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const;
   AtenOps ops(int64_t time, const AtenObserver* observer = nullptr, bool watches = false) const;
+  /// On `fresh` tokens behind `past` others.
+  AtenOps ops_after(int64_t past, int64_t fresh) const;
   /// Layers `begin` ... on the stream x, whose last one keeps rows first_row ... only; then the output norm.
   at::Tensor finish(const AtenOps& ops, at::Tensor x, int begin, int64_t first_row) const;
   /// Logits of normed hidden states by an output matrix, in the type of the weights.
@@ -73,6 +76,7 @@ class AtenModel {
                          const at::Tensor& hidden, const at::Tensor& rows) const;
 
  private:
+  AtenOps ops_at(int64_t first, int64_t time, const AtenObserver* observer, bool watches) const;
   at::Tensor moved(const at::Tensor& t) const;
   at::Tensor weight(const TensorId& id) const { return moved(model_->weight(id)); }
   at::Tensor bias(const TensorId& id) const;

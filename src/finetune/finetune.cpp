@@ -32,6 +32,8 @@ void check_finetune_options(const FinetuneOptions& o) {
     refuse("a rate of scales is a part of the rate by level; give that as well");
   if (o.scale_rate > 0 && (o.learn_scales || o.singular_band >= 0))
     refuse("scales that learn in place do so with all weights, and in no other way: leave out the other option");
+  if (o.scale_rate > 0 && o.weight_decay > 0)
+    refuse("where weights are places among levels there is nothing to decay to: leave out the weight decay");
   if (!(o.average >= 0 && o.average < 1))
     refuse(fmt::format("a running mean of decay {}: expected at least 0 and less than 1", o.average));
   if (o.shift < 0) refuse(fmt::format("images moved by {} pixels", o.shift));

@@ -96,6 +96,7 @@ void LearnedModel::begin(int threads) {
   for (Entry& entry : entries_) {
     if (!entry.matrix || entry.fitted) continue;
     entry.matrix->fit(entry.values().detach(), threads);
+    if (entry.matrix->learns_places()) entry.latent.detach().copy_(entry.matrix->latent_of(entry.latent.detach()));
     entry.fitted = true;
   }
 }
@@ -120,9 +121,7 @@ void LearnedModel::recode(int threads) {
 void LearnedModel::settle() {
   for (Entry& entry : entries_) {
     if (entry.steps() != nullptr) entry.steps()->bound();
-    if (!entry.matrix || !entry.learns || entry.band) continue;
-    entry.matrix->follow(entry.latent);
-    entry.matrix->bound(entry.latent);
+    if (entry.matrix && entry.learns && !entry.band) entry.matrix->bound(entry.latent);
   }
 }
 
@@ -149,7 +148,7 @@ double LearnedModel::rate_of(const LearnedLeaf& leaf, double width) const {
 
 at::Tensor LearnedModel::relative_widths(const Entry& entry) const {
   if (!options_.rates_by_level || !entry.matrix || entry.band) return {};
-  const double mean = entry.matrix->level_width();
+  const double mean = entry.matrix->latent_width();
   return mean > 0 && !entry.matrix->is_joint() ? entry.matrix->level_widths(entry.latent).div_(mean) : at::Tensor();
 }
 
@@ -166,8 +165,9 @@ std::vector<AdamWParameter> LearnedModel::parameters() const {
   std::vector<AdamWParameter> all;
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const Entry& entry = entries_[e]; entry.learns)
-      all.push_back(
-          {entry.leaf(), widths[e], is_matrix(entry.id.role) ? options_.weight_decay : 0, relative_widths(entry)});
+      all.push_back({entry.leaf(),
+                     entry.matrix && entry.matrix->learns_places() ? entry.matrix->latent_width() : widths[e],
+                     is_matrix(entry.id.role) ? options_.weight_decay : 0, relative_widths(entry)});
   for (size_t e = 0; e < entries_.size(); ++e)
     if (const LearnedSteps* steps = entries_[e].steps(); steps != nullptr)
       for (const LearnedLeaf& leaf : steps->leaves()) all.push_back({leaf.value, rate_of(leaf, widths[e]), 0});
@@ -247,7 +247,6 @@ void LearnedModel::restore(const std::map<std::string, at::Tensor>& state, const
     for (const LearnedLeaf& leaf : entry.steps()->leaves())
       leaves[leaf.name] = tensor_of(state, "weight." + leaf_name(entry.id, leaf), origin);
     entry.steps()->restore(leaves, origin);
-    entry.matrix->follow({});
   }
 }
 

@@ -46,8 +46,8 @@ class LearnedModel {
   void fit(int threads);
   /// Searches codebooks of several weights anew.
   void recode(int threads);
-  /// After every step: scales that learn keep their sign, weights their places on them and within half a level of those
-  /// that are there (TrainedMatrix::follow, bound).
+  /// After every step: scales that learn keep their sign, weights stay within half a level of those that are there
+  /// (TrainedMatrix::bound).
   void settle();
 
   /// The model as it computes now: a forward pass through it is differentiable with respect to parameters(). `dropped`:
@@ -75,7 +75,7 @@ class LearnedModel {
   struct Entry {
     TensorId id;  // of the first one
     std::vector<Member> members{};
-    at::Tensor latent;  // a leaf, unless its band learns in its place
+    at::Tensor latent;  // what learns of it (TrainedMatrix::latent_of), a leaf, unless its band learns in its place
     std::optional<TrainedMatrix> matrix;
     bool learns = true, fitted = false;
     std::optional<SingularBand> band;

@@ -8,6 +8,7 @@
 #include "base/counter_random.h"
 #include "base/fail.h"
 #include "engine/aten_model.h"
+#include "engine/cached_forward.h"
 #include "engine/device.h"
 #include "finetune/mixed_arithmetic.h"
 #include "finetune/sampling.h"
@@ -18,14 +19,16 @@ namespace vernier {
 
 namespace {
 
-/// Windows that are written side by side: scores of all heads take memory.
-int64_t windows_at_once(const at::Device& device) { return device.is_cuda() ? 256 : 64; }
+/// Windows that are written side by side: as many as keys and values have room for, and fill the device.
+int64_t windows_at_once(const ModelConfig& config, int64_t longest, const at::Device& device) {
+  const int64_t room = int64_t{device.is_cuda() ? 12 : 1} << 30;
+  return std::clamp<int64_t>(room / CachedForward::bytes_per_text(config, longest), 1, device.is_cuda() ? 1024 : 64);
+}
 
-/// Per row the token at which the cumulated probabilities pass a random share.
-at::Tensor drawn_tokens(const at::Tensor& logits, const std::vector<double>& shares) {
+/// Per row the token at which the cumulated probabilities pass a random share. @shape shares [rows] -> int64 [rows, 1]
+at::Tensor drawn_tokens(const at::Tensor& logits, const at::Tensor& shares) {
   const at::Tensor until = logits.to(at::kDouble).softmax(-1).cumsum(-1);
-  const at::Tensor wanted = at::tensor(shares, at::kDouble).to(until.device()).unsqueeze(-1);
-  return (until < wanted).sum(-1).clamp_max(logits.size(-1) - 1);
+  return (until < shares.unsqueeze(-1)).sum(-1, /*keepdim=*/true).clamp_max(logits.size(-1) - 1);
 }
 
 }  // namespace
@@ -43,8 +46,8 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
   int64_t longest = 0;
   for (const TokenWindow& window : beginnings.windows)
     longest = std::max(longest, static_cast<int64_t>(window.tokens.size()));
-  const AtenModel writer(model, longest, {.device = device});
-  const int64_t at_once = windows_at_once(device);
+  const AtenModel ready(model, longest, {.device = device});
+  const int64_t at_once = windows_at_once(model.config(), longest, device);
   Sampler sampler(find_sampling(sampling), beginnings.group, beginnings.groups.size(), seed);
 
   TrainingData written;
@@ -63,14 +66,18 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
       for (int64_t t = 0; t < given; ++t)
         ids[r][t] =
             beginnings.windows[static_cast<size_t>(chosen[static_cast<size_t>(r)])].tokens[static_cast<size_t>(t)];
-    at::Tensor text = ids.to(device);
+    const at::Tensor shares = at::zeros({rows, time}, at::kDouble);
+    double* share = shares.data_ptr<double>();
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t t = given; t < time; ++t)
+        share[r * time + t] = random_share(seed + 1, static_cast<uint64_t>((first + r) * longest + t));
+    const at::Tensor text = ids.to(device), wanted = shares.to(device);
+    CachedForward writer(ready, rows, time);
+    at::Tensor last = text.narrow(1, 0, given);
     for (int64_t t = given; t < time; ++t) {
       const MixedArithmetic arithmetic(compute.type == ComputeType::kBFloat16);
-      const at::Tensor hidden = writer.finish(writer.ops(t), writer.embed(text.narrow(1, 0, t)), 0, t - 1);
-      std::vector<double> shares;
-      for (int64_t r = 0; r < rows; ++r)
-        shares.push_back(random_share(seed + 1, static_cast<uint64_t>((first + r) * longest + t)));
-      text.select(1, t).copy_(drawn_tokens(writer.logits_by(writer.head(), hidden).select(1, 0), shares));
+      last = drawn_tokens(writer.next(last), wanted.select(1, t));
+      text.narrow(1, t, 1).copy_(last);
     }
     const at::Tensor back = text.to(at::kCPU, at::kInt).contiguous();
     for (int64_t r = 0; r < rows; ++r) {

@@ -8,6 +8,8 @@
 #include <torch/csrc/api/include/torch/version.h>
 #endif
 
+#include <utility>
+
 #include "base/fail.h"
 #include "ops/activation.h"
 #include "ops/attention_kernel.h"
@@ -67,6 +69,20 @@ at::Tensor cached(const CacheFormat& format, const at::Tensor& x) {
       x.detach().transpose(1, 2).reshape({-1, columns}).to(at::kCPU, at::kFloat).contiguous().clone();
   round_cache(format, {rows.data_ptr<float>(), rows.size(0), columns, columns}, heads);
   return rows.reshape({x.size(0), x.size(2), heads, x.size(3)}).transpose(1, 2).to(x.options());
+}
+
+/// Behind those that are kept, in whatever type a product gives. @return all of them
+std::pair<at::Tensor, at::Tensor> kept_with(KeptTokens& kept, const at::Tensor& keys, const at::Tensor& values) {
+  const int64_t fresh = keys.size(2);
+  if (!kept.keys.defined()) {
+    const std::vector<int64_t> shape{keys.size(0), keys.size(1), kept.longest, keys.size(3)};
+    kept.keys = at::empty(shape, values.options());
+    kept.values = at::empty(shape, values.options());
+  }
+  kept.keys.narrow(2, kept.count, fresh).copy_(keys);
+  kept.values.narrow(2, kept.count, fresh).copy_(values);
+  kept.count += fresh;
+  return {kept.keys.narrow(2, 0, kept.count), kept.values.narrow(2, 0, kept.count)};
 }
 
 }  // namespace
@@ -135,6 +151,12 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
       kept(Site::kKeys, block.cache.keys, turned(split(config.heads, config.kv_heads, block.k_norm)));
   const at::Tensor own_v =
       kept(Site::kValues, block.cache.values, split(config.heads + config.kv_heads, config.kv_heads, {}));
+  if (kept_ != nullptr) {
+    const auto [k, v] = kept_with((*kept_)[static_cast<size_t>(block.layer)], own_k, own_v);
+    return rows_from(
+        attention_of_last(config, q, k, v, block.sinks).transpose(1, 2).reshape({batch, time, config.query_columns()}),
+        first_row);
+  }
   if (grouped_attention_ && !watches_)
     return rows_from(attention_by_group(config, q, own_k, own_v, block.sinks)
                          .transpose(1, 2)

@@ -39,6 +39,12 @@ using AtenBlock = BlockWeights<AtenStack, AtenNorm>;
 /// Called with the input of every linear site when set: [batch, time, width], of an expert [rows that it gets, width].
 using AtenObserver = std::function<void(const SiteId&, const at::Tensor&)>;
 
+/// Keys and values of a layer's tokens so far, to which those of new ones are added.
+struct KeptTokens {
+  at::Tensor keys, values;  ///< [batch, kv_heads, longest, head_dim], once there are some
+  int64_t longest = 0, count = 0;
+};
+
 class AtenOps {
  public:
   using Value = at::Tensor;  ///< [batch, time, width]
@@ -65,6 +71,8 @@ class AtenOps {
   void use_grouped_attention(bool on) { grouped_attention_ = on; }
   /// No second derivative is asked for: norms by the tensor library's own kernel, a third of the memory's traffic.
   void use_kernel_norms(bool on) { kernel_norms_ = on; }
+  /// What comes in are tokens behind those that are kept, by layer; they are kept as well. No gradients.
+  void keep_tokens(std::vector<KeptTokens>* kept) { kept_ = kept; }
   void observe(const SiteId& site, const at::Tensor& x) const {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }
@@ -74,6 +82,7 @@ class AtenOps {
 
   at::Tensor cos_, sin_;
   const AtenObserver* observer_;
+  std::vector<KeptTokens>* kept_ = nullptr;
   bool watches_, kernel_attention_ = false, grouped_attention_ = false, kernel_norms_ = false;
 };
 

@@ -10,22 +10,22 @@
 
 namespace vernier {
 
-at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device) {
-  if (!config.causal && config.window <= 0) return {};
+at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device, int64_t first) {
+  if ((!config.causal || first + 1 == time) && config.window <= 0) return {};
   const at::Tensor position = at::arange(time, at::TensorOptions(device).dtype(at::kLong));
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  const at::Tensor distance = position.narrow(0, first, time - first).unsqueeze(1) - position.unsqueeze(0);
   at::Tensor hidden = config.causal ? distance < 0 : at::zeros_like(distance, at::kBool);
   return config.window > 0 ? hidden.logical_or(distance >= config.window) : hidden;
 }
 
 at::Tensor attention_weights(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
                              const at::Tensor& hidden, const at::Tensor& sinks) {
-  const int64_t batch = q.size(0), heads = q.size(1), time = q.size(2);
+  const int64_t batch = q.size(0), heads = q.size(1), queries = q.size(2), time = k.size(2);
   at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
   scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(q.size(3)));
   if (config.soft_cap > 0) scores = (scores / config.soft_cap).tanh() * config.soft_cap;
   if (hidden.defined()) scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
-  if (sinks.defined()) scores = at::cat({scores, sinks.view({1, heads, 1, 1}).expand({batch, heads, time, 1})}, -1);
+  if (sinks.defined()) scores = at::cat({scores, sinks.view({1, heads, 1, 1}).expand({batch, heads, queries, 1})}, -1);
   return scores.softmax(-1).narrow(-1, 0, time);
 }
 
@@ -94,6 +94,20 @@ struct ByGroup : torch::autograd::Function<ByGroup> {
 at::Tensor attention_by_group(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const at::Tensor& sinks) {
   return ByGroup::apply(q, k, v, &sinks, &config);
+}
+
+at::Tensor attention_of_last(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
+                             const at::Tensor& v, const at::Tensor& sinks) {
+  const int64_t time = k.size(2), last = q.size(2);
+  const at::Tensor hidden = hidden_positions(config, time, q.device(), time - last);
+  if (last == 1 && !sinks.defined()) {  // the queries of a key/value head see the same: rows of one product
+    const at::Tensor rows = q.reshape({q.size(0), config.kv_heads, config.queries_per_kv(), q.size(3)});
+    return at::matmul(attention_weights(config, rows, k, hidden, {}), v).reshape(q.sizes());
+  }
+  std::vector<at::Tensor> groups;
+  for (int64_t kv = 0; kv < config.kv_heads; ++kv)
+    groups.push_back(attend(config, group_of(config, kv, q, k, v, sinks), hidden));
+  return at::cat(groups, 1);
 }
 
 }  // namespace vernier

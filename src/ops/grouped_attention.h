@@ -9,11 +9,11 @@
 
 namespace vernier {
 
-/// Which positions a query does not see, bool [time, time]; undefined where it sees all.
-at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device);
+/// Which positions queries at `first` ... do not see, bool [time - first, time]; undefined where they see all.
+at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device, int64_t first = 0);
 
-/// Shares of the positions, [batch, heads, time, time]. @shape q [batch, heads, time, width], k as it or with one head for
-/// all; `hidden` as above; `sinks` [heads] or undefined
+/// Shares of the positions, [batch, heads, queries, time]. @shape q [batch, heads, queries, width], k [batch, heads, time,
+/// width] or with one head for all; `hidden` as above; `sinks` [heads] or undefined
 at::Tensor attention_weights(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
                              const at::Tensor& hidden, const at::Tensor& sinks);
 
@@ -22,5 +22,10 @@ at::Tensor attention_weights(const AttentionConfig& config, const at::Tensor& q,
 /// @shape q [batch, heads, time, width]; k, v [batch, kv_heads, time, width]; out as q. `config` must outlive the gradient.
 at::Tensor attention_by_group(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const at::Tensor& sinks);
+
+/// softmax(q kᵀ) v of the last tokens alone, without gradients.
+/// @shape q [batch, heads, last, width]; k, v [batch, kv_heads, time, width]; out as q
+at::Tensor attention_of_last(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
+                             const at::Tensor& v, const at::Tensor& sinks);
 
 }  // namespace vernier

@@ -12,7 +12,7 @@ namespace vernier {
 namespace {
 
 constexpr double kSmallestScale = 1e-8;
-constexpr double kSmallestFactor = 1e-3;
+constexpr double kSmallestNumberFactor = 1e-3;
 /// Plain scales are an order of magnitude smaller than weights, and one stands for a whole segment.
 constexpr double kPlainRate = 0.1;
 /// An integer of a segment is about ten: it moves by as large a share as the number of a block does.
@@ -94,7 +94,7 @@ void LearnedSteps::bound() const {
   const c10::NoGradGuard no_grad;
   if (plain_.defined()) plain_.detach().clamp_min_(kSmallestScale);
   for (const Part* part : {&scale_, &min_})
-    if (part->factor.defined()) part->factor.detach().clamp_min_(kSmallestFactor);
+    if (part->factor.defined()) part->factor.detach().clamp_min_(kSmallestNumberFactor);
   if (scale_.integers_learn)
     scale_.integers.detach().copy_(scale_.sign * (scale_.sign * scale_.integers.detach()).clamp_min_(1));
 }

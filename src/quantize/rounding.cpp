@@ -68,18 +68,18 @@ struct LearnedRounding : torch::autograd::Function<LearnedRounding> {
   }
 };
 
-struct RoundingInPlace : torch::autograd::Function<RoundingInPlace> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& latent,
+struct PlaceRounding : torch::autograd::Function<PlaceRounding> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& places,
                             const at::Tensor& scale, const at::Tensor& offset, const RoundingGrid& grid) {
-    const at::Tensor place = nearest_levels(grid, latent) - grid.zero;
+    const at::Tensor place = level_at(grid, places + grid.zero) - grid.zero;
     context->save_for_backward({place, scale, offset});
     return (place * scale).add_(offset);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const torch::autograd::variable_list saved = context->get_saved_variables();
-    const at::Tensor& upstream = gradients[0];
-    return {upstream, (upstream * saved[0]).sum_to_size(saved[1].sizes()), upstream.sum_to_size(saved[2].sizes()),
+    const at::Tensor &upstream = gradients[0], &place = saved[0], &scale = saved[1], &offset = saved[2];
+    return {upstream * scale, (upstream * place).sum_to_size(scale.sizes()), upstream.sum_to_size(offset.sizes()),
             at::Tensor()};
   }
 };
@@ -120,13 +120,19 @@ at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& latent) {
   return LearnedRounding::apply(latent, grid.scale, grid.offset, grid);
 }
 
-at::Tensor round_in_place(const RoundingGrid& grid, const at::Tensor& latent) {
-  return RoundingInPlace::apply(latent, grid.scale, grid.offset, grid);
+at::Tensor places_of(const RoundingGrid& grid, const at::Tensor& latent) {
+  return ((latent - grid.offset) / divisor_of(grid.scale)).masked_fill_(grid.scale == 0, 0);
 }
 
-at::Tensor moved_along(const RoundingGrid& before, const RoundingGrid& now, const at::Tensor& latent) {
-  const at::Tensor place = (latent - before.offset) / divisor_of(before.scale);
-  return at::where(before.scale == 0, latent, place * now.scale + now.offset);
+RoundingGrid among_places(const RoundingGrid& grid) {
+  RoundingGrid own = grid;
+  own.scale = at::ones_like(grid.scale);
+  own.offset = at::zeros_like(grid.offset);
+  return own;
+}
+
+at::Tensor round_places(const RoundingGrid& grid, const at::Tensor& places) {
+  return PlaceRounding::apply(places, grid.scale, grid.offset, grid);
 }
 
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type) {

@@ -42,12 +42,14 @@ at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent);
 /// factor 1 / sqrt(n * Qmax) is left out: AdamW does not see it.
 at::Tensor round_learned(const RoundingGrid& grid, const at::Tensor& latent);
 
-/// The same values, each weight standing for a place among the levels that moves along when scales and offsets learn: the
-/// gradient of a scale is, per weight, its level relative to zero, that of an offset 1, that of a weight 1 everywhere. The
-/// caller keeps weights at their places (moved_along).
-at::Tensor round_in_place(const RoundingGrid& grid, const at::Tensor& latent);
-/// `latent` on `before`, at the same places on `now`; as it is where a scale was 0. @shape as nearest_codes takes it
-at::Tensor moved_along(const RoundingGrid& before, const RoundingGrid& now, const at::Tensor& latent);
+/// Where weights lie among the levels, relative to zero, so that value = scale * place + offset; 0 where a scale is.
+/// @shape as nearest_codes takes it
+at::Tensor places_of(const RoundingGrid& grid, const at::Tensor& latent);
+/// The grid on which places are what weights are on `grid`: scales 1 and offsets 0.
+RoundingGrid among_places(const RoundingGrid& grid);
+/// Values of the levels nearest to `places`, which stay where they are when scales and offsets learn: the gradient of a scale
+/// is, per weight, its level relative to zero, that of an offset 1, that of a place the scale.
+at::Tensor round_places(const RoundingGrid& grid, const at::Tensor& places);
 
 /// To the nearest number of another floating type and back, with the gradient of the identity.
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type);

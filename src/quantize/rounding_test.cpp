@@ -130,16 +130,18 @@ TEST(Rounding, LearnedScalesGetTheGradientOfTheSmoothPart) {
 
 TEST(Rounding, ScalesThatLearnInPlaceTakeTheirWeightsAlong) {
   RoundingGrid grid = uniform_steps();
-  const at::Tensor x = made_up_weights().set_requires_grad(true), upstream = at::randn({3, 2, 8}, at::kDouble);
+  const at::Tensor x = made_up_weights(), upstream = at::randn({3, 2, 8}, at::kDouble);
+  const at::Tensor places = places_of(grid, x).set_requires_grad(true);
   RoundingGrid learning = grid;
   learning.scale = grid.scale.clone().set_requires_grad(true);
   learning.offset = grid.offset.clone().set_requires_grad(true);
-  const at::Tensor seen = round_in_place(learning, x);
+  const at::Tensor seen = round_places(learning, places);
   EXPECT_TRUE(at::equal(seen, rounded_values(grid, x)));
-  const auto got = torch::autograd::grad({seen}, {x, learning.scale, learning.offset}, {upstream});
+  EXPECT_TRUE(at::equal(nearest_codes(among_places(grid), places), nearest_codes(grid, x)));
+  const auto got = torch::autograd::grad({seen}, {places, learning.scale, learning.offset}, {upstream});
   // With codes as they are values are linear in both.
   const at::Tensor level = grid.levels.index_select(0, nearest_codes(grid, x).reshape(-1)).reshape(x.sizes());
-  EXPECT_TRUE(at::equal(got[0], upstream));
+  EXPECT_TRUE(at::equal(got[0], upstream * grid.scale));
   EXPECT_LT((got[1] - (upstream * (level - grid.zero)).sum(-1, true).expand_as(got[1])).abs().max().item<double>(),
             1e-12);
   EXPECT_LT((got[2] - upstream.sum(-1, true).sum_to_size(got[2].sizes())).abs().max().item<double>(), 1e-12);
@@ -147,9 +149,15 @@ TEST(Rounding, ScalesThatLearnInPlaceTakeTheirWeightsAlong) {
   RoundingGrid now = grid;
   now.scale = grid.scale * (1 + 0.5 * at::rand_like(grid.scale));
   now.offset = grid.offset + 0.3;
-  const at::Tensor moved = moved_along(grid, now, x.detach());
-  EXPECT_TRUE(at::equal(nearest_codes(now, moved), nearest_codes(grid, x)));
-  EXPECT_FALSE(at::equal(nearest_codes(now, x), nearest_codes(grid, x)));
+  const at::Tensor code = nearest_codes(grid, x);
+  EXPECT_TRUE(at::equal(
+      round_places(now, places).detach(),
+      (grid.levels.index_select(0, code.reshape(-1)).reshape(x.sizes()) - grid.zero) * now.scale + now.offset))
+      << "the same codes on other scales";
+  EXPECT_FALSE(at::equal(nearest_codes(now, x), code)) << "which weights of the same size would not have";
+  grid.scale = grid.scale.clone();
+  grid.scale[0][0] = 0;
+  EXPECT_EQ(places_of(grid, x)[0][0].abs().max().item<double>(), 0.0);
 }
 
 /// The same of offsets, and of a codebook's levels.

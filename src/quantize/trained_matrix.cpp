@@ -111,8 +111,8 @@ const float* TrainedMatrix::weights_of(int64_t row) const {
   return weights_.back().of_columns.data();
 }
 
-void TrainedMatrix::fit(const at::Tensor& latent, int threads) {
-  const at::Tensor x = on_cpu(latent);
+void TrainedMatrix::fit(const at::Tensor& weight, int threads) {
+  const at::Tensor x = on_cpu(weight);
   if (!at::isfinite(x).all().item<bool>())
     fail(ErrorKind::kInvalidArgument, "finetune: a weight is not finite; lower the learning rate");
   if (plain_) return;
@@ -139,33 +139,45 @@ at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& we
   }
   if (plain_) return at::where(seen(x) == values, x, values).contiguous();
   if (is_joint()) return values;
-  const at::Tensor widths = level_widths(values);
-  at::Tensor begun = values;
+  const RoundingGrid grid = current_grid();
+  const at::Tensor own = segments(x), wanted = segments(values), widths = gaps_at(grid, wanted) * grid.scale.abs();
+  at::Tensor begun = wanted;
   for (const double share : kWithinALevel) {
-    const at::Tensor moved = at::minimum(at::maximum(x, values - share * widths), values + share * widths);
-    begun = at::where(seen(moved) == values, moved, begun);
+    const at::Tensor moved = at::minimum(at::maximum(own, wanted - share * widths), wanted + share * widths);
+    begun = at::where(rounded_values(grid, moved) == wanted, moved, begun);
   }
-  return begun.contiguous();
+  return latent_of(begun.reshape(x.sizes())).contiguous();
+}
+
+at::Tensor TrainedMatrix::latent_of(const at::Tensor& weight) const {
+  if (!learns_places()) return weight;
+  const c10::NoGradGuard no_grad;
+  return places_of(current_grid(), segments(weight)).reshape({grid_->rows, grid_->cols});
+}
+
+at::Tensor TrainedMatrix::gaps_at(const RoundingGrid& grid, const at::Tensor& x) const {
+  if (!grid.boundaries.defined()) return at::ones_like(x);
+  // Between the outermost levels and their boundaries lies half a gap.
+  const at::Tensor ends = at::cat({2 * grid.levels.narrow(0, 0, 1) - grid.boundaries.narrow(0, 0, 1), grid.boundaries,
+                                   2 * grid.levels.narrow(0, -1, 1) - grid.boundaries.narrow(0, -1, 1)});
+  const int64_t count = grid.levels.numel();
+  return (ends.narrow(0, 1, count) - ends.narrow(0, 0, count))
+      .index_select(0, nearest_codes(grid, x).reshape(-1))
+      .reshape(x.sizes());
 }
 
 at::Tensor TrainedMatrix::level_widths(const at::Tensor& latent) const {
   const c10::NoGradGuard no_grad;
   if (plain_) return at::zeros_like(latent);
-  const at::Tensor scale = current_grid().scale.abs(), x = segments(latent.detach());
-  at::Tensor gap = at::ones_like(x);
-  if (is_joint()) {
-    gap.fill_((grid_->level(grid_->top_code) - grid_->level(0)) / static_cast<float>(grid_->top_code));
-  } else if (rounding_.boundaries.defined()) {
-    // Between the outermost levels and their boundaries lies half a gap.
-    const at::Tensor ends =
-        at::cat({2 * rounding_.levels.narrow(0, 0, 1) - rounding_.boundaries.narrow(0, 0, 1), rounding_.boundaries,
-                 2 * rounding_.levels.narrow(0, -1, 1) - rounding_.boundaries.narrow(0, -1, 1)});
-    const int64_t count = rounding_.levels.numel();
-    gap = (ends.narrow(0, 1, count) - ends.narrow(0, 0, count))
-              .index_select(0, nearest_codes(current_grid(), x).reshape(-1))
-              .reshape(x.sizes());
-  }
-  return (gap * scale).reshape({grid_->rows, grid_->cols});
+  const RoundingGrid grid = latent_grid();
+  const at::Tensor x = segments(latent.detach());
+  const at::Tensor gap = is_joint() ? at::full_like(x, mean_gap()) : gaps_at(grid, x);
+  return (gap * grid.scale.abs()).reshape({grid_->rows, grid_->cols});
+}
+
+double TrainedMatrix::mean_gap() const {
+  if (is_joint()) return static_cast<double>(grid_->level(grid_->top_code) - grid_->level(0)) / grid_->top_code;
+  return (rounding_.highest - rounding_.lowest) / static_cast<double>(rounding_.levels.numel() - 1);
 }
 
 void TrainedMatrix::recode(const at::Tensor& latent, int threads) {
@@ -222,38 +234,30 @@ at::Tensor TrainedMatrix::segments(const at::Tensor& latent) const {
 
 RoundingGrid TrainedMatrix::current_grid() const { return steps_ ? steps_->on(rounding_) : rounding_; }
 
+RoundingGrid TrainedMatrix::latent_grid() const {
+  return learns_places() ? among_places(current_grid()) : current_grid();
+}
+
 at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
   if (plain_) return with_gradient_of(latent, values_as(latent.detach(), *plain_));
   if (is_joint()) return with_gradient_of(latent, held_);
   const at::Tensor x = segments(latent);
   const RoundingGrid grid = dropped ? inner_half(current_grid()) : current_grid();
-  const at::Tensor values = is_in_place() ? round_in_place(grid, x)
-                            : steps_      ? round_learned(grid, x)
-                                          : round_straight(grid, x);
+  const at::Tensor values = learns_places() ? round_places(grid, x)
+                            : steps_        ? round_learned(grid, x)
+                                            : round_straight(grid, x);
   return values.reshape({grid_->rows, grid_->cols});
 }
 
 void TrainedMatrix::begin_learning() {
   if (scales_learn_ == ScalesLearn::kNot) return;
   steps_.emplace(*grid_, stored_.data(), device_);
-  follow({});
-}
-
-void TrainedMatrix::follow(const at::Tensor& latent) {
-  if (!is_in_place()) return;
-  const c10::NoGradGuard no_grad;
-  const RoundingGrid now = current_grid();
-  if (latent.defined()) {
-    at::Tensor x = segments(latent.detach());  // the same memory
-    x.copy_(moved_along(followed_, now, x));
-  }
-  followed_ = now;
 }
 
 void TrainedMatrix::bound(const at::Tensor& latent) const {
-  if (plain_ || is_joint() || (steps_ && !is_in_place())) return;
+  if (plain_ || is_joint() || (steps_ && !learns_places())) return;
   const c10::NoGradGuard no_grad;
-  const RoundingGrid grid = current_grid();
+  const RoundingGrid grid = latent_grid();
   const at::Tensor ends[] = {grid.scale * (least_ - grid.zero) + grid.offset,
                              grid.scale * (most_ - grid.zero) + grid.offset};
   const at::Tensor none = grid.scale == 0;  // such weights are free until the next fit
@@ -265,8 +269,7 @@ void TrainedMatrix::bound(const at::Tensor& latent) const {
 double TrainedMatrix::level_width() const {
   if (plain_) return 0;
   if (is_joint()) return held_.abs().mean().item<double>();
-  const auto gaps = static_cast<double>(rounding_.levels.numel() - 1);
-  return rounding_.scale.abs().mean().item<double>() * (rounding_.highest - rounding_.lowest) / gaps;
+  return rounding_.scale.abs().mean().item<double>() * mean_gap();
 }
 
 StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const {
@@ -280,7 +283,7 @@ StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const 
   std::vector<std::byte> bytes = stored_;
   if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes};
   if (steps_) steps_->store(bytes.data());
-  const at::Tensor codes = nearest_codes(current_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
+  const at::Tensor codes = nearest_codes(latent_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
   const int32_t* next = codes.data_ptr<int32_t>();
   parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
     std::vector<Code> of_row(next + row * grid_->cols, next + (row + 1) * grid_->cols);

@@ -25,7 +25,7 @@ namespace vernier {
 enum class ScalesLearn {
   kNot,
   kBySize,   ///< round_learned: a weight keeps its size when its scale changes
-  kInPlace,  ///< round_in_place: a weight keeps its place among the levels
+  kInPlace,  ///< round_places: a weight keeps its place among the levels, which is what learns of it
 };
 
 class TrainedMatrix {
@@ -48,14 +48,18 @@ class TrainedMatrix {
   const Scheme& scheme() const { return scheme_; }
   /// The format's own fit on the current weights, float32 [rows, cols] on any device. Learned scales begin anew there.
   /// @cost a search over scales for K-quants, on the CPU
-  void fit(const at::Tensor& latent, int threads);
-  /// Takes scales and codes as somebody else found them. @return weights to train that are seen as those values: `weight`,
+  void fit(const at::Tensor& weight, int threads);
+  /// What learns of such weights: they themselves, or their places on scales that learn (ScalesLearn::kInPlace). Wherever a
+  /// `latent` is taken below that is meant.
+  at::Tensor latent_of(const at::Tensor& weight) const;
+  bool learns_places() const { return steps_ && scales_learn_ == ScalesLearn::kInPlace; }
+  /// Takes scales and codes as somebody else found them. @return what learns, seen as those values: `weight`,
   /// float32 [rows, cols], moved to the nearest place that is rounded to what is stored; of codebooks of several weights
   /// the stored values. So those that a search rounded away from their nearest level go back to it first where that helps:
   /// from the middle of what they were rounded to half as many codes ever change.
   at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight);
-  /// How far apart levels lie about what each weight is rounded to, [rows, cols]: the mean of the gaps to its neighbours,
-  /// of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
+  /// How far apart levels lie about what each weight is rounded to, [rows, cols], in what learns: the mean of the gaps to
+  /// its neighbours, of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
   at::Tensor level_widths(const at::Tensor& latent) const;
   /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
   /// the last fit or recode found. Others do nothing here.
@@ -71,12 +75,12 @@ class TrainedMatrix {
   /// straight through push them on although nothing is seen of it, and they would have to come all the way back to count
   /// again. Nothing happens where scales learn by size, which leaves no gradient there, and to codebooks of several weights.
   void bound(const at::Tensor& latent) const;
-  /// Moves weights to their places on scales that have just learned, in place; only of ScalesLearn::kInPlace.
-  void follow(const at::Tensor& latent);
 
   /// From one level to the next as fitted, the mean over the matrix; of codebooks of several weights the mean of the
   /// values' size; 0 of values that are stored as they are.
   double level_width() const;
+  /// The same in what learns: of places that of the levels themselves.
+  double latent_width() const { return learns_places() ? mean_gap() : level_width(); }
   /// The bytes of what is seen.
   StoredMatrix stored(const at::Tensor& latent, int threads = 1) const;
 
@@ -89,6 +93,9 @@ class TrainedMatrix {
  private:
   at::Tensor segments(const at::Tensor& latent) const;
   RoundingGrid current_grid() const;
+  RoundingGrid latent_grid() const;  // on which what learns is rounded
+  at::Tensor gaps_at(const RoundingGrid& grid, const at::Tensor& x) const;
+  double mean_gap() const;
   void read_steps();
   void search_codes(const float* values, int threads);
   const float* weights_of(int64_t row) const;
@@ -110,9 +117,7 @@ class TrainedMatrix {
   at::Tensor held_;                // values of those that are
   RoundingGrid rounding_;
   void begin_learning();
-  bool is_in_place() const { return steps_ && scales_learn_ == ScalesLearn::kInPlace; }
   std::optional<LearnedSteps> steps_;
-  RoundingGrid followed_;  // scales and offsets on which weights were last put
 };
 
 }  // namespace vernier

@@ -136,14 +136,20 @@ TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
 }
 
 TEST_P(TrainedMatrixOf, WeightsKeepTheirPlacesOnScalesThatLearnSo) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kInPlace);
-  at::Tensor x = latent();
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kInPlace),
+      fixed(scheme, kRows, kCols, importance, at::kCPU);
+  const at::Tensor x = latent();
   matrix.fit(x, 1);
-  if (matrix.learned_steps() == nullptr) return;
+  fixed.fit(x, 1);
+  ASSERT_EQ(matrix.learns_places(), matrix.learned_steps() != nullptr);
+  if (!matrix.learns_places()) return;
+  const at::Tensor places = matrix.latent_of(x);
+  EXPECT_TRUE(at::equal(matrix.seen(places).detach(), fixed.seen(x)));
+  EXPECT_TRUE(at::equal(matrix.stored(places).values(), fixed.stored(x).values()));
   const auto codes = [&] {
     const auto grid = grid_of(scheme, kRows, kCols);
     std::vector<Code> all(kRows * kCols);
-    const at::Tensor bytes = matrix.stored(x).bytes();
+    const at::Tensor bytes = matrix.stored(places).bytes();
     for (int64_t row = 0; row < kRows; ++row)
       grid->unpack_row(row, static_cast<const std::byte*>(bytes.data_ptr()), all.data() + row * kCols);
     return all;
@@ -153,14 +159,26 @@ TEST_P(TrainedMatrixOf, WeightsKeepTheirPlacesOnScalesThatLearnSo) {
     for (const LearnedLeaf& leaf : matrix.learned_steps()->leaves())
       leaf.value.detach().mul_(1.0 + 0.1 * at::rand(leaf.value.sizes()));
     matrix.learned_steps()->bound();
-    matrix.follow(x);
-    matrix.bound(x);
+    matrix.bound(places);
   }
-  EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values()));
-  const std::vector<Code> after = codes();
-  int64_t changed = 0;
-  for (size_t i = 0; i < before.size(); ++i) changed += before[i] != after[i];
-  EXPECT_LT(changed, static_cast<int64_t>(before.size()) / 1000);  // numbers next to a boundary, by their last bits
+  EXPECT_TRUE(at::equal(matrix.seen(places).detach(), matrix.stored(places).values()));
+  EXPECT_FALSE(at::equal(matrix.seen(places).detach(), fixed.seen(x)));
+  EXPECT_EQ(codes(), before);
+}
+
+TEST_P(TrainedMatrixOf, PlacesBeginWithWhatSomebodyElseFound) {
+  TrainedMatrix found(scheme, kRows, kCols, importance, at::kCPU),
+      matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kInPlace);
+  const at::Tensor x = latent();
+  found.fit(x + 0.02 * at::randn({kRows, kCols}), 1);
+  const StoredMatrix stored = found.stored(x + 0.03 * at::randn({kRows, kCols}));
+  const at::Tensor begun = matrix.begin(stored, x);
+  EXPECT_TRUE(at::equal(matrix.seen(begun).detach(), stored.values()));
+  if (!matrix.learns_places()) return;
+  // Half a level from what is stored at most, in levels.
+  const at::Tensor away = (begun - matrix.latent_of(stored.values())).abs();
+  EXPECT_LE((away / matrix.level_widths(begun)).max().item<float>(), 0.5f);
+  EXPECT_GT(away.mean().item<float>(), 0.05f);
 }
 
 TEST_P(TrainedMatrixOf, BeginsNextToTheWeightsWithWhatSomebodyElseFound) {
