@@ -42,6 +42,7 @@ struct TrainingData {
   std::vector<int32_t> group;        ///< of each example, an index
   std::vector<double> group_bytes;   ///< UTF-8 that the scored tokens of each group are; empty where nobody counted
   std::vector<TokenWindow> windows;  ///< of a language model
+  std::vector<bool> self_written;    ///< which of them the model wrote itself; empty: none
   at::Tensor pixels;                 ///< of a model that sees: float32 [examples, channels, side, side]
   std::vector<int32_t> labels;       ///< and their classes
   std::vector<std::string> image_hashes;  ///< of the files' bytes
@@ -78,7 +79,7 @@ TrainingData training_images(const Model& model, const LabelledImages& images, c
 /// `count` windows that a language model writes, to learn from where there is little (arXiv 2305.17888): each begins with
 /// the first `kept` tokens of an example that `sampling` draws, and goes on with what is drawn from all the model's
 /// answers. The paper begins with a random token and takes the next few greedily. Groups are those of the beginnings.
-/// @cost a forward pass for every token, of 64 windows at once, on a GPU of 256
+/// @cost a row for every token, of up to 64 windows at once (on a GPU 1,024), whose keys and values are kept
 /// @throws Error{kUnsupported} for other models, {kInvalidArgument} for counts below 1
 TrainingData self_written_text(const Model& model, const TrainingData& beginnings, int64_t count, int64_t kept,
                                const std::string& sampling, uint64_t seed, const ComputeOptions& compute,

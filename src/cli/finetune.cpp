@@ -188,10 +188,12 @@ const Target& target_of(const FinetuneArguments& a, const Model& model) {
   return find_target(sees_images(model) ? "huggingface" : "llama.cpp");
 }
 
+/// Of every group so much that its share of what the model wrote is the same: a rare one is learned from as often as
+/// --sampling says, and not nearly only from that.
 TrainingData self_written(const Model& model, const TrainingData& learned, const FinetuneArguments& a,
                           Console& console) {
-  return self_written_text(model, learned, a.self_text, a.self_kept, a.options.sampling, a.options.seed,
-                           a.options.compute, &console.progress);
+  return self_written_text(model, learned, a.self_text, a.self_kept, "uniform", a.options.seed, a.options.compute,
+                           &console.progress);
 }
 
 /// --begin: the same model as the plan rounds it, searched before. What is not rounded is the file's, too: a search may

@@ -270,6 +270,13 @@ TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {
                [&] { self_written_text(model, begin, 0, 3, "balanced", 1, {}); });
   const TrainingData both = joined_training_data(begin, text);
   EXPECT_EQ(both.size(), 82);
+  ASSERT_EQ(both.self_written.size(), 82u);
+  for (size_t i = 0; i < 82; ++i) EXPECT_EQ(both.self_written[i], i >= 12);
+  const TrainingData drawn = drawn_examples(both, "uniform", 40, 1);
+  for (size_t i = 0; i < 40; ++i)
+    EXPECT_EQ(drawn.self_written[i], std::ranges::any_of(text.windows, [&](const TokenWindow& own) {
+                return own.tokens == drawn.windows[i].tokens;
+              }));
   TrainingData foreign = text;
   foreign.groups[0] = "other";
   expect_error(ErrorKind::kInvalidArgument, {"different groups"}, [&] { joined_training_data(begin, foreign); });

@@ -88,6 +88,7 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
     if (progress != nullptr) progress->update(first + rows);
   }
   if (progress != nullptr) progress->end();
+  written.self_written.assign(written.windows.size(), true);
   written.hash = training_data_hash(written);
   return written;
 }

@@ -168,6 +168,9 @@ class Trainer {
     if (resamples()) {
       const Redraws redraws =
           redraws_of(inputs.size(0), inputs.size(1), o_.resample, random_bits(o_.seed, kDrawing), first);
+      for (size_t i = 0; i < examples.size() && !s_.learned.self_written.empty(); ++i)  // what it drew itself stays
+        if (s_.learned.self_written[static_cast<size_t>(examples[i])])
+          redraws.drawn[static_cast<int64_t>(i)].fill_(false);
       batch.redraws = {sent(redraws.drawn, device_), sent(redraws.until, device_)};
     }
     std::vector<int32_t> groups, classes;

@@ -48,6 +48,7 @@ TrainingData examples_of(const TrainingData& data, const std::vector<int64_t>& c
   };
   pick(part.group, data.group);
   pick(part.windows, data.windows);
+  pick(part.self_written, data.self_written);
   pick(part.labels, data.labels);
   pick(part.image_hashes, data.image_hashes);
   pick(part.captions, data.captions);
@@ -241,6 +242,9 @@ TrainingData joined_training_data(const TrainingData& a, const TrainingData& b) 
   const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(both.group, b.group);
   append(both.windows, b.windows);
+  both.self_written.resize(a.windows.size());
+  append(both.self_written, b.self_written);
+  both.self_written.resize(both.windows.size());
   append(both.labels, b.labels);
   append(both.image_hashes, b.image_hashes);
   append(both.captions, b.captions);
