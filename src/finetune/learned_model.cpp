@@ -113,9 +113,9 @@ void LearnedModel::fit(int threads) {
   }
 }
 
-void LearnedModel::recode(int threads) {
+void LearnedModel::recode() {
   for (Entry& entry : entries_)
-    if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach(), threads);
+    if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach());
 }
 
 void LearnedModel::settle() {
@@ -149,7 +149,7 @@ double LearnedModel::rate_of(const LearnedLeaf& leaf, double width) const {
 at::Tensor LearnedModel::relative_widths(const Entry& entry) const {
   if (!options_.rates_by_level || !entry.matrix || entry.band) return {};
   const double mean = entry.matrix->latent_width();
-  return mean > 0 && !entry.matrix->is_joint() ? entry.matrix->level_widths(entry.latent).div_(mean) : at::Tensor();
+  return mean > 0 ? entry.matrix->level_widths(entry.latent).div_(mean) : at::Tensor();
 }
 
 std::vector<AdamWParameter> LearnedModel::parameters() const {

@@ -44,8 +44,8 @@ class LearnedModel {
   void begin(int threads);
   /// Fits the scales of all matrices to their weights of now, of those that do not learn only once.
   void fit(int threads);
-  /// Searches codebooks of several weights anew.
-  void recode(int threads);
+  /// Looks for codes of codebooks of several weights anew.
+  void recode();
   /// After every step: scales that learn keep their sign, weights stay within half a level of those that are there
   /// (TrainedMatrix::bound).
   void settle();

@@ -28,11 +28,10 @@ constexpr double kSmallestFactor = 0.5, kLargestFactor = 1.5;
 
 class LearningMatrix {
  public:
-  LearningMatrix(const LearnedMatrix& given, int threads)
+  explicit LearningMatrix(const LearnedMatrix& given)
       : id_(given.id),
         matrix_(given.start.scheme(), given.start.rows(), given.start.cols(), given.importance, at::kCPU,
                 ScalesLearn::kBySize),
-        threads_(threads),
         weight_(given.weight) {
     matrix_.begin(given.start, given.weight);
     // In the middle of what it was rounded to, where that is another level than its nearest: it reaches half a level around.
@@ -51,7 +50,7 @@ class LearningMatrix {
   const TensorId& id() const { return id_; }
   at::Tensor seen() const { return seen_of(latent_); }
   StoredMatrix stored() const { return matrix_.stored(latent_); }
-  void recode() { matrix_.recode(latent_.detach(), threads_); }
+  void recode() { matrix_.recode(latent_.detach()); }
 
   /// The gradient with that of the plain error in its share. @param tokens that it is the sum over
   at::Tensor with_plain(const at::Tensor& gradient, const PlainCosts& costs, double tokens) const {
@@ -92,7 +91,6 @@ class LearningMatrix {
   };
   TensorId id_;
   TrainedMatrix matrix_;
-  int threads_;
   at::Tensor weight_, latent_, lowest_, highest_, rate_;
   std::vector<Scale> scales_;
 };
@@ -149,7 +147,7 @@ std::vector<StoredMatrix> learn_rounding(const LayerProblem& problem, const Aten
   std::map<TensorId, at::Tensor> values;
   for (const LearnedMatrix& matrix : matrices) {
     best.push_back(matrix.start);
-    learning.emplace_back(matrix, problem.threads);
+    learning.emplace_back(matrix);
     values[matrix.id] = matrix.start.values();
   }
   if (text.learned_on.empty() || text.judged_on.empty() || learning.empty()) return best;

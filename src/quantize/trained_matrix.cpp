@@ -15,6 +15,8 @@ namespace vernier {
 namespace {
 
 constexpr float kBeyondAnyLevel = 1e30f;
+/// How far towards the full-precision weights a set of a codebook may begin, the last one first to be true.
+constexpr double kTowardsTheWeights[] = {0.25, 0.5, 0.7, 0.85, 0.95, 1.0};
 /// How far from a level a weight may begin, in its width: of levels unlike each other a boundary may be less than half away.
 constexpr double kWithinALevel[] = {0.2, 0.3, 0.4, 0.49};
 
@@ -92,8 +94,16 @@ TrainedMatrix::TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& part
       scales_learn_(has_learnable_steps(*grid_) ? scales : ScalesLearn::kNot),
       stored_(plain_ ? 0 : scheme.bytes(grid_->rows, cols)) {
   int64_t end = 0;
-  for (const Rows& part : parts) weights_.push_back({end += part.count, column_weights(part.importance, cols)});
-  if (plain_ || is_joint()) return;
+  for (const Rows& part : parts) {
+    weights_.push_back({end, end + part.count, column_weights(part.importance, cols)});
+    end += part.count;
+  }
+  if (plain_) return;
+  if (is_joint()) {
+    joint_.emplace(*grid_->codebook(), device);
+    for (Weights& part : weights_) part.placed = at::tensor(part.of_columns, at::kFloat).to(device);
+    return;
+  }
   const Levels levels = levels_of(*grid_, at::TensorOptions(device).dtype(at::kFloat));
   rounding_ = levels.grid;
   lowest_code_ = levels.lowest_code;
@@ -138,7 +148,7 @@ at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& we
     restore(bytes.reshape(-1));
   }
   if (plain_) return at::where(seen(x) == values, x, values).contiguous();
-  if (is_joint()) return values;
+  if (is_joint()) return begin_jointly(values, x);
   const RoundingGrid grid = current_grid();
   const at::Tensor own = segments(x), wanted = segments(values), widths = gaps_at(grid, wanted) * grid.scale.abs();
   at::Tensor begun = wanted;
@@ -180,8 +190,53 @@ double TrainedMatrix::mean_gap() const {
   return (rounding_.highest - rounding_.lowest) / static_cast<double>(rounding_.levels.numel() - 1);
 }
 
-void TrainedMatrix::recode(const at::Tensor& latent, int threads) {
-  if (is_joint()) search_codes(on_cpu(latent).data_ptr<float>(), threads);
+/// Sets of weights that are rounded to the same codes lie around those codes' values without a gap (their boundaries are
+/// planes), so that a set can go from there towards its weights as long as it stays what it is.
+at::Tensor TrainedMatrix::begin_jointly(const at::Tensor& values, const at::Tensor& x) const {
+  at::Tensor begun = values;
+  for (const double share : kTowardsTheWeights) {
+    const at::Tensor moved = values + share * (x - values);
+    const at::Tensor same = (joint_values(joint_codes(moved)) == values)
+                                .reshape({grid_->rows, -1, grid_->joint_cols})
+                                .all(-1, /*keepdim=*/true)
+                                .expand({-1, -1, grid_->joint_cols})
+                                .reshape(values.sizes());
+    begun = at::where(same, moved, begun);
+  }
+  return begun.contiguous();
+}
+
+at::Tensor TrainedMatrix::joint_codes(const at::Tensor& latent) const {
+  std::vector<at::Tensor> parts;
+  for (const Weights& part : weights_) {
+    const int64_t count = part.end_row - part.first_row;
+    parts.push_back(joint_->codes(latent.narrow(0, part.first_row, count),
+                                  rounding_.scale.narrow(0, part.first_row, count), part.placed));
+  }
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
+}
+
+at::Tensor TrainedMatrix::joint_values(const at::Tensor& codes) const {
+  return (segments(joint_->levels(codes)) * rounding_.scale).reshape({grid_->rows, grid_->cols});
+}
+
+void TrainedMatrix::recode(const at::Tensor& latent) {
+  if (!is_joint()) return;
+  const c10::NoGradGuard no_grad;
+  codes_ = joint_codes(latent.detach());
+  keep_in(held_, joint_values(codes_));
+}
+
+std::vector<std::byte> TrainedMatrix::bytes_now(int threads) const {
+  std::vector<std::byte> bytes = stored_;
+  if (!codes_.defined()) return bytes;
+  const at::Tensor codes = codes_.to(at::kCPU).contiguous();
+  const uint8_t* next = codes.data_ptr<uint8_t>();
+  parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
+    const std::vector<Code> of_row(next + row * grid_->cols, next + (row + 1) * grid_->cols);
+    grid_->pack_row(row, of_row.data(), bytes.data());
+  });
+  return bytes;
 }
 
 void TrainedMatrix::search_codes(const float* values, int threads) {
@@ -198,6 +253,7 @@ void TrainedMatrix::search_codes(const float* values, int threads) {
     }
     grid_->pack_row(row, codes.data(), stored_.data());
   });
+  codes_ = at::Tensor();
   read_values();
 }
 
@@ -280,8 +336,8 @@ StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const 
     grid_->encode(values.data_ptr<float>(), weights_of(0), bytes.data());
     return {scheme_, {grid_->rows, grid_->cols}, bytes};
   }
+  if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes_now(threads)};
   std::vector<std::byte> bytes = stored_;
-  if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes};
   if (steps_) steps_->store(bytes.data());
   const at::Tensor codes = nearest_codes(latent_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
   const int32_t* next = codes.data_ptr<int32_t>();
@@ -294,8 +350,9 @@ StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const 
 }
 
 at::Tensor TrainedMatrix::fitted() const {
-  const at::Tensor bytes = at::empty({static_cast<int64_t>(stored_.size())}, at::kByte);
-  if (!stored_.empty()) std::memcpy(bytes.data_ptr(), stored_.data(), stored_.size());
+  const std::vector<std::byte> now = bytes_now(1);
+  const at::Tensor bytes = at::empty({static_cast<int64_t>(now.size())}, at::kByte);
+  if (!now.empty()) std::memcpy(bytes.data_ptr(), now.data(), now.size());
   return bytes;
 }
 
@@ -305,6 +362,7 @@ void TrainedMatrix::restore(const at::Tensor& fitted) {
   if (plain_) return;
   std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
   read_steps();
+  codes_ = at::Tensor();
   if (is_joint()) return read_values();
   begin_learning();
 }

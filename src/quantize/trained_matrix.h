@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "quantize/joint_rounding.h"
 #include "quantize/learned_steps.h"
 #include "quantize/rounding.h"
 #include "scheme/grid.h"
@@ -61,9 +62,9 @@ class TrainedMatrix {
   /// How far apart levels lie about what each weight is rounded to, [rows, cols], in what learns: the mean of the gaps to
   /// its neighbours, of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
   at::Tensor level_widths(const at::Tensor& latent) const;
-  /// Codebooks of several weights are searched on the CPU, which is too slow for every step: what is seen of them is what
-  /// the last fit or recode found. Others do nothing here.
-  void recode(const at::Tensor& latent, int threads);
+  /// What is seen of codebooks of several weights is what the last fit or recode found; other codes follow their weights,
+  /// and nothing happens here. @cost JointRounding::codes: a tenth of a step or so
+  void recode(const at::Tensor& latent);
   bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
   /// The steps that learn; nullptr where none do, and before the first fit. Their leaves are the caller's to change.
   const LearnedSteps* learned_steps() const { return steps_ ? &*steps_ : nullptr; }
@@ -98,6 +99,10 @@ class TrainedMatrix {
   double mean_gap() const;
   void read_steps();
   void search_codes(const float* values, int threads);
+  at::Tensor joint_codes(const at::Tensor& latent) const;
+  at::Tensor joint_values(const at::Tensor& codes) const;
+  at::Tensor begin_jointly(const at::Tensor& values, const at::Tensor& x) const;
+  std::vector<std::byte> bytes_now(int threads) const;
   const float* weights_of(int64_t row) const;
   void read_values();
 
@@ -105,8 +110,9 @@ class TrainedMatrix {
   std::unique_ptr<Grid> grid_;
   std::optional<at::ScalarType> plain_;  // of values stored as they are: no grid
   struct Weights {
-    int64_t end_row = 0;
+    int64_t first_row = 0, end_row = 0;
     std::vector<float> of_columns;
+    at::Tensor placed{};  // on the device, of codebooks of several weights
   };
   std::vector<Weights> weights_;  // by part
   at::Device device_;
@@ -114,7 +120,9 @@ class TrainedMatrix {
   Code lowest_code_ = 0;
   double least_ = 0, most_ = 0;    // levels: half a gap beyond the outermost
   std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
-  at::Tensor held_;                // values of those that are
+  std::optional<JointRounding> joint_;
+  at::Tensor held_;   // values of codes that are searched together
+  at::Tensor codes_;  // of the last recode, uint8 [rows, cols]; undefined: those in stored_
   RoundingGrid rounding_;
   void begin_learning();
   std::optional<LearnedSteps> steps_;

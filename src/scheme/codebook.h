@@ -29,6 +29,11 @@ class Codebook {
 
   int joint() const { return even_ ? kRun : dims_; }  ///< weights whose codes depend on each other
   Code top_code() const { return static_cast<Code>(2 * magnitudes_.size() - 1); }
+  int dims() const { return dims_; }  ///< weights of a point
+  int magnitudes() const { return static_cast<int>(magnitudes_.size()); }
+  bool signs_are_even() const { return even_; }
+  /// Numbers of magnitudes. @shape [points, dims()]
+  std::span<const uint8_t> points() const { return levels_; }
   /// Of a code: what is really stored of it.
   double bits() const;
   float level(Code code) const;

@@ -88,6 +88,7 @@ GgufBlock codebook_block() {
       .nearest = [](const Step& step, const float* x, int64_t n,
                     Code* codes) { Layout::book().nearest(step.scale, x, n, codes); },
       .level = [](Code code) { return Layout::book().level(code); },
+      .book = &book,
       .joint = book.joint(),
       .bits_per_code = book.bits(),
       .nearest_jointly = [](const Step& step, const float* x, const float* w, int64_t n,

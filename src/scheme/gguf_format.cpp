@@ -44,6 +44,8 @@ class BlockGrid : public Grid {
     block_.nearest_jointly(step, x, w, n, codes);
   }
 
+  const Codebook* codebook() const override { return block_.book; }
+
   float level(Code code) const override { return block_.level(code); }
 
   void pack_row(int64_t row, const Code* codes, std::byte* stored) const override {

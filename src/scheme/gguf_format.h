@@ -38,6 +38,7 @@ struct GgufBlock {
   void (*nearest)(const Step& step, const float* x, int64_t n, Code* codes) = nullptr;
   float (*level)(Code code) = nullptr;
   // Of a codebook of several weights (codebook_block.h):
+  const Codebook* book = nullptr;
   int joint = 1;
   double bits_per_code = 0;
   void (*nearest_jointly)(const Step& step, const float* x, const float* w, int64_t n, Code* codes) = nullptr;

@@ -38,6 +38,7 @@ struct Step {
 /// Scales that are one plain number a block, which may be chosen freely: the type that they are stored in.
 enum class PlainScale : uint8_t { kNone, kHalf, kBFloat16 };
 
+class Codebook;
 struct StepParts;
 struct StepPartsShape;
 
@@ -76,6 +77,8 @@ class Grid {
   /// The codes of least sum w (value - x)^2 among those that the format has side by side; for any but codebooks of
   /// several weights what nearest() says. @shape x, w, codes [n], n and the first column multiples of joint_cols
   virtual void nearest_jointly(const Step& step, const float* x, const float* w, int64_t n, Code* codes) const;
+  /// Where joint_cols > 1 the codebook, else nullptr.
+  virtual const Codebook* codebook() const { return nullptr; }
   virtual float level(Code code) const = 0;
   /// Codes that a codebook does not have side by side become the nearest that it has. @shape codes [cols]
   virtual void pack_row(int64_t row, const Code* codes, std::byte* stored) const = 0;

@@ -1,0 +1,99 @@
+#include "quantize/joint_rounding.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "quantize/trained_matrix.h"
+
+namespace vernier {
+namespace {
+
+constexpr int64_t kRows = 24, kCols = 512;
+
+class Joint : public ::testing::TestWithParam<const char*> {
+ protected:
+  Joint() {
+    at::manual_seed(3);
+    x = at::randn({kRows, kCols});
+    weights = at::rand({kCols}) + 0.05;
+    scale = at::rand({kRows, kCols / grid->segment_cols, 1}) * 0.05 + 0.02;
+    scale[0].neg_();
+  }
+
+  /// sum w (value - x)^2 of each set of weights. @shape codes [kRows, kCols] of any integer type -> [kRows, sets]
+  at::Tensor costs(const at::Tensor& codes) const {
+    const at::Tensor levels = joint.levels(codes).reshape({kRows, -1, grid->segment_cols});
+    const at::Tensor error = (levels * scale).reshape({kRows, kCols}) - x;
+    return (error.square() * weights).reshape({kRows, -1, grid->joint_cols}).sum(-1);
+  }
+
+  at::Tensor searched() const {
+    std::vector<Code> codes(kCols);
+    const at::Tensor all = at::empty({kRows, kCols}, at::kInt);
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t s = 0; s * grid->segment_cols < kCols; ++s) {
+        const int64_t col = s * grid->segment_cols;
+        grid->nearest_jointly({.scale = scale[r][s][0].item<float>()}, x[r].data_ptr<float>() + col,
+                              weights.data_ptr<float>() + col, grid->segment_cols, codes.data() + col);
+      }
+      for (int64_t c = 0; c < kCols; ++c) all[r][c] = static_cast<int32_t>(codes[static_cast<size_t>(c)]);
+    }
+    return all;
+  }
+
+  const std::unique_ptr<Grid> grid = grid_of(Scheme::parse(GetParam()), kRows, kCols);
+  const JointRounding joint{*grid->codebook(), at::kCPU};
+  at::Tensor x, weights, scale;
+};
+
+TEST_P(Joint, FindsWhatTheSearchFinds) {
+  const at::Tensor found = joint.codes(x, scale, weights), best = searched();
+  const at::Tensor cost = costs(found), least = costs(best);
+  // Sums in another order may tell two points apart the other way where they cost the same.
+  EXPECT_TRUE((cost >= least - 1e-5 * least).all().item<bool>());
+  if (!grid->codebook()->signs_are_even()) {
+    EXPECT_TRUE((cost <= least + 1e-4 * least + 1e-6).all().item<bool>());
+    return;
+  }
+  // Half of the runs have to turn a sign, and which one is not weighed against the points; of those with an even number
+  // already nothing is different.
+  EXPECT_LT(cost.sum().item<float>(), 1.05f * least.sum().item<float>());
+  EXPECT_GT((cost <= least + 1e-4 * least + 1e-6).to(at::kFloat).mean().item<float>(), 0.6f);
+}
+
+TEST_P(Joint, CodesStandSideBySide) {
+  const at::Tensor found = joint.codes(x, scale, weights);
+  std::vector<std::byte> stored(Scheme::parse(GetParam()).bytes(kRows, kCols));
+  std::vector<Code> back(kCols);
+  for (int64_t r = 0; r < kRows; ++r) {
+    std::vector<Code> codes;
+    for (int64_t c = 0; c < kCols; ++c) codes.push_back(found[r][c].item<uint8_t>());
+    grid->pack_row(r, codes.data(), stored.data());
+    grid->unpack_row(r, stored.data(), back.data());
+    EXPECT_EQ(back, codes) << r;
+  }
+}
+
+TEST_P(Joint, WeightsBeginOnTheirSideOfWhatIsStored) {
+  const Scheme scheme = Scheme::parse(GetParam());
+  TrainedMatrix found(scheme, kRows, kCols, {}, at::kCPU), matrix(scheme, kRows, kCols, {}, at::kCPU);
+  found.fit(x + 0.2 * at::randn({kRows, kCols}), 1);
+  const StoredMatrix stored = found.stored(x);
+  const at::Tensor values = stored.values(), begun = matrix.begin(stored, x);
+  EXPECT_TRUE(at::equal(matrix.seen(begun), values));
+  EXPECT_TRUE(at::equal(matrix.stored(begun).bytes(), stored.bytes()));
+  EXPECT_LT((begun - x).square().sum().item<float>(), 0.5f * (values - x).square().sum().item<float>());
+  matrix.recode(begun);
+  EXPECT_TRUE(at::equal(matrix.seen(begun), values)) << "nothing is tipped before anything has learned";
+  matrix.recode(x);
+  EXPECT_LT((matrix.seen(x) - x).square().sum().item<float>(), (values - x).square().sum().item<float>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Schemes, Joint,
+                         ::testing::Values("gguf:iq3_s", "gguf:iq3_xxs", "gguf:iq2_s", "gguf:iq2_xs", "gguf:iq2_xxs"),
+                         [](const auto& info) { return std::string(info.param).substr(5); });
+
+}  // namespace
+}  // namespace vernier
