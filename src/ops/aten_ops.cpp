@@ -2,11 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
-#if __has_include(<torch/version.h>)
-#include <torch/version.h>
-#else
-#include <torch/csrc/api/include/torch/version.h>
-#endif
 
 #include <utility>
 
@@ -15,6 +10,7 @@
 #include "ops/attention_kernel.h"
 #include "ops/grouped_attention.h"
 #include "ops/site_rounding.h"
+#include "ops/torch_version.h"
 
 namespace vernier {
 

@@ -5,12 +5,7 @@
 #include <optional>
 
 #include "base/fail.h"
-
-#if __has_include(<torch/version.h>)
-#include <torch/version.h>
-#else
-#include <torch/csrc/api/include/torch/version.h>
-#endif
+#include "ops/torch_version.h"
 
 namespace vernier {
 

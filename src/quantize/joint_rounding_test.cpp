@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <vector>
 
@@ -89,6 +90,35 @@ TEST_P(Joint, WeightsBeginOnTheirSideOfWhatIsStored) {
   EXPECT_TRUE(at::equal(matrix.seen(begun), values)) << "nothing is tipped before anything has learned";
   matrix.recode(x);
   EXPECT_LT((matrix.seen(x) - x).square().sum().item<float>(), (values - x).square().sum().item<float>());
+}
+
+TEST_P(Joint, ScalesLearnWithCodesAsTheyAre) {
+  const Scheme scheme = Scheme::parse(GetParam());
+  TrainedMatrix fixed(scheme, kRows, kCols, {}, at::kCPU),
+      matrix(scheme, kRows, kCols, {}, at::kCPU, ScalesLearn::kInPlace);
+  fixed.fit(x, 1);
+  const StoredMatrix stored = fixed.stored(x);
+  const at::Tensor begun = matrix.begin(stored, x).set_requires_grad(true);
+  ASSERT_TRUE(matrix.learns_places());
+  const at::Tensor seen = matrix.seen(begun);
+  EXPECT_TRUE(at::equal(seen, stored.values()));
+  const at::Tensor d = matrix.learned_steps()->leaves()[0].value, steps = matrix.learned_steps()->leaves()[1].value;
+  const at::Tensor upstream = at::randn({kRows, kCols});
+  const auto got = torch::autograd::grad({seen}, {begun, d}, {upstream});
+  // Values are proportional to the number of their block.
+  const at::Tensor of_blocks = (upstream * seen).detach().reshape({kRows, -1, 256}).sum(-1, true);
+  EXPECT_LT((got[1] - of_blocks).abs().max().item<float>(), 1e-5f * of_blocks.abs().max().item<float>());
+  EXPECT_GT(got[0].abs().min().item<float>(), 0.0f);
+
+  // Integers go through the ladder that is stored, and what is seen is what is exported.
+  steps.detach().add_(3.2 * at::randn_like(steps));
+  d.detach().mul_(1.0 + 0.1 * at::rand_like(d));
+  matrix.learned_steps()->bound();
+  const at::Tensor now = matrix.seen(begun).detach();
+  EXPECT_FALSE(at::equal(now, stored.values()));
+  EXPECT_TRUE(at::equal(now, matrix.stored(begun).values()));
+  matrix.recode(begun.detach());
+  EXPECT_TRUE(at::equal(matrix.seen(begun).detach(), matrix.stored(begun).values()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Schemes, Joint,

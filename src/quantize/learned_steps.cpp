@@ -5,7 +5,6 @@
 
 #include "base/fail.h"
 #include "scheme/half_float.h"
-#include "scheme/step_parts.h"
 
 namespace vernier {
 
@@ -23,7 +22,7 @@ at::ScalarType type_of_scale(PlainScale scale) { return scale == PlainScale::kHa
 }  // namespace
 
 bool has_learnable_steps(const Grid& grid) {
-  return grid.joint_cols == 1 && (grid.plain_scale() != PlainScale::kNone || grid.parts_shape() != nullptr);
+  return grid.plain_scale() != PlainScale::kNone || grid.parts_shape() != nullptr;
 }
 
 at::Tensor LearnedSteps::Part::numbers() const {
@@ -34,7 +33,7 @@ at::Tensor LearnedSteps::Part::numbers() const {
 at::Tensor LearnedSteps::Part::whole() const {
   if (!integers_learn) return integers;
   const at::Tensor within = integers.clamp(lowest, highest);
-  return with_gradient_of(within, within.detach().round());
+  return with_gradient_of(within, ((within.detach() - lowest) / stride).round() * stride + lowest);
 }
 
 LearnedSteps::LearnedSteps(const Grid& grid, const std::byte* stored, const at::Device& device) : grid_(grid) {
@@ -68,8 +67,9 @@ LearnedSteps::LearnedSteps(const Grid& grid, const std::byte* stored, const at::
       }
     }
   const at::Tensor of_numbers = numbers.to(device), of_integers = integers.to(device);
-  scale_ = part("d", "scales", of_numbers[0], of_integers[0], shape->scale.lowest, shape->scale.highest);
-  if (shape->has_min) min_ = part("dmin", "mins", of_numbers[1], of_integers[1], shape->min.lowest, shape->min.highest);
+  scale_ = part("d", "scales", of_numbers[0], of_integers[0], shape->scale);
+  scale_.unit = shape->unit;
+  if (shape->has_min) min_ = part("dmin", "mins", of_numbers[1], of_integers[1], shape->min);
 }
 
 const at::Tensor& LearnedSteps::add(const char* name, const at::Tensor& value, double rate) {
@@ -78,14 +78,15 @@ const at::Tensor& LearnedSteps::add(const char* name, const at::Tensor& value, d
 }
 
 LearnedSteps::Part LearnedSteps::part(const char* number, const char* integer, const at::Tensor& start,
-                                      const at::Tensor& integers, int lowest, int highest) {
+                                      const at::Tensor& integers, const IntegerRange& range) {
   Part made{.start = start.contiguous(),
             .factor = add(number, at::ones_like(start), 1),
             .integers = integers.contiguous(),
             .sign = integers.sign(),
-            .lowest = static_cast<double>(lowest),
-            .highest = static_cast<double>(highest),
-            .integers_learn = lowest < highest};
+            .lowest = static_cast<double>(range.lowest),
+            .highest = static_cast<double>(range.highest),
+            .stride = static_cast<double>(range.stride),
+            .integers_learn = !range.is_fixed()};
   if (made.integers_learn) made.integers = add(integer, integers, kIntegerRate);
   return made;
 }
@@ -105,7 +106,7 @@ RoundingGrid LearnedSteps::on(RoundingGrid grid) const {
     return grid;
   }
   const auto by_segment = [&](const Part& part) {
-    return (part.numbers() * part.whole()).reshape({grid_.rows, grid_.blocks() * grid_.segments(), 1});
+    return (part.numbers() * part.unit * part.whole()).reshape({grid_.rows, grid_.blocks() * grid_.segments(), 1});
   };
   grid.scale = by_segment(scale_);
   if (min_.start.defined()) grid.offset = -by_segment(min_);

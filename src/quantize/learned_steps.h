@@ -11,6 +11,7 @@
 
 #include "quantize/rounding.h"
 #include "scheme/grid.h"
+#include "scheme/step_parts.h"
 
 namespace vernier {
 
@@ -47,13 +48,13 @@ class LearnedSteps {
   /// [rows, blocks, 1] and [rows, blocks, segments], of scales (or their one plain number), and of minima.
   struct Part {
     at::Tensor start, factor, integers, sign;
-    double lowest = 1, highest = 1;
+    double lowest = 1, highest = 1, stride = 1, unit = 1;
     bool integers_learn = false;
     at::Tensor numbers() const;
     at::Tensor whole() const;
   };
-  Part part(const char* number, const char* integer, const at::Tensor& start, const at::Tensor& integers, int lowest,
-            int highest);
+  Part part(const char* number, const char* integer, const at::Tensor& start, const at::Tensor& integers,
+            const IntegerRange& range);
 
   const Grid& grid_;
   at::Tensor plain_;

@@ -69,9 +69,8 @@ struct LearnedRounding : torch::autograd::Function<LearnedRounding> {
 };
 
 struct PlaceRounding : torch::autograd::Function<PlaceRounding> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& places,
-                            const at::Tensor& scale, const at::Tensor& offset, const RoundingGrid& grid) {
-    const at::Tensor place = level_at(grid, places + grid.zero) - grid.zero;
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& /*latent*/,
+                            const at::Tensor& scale, const at::Tensor& offset, const at::Tensor& place) {
     context->save_for_backward({place, scale, offset});
     return (place * scale).add_(offset);
   }
@@ -132,7 +131,11 @@ RoundingGrid among_places(const RoundingGrid& grid) {
 }
 
 at::Tensor round_places(const RoundingGrid& grid, const at::Tensor& places) {
-  return PlaceRounding::apply(places, grid.scale, grid.offset, grid);
+  return round_places_to(level_at(grid, places.detach() + grid.zero), grid, places);
+}
+
+at::Tensor round_places_to(const at::Tensor& levels, const RoundingGrid& grid, const at::Tensor& places) {
+  return PlaceRounding::apply(places, grid.scale, grid.offset, grid.zero.defined() ? levels - grid.zero : levels);
 }
 
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type) {

@@ -50,6 +50,8 @@ RoundingGrid among_places(const RoundingGrid& grid);
 /// Values of the levels nearest to `places`, which stay where they are when scales and offsets learn: the gradient of a scale
 /// is, per weight, its level relative to zero, that of an offset 1, that of a place the scale.
 at::Tensor round_places(const RoundingGrid& grid, const at::Tensor& places);
+/// The same of levels that somebody else chose for them. @shape levels as places
+at::Tensor round_places_to(const at::Tensor& levels, const RoundingGrid& grid, const at::Tensor& places);
 
 /// To the nearest number of another floating type and back, with the gradient of the identity.
 at::Tensor cast_straight(const at::Tensor& x, at::ScalarType type);

@@ -81,6 +81,11 @@ void keep_in(at::Tensor& memory, const at::Tensor& values) {
     memory = values;
 }
 
+/// A codebook's levels do not end where a gradient of LSQ would.
+bool can_learn(const Grid& grid, ScalesLearn how) {
+  return has_learnable_steps(grid) && (grid.joint_cols == 1 || how == ScalesLearn::kInPlace);
+}
+
 at::Tensor on_cpu(const at::Tensor& t) { return t.detach().to(at::kCPU, at::kFloat).contiguous(); }
 
 }  // namespace
@@ -91,7 +96,7 @@ TrainedMatrix::TrainedMatrix(const Scheme& scheme, const std::vector<Rows>& part
       grid_(grid_of(scheme, rows_of(parts), cols)),
       plain_(plain_type(scheme, grid_->rows, cols)),
       device_(device),
-      scales_learn_(has_learnable_steps(*grid_) ? scales : ScalesLearn::kNot),
+      scales_learn_(can_learn(*grid_, scales) ? scales : ScalesLearn::kNot),
       stored_(plain_ ? 0 : scheme.bytes(grid_->rows, cols)) {
   int64_t end = 0;
   for (const Rows& part : parts) {
@@ -136,7 +141,7 @@ void TrainedMatrix::fit(const at::Tensor& weight, int threads) {
                  weights_of(row) + block * grid_->block_cols, stored_.data());
   });
   read_steps();
-  if (is_joint()) return search_codes(values, threads);
+  if (is_joint()) search_codes(values, threads);
   begin_learning();
 }
 
@@ -195,36 +200,33 @@ double TrainedMatrix::mean_gap() const {
 at::Tensor TrainedMatrix::begin_jointly(const at::Tensor& values, const at::Tensor& x) const {
   at::Tensor begun = values;
   for (const double share : kTowardsTheWeights) {
-    const at::Tensor moved = values + share * (x - values);
-    const at::Tensor same = (joint_values(joint_codes(moved)) == values)
+    const at::Tensor moved = values + share * (x - values),
+                     levels = joint_->levels(joint_codes(moved, rounding_.scale));
+    const at::Tensor same = ((segments(levels) * rounding_.scale).reshape(values.sizes()) == values)
                                 .reshape({grid_->rows, -1, grid_->joint_cols})
                                 .all(-1, /*keepdim=*/true)
                                 .expand({-1, -1, grid_->joint_cols})
                                 .reshape(values.sizes());
     begun = at::where(same, moved, begun);
   }
-  return begun.contiguous();
+  return latent_of(begun).contiguous();
 }
 
-at::Tensor TrainedMatrix::joint_codes(const at::Tensor& latent) const {
+at::Tensor TrainedMatrix::joint_codes(const at::Tensor& x, const at::Tensor& scale) const {
   std::vector<at::Tensor> parts;
   for (const Weights& part : weights_) {
     const int64_t count = part.end_row - part.first_row;
-    parts.push_back(joint_->codes(latent.narrow(0, part.first_row, count),
-                                  rounding_.scale.narrow(0, part.first_row, count), part.placed));
+    parts.push_back(
+        joint_->codes(x.narrow(0, part.first_row, count), scale.narrow(0, part.first_row, count), part.placed));
   }
   return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
-}
-
-at::Tensor TrainedMatrix::joint_values(const at::Tensor& codes) const {
-  return (segments(joint_->levels(codes)) * rounding_.scale).reshape({grid_->rows, grid_->cols});
 }
 
 void TrainedMatrix::recode(const at::Tensor& latent) {
   if (!is_joint()) return;
   const c10::NoGradGuard no_grad;
-  codes_ = joint_codes(latent.detach());
-  keep_in(held_, joint_values(codes_));
+  codes_ = joint_codes(latent.detach(), latent_grid().scale);
+  keep_in(held_, joint_->levels(codes_));
 }
 
 std::vector<std::byte> TrainedMatrix::bytes_now(int threads) const {
@@ -253,12 +255,19 @@ void TrainedMatrix::search_codes(const float* values, int threads) {
     }
     grid_->pack_row(row, codes.data(), stored_.data());
   });
-  codes_ = at::Tensor();
-  read_values();
+  read_levels();
 }
 
-void TrainedMatrix::read_values() {
-  keep_in(held_, StoredMatrix(scheme_, {grid_->rows, grid_->cols}, stored_).values().to(device_, at::kFloat));
+void TrainedMatrix::read_levels() {
+  const at::Tensor levels = at::empty({grid_->rows, grid_->cols}, at::kFloat);
+  float* out = levels.data_ptr<float>();
+  std::vector<Code> codes(static_cast<size_t>(grid_->cols));
+  for (int64_t row = 0; row < grid_->rows; ++row) {
+    grid_->unpack_row(row, stored_.data(), codes.data());
+    for (const Code code : codes) *out++ = grid_->level(code);
+  }
+  codes_ = at::Tensor();
+  keep_in(held_, levels.to(device_));
 }
 
 void TrainedMatrix::read_steps() {
@@ -296,8 +305,14 @@ RoundingGrid TrainedMatrix::latent_grid() const {
 
 at::Tensor TrainedMatrix::seen(const at::Tensor& latent, bool dropped) const {
   if (plain_) return with_gradient_of(latent, values_as(latent.detach(), *plain_));
-  if (is_joint()) return with_gradient_of(latent, held_);
   const at::Tensor x = segments(latent);
+  if (is_joint()) {
+    const RoundingGrid grid = current_grid();
+    const at::Tensor levels = segments(held_);
+    const at::Tensor values =
+        learns_places() ? round_places_to(levels, grid, x) : with_gradient_of(x, levels * grid.scale);
+    return values.reshape({grid_->rows, grid_->cols});
+  }
   const RoundingGrid grid = dropped ? inner_half(current_grid()) : current_grid();
   const at::Tensor values = learns_places() ? round_places(grid, x)
                             : steps_        ? round_learned(grid, x)
@@ -324,7 +339,7 @@ void TrainedMatrix::bound(const at::Tensor& latent) const {
 
 double TrainedMatrix::level_width() const {
   if (plain_) return 0;
-  if (is_joint()) return held_.abs().mean().item<double>();
+  if (is_joint()) return (segments(held_) * rounding_.scale).abs().mean().item<double>();
   return rounding_.scale.abs().mean().item<double>() * mean_gap();
 }
 
@@ -336,9 +351,9 @@ StoredMatrix TrainedMatrix::stored(const at::Tensor& latent, int threads) const 
     grid_->encode(values.data_ptr<float>(), weights_of(0), bytes.data());
     return {scheme_, {grid_->rows, grid_->cols}, bytes};
   }
-  if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes_now(threads)};
-  std::vector<std::byte> bytes = stored_;
+  std::vector<std::byte> bytes = is_joint() ? bytes_now(threads) : stored_;
   if (steps_) steps_->store(bytes.data());
+  if (is_joint()) return {scheme_, {grid_->rows, grid_->cols}, bytes};
   const at::Tensor codes = nearest_codes(latent_grid(), segments(latent.detach())).to(at::kCPU, at::kInt).contiguous();
   const int32_t* next = codes.data_ptr<int32_t>();
   parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
@@ -362,8 +377,7 @@ void TrainedMatrix::restore(const at::Tensor& fitted) {
   if (plain_) return;
   std::memcpy(stored_.data(), fitted.data_ptr(), stored_.size());
   read_steps();
-  codes_ = at::Tensor();
-  if (is_joint()) return read_values();
+  if (is_joint()) read_levels();
   begin_learning();
 }
 

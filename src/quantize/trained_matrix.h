@@ -31,7 +31,8 @@ enum class ScalesLearn {
 
 class TrainedMatrix {
  public:
-  /// `importance`: as encode() takes it. Scales learn where has_learnable_steps.
+  /// `importance`: as encode() takes it. Scales learn where has_learnable_steps, those of codebooks of several weights only
+  /// in place.
   /// @throws Error{kInvalidArgument} as grid_of
   TrainedMatrix(const Scheme& scheme, int64_t rows, int64_t cols, const std::vector<float>& importance,
                 const at::Device& device, ScalesLearn scales = ScalesLearn::kNot)
@@ -70,7 +71,7 @@ class TrainedMatrix {
   const LearnedSteps* learned_steps() const { return steps_ ? &*steps_ : nullptr; }
 
   /// What the model multiplies with, float32 [rows, cols]; differentiable. `dropped`: on the grid without its outer half,
-  /// where codes stand for one weight each. Of codebooks of several weights it is the memory that the next search writes to.
+  /// where codes stand for one weight each.
   at::Tensor seen(const at::Tensor& latent, bool dropped = false) const;
   /// Moves weights that lie more than half a level beyond the outermost one back to there, in place. Gradients that go
   /// straight through push them on although nothing is seen of it, and they would have to come all the way back to count
@@ -99,12 +100,11 @@ class TrainedMatrix {
   double mean_gap() const;
   void read_steps();
   void search_codes(const float* values, int threads);
-  at::Tensor joint_codes(const at::Tensor& latent) const;
-  at::Tensor joint_values(const at::Tensor& codes) const;
+  at::Tensor joint_codes(const at::Tensor& x, const at::Tensor& scale) const;
   at::Tensor begin_jointly(const at::Tensor& values, const at::Tensor& x) const;
   std::vector<std::byte> bytes_now(int threads) const;
   const float* weights_of(int64_t row) const;
-  void read_values();
+  void read_levels();
 
   Scheme scheme_;
   std::unique_ptr<Grid> grid_;
@@ -121,7 +121,7 @@ class TrainedMatrix {
   double least_ = 0, most_ = 0;    // levels: half a gap beyond the outermost
   std::vector<std::byte> stored_;  // scales; the codes in it mean nothing, unless they are searched together
   std::optional<JointRounding> joint_;
-  at::Tensor held_;   // values of codes that are searched together
+  at::Tensor held_;   // levels of codes that are searched together, float32 [rows, cols]
   at::Tensor codes_;  // of the last recode, uint8 [rows, cols]; undefined: those in stored_
   RoundingGrid rounding_;
   void begin_learning();

@@ -19,6 +19,7 @@
 #include "scheme/gguf_format.h"
 #include "scheme/half_float.h"
 #include "scheme/little_endian.h"
+#include "scheme/step_parts.h"
 #include "scheme/super_block.h"
 
 namespace vernier {
@@ -41,9 +42,30 @@ class CodebookSubBlocks : public SubBlocks {
   const float* const w_;
 };
 
+/// The integers that multiply d * unit are those of the ladder's steps.
+template <class Layout>
+StepParts codebook_parts(const std::byte* in) {
+  StepParts parts{.d = half_to_float(load_u16(in))};
+  for (int s = 0; s < Layout::kSegments; ++s)
+    parts.scale[static_cast<size_t>(s)] = Layout::kLadder.slope * Layout::load_step(in, s) + Layout::kLadder.intercept;
+  return parts;
+}
+
+template <class Layout>
+void store_codebook_steps(float d, const std::array<int, StepParts::kMostSegments>& steps, std::byte* out) {
+  for (int i = 0; i < Layout::kBytes; ++i) out[i] = std::byte{0};
+  store_u16(float_to_half(d), out);
+  for (int s = 0; s < Layout::kSegments; ++s) Layout::store_step(steps[static_cast<size_t>(s)], s, out);
+}
+
 template <class Layout>
 GgufBlock codebook_block() {
   constexpr int kSegment = kSuperBlock / Layout::kSegments, kRuns = kSuperBlock / Codebook::kRun;
+  constexpr ScaleLadder kLadder = Layout::kLadder;
+  static constexpr StepPartsShape kParts = {
+      .scale = {kLadder.slope * kLadder.lowest + kLadder.intercept, kLadder.slope * kLadder.highest + kLadder.intercept,
+                kLadder.slope},
+      .unit = kLadder.unit};
   const Codebook& book = Layout::book();
   return {
       .elements = kSuperBlock,
@@ -54,10 +76,9 @@ GgufBlock codebook_block() {
           [](const float* x, const float* w, std::byte* out) {
             const ScaledSuperBlock fitted =
                 fit_ladder(Layout::kLadder, CodebookSubBlocks(Layout::book(), Layout::kSegments, x, w));
-            for (int i = 0; i < Layout::kBytes; ++i) out[i] = std::byte{0};
-            store_u16(float_to_half(fitted.d / Layout::kLadder.unit), out);
-            for (int s = 0; s < Layout::kSegments; ++s)
-              Layout::store_step(fitted.scale[static_cast<size_t>(s)], s, out);
+            std::array<int, StepParts::kMostSegments> steps{};
+            for (size_t s = 0; s < Layout::kSegments; ++s) steps[s] = fitted.scale[s];
+            store_codebook_steps<Layout>(fitted.d / Layout::kLadder.unit, steps, out);
           },
       .steps =
           [](const std::byte* in, Step* steps) {
@@ -92,7 +113,19 @@ GgufBlock codebook_block() {
       .joint = book.joint(),
       .bits_per_code = book.bits(),
       .nearest_jointly = [](const Step& step, const float* x, const float* w, int64_t n,
-                            Code* codes) { Layout::book().nearest_jointly(step.scale, x, w, n, codes); }};
+                            Code* codes) { Layout::book().nearest_jointly(step.scale, x, w, n, codes); },
+      .parts_shape = &kParts,
+      .parts = codebook_parts<Layout>,
+      .store_parts =
+          [](const StepParts& parts, std::byte* out) {
+            std::array<Codebook::Run, kRuns> runs;
+            for (int r = 0; r < kRuns; ++r) runs[static_cast<size_t>(r)] = Layout::load_run(out, r);
+            std::array<int, StepParts::kMostSegments> steps{};
+            for (size_t s = 0; s < Layout::kSegments; ++s)
+              steps[s] = (parts.scale[s] - Layout::kLadder.intercept) / Layout::kLadder.slope;
+            store_codebook_steps<Layout>(parts.d, steps, out);
+            for (int r = 0; r < kRuns; ++r) Layout::store_run(runs[static_cast<size_t>(r)], r, out);
+          }};
 }
 
 }  // namespace vernier
