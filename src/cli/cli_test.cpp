@@ -186,6 +186,17 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_LE(fs::file_size(file), json["budget"]["bytes"].get<uint64_t>());
   EXPECT_EQ(run({"plan", demo_, "--diagnosis", diagnosis, "--budget", "1bpw", "-o", at("q.json")}), 3);
   EXPECT_FALSE(fs::exists(work_ / "q.json"));
+  ASSERT_EQ(run({"--quiet", "screen", demo_, "--calibration", cal, "--windows", "2", "--kfac-rows", "0", "--schemes",
+                 "gguf:q3_k", "gguf:q4_k", "gguf:q6_k", "-o", at("s.json")}),
+            0);
+  ASSERT_EQ(run({"plan", demo_, "--screen", at("s.json"), "--over-domains", "worst", "--budget", "4bpw", "-o",
+                 at("sp.json")}),
+            0);
+  for (const auto& tensor : read_json(at("sp.json"))["tensors"]) {
+    const std::string scheme = tensor["scheme"].get<std::string>();
+    EXPECT_TRUE(scheme == "gguf:q3_k" || scheme == "gguf:q4_k" || scheme == "gguf:q6_k" || scheme == "f32") << scheme;
+  }
+  EXPECT_EQ(run({"plan", demo_, "--screen", at("s.json"), "--diagnosis", diagnosis, "-o", at("q.json")}), 2);
   // The recipe is the plan: a file made from it holds the same tensors.
   ASSERT_EQ(run({"--quiet", "export", demo_, "--recipe", at("r.txt"), "--calibration", cal, "-o", at("r.gguf")}), 0);
   EXPECT_EQ(model_hash(load_model(at("r.gguf"))), model_hash(load_model(file)));

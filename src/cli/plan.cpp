@@ -29,32 +29,38 @@ std::optional<Limit> read_limit(const std::string& path, const Model& model) {
   return std::move(s.limit);
 }
 
-/// Of a run's artefact where there is one, else of a diagnosis.
-DamageTable read_damage(const std::string& damage, const std::string& diagnosis, const Model& model) {
-  if (!damage.empty()) return damage_table_from_json(read_artefact(damage, "run"), damage);
-  return damage_table(model, diagnosis_from_json(read_artefact(diagnosis, "diagnose"), diagnosis));
+struct PlanArguments {
+  std::string model, diagnosis, damage, screen, preset, budget = "+10%", target = "llama.cpp", output = "plan.json";
+  std::string recipe, limit, worst, objective = "mean";
+  std::string over_domains = std::string(objective_name(DomainObjective::kMean));
+  ExportOptions options;
+  CLI::Option* target_option = nullptr;
+  JsonArgument json;
+  CommandFiles io;
+  bool dry_run = false, front = false, codebooks = false;
+};
+
+/// Of the one artefact that is given.
+DamageTable read_damage(const PlanArguments& a, const Model& model) {
+  if (!a.damage.empty()) return damage_table_from_json(read_artefact(a.damage, "run"), a.damage);
+  if (!a.screen.empty())
+    return damage_table(model, screen_from_json(read_json(a.screen), a.screen), parse_objective(a.over_domains));
+  return damage_table(model, diagnosis_from_json(read_artefact(a.diagnosis, "diagnose"), a.diagnosis));
 }
 
 }  // namespace
 
 void add_plan(CLI::App& app, Console& console) {
-  struct Arguments {
-    std::string model, diagnosis, damage, preset, budget = "+10%", target = "llama.cpp", output = "plan.json";
-    std::string recipe, limit, worst, objective = "mean";
-    ExportOptions options;
-    CLI::Option* target_option = nullptr;
-    JsonArgument json;
-    CommandFiles io;
-    bool dry_run = false, front = false, codebooks = false;
-  };
   auto* command = app.add_subcommand("plan", "Choose a scheme per tensor within a byte budget");
-  auto a = std::make_shared<Arguments>();
+  auto a = std::make_shared<PlanArguments>();
   add_model(*command, a->io, a->model);
   auto* source = command->add_option_group("damage")->require_option(1);
   add_option(*source, "--diagnosis", a->diagnosis, "Artefact of `vernier diagnose`");
   a->io.reads(a->diagnosis);
   add_option(*source, "--damage", a->damage, "damage.json of a run: plans anew within any budget");
   a->io.reads(a->damage);
+  auto* screen = add_option(*source, "--screen", a->screen, "Artefact of `vernier screen`: of the schemes that it has");
+  a->io.reads(a->screen);
   auto* preset =
       add_option(*source, "--preset", a->preset,
                  fmt::format("What llama-quantize would choose, of any size: {}", fmt::join(preset_names(), ", ")));
@@ -63,9 +69,14 @@ void add_plan(CLI::App& app, Console& console) {
                      ->capture_default_str();
   preset->excludes(budget);
   preset->excludes(add_objective(*command, a->objective));
+  add_option(*command, "--over-domains", a->over_domains,
+             "With --screen: what is made of the damages on several calibration texts: their mean, or the worst")
+      ->capture_default_str()
+      ->needs(screen);
   a->target_option = add_target(*command, a->target);
-  preset->excludes(add_flag(*command, "--codebooks", a->codebooks,
-                            "iq2, iq3 and iq4_xs are candidates too, where their damage is known: of `run --best`"));
+  preset->excludes(
+      add_flag(*command, "--codebooks", a->codebooks,
+               "iq2, iq3 and iq4_xs are candidates too, where their damage is known: of `run --best`, or of --screen"));
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   preset->excludes(
@@ -90,13 +101,12 @@ void add_plan(CLI::App& app, Console& console) {
     if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
       fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");
     if (a->front) {
-      const PlanFront front = plan_front(model, tokenizer, read_damage(a->damage, a->diagnosis, model), options);
+      const PlanFront front = plan_front(model, tokenizer, read_damage(*a, model), options);
       const Limit* known = limit ? &*limit : nullptr;
       if (!a->json.write(front_to_json(front, known), console)) print_front(front, known, console);
       return;
     }
-    const Plan plan = a->preset.empty() ? plan_within(model, tokenizer, read_damage(a->damage, a->diagnosis, model),
-                                                      a->budget, options)
+    const Plan plan = a->preset.empty() ? plan_within(model, tokenizer, read_damage(*a, model), a->budget, options)
                                         : plan_preset(model, a->preset, target.name);
     if (!a->dry_run) {
       write_json(a->output, plan_to_json(plan));
@@ -104,7 +114,7 @@ void add_plan(CLI::App& app, Console& console) {
     }
     std::optional<Plan> worst;
     if (!a->worst.empty()) {
-      worst = plan_worst(model, read_damage(a->damage, a->diagnosis, model), plan, options);
+      worst = plan_worst(model, read_damage(*a, model), plan, options);
       write_json(a->worst, plan_to_json(*worst));
     }
     Json json = plan_to_json(plan);

@@ -97,6 +97,30 @@ TEST(Finetune, ScalesLearnToo) {
     EXPECT_TRUE(at::equal(written.values(id), tuned.model.weight(id))) << name_of(id);
 }
 
+/// Codes of several weights, looked for between steps, with scales that learn and without; a K-quant beside them.
+TEST(Finetune, CodebooksLearn) {
+  const Model model = load_model((source_dir() / "models/demo-5m").string());
+  Plan plan = plan_uniform(model, "gguf:q8_0");
+  for (PlanEntry& entry : plan.entries)
+    if (entry.layer == 2)
+      entry.scheme = entry.role == "attn_v" ? "gguf:q3_k" : entry.role == "ffn_down" ? "gguf:iq3_s" : "gguf:iq2_xxs";
+  for (const double scale_rate : {0.0, 0.05}) {
+    FinetuneOptions options = short_run(12);
+    options.batch = 4;
+    options.evaluate_steps = 12;
+    options.warm_up_steps = 1;
+    options.refit_steps = 0;
+    options.recode_steps = 1;
+    options.level_rate = 0.02;
+    options.scale_rate = scale_rate;
+    const FinetuneResult tuned = finetune(model, plan, {}, made_up_training(16), made_up_training(6, 100), options);
+    EXPECT_LT(tuned.trained.best, 0.97 * tuned.trained.points[0].validation.worst_kl_nats()) << scale_rate;
+    const QuantizedModel written = quantize(tuned.model, {}, finetuned_plan(plan), 1);
+    for (const TensorId& id : model.matrices())
+      EXPECT_TRUE(at::equal(written.values(id), tuned.model.weight(id))) << name_of(id);
+  }
+}
+
 TEST(Finetune, TheControlIsTrainedAlikeWithoutRounding) {
   const Model model = fixture_model("llama");
   FinetuneOptions options = short_run(10);

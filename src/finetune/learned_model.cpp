@@ -113,9 +113,9 @@ void LearnedModel::fit(int threads) {
   }
 }
 
-void LearnedModel::recode() {
+void LearnedModel::recode(int threads) {
   for (Entry& entry : entries_)
-    if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach());
+    if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach(), threads);
 }
 
 void LearnedModel::settle() {

@@ -45,7 +45,7 @@ class LearnedModel {
   /// Fits the scales of all matrices to their weights of now, of those that do not learn only once.
   void fit(int threads);
   /// Looks for codes of codebooks of several weights anew.
-  void recode();
+  void recode(int threads);
   /// After every step: scales that learn keep their sign, weights stay within half a level of those that are there
   /// (TrainedMatrix::bound).
   void settle();

@@ -104,7 +104,7 @@ class Trainer {
       const bool is_evaluated = step_ % o_.evaluate_steps == 0 || step_ == o_.steps || is_annealed;
       if (is_evaluated || step_ % o_.recode_steps == 0) {
         clock_.enter("recode");
-        model_.recode();
+        model_.recode(threads_);
       }
       if (is_evaluated) {
         evaluate();
@@ -255,10 +255,10 @@ class Trainer {
     clock_.enter("evaluate");
     if (!averaged_) return evaluate_weights();
     averaged_->exchange();
-    model_.recode();
+    model_.recode(threads_);
     evaluate_weights();
     averaged_->exchange();
-    model_.recode();
+    model_.recode(threads_);
   }
 
   void evaluate_weights() {

@@ -86,9 +86,9 @@ TEST_P(Joint, WeightsBeginOnTheirSideOfWhatIsStored) {
   EXPECT_TRUE(at::equal(matrix.seen(begun), values));
   EXPECT_TRUE(at::equal(matrix.stored(begun).bytes(), stored.bytes()));
   EXPECT_LT((begun - x).square().sum().item<float>(), 0.5f * (values - x).square().sum().item<float>());
-  matrix.recode(begun);
+  matrix.recode(begun, 1);
   EXPECT_TRUE(at::equal(matrix.seen(begun), values)) << "nothing is tipped before anything has learned";
-  matrix.recode(x);
+  matrix.recode(x, 2);
   EXPECT_LT((matrix.seen(x) - x).square().sum().item<float>(), (values - x).square().sum().item<float>());
 }
 
@@ -117,7 +117,7 @@ TEST_P(Joint, ScalesLearnWithCodesAsTheyAre) {
   const at::Tensor now = matrix.seen(begun).detach();
   EXPECT_FALSE(at::equal(now, stored.values()));
   EXPECT_TRUE(at::equal(now, matrix.stored(begun).values()));
-  matrix.recode(begun.detach());
+  matrix.recode(begun.detach(), 1);
   EXPECT_TRUE(at::equal(matrix.seen(begun).detach(), matrix.stored(begun).values()));
 }
 

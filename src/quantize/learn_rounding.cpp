@@ -50,7 +50,7 @@ class LearningMatrix {
   const TensorId& id() const { return id_; }
   at::Tensor seen() const { return seen_of(latent_); }
   StoredMatrix stored() const { return matrix_.stored(latent_); }
-  void recode() { matrix_.recode(latent_.detach()); }
+  void recode(int threads) { matrix_.recode(latent_.detach(), threads); }
 
   /// The gradient with that of the plain error in its share. @param tokens that it is the sum over
   at::Tensor with_plain(const at::Tensor& gradient, const PlainCosts& costs, double tokens) const {
@@ -169,7 +169,7 @@ std::vector<StoredMatrix> learn_rounding(const LayerProblem& problem, const Aten
       matrix.step(matrix.with_plain(own->second, cost->second, tokens), rate);
     }
     if ((step + 1) % often != 0 && step + 1 < schedule.steps) continue;
-    for (LearningMatrix& matrix : learning) matrix.recode();
+    for (LearningMatrix& matrix : learning) matrix.recode(problem.threads);
     const double error = layer_error(problem, seen_block(block, learning), text.judged_on);
     if (!(error < least)) continue;
     least = error;

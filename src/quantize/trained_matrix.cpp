@@ -141,8 +141,8 @@ void TrainedMatrix::fit(const at::Tensor& weight, int threads) {
                  weights_of(row) + block * grid_->block_cols, stored_.data());
   });
   read_steps();
-  if (is_joint()) search_codes(values, threads);
   begin_learning();
+  if (is_joint()) take(searched_codes(latent_of(x.to(device_)), latent_grid().scale, threads));
 }
 
 at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight) {
@@ -201,7 +201,7 @@ at::Tensor TrainedMatrix::begin_jointly(const at::Tensor& values, const at::Tens
   at::Tensor begun = values;
   for (const double share : kTowardsTheWeights) {
     const at::Tensor moved = values + share * (x - values),
-                     levels = joint_->levels(joint_codes(moved, rounding_.scale));
+                     levels = joint_->levels(joint_codes(moved, rounding_.scale, 1));
     const at::Tensor same = ((segments(levels) * rounding_.scale).reshape(values.sizes()) == values)
                                 .reshape({grid_->rows, -1, grid_->joint_cols})
                                 .all(-1, /*keepdim=*/true)
@@ -212,7 +212,8 @@ at::Tensor TrainedMatrix::begin_jointly(const at::Tensor& values, const at::Tens
   return latent_of(begun).contiguous();
 }
 
-at::Tensor TrainedMatrix::joint_codes(const at::Tensor& x, const at::Tensor& scale) const {
+at::Tensor TrainedMatrix::joint_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const {
+  if (device_.is_cpu()) return searched_codes(x, scale, threads);
   std::vector<at::Tensor> parts;
   for (const Weights& part : weights_) {
     const int64_t count = part.end_row - part.first_row;
@@ -222,10 +223,30 @@ at::Tensor TrainedMatrix::joint_codes(const at::Tensor& x, const at::Tensor& sca
   return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }
 
-void TrainedMatrix::recode(const at::Tensor& latent) {
+at::Tensor TrainedMatrix::searched_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const {
+  const at::Tensor weights = on_cpu(x), scales = on_cpu(scale), found = at::empty(x.sizes(), at::kByte);
+  const float* values = weights.data_ptr<float>();
+  const float* of_segments = scales.data_ptr<float>();
+  uint8_t* out = found.data_ptr<uint8_t>();
+  const int64_t cols = grid_->cols, width = grid_->segment_cols, per_row = cols / width;
+  parallel_for(grid_->rows, threads, [&](int64_t row, int) {
+    std::vector<Code> codes(static_cast<size_t>(cols));
+    for (int64_t s = 0; s < per_row; ++s)
+      grid_->nearest_jointly({.scale = of_segments[row * per_row + s]}, values + row * cols + s * width,
+                             weights_of(row) + s * width, width, codes.data() + s * width);
+    std::copy(codes.begin(), codes.end(), out + row * cols);
+  });
+  return found;
+}
+
+void TrainedMatrix::recode(const at::Tensor& latent, int threads) {
   if (!is_joint()) return;
   const c10::NoGradGuard no_grad;
-  codes_ = joint_codes(latent.detach(), latent_grid().scale);
+  take(joint_codes(latent.detach(), latent_grid().scale, threads));
+}
+
+void TrainedMatrix::take(const at::Tensor& codes) {
+  codes_ = codes.to(device_);
   keep_in(held_, joint_->levels(codes_));
 }
 
@@ -239,23 +260,6 @@ std::vector<std::byte> TrainedMatrix::bytes_now(int threads) const {
     grid_->pack_row(row, of_row.data(), bytes.data());
   });
   return bytes;
-}
-
-void TrainedMatrix::search_codes(const float* values, int threads) {
-  parallel_for(grid_->rows, scheme_.rows_in_sequence() ? threads : 1, [&](int64_t row, int) {
-    std::vector<Step> steps(static_cast<size_t>(grid_->segments()));
-    std::vector<Code> codes(static_cast<size_t>(grid_->cols));
-    for (int64_t block = 0; block < grid_->blocks(); ++block) {
-      grid_->steps(row, block, stored_.data(), steps.data());
-      for (int64_t s = 0; s < grid_->segments(); ++s) {
-        const int64_t col = block * grid_->block_cols + s * grid_->segment_cols;
-        grid_->nearest_jointly(steps[static_cast<size_t>(s)], values + row * grid_->cols + col, weights_of(row) + col,
-                               grid_->segment_cols, codes.data() + col);
-      }
-    }
-    grid_->pack_row(row, codes.data(), stored_.data());
-  });
-  read_levels();
 }
 
 void TrainedMatrix::read_levels() {

@@ -64,8 +64,8 @@ class TrainedMatrix {
   /// its neighbours, of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
   at::Tensor level_widths(const at::Tensor& latent) const;
   /// What is seen of codebooks of several weights is what the last fit or recode found; other codes follow their weights,
-  /// and nothing happens here. @cost JointRounding::codes: a tenth of a step or so
-  void recode(const at::Tensor& latent);
+  /// and nothing happens here. @cost on a GPU JointRounding::codes; on the CPU a search, exact and a seventh of that
+  void recode(const at::Tensor& latent, int threads);
   bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
   /// The steps that learn; nullptr where none do, and before the first fit. Their leaves are the caller's to change.
   const LearnedSteps* learned_steps() const { return steps_ ? &*steps_ : nullptr; }
@@ -99,8 +99,9 @@ class TrainedMatrix {
   at::Tensor gaps_at(const RoundingGrid& grid, const at::Tensor& x) const;
   double mean_gap() const;
   void read_steps();
-  void search_codes(const float* values, int threads);
-  at::Tensor joint_codes(const at::Tensor& x, const at::Tensor& scale) const;
+  at::Tensor joint_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const;
+  void take(const at::Tensor& codes);
+  at::Tensor searched_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const;
   at::Tensor begin_jointly(const at::Tensor& values, const at::Tensor& x) const;
   std::vector<std::byte> bytes_now(int threads) const;
   const float* weights_of(int64_t row) const;

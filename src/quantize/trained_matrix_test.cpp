@@ -238,7 +238,7 @@ TEST(TrainedMatrix, CodebooksOfSeveralWeightsStayUntilTheyAreSearchedAgain) {
     EXPECT_TRUE(at::equal(matrix.seen(moved), before)) << name;
     TrainedMatrix other(Scheme::parse(name), 4, 256, {}, at::kCPU);
     other.restore(matrix.fitted());
-    matrix.recode(moved);
+    matrix.recode(moved, 2);
     const at::Tensor after = matrix.seen(moved);
     EXPECT_LT((after - moved).square().sum().item<float>(), (before - moved).square().sum().item<float>()) << name;
     EXPECT_TRUE(at::equal(after, matrix.stored(moved).values())) << name;
