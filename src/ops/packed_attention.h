@@ -29,11 +29,14 @@ class PackedAttention {
   int64_t words(int64_t values) const;
   /// Queries times `scale` into `tile.q`. @return the Euclidean length of the longest
   float pack_queries(const Tile& tile, const Slab& q, float scale) const;
-  // The words of a tile's softmax weights, before they are divided by `sums`, in the place of its scores.
-  /// Scores that cannot be large need no maximum taken off, so that they are never all written down. @return whether so
-  bool weigh_at_once(const Tile& tile, const Slab& queries, float* sums, const AttentionConfig& config,
-                     const float* sink) const;
-  void score_and_weigh(const Tile& tile, float* sums, const AttentionConfig& config, const float* sink) const;
+  /// Scores that cannot be large need no maximum taken off, so that they are never all written down.
+  /// @return whether `out` is filled
+  bool attend_at_once(Tile& tile, const Slab& queries, const AttentionConfig& config, const float* sink,
+                      const Slab& out) const;
+  /// The words of a tile's softmax weights, in the place of its scores, and what they add up to.
+  void score_and_weigh(Tile& tile, const AttentionConfig& config, const float* sink) const;
+  /// What keys begin to end add to a tile's results, and into `out` what is done; its weights start at the key `first`.
+  void add_values(const Tile& tile, int64_t begin, int64_t end, int64_t first, const Slab& out) const;
 
   const Avx512Kernels& kernels_;
   int64_t keys_, width_;
