@@ -129,6 +129,10 @@ void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, cons
 Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
   const Slab y = arena_.slab(x.rows, block.qkv.out());
   const int64_t columns = block.config.attention.query_columns();
+  if (repeats_ != nullptr && first_row == 0 && !block.qkv.rounds_rows_together()) {
+    project_once(block, x, y);
+    return y;
+  }
   if (sequences_ == 1 || first_row == 0 || block.qkv.rounds_rows_together()) {
     const int64_t skipped = sequences_ == 1 ? first_row : 0;
     block.qkv.apply(x, y, /*accumulate=*/false, arena_, {.rows = skipped, .columns = columns});
@@ -143,6 +147,17 @@ Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row
   for (int64_t r = 0; r < few.rows; ++r)
     std::copy_n(projected.row(r), columns, y.row(r / kept * rows + first_row + r % kept));
   return y;
+}
+
+void FusedOps::project_once(const FusedBlock& block, const Slab& x, const Slab& y) {
+  const Arena::Scope scope(arena_);
+  const auto count = static_cast<int64_t>(repeats_->firsts.size());
+  const Slab firsts = arena_.slab(count, x.cols), projected = arena_.slab(count, y.cols);
+  for (int64_t r = 0; r < count; ++r)
+    std::copy_n(x.row(repeats_->firsts[static_cast<size_t>(r)]), x.cols, firsts.row(r));
+  block.qkv.apply(firsts, projected, /*accumulate=*/false, arena_);
+  for (int64_t r = 0; r < y.rows; ++r)
+    std::copy_n(projected.row(repeats_->kind[static_cast<size_t>(r)]), y.cols, y.row(r));
 }
 
 Slab FusedOps::rows_from(const Slab& x, int64_t first_row) {

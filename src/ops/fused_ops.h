@@ -11,6 +11,7 @@
 #include "ops/arena.h"
 #include "ops/block.h"
 #include "ops/block_forward.h"
+#include "ops/repeated_rows.h"
 #include "ops/rope.h"
 #include "ops/stacked_linear.h"
 
@@ -37,6 +38,9 @@ class FusedOps {
   FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, bool watches = false,
            int64_t sequences = 1)
       : arena_(arena), rope_(rope), observer_(observer), watches_(watches), sequences_(sequences) {}
+
+  /// Rows of what is projected from now on of which many are the same, or nullptr: each is projected once.
+  void set_repeats(const RepeatedRows* repeats) { repeats_ = repeats; }
 
   Slab norm(const FusedNorm& norm, const Slab& x);
   Slab linear(const StackedLinear& weight, const Slab& x);
@@ -76,6 +80,7 @@ class FusedOps {
   Arena& arena() { return arena_; }
 
  private:
+  void project_once(const FusedBlock& block, const Slab& x, const Slab& y);
   void norm_rows(const FusedNorm& norm, const Slab& x, const Slab& y);
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
                    const float* sink, const Slab& out, const Slab& first_token);
@@ -87,6 +92,7 @@ class FusedOps {
   const SiteObserver* observer_;
   bool watches_;
   int64_t sequences_;
+  const RepeatedRows* repeats_ = nullptr;
 };
 
 /// What queries are multiplied by.

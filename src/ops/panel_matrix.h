@@ -28,7 +28,7 @@ struct WordRows {
   uint32_t* row(int64_t r) const { return data + r * stride; }
 };
 
-/// Memory whose vectors of 16 floats lie in one cache line each.
+/// Memory whose vectors of 16 floats lie in one cache line each, and which is not zeroed before it is filled.
 template <class T>
 struct CacheLineAllocator {
   using value_type = T;
@@ -38,6 +38,7 @@ struct CacheLineAllocator {
   CacheLineAllocator(const CacheLineAllocator<Other>&) {}  // NOLINT: allocators convert
   T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kAlignment)); }
   void deallocate(T* p, size_t) { ::operator delete(p, kAlignment); }
+  void construct(T* p) { ::new (static_cast<void*>(p)) T; }
   bool operator==(const CacheLineAllocator&) const = default;
 };
 
