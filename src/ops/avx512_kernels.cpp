@@ -48,7 +48,11 @@ template <class Arithmetic, int kVectors>
     for (int v = 0; v < kVectors; ++v) {
       __m512 sum = sums[r][v];
       if (to.added != nullptr) sum = _mm512_add_ps(_mm512_loadu_ps(to.added + r * to.added_stride + 16 * v), sum);
-      _mm512_storeu_ps(to.out + r * to.stride + 16 * v, _mm512_mul_ps(sum, factor));
+      sum = _mm512_mul_ps(sum, factor);
+      if (to.words != nullptr)
+        Arithmetic::put(sum, to.words + r * to.stride + 16 / Arithmetic::kValuesPerWord * v);
+      else
+        _mm512_storeu_ps(to.out + r * to.stride + 16 * v, sum);
     }
   }
 }
@@ -56,6 +60,10 @@ template <class Arithmetic, int kVectors>
 struct Float32 {
   [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
+  }
+  static constexpr int64_t kValuesPerWord = 1;
+  [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) {
+    _mm512_storeu_ps(reinterpret_cast<float*>(words), x);
   }
 };
 
@@ -171,7 +179,13 @@ void copy_row(const float* x, int64_t n, uint32_t* words) { std::memcpy(words, x
 
 void copy_rows(const float* const* rows, int64_t n, uint32_t* words) { copy_row(rows[0], n, words); }
 
+[[gnu::always_inline]] inline __m256i narrow(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
+
 struct BFloat16 {
+  static constexpr int64_t kValuesPerWord = 2;
+  [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), narrow(x));
+  }
   [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
   }
@@ -181,8 +195,6 @@ void multiply_bfloat16(const uint32_t* a, int64_t a_stride, const uint32_t* b, i
                        int64_t columns, const Avx512Kernels::RowSum& to) {
   multiply_columns<BFloat16>(a, a_stride, b, b_stride, words, columns, to);
 }
-
-[[gnu::always_inline]] inline __m256i narrow(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
 
 void narrow_row(const float* x, int64_t n, uint32_t* words) {
   for (int64_t i = 0; i < n; i += 16)
@@ -197,28 +209,16 @@ void narrow_rows(const float* const* rows, int64_t n, uint32_t* words) {
   }
 }
 
-struct CopiedRow {
-  static constexpr int64_t kValuesPerWord = 1;
-  [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) { _mm512_storeu_ps(reinterpret_cast<float*>(words), x); }
-};
-
-struct NarrowRow {
-  static constexpr int64_t kValuesPerWord = 2;
-  [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), narrow(x));
-  }
-};
-
-template <class Row>
+template <class Arithmetic>
 float pack_scaled(const float* x, int64_t stride, int64_t rows, int64_t n, float scale, uint32_t* words) {
   const __m512 factor = _mm512_set1_ps(scale);
   float longest = 0;
   for (int64_t r = 0; r < rows; ++r, x += stride) {
     __m512 squares = _mm512_setzero_ps();
-    for (int64_t i = 0; i < n; i += 16, words += 16 / Row::kValuesPerWord) {
+    for (int64_t i = 0; i < n; i += 16, words += 16 / Arithmetic::kValuesPerWord) {
       const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x + i), factor);
       squares = _mm512_fmadd_ps(scaled, scaled, squares);
-      Row::put(scaled, words);
+      Arithmetic::put(scaled, words);
     }
     const float length = _mm512_reduce_add_ps(squares);
     longest = length > longest ? length : longest;
@@ -523,7 +523,7 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                      .multiply_tile = multiply_tile_float32,
                                      .pack_row = copy_row,
                                      .pack_rows = copy_rows,
-                                     .pack_scaled = pack_scaled<CopiedRow>,
+                                     .pack_scaled = pack_scaled<Float32>,
                                      .exp_row = exp_row,
                                      .weigh = weigh<WeighFloat32>,
                                      .weigh_seen = weigh_seen<WeighFloat32>,
@@ -536,7 +536,7 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                       .multiply_tile = nullptr,
                                       .pack_row = narrow_row,
                                       .pack_rows = narrow_rows,
-                                      .pack_scaled = pack_scaled<NarrowRow>,
+                                      .pack_scaled = pack_scaled<BFloat16>,
                                       .exp_row = exp_row_bfloat16,
                                       .weigh = weigh<WeighBFloat16>,
                                       .weigh_seen = weigh_seen<WeighBFloat16>,

@@ -26,6 +26,7 @@ struct Avx512Kernels {
     const float* factors = nullptr;  ///< [kRows], or nullptr: 1
     float* out = nullptr;
     int64_t stride = 0;
+    uint32_t* words = nullptr;  ///< instead of `out`: as pack_row makes them of it, in a stride of `stride` words
   };
   /// Sums over w of a[r, w] b[w, j]: kRows rows, `columns` <= kColumns columns.
   void (*multiply)(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,

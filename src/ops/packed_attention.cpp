@@ -104,7 +104,7 @@ float PackedAttention::pack_queries(const Tile& tile, const Slab& q, float scale
 }
 
 bool PackedAttention::attend_at_once(Tile& tile, const Slab& queries, const AttentionConfig& config, const float* sink,
-                                     const Slab& out) const {
+                                     const Results& out) const {
   const bool windowed = config.window > 0 && tile.position + tile.count > config.window;
   if (kernels_.weigh == nullptr || config.soft_cap > 0 || windowed) return false;
   const float largest = longest_key_ * pack_queries(tile, queries, kLog2E);
@@ -156,14 +156,16 @@ void PackedAttention::score_and_weigh(Tile& tile, const AttentionConfig& config,
   }
 }
 
-void PackedAttention::add_values(const Tile& tile, int64_t begin, int64_t end, int64_t first, const Slab& out) const {
+void PackedAttention::add_values(const Tile& tile, int64_t begin, int64_t end, int64_t first,
+                                 const Results& out) const {
   for (int64_t r = 0; r < tile.padded; r += Kernels::kRows) {
     const int64_t keys = std::min(end, tile.end_of(r)) - begin;
     if (keys <= 0) continue;
     float factors[Kernels::kRows];
     for (int64_t i = 0; i < Kernels::kRows; ++i) factors[i] = 1.0f / tile.sums[r + i];
     float* const results = tile.results + r * width_;
-    const bool last = tile.end_of(r) <= end, whole = r + Kernels::kRows <= tile.count;
+    const bool last = tile.end_of(r) <= end, put = last && r + Kernels::kRows <= tile.count;
+    const bool as_words = out.as_words();
     // Rows of the result go where they are wanted as each is done: the processor writes them during the next products.
     for (int64_t column = 0; column < width_; column += Kernels::kColumns)
       kernels_.multiply(tile.row_words(r) + words(begin - first), tile.stride, v_ + words(begin) * width_ + column,
@@ -171,14 +173,19 @@ void PackedAttention::add_values(const Tile& tile, int64_t begin, int64_t end, i
                         {.added = begin > tile.begin ? results + column : nullptr,
                          .added_stride = width_,
                          .factors = last ? factors : nullptr,
-                         .out = last && whole ? out.row(r) + column : results + column,
-                         .stride = last && whole ? out.ld : width_});
-    for (int64_t i = r; last && !whole && i < tile.count; ++i) std::copy_n(tile.results + i * width_, width_, out.row(i));
+                         .out = !put ? results + column : as_words ? nullptr : out.rows.row(r) + column,
+                         .stride = !put ? width_ : as_words ? out.words.stride : out.rows.ld,
+                         .words = put && as_words ? out.words.row(r) + words(column) : nullptr});
+    for (int64_t i = r; last && !put && i < tile.count; ++i)
+      if (as_words)
+        kernels_.pack_row(tile.results + i * width_, width_, out.words.row(i));
+      else
+        std::copy_n(tile.results + i * width_, width_, out.rows.row(i));
   }
 }
 
 void PackedAttention::attend(Arena& arena, const Slab& q, int64_t first_row, const AttentionConfig& config,
-                             const float* sink, const Slab& out) const {
+                             const float* sink, const Results& out) const {
   const Arena::Scope scope(arena);
   Tile tile;
   tile.q = words_of(arena, kTileQueries * words(width_));
@@ -193,7 +200,8 @@ void PackedAttention::attend(Arena& arena, const Slab& q, int64_t first_row, con
     tile.begin = config.window > 0
                      ? std::max<int64_t>(0, tile.position - config.window + 1) / Kernels::kColumns * Kernels::kColumns
                      : 0;
-    const Slab queries = q.row_range(first, tile.count), result = out.row_range(first, tile.count);
+    const Slab queries = q.row_range(first, tile.count);
+    const Results result = out.row_range(first, tile.count);
     // Heads lie beside each other, so that no row leads on to the next: they are fetched a tile ahead.
     const int64_t next = std::min(q.rows, first + tile.count + kTileQueries);
     for (int64_t r = first + tile.count; r < next; ++r) fetch_row(q.row(r), width_);

@@ -26,6 +26,8 @@ struct WordRows {
   int64_t stride = 0;
 
   uint32_t* row(int64_t r) const { return data + r * stride; }
+  WordRows row_range(int64_t first, int64_t count) const { return {row(first), count, row_words, stride}; }
+  WordRows columns(int64_t first, int64_t count) const { return {data + first, rows, count, stride}; }
 };
 
 /// Memory whose vectors of 16 floats lie in one cache line each, and which is not zeroed before it is filled.
