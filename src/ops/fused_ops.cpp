@@ -148,7 +148,8 @@ Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row
   return y;
 }
 
-void FusedOps::project_once(const Slab& x, const Slab& y, const std::function<void(const Slab&, const Slab&)>& product) {
+void FusedOps::project_once(const Slab& x, const Slab& y,
+                            const std::function<void(const Slab&, const Slab&)>& product) {
   const Arena::Scope scope(arena_);
   const auto count = static_cast<int64_t>(repeats_->firsts.size());
   const Slab firsts = arena_.slab(count, x.cols), projected = arena_.slab(count, y.cols);

@@ -12,17 +12,10 @@ namespace {
 
 using Kernels = Avx512Kernels;
 
-// Queries per tile: a block of keys or values that lies in the first-level cache meets all of them, and the scores of
-// 2,048 keys take 0.4 MB of the second.
-#ifndef KQ
-#define KQ 8
-#endif
-#ifndef KB
-#define KB 512
-#endif
-constexpr int64_t kTileQueries = KQ * Kernels::kRows;
-// Keys that are weighed before their values are: the weights of a tile then lie close by when they are read again.
-constexpr int64_t kKeyBlock = KB;
+// Queries per tile: a block of keys or values that lies in the first-level cache meets all of them.
+constexpr int64_t kTileQueries = 8 * Kernels::kRows;
+// Keys that are weighed before their values are: a tile's weights still lie close by when they are read again.
+constexpr int64_t kKeyBlock = 512;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
 
 int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -77,9 +70,9 @@ PackedAttention::PackedAttention(Arena& arena, const Avx512Kernels& kernels, con
 
 /// A tile's queries, scores and results, in rows padded to a multiple of kRows.
 struct PackedAttention::Tile {
-  uint32_t* q;          // [kTileQueries, words of a row]
-  float* scores;        // [kTileQueries, stride], then in place the words of their exponentials
-  float* results;       // [kTileQueries, head_dim]
+  uint32_t* q;     // [kTileQueries, words of a row]
+  float* scores;   // [kTileQueries, stride], then in place the words of their exponentials
+  float* results;  // [kTileQueries, head_dim]
   int64_t stride = 0;
   float sums[kTileQueries];
 
@@ -165,19 +158,25 @@ void PackedAttention::add_values(const Tile& tile, int64_t begin, int64_t end, i
     for (int64_t i = 0; i < Kernels::kRows; ++i) factors[i] = 1.0f / tile.sums[r + i];
     float* const results = tile.results + r * width_;
     const bool last = tile.end_of(r) <= end, put = last && r + Kernels::kRows <= tile.count;
-    const bool as_words = out.as_words();
     // Rows of the result go where they are wanted as each is done: the processor writes them during the next products.
-    for (int64_t column = 0; column < width_; column += Kernels::kColumns)
-      kernels_.multiply(tile.row_words(r) + words(begin - first), tile.stride, v_ + words(begin) * width_ + column,
-                        width_, words(keys), std::min(Kernels::kColumns, width_ - column),
-                        {.added = begin > tile.begin ? results + column : nullptr,
+    for (int64_t column = 0; column < width_; column += Kernels::kColumns) {
+      Kernels::RowSum to{.added = begin > tile.begin ? results + column : nullptr,
                          .added_stride = width_,
                          .factors = last ? factors : nullptr,
-                         .out = !put ? results + column : as_words ? nullptr : out.rows.row(r) + column,
-                         .stride = !put ? width_ : as_words ? out.words.stride : out.rows.ld,
-                         .words = put && as_words ? out.words.row(r) + words(column) : nullptr});
+                         .out = results + column,
+                         .stride = width_};
+      if (put && out.as_words()) {
+        to.words = out.words.row(r) + words(column);
+        to.stride = out.words.stride;
+      } else if (put) {
+        to.out = out.rows.row(r) + column;
+        to.stride = out.rows.ld;
+      }
+      kernels_.multiply(tile.row_words(r) + words(begin - first), tile.stride, v_ + words(begin) * width_ + column,
+                        width_, words(keys), std::min(Kernels::kColumns, width_ - column), to);
+    }
     for (int64_t i = r; last && !put && i < tile.count; ++i)
-      if (as_words)
+      if (out.as_words())
         kernels_.pack_row(tile.results + i * width_, width_, out.words.row(i));
       else
         std::copy_n(tile.results + i * width_, width_, out.rows.row(i));
@@ -189,7 +188,8 @@ void PackedAttention::attend(Arena& arena, const Slab& q, int64_t first_row, con
   const Arena::Scope scope(arena);
   Tile tile;
   tile.q = words_of(arena, kTileQueries * words(width_));
-  tile.scores = arena.floats(kTileQueries * (rounded_up(std::max(keys_, kKeyBlock), Kernels::kColumns) + Kernels::kVector));
+  tile.scores =
+      arena.floats(kTileQueries * (rounded_up(std::max(keys_, kKeyBlock), Kernels::kColumns) + Kernels::kVector));
   tile.results = arena.floats(kTileQueries * width_);
   tile.keys = keys_;
   tile.causal = config.causal;

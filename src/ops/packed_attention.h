@@ -26,7 +26,7 @@ class PackedAttention {
     Slab rows;
     WordRows words;
 
-    Results(const Slab& slab) : rows(slab) {}            // NOLINT: either is a place for results
+    Results(const Slab& slab) : rows(slab) {}           // NOLINT: either is a place for results
     Results(const WordRows& packed) : words(packed) {}  // NOLINT
     bool as_words() const { return words.data != nullptr; }
     Results row_range(int64_t first, int64_t count) const {
