@@ -118,8 +118,15 @@ struct PanelSums {
 template <class Arithmetic, int kRows, int kPanels>
 void store_panels(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels, int64_t words,
                   float* c_left, float* c_right, int64_t c_stride, bool accumulate) {
-  const PanelSums<Arithmetic, kRows, kPanels> sums(a, a_stride, panels, words);
   float* const c[2] = {c_left, c_right};
+  // On their way while products are made: rows of a result lie too far apart to be foreseen.
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) __builtin_prefetch(c[p] + r * c_stride + 16 * v, /*rw=*/1);
+  const PanelSums<Arithmetic, kRows, kPanels> sums(a, a_stride, panels, words);
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 2
