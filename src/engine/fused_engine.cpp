@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/fused_answer_sweep.h"
 #include "engine/fused_sweep.h"
@@ -115,6 +116,8 @@ class FusedPrepared : public PreparedModel {
       for_sequences(sequences, [&](size_t i, Arena& arena) {
         const int64_t first_row = layer + 1 == depth ? sequences[i].first_row : 0;
         FusedOps ops(arena, fast_.rope(), observers.of(i), observers.watch);
+        std::optional<RepeatedRows> repeats;
+        if (layer == 0 && !fast_.tells_positions_apart()) ops.set_repeats(&repeats.emplace(sequences[i].tokens));
         streams[i].rows = run_block(ops, block, streams[i].rows, all_rows ? 0 : first_row);
         show(i, layer);
         if (all_rows) streams[i].rows = streams[i].rows.rows_from(first_row);

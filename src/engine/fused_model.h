@@ -63,6 +63,8 @@ class FusedModel {
   /// Residual stream [T, hidden] of the token embeddings. @throws Error{kInvalidArgument} for ids outside the
   /// vocabulary
   Slab embed(Arena& arena, std::span<const int32_t> tokens) const;
+  /// Whether a token's embedding depends on where it stands.
+  bool tells_positions_apart() const { return positions_.defined(); }
   /// The same from another embedding matrix [vocabulary, hidden] of any floating type.
   Slab embed_from(const at::Tensor& embedding, Arena& arena, std::span<const int32_t> tokens) const;
 

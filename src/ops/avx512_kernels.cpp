@@ -23,8 +23,7 @@ namespace {
 // Unrolled by pragma: only then are the sums' places in the array registers from the start.
 template <class Arithmetic, int kVectors>
 [[gnu::always_inline]] inline void multiply_vectors(const uint32_t* a, int64_t a_stride, const uint32_t* b,
-                                                    int64_t b_stride, int64_t words, float* c, int64_t c_stride,
-                                                    bool accumulate) {
+                                                    int64_t b_stride, int64_t words, const Avx512Kernels::RowSum& to) {
   constexpr int kRows = Avx512Kernels::kRows;
   __m512 sums[kRows][kVectors];
 #pragma GCC unroll 6
@@ -43,29 +42,40 @@ template <class Arithmetic, int kVectors>
     }
   }
 #pragma GCC unroll 6
-  for (int r = 0; r < kRows; ++r)
+  for (int r = 0; r < kRows; ++r) {
+    const __m512 factor = to.factors != nullptr ? _mm512_set1_ps(to.factors[r]) : _mm512_set1_ps(1.0f);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      float* place = c + r * c_stride + 16 * v;
-      _mm512_storeu_ps(place, accumulate ? _mm512_add_ps(_mm512_loadu_ps(place), sums[r][v]) : sums[r][v]);
+      __m512 sum = sums[r][v];
+      if (to.added != nullptr) sum = _mm512_add_ps(_mm512_loadu_ps(to.added + r * to.added_stride + 16 * v), sum);
+      sum = _mm512_mul_ps(sum, factor);
+      if (to.words != nullptr)
+        Arithmetic::put(sum, to.words + r * to.stride + 16 / Arithmetic::kValuesPerWord * v);
+      else
+        _mm512_storeu_ps(to.out + r * to.stride + 16 * v, sum);
     }
+  }
 }
 
 struct Float32 {
   [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
   }
+  static constexpr int64_t kValuesPerWord = 1;
+  [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) {
+    _mm512_storeu_ps(reinterpret_cast<float*>(words), x);
+  }
 };
 
 template <class Arithmetic>
 [[gnu::always_inline]] inline void multiply_columns(const uint32_t* a, int64_t a_stride, const uint32_t* b,
-                                                    int64_t b_stride, int64_t words, int64_t columns, float* c,
-                                                    int64_t c_stride, bool accumulate) {
+                                                    int64_t b_stride, int64_t words, int64_t columns,
+                                                    const Avx512Kernels::RowSum& to) {
   switch (columns / Avx512Kernels::kVector) {
-    case 1: return multiply_vectors<Arithmetic, 1>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
-    case 2: return multiply_vectors<Arithmetic, 2>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
-    case 3: return multiply_vectors<Arithmetic, 3>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
-    default: return multiply_vectors<Arithmetic, 4>(a, a_stride, b, b_stride, words, c, c_stride, accumulate);
+    case 1: return multiply_vectors<Arithmetic, 1>(a, a_stride, b, b_stride, words, to);
+    case 2: return multiply_vectors<Arithmetic, 2>(a, a_stride, b, b_stride, words, to);
+    case 3: return multiply_vectors<Arithmetic, 3>(a, a_stride, b, b_stride, words, to);
+    default: return multiply_vectors<Arithmetic, 4>(a, a_stride, b, b_stride, words, to);
   }
 }
 
@@ -108,8 +118,15 @@ struct PanelSums {
 template <class Arithmetic, int kRows, int kPanels>
 void store_panels(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels, int64_t words,
                   float* c_left, float* c_right, int64_t c_stride, bool accumulate) {
-  const PanelSums<Arithmetic, kRows, kPanels> sums(a, a_stride, panels, words);
   float* const c[2] = {c_left, c_right};
+  // On their way while products are made: rows of a result lie too far apart to be foreseen.
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) __builtin_prefetch(c[p] + r * c_stride + 16 * v, /*rw=*/1);
+  const PanelSums<Arithmetic, kRows, kPanels> sums(a, a_stride, panels, words);
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 2
@@ -161,26 +178,30 @@ void multiply_tile_float32(const float* a, int64_t a_stride, const float* left, 
 }
 
 void multiply_float32(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
-                      int64_t columns, float* c, int64_t c_stride, bool accumulate) {
-  multiply_columns<Float32>(a, a_stride, b, b_stride, words, columns, c, c_stride, accumulate);
+                      int64_t columns, const Avx512Kernels::RowSum& to) {
+  multiply_columns<Float32>(a, a_stride, b, b_stride, words, columns, to);
 }
 
 void copy_row(const float* x, int64_t n, uint32_t* words) { std::memcpy(words, x, static_cast<size_t>(n) * 4); }
 
 void copy_rows(const float* const* rows, int64_t n, uint32_t* words) { copy_row(rows[0], n, words); }
 
+[[gnu::always_inline]] inline __m256i narrow(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
+
 struct BFloat16 {
+  static constexpr int64_t kValuesPerWord = 2;
+  [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), narrow(x));
+  }
   [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
   }
 };
 
 void multiply_bfloat16(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
-                       int64_t columns, float* c, int64_t c_stride, bool accumulate) {
-  multiply_columns<BFloat16>(a, a_stride, b, b_stride, words, columns, c, c_stride, accumulate);
+                       int64_t columns, const Avx512Kernels::RowSum& to) {
+  multiply_columns<BFloat16>(a, a_stride, b, b_stride, words, columns, to);
 }
-
-[[gnu::always_inline]] inline __m256i narrow(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
 
 void narrow_row(const float* x, int64_t n, uint32_t* words) {
   for (int64_t i = 0; i < n; i += 16)
@@ -193,6 +214,23 @@ void narrow_rows(const float* const* rows, int64_t n, uint32_t* words) {
     const __m512i high = _mm512_cvtepu16_epi32(narrow(_mm512_loadu_ps(rows[1] + i)));
     _mm512_storeu_si512(words + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
   }
+}
+
+template <class Arithmetic>
+float pack_scaled(const float* x, int64_t stride, int64_t rows, int64_t n, float scale, uint32_t* words) {
+  const __m512 factor = _mm512_set1_ps(scale);
+  float longest = 0;
+  for (int64_t r = 0; r < rows; ++r, x += stride) {
+    __m512 squares = _mm512_setzero_ps();
+    for (int64_t i = 0; i < n; i += 16, words += 16 / Arithmetic::kValuesPerWord) {
+      const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x + i), factor);
+      squares = _mm512_fmadd_ps(scaled, scaled, squares);
+      Arithmetic::put(scaled, words);
+    }
+    const float length = _mm512_reduce_add_ps(squares);
+    longest = length > longest ? length : longest;
+  }
+  return longest;
 }
 
 /// Which of the 16 places from i on lie inside [first, last).
@@ -217,53 +255,104 @@ void narrow_rows(const float* const* rows, int64_t n, uint32_t* words) {
   return _mm512_scalef_ps(exp2_fraction(_mm512_sub_ps(x, n)), n);
 }
 
-/// 2^x by 2^r for |x| <= kLargestExponent, without the instructions that look after other exponents: adding 1.5 * 2^23
-/// rounds x, and leaves it as an integer in the low bits.
-template <__m512 (*kFraction)(__m512)>
-[[gnu::always_inline]] inline __m512 bounded_power(__m512 x) {
-  const __m512 round = _mm512_set1_ps(12582912.0f);
-  const __m512 shifted = _mm512_add_ps(x, round);
-  const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
-  const __m512i power = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
-  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(kFraction(r)), power));
+/// 2^(x - n) for multiples n of 2^-kBits, from their last kBits bits on: as float32 bits, less these bits where adding n
+/// shifted to the exponent's place would bring them in. Each 2^(j 2^-kBits) is times `factor`.
+template <int kBits>
+struct PowerTable {
+  alignas(64) uint32_t of[1 << kBits] = {};
+  static constexpr int kShift = 23 - kBits;  // from where adding kRound leaves n to the exponent's place
+
+  consteval explicit PowerTable(double factor) {
+    for (uint32_t j = 0; j < 1u << kBits; ++j) {
+      const double x = static_cast<double>(j) / (1 << kBits) * 0.69314718055994530942;
+      double power = 1;
+      for (int term = 24; term > 0; --term) power = 1 + power * x / term;
+      of[j] = __builtin_bit_cast(uint32_t, static_cast<float>(power * factor)) - (j << kShift);
+    }
+  }
+};
+
+/// For |x| <= kLargestExponent, without the instructions that look after other exponents: adding 1.5 * 2^(23 - kBits)
+/// rounds x to a multiple of 2^-kBits, and leaves it as an integer in the low bits.
+template <int kBits>
+constexpr float kRound = 1.5f * (1 << (23 - kBits));
+
+/// 2^x within 1.2e-4, a thirtieth of what rounding to bfloat16 does afterwards: 2^n (1 + r ln 2), |r| <= 1/32. Multiplied
+/// twice alone, since these instructions take the places of products'.
+[[gnu::always_inline]] inline __m512 table_exp2(__m512 x) {
+  static constexpr PowerTable<4> kPowers(1.0001173003922599);
+  const __m512 round = _mm512_set1_ps(kRound<4>), shifted = _mm512_add_ps(x, round);
+  const __m512i n = _mm512_castps_si512(shifted);
+  const __m512i entry = _mm512_permutexvar_epi32(n, _mm512_load_si512(kPowers.of));
+  const __m512 power = _mm512_castsi512_ps(_mm512_add_epi32(entry, _mm512_slli_epi32(n, kPowers.kShift)));
+  const __m512 r = _mm512_mul_ps(_mm512_sub_ps(x, _mm512_sub_ps(shifted, round)), _mm512_set1_ps(0.6930929811f));
+  return _mm512_fmadd_ps(power, r, power);
 }
 
-/// 2^r for |r| <= 1/2 within 2e-9 before rounding.
-[[gnu::always_inline]] inline __m512 exact_exp2_fraction(__m512 r) {
-  __m512 p = _mm512_set1_ps(1.5353362e-4f);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.339887442e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.618437358e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550332471e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402264791e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931472029e-1f));
-  return _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+/// 2^x within 2e-7: of 2^n 2^r, |r| <= 1/64, the latter is b (r + a)^2 + c, and 2^n b and 2^n c come from tables.
+[[gnu::always_inline]] inline __m512 exact_table_exp2(__m512 x) {
+  static constexpr PowerTable<5> kSquares(0.2402282680970057), kRest(0.4999890032240567);
+  const __m512 round = _mm512_set1_ps(kRound<5>), shifted = _mm512_add_ps(x, round);
+  const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
+  const __m512 y = _mm512_add_ps(r, _mm512_set1_ps(1.4427056174558508f));
+  const __m512i n = _mm512_castps_si512(shifted), exponent = _mm512_slli_epi32(n, kRest.kShift);
+  const auto entries = [&](const PowerTable<5>& table) __attribute__((always_inline)) {
+    const __m512i entry = _mm512_permutex2var_epi32(_mm512_load_si512(table.of), n, _mm512_load_si512(table.of + 16));
+    return _mm512_castsi512_ps(_mm512_add_epi32(entry, exponent));
+  };
+  return _mm512_fmadd_ps(_mm512_mul_ps(y, y), entries(kSquares), entries(kRest));
 }
 
 /// What a type makes of scores: their powers, the words of these, and the sums of what the words hold.
 struct WeighBFloat16 : BFloat16 {
-  [[gnu::always_inline]] static __m512 bounded_exp2(__m512 x) { return bounded_power<exp2_fraction>(x); }
-  [[gnu::always_inline]] static __m256 load_sums(const float* sums) { return _mm256_loadu_ps(sums); }
-  [[gnu::always_inline]] static void store_sums(float* sums, __m256 sum) { _mm256_storeu_ps(sums, sum); }
-  [[gnu::always_inline]] static __m256 store_weights(__m512 weights, uint32_t* out, int v, __m256 sum) {
-    const __m256i rounded = narrow(weights);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * v), rounded);
-    // Two ones in bfloat16: products add up what was rounded, so that what rounding did to a large weight cancels.
-    return _mm256_dpbf16_ps(sum, reinterpret_cast<__m256bh>(rounded),
-                            reinterpret_cast<__m256bh>(_mm256_set1_epi32(0x3F803F80)));
+  [[gnu::always_inline]] static __m512 bounded_exp2(__m512 x) { return table_exp2(x); }
+  static constexpr int kVectors = 2;  // of weights that become words together
+  [[gnu::always_inline]] static __m512 store_weights(const __m512* weights, uint32_t* out, __m512 sum) {
+    const __m512bh rounded = _mm512_cvtne2ps_pbh(weights[1], weights[0]);
+    _mm512_storeu_si512(out, reinterpret_cast<__m512i>(rounded));
+    return add_words(rounded, sum);
+  }
+  [[gnu::always_inline]] static __m512 store_weight(__m512 weight, uint32_t* out, __m512 sum) {
+    const __m256i rounded = narrow(weight);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), rounded);
+    return add_words(reinterpret_cast<__m512bh>(_mm512_zextsi256_si512(rounded)), sum);
+  }
+
+ private:
+  /// Two ones in bfloat16: products add up what was rounded, so that what rounding did to a large weight cancels.
+  [[gnu::always_inline]] static __m512 add_words(__m512bh words, __m512 sum) {
+    return _mm512_dpbf16_ps(sum, words, reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3F803F80)));
   }
 };
 
 struct WeighFloat32 : Float32 {
-  [[gnu::always_inline]] static __m512 bounded_exp2(__m512 x) { return bounded_power<exact_exp2_fraction>(x); }
-  [[gnu::always_inline]] static __m512 load_sums(const float* sums) { return _mm512_loadu_ps(sums); }
-  [[gnu::always_inline]] static void store_sums(float* sums, __m512 sum) { _mm512_storeu_ps(sums, sum); }
-  [[gnu::always_inline]] static __m512 store_weights(__m512 weights, uint32_t* out, int v, __m512 sum) {
-    _mm512_storeu_ps(reinterpret_cast<float*>(out + 16 * v), weights);
-    return _mm512_add_ps(sum, weights);
+  [[gnu::always_inline]] static __m512 bounded_exp2(__m512 x) { return exact_table_exp2(x); }
+  static constexpr int kVectors = 1;
+  [[gnu::always_inline]] static __m512 store_weights(const __m512* weights, uint32_t* out, __m512 sum) {
+    return store_weight(weights[0], out, sum);
+  }
+  [[gnu::always_inline]] static __m512 store_weight(__m512 weight, uint32_t* out, __m512 sum) {
+    _mm512_storeu_ps(reinterpret_cast<float*>(out), weight);
+    return _mm512_add_ps(sum, weight);
   }
 };
 
-template <class Arithmetic, int kVectors, bool kAllSeen>
+/// One more word along the contracted dimension.
+template <class Arithmetic, int kVectors>
+[[gnu::always_inline]] inline void add_word(const uint32_t* q, int64_t q_stride, const uint32_t* k,
+                                            __m512 (&scores)[Avx512Kernels::kRows][kVectors]) {
+  __m512i right[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) right[v] = _mm512_loadu_si512(k + 16 * v);
+#pragma GCC unroll 6
+  for (int r = 0; r < Avx512Kernels::kRows; ++r) {
+    const __m512i left = _mm512_set1_epi32(static_cast<int>(q[r * q_stride]));
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) scores[r][v] = Arithmetic::add(scores[r][v], left, right[v]);
+  }
+}
+
+template <class Arithmetic, int kVectors>
 void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t seen, int64_t more,
                    uint32_t* out, int64_t out_stride, float* sums) {
   constexpr int kRows = Avx512Kernels::kRows;
@@ -272,39 +361,88 @@ void weigh_vectors(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) scores[r][v] = _mm512_setzero_ps();
-  for (int64_t w = 0; w < words; ++w, k += Avx512Kernels::kColumns) {
-    __m512i right[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) right[v] = _mm512_loadu_si512(k + 16 * v);
-#pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) {
-      const __m512i left = _mm512_set1_epi32(static_cast<int>(q[r * q_stride + w]));
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) scores[r][v] = Arithmetic::add(scores[r][v], left, right[v]);
-    }
-  }
+  for (int64_t w = 0; w < words; ++w) add_word<Arithmetic>(q + w, q_stride, k + w * Avx512Kernels::kColumns, scores);
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
-    auto sum = Arithmetic::load_sums(sums + r * Avx512Kernels::kVector);
+    __m512 sum = _mm512_loadu_ps(sums + r * Avx512Kernels::kVector);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      __m512 weights = Arithmetic::bounded_exp2(scores[r][v]);
-      if constexpr (!kAllSeen) weights = _mm512_maskz_mov_ps(lanes(16 * v, 0, seen + r * more), weights);
-      sum = Arithmetic::store_weights(weights, out + r * out_stride, v, sum);
+      const __m512 weight =
+          _mm512_maskz_mov_ps(lanes(16 * v, 0, seen + r * more), Arithmetic::bounded_exp2(scores[r][v]));
+      sum = Arithmetic::store_weight(weight, out + r * out_stride + 16 / Arithmetic::kVectors * v, sum);
     }
-    Arithmetic::store_sums(sums + r * Avx512Kernels::kVector, sum);
+    _mm512_storeu_ps(sums + r * Avx512Kernels::kVector, sum);
   }
 }
 
 template <class Arithmetic>
 void weigh(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns, int64_t seen,
            int64_t more, uint32_t* out, int64_t out_stride, float* sums) {
-  using Weigh = decltype(&weigh_vectors<Arithmetic, 1, false>);
-  static constexpr Weigh kSome[] = {weigh_vectors<Arithmetic, 1, false>, weigh_vectors<Arithmetic, 2, false>,
-                                    weigh_vectors<Arithmetic, 3, false>, weigh_vectors<Arithmetic, 4, false>};
-  const bool all = columns == Avx512Kernels::kColumns && seen >= columns;
-  const Weigh some = all ? weigh_vectors<Arithmetic, 4, true> : kSome[columns / Avx512Kernels::kVector - 1];
-  some(q, q_stride, k, words, seen, more, out, out_stride, sums);
+  static constexpr decltype(&weigh_vectors<Arithmetic, 1>) kSome[] = {
+      weigh_vectors<Arithmetic, 1>, weigh_vectors<Arithmetic, 2>, weigh_vectors<Arithmetic, 3>,
+      weigh_vectors<Arithmetic, 4>};
+  kSome[columns / Avx512Kernels::kVector - 1](q, q_stride, k, words, seen, more, out, out_stride, sums);
+}
+
+/// Scores of kRows queries and kColumns keys, written down as products left them, and where their weights go.
+template <class Arithmetic>
+struct Unweighed {
+  static constexpr int kVectors = Arithmetic::kVectors, kSteps = Avx512Kernels::kRows * 4 / kVectors;
+  alignas(64) float scores[Avx512Kernels::kRows * 4 * 16];
+  uint32_t* out = nullptr;
+  int64_t out_stride = 0;
+  float* sums = nullptr;
+
+  /// A vector of words, of kSteps.
+  [[gnu::always_inline]] void weigh(int step) const {
+    constexpr int kPerRow = 4 / kVectors;
+    const int r = step / kPerRow, v = step % kPerRow;
+    __m512 weights[kVectors];
+#pragma GCC unroll 2
+    for (int i = 0; i < kVectors; ++i)
+      weights[i] = Arithmetic::bounded_exp2(_mm512_load_ps(scores + 16 * (step * kVectors + i)));
+    float* sum = sums + r * Avx512Kernels::kVector;
+    _mm512_storeu_ps(sum, Arithmetic::store_weights(weights, out + r * out_stride + 16 * v, _mm512_loadu_ps(sum)));
+  }
+};
+
+// What follows the products of some queries and keys is done in between those of the next ones: the processor does not
+// look far enough ahead to see that both can go on at once.
+template <class Arithmetic>
+void weigh_seen(const uint32_t* q, int64_t rows, const uint32_t* k, int64_t words, int64_t keys, uint32_t* out,
+                int64_t out_stride, float* sums) {
+  constexpr int kRows = Avx512Kernels::kRows;
+  constexpr int64_t kColumns = Avx512Kernels::kColumns;
+  using Last = Unweighed<Arithmetic>;
+  Last last;
+  last.out_stride = out_stride;
+  for (int64_t key = 0; key < keys; key += kColumns)
+    for (int64_t row = 0; row < rows; row += kRows) {
+      const uint32_t *left = q + row * words, *right = k + key * words;
+      __m512 scores[kRows][4];
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) scores[r][v] = _mm512_setzero_ps();
+      int64_t w = 0;
+      if (last.out != nullptr) {
+        int step = 0;
+        for (; step < Last::kSteps && w + 2 <= words; ++step, w += 2) {
+          add_word<Arithmetic>(left + w, words, right + w * kColumns, scores);
+          last.weigh(step);
+          add_word<Arithmetic>(left + w + 1, words, right + (w + 1) * kColumns, scores);
+        }
+        for (; step < Last::kSteps; ++step) last.weigh(step);
+      }
+      for (; w < words; ++w) add_word<Arithmetic>(left + w, words, right + w * kColumns, scores);
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) _mm512_store_ps(last.scores + 16 * (4 * r + v), scores[r][v]);
+      last.out = out + row * out_stride + key / Arithmetic::kVectors;
+      last.sums = sums + row * Avx512Kernels::kVector;
+    }
+  for (int step = 0; step < Last::kSteps && last.out != nullptr; ++step) last.weigh(step);
 }
 
 // Values are read 16 at a time before half as many words are written over them.
@@ -390,8 +528,10 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                      .multiply_tile = multiply_tile_float32,
                                      .pack_row = copy_row,
                                      .pack_rows = copy_rows,
+                                     .pack_scaled = pack_scaled<Float32>,
                                      .exp_row = exp_row,
                                      .weigh = weigh<WeighFloat32>,
+                                     .weigh_seen = weigh_seen<WeighFloat32>,
                                      .silu_multiply = nullptr,
                                      .gelu = nullptr};
   static const Avx512Kernels bfloat16{.values_per_word = 2,
@@ -401,8 +541,10 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                       .multiply_tile = nullptr,
                                       .pack_row = narrow_row,
                                       .pack_rows = narrow_rows,
+                                      .pack_scaled = pack_scaled<BFloat16>,
                                       .exp_row = exp_row_bfloat16,
                                       .weigh = weigh<WeighBFloat16>,
+                                      .weigh_seen = weigh_seen<WeighBFloat16>,
                                       .silu_multiply = silu_multiply_bfloat16,
                                       .gelu = gelu_bfloat16};
   static const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

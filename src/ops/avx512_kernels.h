@@ -19,9 +19,18 @@ struct Avx512Kernels {
 
   int64_t values_per_word;  ///< 1 or 2
 
-  /// c[r, j] = sum over w of a[r, w] b[w, j], or c += ... with `accumulate`: kRows rows, `columns` <= kColumns columns.
+  /// Where sums of kRows rows go: out = (sums + added) * factor of the row.
+  struct RowSum {
+    const float* added = nullptr;  ///< nullptr: 0; may be what is written
+    int64_t added_stride = 0;
+    const float* factors = nullptr;  ///< [kRows], or nullptr: 1
+    float* out = nullptr;
+    int64_t stride = 0;
+    uint32_t* words = nullptr;  ///< instead of `out`: as pack_row makes them of it, in a stride of `stride` words
+  };
+  /// Sums over w of a[r, w] b[w, j]: kRows rows, `columns` <= kColumns columns.
   void (*multiply)(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride, int64_t words,
-                   int64_t columns, float* c, int64_t c_stride, bool accumulate);
+                   int64_t columns, const RowSum& to);
 
   /// Two panels of one matrix at once: what is multiplied by `right` lands in c_right. Of a single one it is nullptr.
   struct Panels {
@@ -55,6 +64,10 @@ struct Avx512Kernels {
   /// Words whose values are `values_per_word` rows' at the same place: words[0, n), n a multiple of kVector.
   void (*pack_rows)(const float* const* rows, int64_t n, uint32_t* words);
 
+  /// The words of rows times `scale`, without gaps; n a multiple of kVector. Returns the largest sum of a row's squares
+  /// as scaled.
+  float (*pack_scaled)(const float* x, int64_t stride, int64_t rows, int64_t n, float scale, uint32_t* words);
+
   /// In place over s[0, size): the words of exp(s - max) inside [first, last), of 0 outside and up to the end of the last
   /// word. Returns the sum of what is inside, and of a score that stands beside them unless it is nullptr. Reads and
   /// writes up to the next multiple of kVector.
@@ -68,6 +81,11 @@ struct Avx512Kernels {
   /// weights of others are 0. sums [kRows, kVector] are added to: of each row its weights as rounded, in any lanes.
   void (*weigh)(const uint32_t* q, int64_t q_stride, const uint32_t* k, int64_t words, int64_t columns, int64_t seen,
                 int64_t more, uint32_t* out, int64_t out_stride, float* sums);
+
+  /// The same of `rows`, a multiple of kRows, and `keys`, a multiple of kColumns, of which every query sees each: q and k
+  /// lie without gaps, the words of kColumns keys behind those of the ones before.
+  void (*weigh_seen)(const uint32_t* q, int64_t rows, const uint32_t* k, int64_t words, int64_t keys, uint32_t* out,
+                     int64_t out_stride, float* sums);
 
   /// out = silu(gate) * up, n a multiple of kVector; nullptr where nothing is gained by knowing the type.
   void (*silu_multiply)(const float* gate, const float* up, int64_t n, float* out);

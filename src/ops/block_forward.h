@@ -53,6 +53,9 @@ template <class Ops>
 typename Ops::Value run_block(Ops& ops, const typename Ops::Block& block, const typename Ops::Value& x,
                               int64_t first_row) {
   const LayerConfig& config = block.config;
+  // A set of operations may have all up to the feed-forward in one.
+  if constexpr (requires { ops.add_attention(block, x, first_row); })
+    if (ops.add_attention(block, x, first_row)) return run_ffn(ops, block, ops.rows_from(x, first_row));
   auto normed = config.pre_norm ? ops.norm(block.attn_norm, x) : x;
   ops.observe({Site::kAttnInput, block.layer}, normed);
   auto heads = ops.attend(block, ops.project(block, normed, first_row), first_row);

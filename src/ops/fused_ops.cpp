@@ -8,7 +8,6 @@
 #include "base/fail.h"
 #include "ops/activation.h"
 #include "ops/kernels.h"
-#include "ops/packed_attention.h"
 #include "ops/site_rounding.h"
 
 namespace vernier {
@@ -108,7 +107,7 @@ void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t 
 }
 
 void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
-                            const AttentionConfig& config, const float* sinks, const Slab& out,
+                            const AttentionConfig& config, const float* sinks, const PackedAttention::Results& out,
                             const Slab& first_token) {
   const int64_t width = config.head_dim;
   const Avx512Kernels* kernels = first_token.data != nullptr ? nullptr : PackedAttention::kernels_for(type, width);
@@ -117,11 +116,11 @@ void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, cons
   if (kernels != nullptr) packed.emplace(arena_, *kernels, k, v);
   for (int64_t h = 0; h < q.cols / width; ++h) {
     const float* sink = sinks == nullptr ? nullptr : sinks + h;
-    const Slab queries = q.columns(h * width, width), mixed = out.columns(h * width, width);
+    const Slab queries = q.columns(h * width, width);
     if (packed)
-      packed->attend(arena_, queries, first_row, config, sink, mixed);
+      packed->attend(arena_, queries, first_row, config, sink, out.columns(h * width, width));
     else
-      attend_head(queries, k, v, first_row, config, sink, mixed,
+      attend_head(queries, k, v, first_row, config, sink, out.rows.columns(h * width, width),
                   first_token.data == nullptr ? Slab() : first_token.columns(h, 1));
   }
 }
@@ -129,6 +128,10 @@ void FusedOps::attend_heads(ComputeType type, const Slab& q, const Slab& k, cons
 Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row) {
   const Slab y = arena_.slab(x.rows, block.qkv.out());
   const int64_t columns = block.config.attention.query_columns();
+  if (repeats_ != nullptr && first_row == 0 && !block.qkv.rounds_rows_together()) {
+    project_once(x, y, [&](const Slab& rows, const Slab& out) { block.qkv.apply(rows, out, false, arena_); });
+    return y;
+  }
   if (sequences_ == 1 || first_row == 0 || block.qkv.rounds_rows_together()) {
     const int64_t skipped = sequences_ == 1 ? first_row : 0;
     block.qkv.apply(x, y, /*accumulate=*/false, arena_, {.rows = skipped, .columns = columns});
@@ -143,6 +146,18 @@ Slab FusedOps::project(const FusedBlock& block, const Slab& x, int64_t first_row
   for (int64_t r = 0; r < few.rows; ++r)
     std::copy_n(projected.row(r), columns, y.row(r / kept * rows + first_row + r % kept));
   return y;
+}
+
+void FusedOps::project_once(const Slab& x, const Slab& y,
+                            const std::function<void(const Slab&, const Slab&)>& product) {
+  const Arena::Scope scope(arena_);
+  const auto count = static_cast<int64_t>(repeats_->firsts.size());
+  const Slab firsts = arena_.slab(count, x.cols), projected = arena_.slab(count, y.cols);
+  for (int64_t r = 0; r < count; ++r)
+    std::copy_n(x.row(repeats_->firsts[static_cast<size_t>(r)]), x.cols, firsts.row(r));
+  product(firsts, projected);
+  for (int64_t r = 0; r < y.rows; ++r)
+    std::copy_n(projected.row(repeats_->kind[static_cast<size_t>(r)]), y.cols, y.row(r));
 }
 
 Slab FusedOps::rows_from(const Slab& x, int64_t first_row) {
@@ -162,7 +177,8 @@ Slab FusedOps::attend(const FusedBlock& block, const Slab& qkv, int64_t first_ro
   return out;
 }
 
-void FusedOps::attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row, const Slab& out) {
+void FusedOps::attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row,
+                               const PackedAttention::Results& out) {
   const AttentionConfig& config = block.config.attention;
   const int64_t width = config.head_dim;
   const Slab q = qkv.columns(0, config.query_columns());
@@ -207,7 +223,7 @@ void activate_rows(const FeedForwardConfig& config, ComputeType type, const Slab
 
 bool FusedOps::add_feed_forward(const FusedBlock& block, const FusedNorm* norm, const Slab& y) {
   const FeedForwardConfig& config = block.config.feed_forward;
-  if (config.experts.count != 0 || block.config.post_norm || (observer_ != nullptr && *observer_)) return false;
+  if (config.experts.count != 0 || block.config.post_norm || looked_at()) return false;
   const PanelMatrix *in = block.ffn.in.panels(), *down = block.ffn.down.panels();
   if (in == nullptr || down == nullptr || !in->has_silu() || !config.gated || config.activation != Activation::kSilu)
     return false;
@@ -225,6 +241,43 @@ bool FusedOps::add_feed_forward(const FusedBlock& block, const FusedNorm* norm, 
     const WordRows hidden = down->rows(count, arena_);
     in->apply_silu(rows, hidden);
     down->apply(hidden, stream, /*accumulate=*/true);
+  }
+  return true;
+}
+
+void FusedOps::multiply_normed(const FusedNorm& norm, const PanelMatrix& weight, const Slab& x, const Slab& y) {
+  const int64_t step = PanelMatrix::rows_at_once(x.rows, 2 * x.cols);
+  const Arena::Scope scope(arena_);
+  const Slab normed = arena_.slab(step, x.cols);
+  for (int64_t first = 0; first < x.rows; first += step) {
+    const Arena::Scope block_scope(arena_);
+    const int64_t count = std::min(step, x.rows - first);
+    const Slab rows = normed.row_range(0, count);
+    norm_rows(norm, x.row_range(first, count), rows);
+    weight.apply(weight.pack(rows, arena_), y.row_range(first, count), /*accumulate=*/false);
+  }
+}
+
+bool FusedOps::add_attention(const FusedBlock& block, const Slab& x, int64_t first_row) {
+  const LayerConfig& config = block.config;
+  const PanelMatrix *in = block.qkv.panels(), *output = block.attn_output.panels();
+  if (in == nullptr || output == nullptr || looked_at() || sequences_ != 1) return false;
+  if (!config.pre_norm || config.post_norm || config.parallel) return false;
+  const Avx512Kernels* kernels = PackedAttention::kernels_for(block.qkv.type(), config.attention.head_dim);
+  if (kernels == nullptr || kernels->values_per_word != 2 || block.attn_output.type() != block.qkv.type()) return false;
+  const Arena::Scope scope(arena_);
+  const Slab qkv = arena_.slab(x.rows, in->out());
+  if (repeats_ != nullptr)
+    project_once(x, qkv, [&](const Slab& rows, const Slab& y) { multiply_normed(block.attn_norm, *in, rows, y); });
+  else
+    multiply_normed(block.attn_norm, *in, x, qkv);
+  const Slab rows = x.rows_from(first_row);
+  const WordRows heads = output->rows(rows.rows, arena_);
+  attend_sequence(block, qkv, first_row, heads);
+  const int64_t step = PanelMatrix::rows_at_once(rows.rows, 2 * config.attention.query_columns());
+  for (int64_t first = 0; first < rows.rows; first += step) {
+    const int64_t count = std::min(step, rows.rows - first);
+    output->apply(heads.row_range(first, count), rows.row_range(first, count), /*accumulate=*/true);
   }
   return true;
 }

@@ -11,6 +11,8 @@
 #include "ops/arena.h"
 #include "ops/block.h"
 #include "ops/block_forward.h"
+#include "ops/packed_attention.h"
+#include "ops/repeated_rows.h"
 #include "ops/rope.h"
 #include "ops/stacked_linear.h"
 
@@ -38,6 +40,9 @@ class FusedOps {
            int64_t sequences = 1)
       : arena_(arena), rope_(rope), observer_(observer), watches_(watches), sequences_(sequences) {}
 
+  /// Rows of what is projected from now on of which many are the same, or nullptr: each is projected once.
+  void set_repeats(const RepeatedRows* repeats) { repeats_ = repeats; }
+
   Slab norm(const FusedNorm& norm, const Slab& x);
   Slab linear(const StackedLinear& weight, const Slab& x);
   /// residual += weight(x); returns residual
@@ -48,6 +53,9 @@ class FusedOps {
   Slab project(const FusedBlock& block, const Slab& x, int64_t first_row);
   /// qkv as project makes it is normed and rotated in place; returns [T - first_row, query columns]
   Slab attend(const FusedBlock& block, const Slab& qkv, int64_t first_row);
+  /// Rows first_row ... of x += attention of the normed x, where neither what is normed nor what heads mix need ever be in
+  /// float32: in bfloat16, of one sequence, with nobody who looks at them. @return whether so
+  bool add_attention(const FusedBlock& block, const Slab& x, int64_t first_row);
   /// The hidden state of a feed-forward: act(gate) * up, or act(up).
   Slab activate(const FeedForwardConfig& config, const StackedLinear& in, const Slab& x);
   /// y += the feed-forward of the normed y (`norm` nullptr: of y), where neither what is normed nor the hidden state need
@@ -71,22 +79,30 @@ class FusedOps {
   /// exponentials are float32. `first_token` [T - first_row, heads]: how much of each query's attention lies there, where
   /// somebody asks, who then gets the general product.
   void attend_heads(ComputeType type, const Slab& q, const Slab& k, const Slab& v, int64_t first_row,
-                    const AttentionConfig& config, const float* sinks, const Slab& out, const Slab& first_token = {});
+                    const AttentionConfig& config, const float* sinks, const PackedAttention::Results& out,
+                    const Slab& first_token = {});
   Slab copy(const Slab& x);
   Arena& arena() { return arena_; }
 
  private:
+  /// `product` of each of the repeated rows of x once, and of all of them in y.
+  void project_once(const Slab& x, const Slab& y, const std::function<void(const Slab&, const Slab&)>& product);
+  /// y = W norm(x), a block of rows at a time.
+  void multiply_normed(const FusedNorm& norm, const PanelMatrix& weight, const Slab& x, const Slab& y);
+  bool looked_at() const { return watches_ || (observer_ != nullptr && *observer_); }
   void norm_rows(const FusedNorm& norm, const Slab& x, const Slab& y);
   void attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row, const AttentionConfig& config,
                    const float* sink, const Slab& out, const Slab& first_token);
-  /// Of one sequence, into `out`.
-  void attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row, const Slab& out);
+  /// Of one sequence, into `out`; as words only where heads have kernels of that type.
+  void attend_sequence(const FusedBlock& block, const Slab& qkv, int64_t first_row,
+                       const PackedAttention::Results& out);
 
   Arena& arena_;
   const RopeTable& rope_;
   const SiteObserver* observer_;
   bool watches_;
   int64_t sequences_;
+  const RepeatedRows* repeats_ = nullptr;
 };
 
 /// What queries are multiplied by.

@@ -14,8 +14,8 @@ using Kernels = Avx512Kernels;
 // Rows of a block are read again for every panel: they should leave room for it in the second-level cache.
 constexpr int64_t kBlockBytes = 192 << 10;
 
-// By quarters a pair of columns meets as many rows as share its sums; of more, rows would come from memory each time.
-constexpr int64_t kQuarterRows = 42 * StrassenRows::kRows;
+// By quarters a pair of columns meets at most so many groups of rows: of more, rows would come from memory each time.
+constexpr int64_t kQuarterGroups = 43;
 // The quarters of weights and their sums stay in the second-level cache: depths beyond are added up piece by piece.
 constexpr int64_t kLargestDepth = 640;
 // From larger matrices few rows are asked for at a time, and the same bits of a row whichever lie beside it.
@@ -44,6 +44,63 @@ void for_depths(int64_t in, Fn&& fn) {
     fn(first * StrassenRows::kDepth, (last - first) * StrassenRows::kDepth);
   }
 }
+
+/// Rows in blocks of about one size, which but for the last are whole groups. @param fn (first, count)
+template <class Fn>
+void for_quarter_blocks(int64_t rows, Fn&& fn) {
+  constexpr int64_t kRows = StrassenRows::kRows;
+  const int64_t groups = (rows + kRows - 1) / kRows, blocks = (groups + kQuarterGroups - 1) / kQuarterGroups;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = groups * block / blocks * kRows, last = groups * (block + 1) / blocks * kRows;
+    fn(first, std::min(rows, last) - first);
+  }
+}
+
+/// The rows of a block by quarters: whole groups where they lie, and what is left in a group of its own, filled up with
+/// copies of the last row.
+class QuarterBlock {
+ public:
+  QuarterBlock(const Avx512Kernels& kernels, const Slab& x, Arena& arena)
+      : whole_(x.rows / kRows * kRows),
+        left_(x.rows - whole_),
+        rows_(kernels, x.row_range(0, whole_), arena),
+        rest_(kernels, filled(x.rows_from(whole_), arena), arena),
+        tile_{arena.floats(kRows * 2 * kColumns), kRows, 2 * kColumns, 2 * kColumns} {}
+
+  /// place (group) where whole groups go; done (group) when they are there. rest (rows): what is left, a column pair wide.
+  template <class Place, class Done, class Rest>
+  void multiply(StrassenRows::Columns columns, const StrassenRows::Columns& next, int64_t depth, Place&& place,
+                Done&& done, Rest&& rest, Arena& scratch) const {
+    const Arena::Scope scope(scratch);
+    if (columns.alike && columns.sums == nullptr) {
+      float* const sums = scratch.floats(StrassenRows::sums_of(depth));
+      StrassenRows::add_up(columns.left, columns.right, depth, sums);
+      columns.sums = sums;
+    }
+    rows_.multiply(columns, &next, place, done, scratch);
+    if (left_ == 0) return;
+    const auto in_tile = [&](int64_t) {
+      return StrassenRows::Place{tile_.data, tile_.data + kColumns, tile_.ld, /*accumulate=*/false};
+    };
+    rest_.multiply(columns, nullptr, in_tile, {}, scratch);
+    rest(tile_.row_range(0, left_));
+  }
+
+  int64_t whole() const { return whole_; }
+
+ private:
+  static constexpr int64_t kRows = StrassenRows::kRows, kColumns = StrassenRows::kColumns;
+  static Slab filled(const Slab& x, Arena& arena) {
+    if (x.rows == 0) return {x.data, 0, x.cols, x.ld};
+    const Slab group{arena.floats(kRows * x.cols), kRows, x.cols, x.cols};
+    for (int64_t r = 0; r < kRows; ++r) std::copy_n(x.row(std::min(r, x.rows - 1)), x.cols, group.row(r));
+    return group;
+  }
+
+  int64_t whole_, left_;
+  StrassenRows rows_, rest_;
+  Slab tile_;
+};
 
 }  // namespace
 
@@ -197,58 +254,66 @@ void PanelMatrix::add_bias(const Slab& y, int64_t first) const {
 }
 
 void PanelMatrix::apply_by_quarters(const Slab& x, const Slab& y, bool accumulate, Arena& scratch) const {
-  constexpr int64_t kRows = StrassenRows::kRows;
-  const int64_t paired = pairs() * 2 * StrassenRows::kColumns, whole = x.rows / kRows * kRows;
-  for (int64_t first = 0; first < whole; first += kQuarterRows) {
-    const int64_t count = std::min(kQuarterRows, whole - first);
+  constexpr int64_t kRows = StrassenRows::kRows, kColumns = StrassenRows::kColumns;
+  const int64_t paired = pairs() * 2 * kColumns;
+  for_quarter_blocks(x.rows, [&](int64_t first, int64_t count) {
     const Slab in = x.row_range(first, count), out = y.row_range(first, count);
     for_depths(x.cols, [&](int64_t from, int64_t depth) {
       const Arena::Scope scope(scratch);
-      const StrassenRows rows(kernels_, in.columns(from, depth), scratch);
+      const QuarterBlock block(kernels_, in.columns(from, depth), scratch);
+      const bool add = accumulate || from > 0;
       for (int64_t pair = 0; pair < pairs(); ++pair) {
         const Halves of = halves(pair);
         const auto place = [&](int64_t group) {
           float* const row = out.row(group * kRows);
-          return StrassenRows::Place{row + of.left, row + of.right, out.ld, accumulate || from > 0};
+          return StrassenRows::Place{row + of.left, row + of.right, out.ld, add};
+        };
+        const auto put_half = [&](const Slab& half, int64_t column) {
+          for (int64_t r = 0; r < half.rows; ++r) {
+            float* const to = out.row(block.whole() + r) + column;
+            if (add)
+              add_row(half.row(r), to, kColumns);
+            else
+              std::copy_n(half.row(r), kColumns, to);
+          }
+        };
+        const auto put = [&](const Slab& rest) {
+          put_half(rest.columns(0, kColumns), of.left);
+          put_half(rest.columns(kColumns, kColumns), of.right);
         };
         const StrassenRows::Columns next = columns(std::min(pair + 1, pairs() - 1), from, depth);
-        rows.multiply(columns(pair, from, depth), &next, place, {}, scratch);
+        block.multiply(columns(pair, from, depth), next, depth, place, nullptr, put, scratch);
       }
     });
     add_bias(out.columns(0, paired), 0);
     apply_columns(pack(in, scratch), out, accumulate, paired, out_);
-  }
-  apply_columns(pack(x.rows_from(whole), scratch), y.rows_from(whole), accumulate, 0, out_);
+  });
 }
 
 bool PanelMatrix::apply_silu(const Slab& x, const Slab& y, Arena& scratch) const {
   constexpr int64_t kRows = StrassenRows::kRows, kColumns = StrassenRows::kColumns;
   if (!gated_ || !by_quarters(x.rows)) return false;
-  const int64_t whole = x.rows / kRows * kRows;
-  for (int64_t first = 0; first < whole; first += kQuarterRows) {
-    const int64_t count = std::min(kQuarterRows, whole - first);
+  for_quarter_blocks(x.rows, [&](int64_t first, int64_t count) {
     const Slab out = y.row_range(first, count);
     const Arena::Scope scope(scratch);
-    const StrassenRows rows(kernels_, x.row_range(first, count), scratch);
+    const QuarterBlock block(kernels_, x.row_range(first, count), scratch);
     const Slab tile{scratch.floats(2 * kRows * kColumns), kRows, 2 * kColumns, 2 * kColumns};
     for (int64_t pair = 0; pair < pairs(); ++pair) {
       const Halves of = halves(pair);
+      const auto activate = [&](const Slab& products, int64_t row) {
+        add_bias(products.columns(0, kColumns), of.left);
+        add_bias(products.columns(kColumns, kColumns), of.right);
+        silu_multiply(products, out.row_range(row, products.rows).columns(of.left, kColumns));
+      };
       const auto place = [&](int64_t) {
         return StrassenRows::Place{tile.data, tile.data + kColumns, tile.ld, /*accumulate=*/false};
       };
-      const auto activate = [&](int64_t group) {
-        add_bias(tile.columns(0, kColumns), of.left);
-        add_bias(tile.columns(kColumns, kColumns), of.right);
-        silu_multiply(tile, out.row_range(group * kRows, kRows).columns(of.left, kColumns));
-      };
       const StrassenRows::Columns next = columns(std::min(pair + 1, pairs() - 1), 0, x.cols);
-      rows.multiply(columns(pair, 0, x.cols), &next, place, activate, scratch);
+      block.multiply(
+          columns(pair, 0, x.cols), next, x.cols, place, [&](int64_t group) { activate(tile, group * kRows); },
+          [&](const Slab& rest) { activate(rest, block.whole()); }, scratch);
     }
-  }
-  const Arena::Scope scope(scratch);
-  const Slab rest = scratch.slab(x.rows - whole, out_);
-  apply_columns(pack(x.rows_from(whole), scratch), rest, /*accumulate=*/false, 0, out_);
-  silu_multiply(rest, y.rows_from(whole));
+  });
   return true;
 }
 

@@ -26,9 +26,11 @@ struct WordRows {
   int64_t stride = 0;
 
   uint32_t* row(int64_t r) const { return data + r * stride; }
+  WordRows row_range(int64_t first, int64_t count) const { return {row(first), count, row_words, stride}; }
+  WordRows columns(int64_t first, int64_t count) const { return {data + first, rows, count, stride}; }
 };
 
-/// Memory whose vectors of 16 floats lie in one cache line each.
+/// Memory whose vectors of 16 floats lie in one cache line each, and which is not zeroed before it is filled.
 template <class T>
 struct CacheLineAllocator {
   using value_type = T;
@@ -38,6 +40,7 @@ struct CacheLineAllocator {
   CacheLineAllocator(const CacheLineAllocator<Other>&) {}  // NOLINT: allocators convert
   T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kAlignment)); }
   void deallocate(T* p, size_t) { ::operator delete(p, kAlignment); }
+  void construct(T* p) { ::new (static_cast<void*>(p)) T; }
   bool operator==(const CacheLineAllocator&) const = default;
 };
 

@@ -139,5 +139,55 @@ TEST(GatedPanels, WhoeverLooksOnOrActivatesOtherwiseGoesThroughThePieces) {
   EXPECT_FALSE(FusedOps(arena, rope).add_feed_forward(block, nullptr, y));
 }
 
+FusedBlock attention_block(ComputeType type) {
+  FusedBlock block;
+  block.config.attention.heads = 4;
+  block.config.attention.kv_heads = 2;
+  block.config.attention.head_dim = 32;
+  block.config.pre_norm = true;
+  block.attn_norm = {{}, at::randn({128}), {}};
+  block.qkv = PackedLinear(at::randn({256, 128}) / 16, {}, type);
+  block.attn_output = PackedLinear(at::randn({128, 128}), {}, type);
+  return block;
+}
+
+// 333 rows end within a tile of queries and within a group of rows.
+TEST(AttentionInOne, HasTheBitsOfItsPieces) {
+  if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
+  at::manual_seed(10);
+  const FusedBlock block = attention_block(ComputeType::kBFloat16);
+  const RopeTable rope({}, 32, 333);
+  std::vector<int32_t> tokens;
+  for (int32_t r = 0; r < 333; ++r) tokens.push_back(r % 90);
+  const RepeatedRows repeats(tokens);
+  for (const int64_t first_row : {0, 100})
+    for (const RepeatedRows* met : {static_cast<const RepeatedRows*>(nullptr), &repeats}) {
+      Arena arena;
+      FusedOps ops(arena, rope);
+      ops.set_repeats(met);
+      const Slab in_one = arena.slab(333, 128);
+      const at::Tensor embedding = at::randn({90, 128});
+      for (int64_t r = 0; r < 333; ++r) view(in_one)[r].copy_(embedding[r % 90]);
+      const Slab pieces = ops.copy(in_one);
+      ASSERT_TRUE(ops.add_attention(block, in_one, first_row));
+      const Slab heads = ops.attend(block, ops.project(block, ops.norm(block.attn_norm, pieces), first_row), first_row);
+      ops.linear_add(block.attn_output, heads, pieces.rows_from(first_row));
+      EXPECT_TRUE(at::equal(view(in_one), view(pieces))) << "from row " << first_row;
+    }
+}
+
+TEST(AttentionInOne, IsOfBFloat16AndOfNobodyWhoLooksOn) {
+  if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
+  const RopeTable rope({}, 32, 8);
+  Arena arena;
+  const Slab x = arena.slab(8, 128);
+  const SiteObserver observer = [](const SiteId&, const Slab&) {};
+  FusedBlock block = attention_block(ComputeType::kBFloat16);
+  EXPECT_FALSE(FusedOps(arena, rope, &observer).add_attention(block, x, 0));
+  block.config.post_norm = true;
+  EXPECT_FALSE(FusedOps(arena, rope).add_attention(block, x, 0));
+  EXPECT_FALSE(FusedOps(arena, rope).add_attention(attention_block(ComputeType::kFloat32), x, 0));
+}
+
 }  // namespace
 }  // namespace vernier
