@@ -115,7 +115,7 @@ class WeighTest : public ::testing::TestWithParam<ComputeType> {
 
 // Seven words are fewer than there are vectors to weigh meanwhile.
 TEST_P(WeighTest, WeightsArePowersOfTwoOfScoresAndSumsAreTheirs) {
-  const double most = is_narrow() ? 0x1p-8 + 1.3e-4 : 3e-7;  // half of the last of 8 bits, and the polynomial
+  const double most = is_narrow() ? 0x1p-8 + 1.3e-4 : 2e-7;  // half of the last of 8 bits, and the polynomial
   for (const int64_t words : {7, 64}) {
     fill(words);
     constexpr int64_t kStride = kKeys + 16;
