@@ -127,7 +127,8 @@ struct FinetuneOptions {
   /// Scales of schemes that store them plainly (integers) learn as in LSQ (arXiv 1902.08153); others are fitted.
   bool learn_scales = false;
   /// Scales learn, of all schemes that LearnedSteps knows, and weights keep their places among the levels when they do: with a
-  /// learning rate by level they move by this part of it, as a share of their size. 0: they do not. Not with learn_scales.
+  /// learning rate by level they move by this part of it, as a share of their size. 0: they do not. Not with learn_scales, nor
+  /// with weight_decay: a place has nothing to decay to.
   double scale_rate = 0;
   /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
   int64_t singular_band = -1;
