@@ -114,6 +114,8 @@ struct FinetuneOptions {
   double weight_decay = 0;  ///< of matrices
   double clip_norm = 1;     ///< of the gradient of all that learns; 0: no limit
   std::string loss = "distillation";
+  double feature_weight =
+      1;  ///< of losses that compare features as well as answers: of these, which are relative to their power
   std::string weighting = "none";
   std::string sampling = "uniform";
   double dro_rate = 0.01;   ///< of weighting group-dro

@@ -37,6 +37,9 @@ struct FinetuneArguments {
 
 void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--loss", o.loss, rows_help(losses()))->capture_default_str();
+  add_option(command, "--feature-weight", o.feature_weight,
+             "Of losses that compare streams, or unit vectors, as well: their weight beside the answers'")
+      ->capture_default_str();
   add_option(command, "--weighting", o.weighting, rows_help(weightings()))->capture_default_str();
   add_option(command, "--sampling", o.sampling, rows_help(samplings()))->capture_default_str();
   add_option(command, "--dro-rate", o.dro_rate, "How fast group-dro follows losses")->capture_default_str();

@@ -68,6 +68,7 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
                                 .once = o.gradient_l1 <= 0,
                                 .beside = &r_.teacher});
     answered = beside(learner.answers(examples), teacher);
+    answered.feature_weight = o.feature_weight;
   }
   clock_.enter("loss");
   return r_.weighting.combine(r_.loss.of_examples(answered), batch.weights);

@@ -114,6 +114,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"weight_decay", o.weight_decay},
           {"clip_norm", o.clip_norm},
           {"loss", o.loss},
+          {"feature_weight", o.feature_weight},
           {"weighting", o.weighting},
           {"sampling", o.sampling},
           {"dro_rate", o.dro_rate},

@@ -23,6 +23,8 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (!(o.learning_rate > 0)) refuse(fmt::format("a learning rate of {}: expected more than 0", o.learning_rate));
   if (!(o.cvar_share > 0 && o.cvar_share <= 1))
     refuse(fmt::format("a CVaR share of {}: expected more than 0 and at most 1", o.cvar_share));
+  if (!(o.feature_weight >= 0))
+    refuse(fmt::format("a weight of features of {}: expected at least 0", o.feature_weight));
   if (o.recode_steps < 1) refuse(fmt::format("codebooks searched every {} steps: expected at least 1", o.recode_steps));
   if (!(o.drop_bits >= 0 && o.drop_bits <= 1)) refuse(fmt::format("bits dropped with probability {}", o.drop_bits));
   if (!(o.resample >= 0 && o.resample <= 1)) refuse(fmt::format("tokens drawn anew with probability {}", o.resample));

@@ -91,7 +91,7 @@ const std::vector<LossRow>& losses() {
        .source = "arXiv 1503.02531, and 1909.10351 (section 3.1) without its projection",
        .needs_teacher = true,
        .needs_streams = true,
-       .of_examples = [](const Answered& a) { return distillation(a) + stream_distance(a); }},
+       .of_examples = [](const Answered& a) { return distillation(a) + a.feature_weight * stream_distance(a); }},
       {.name = "contrastive",
        .about = "which text belongs to which image of a batch (CLIP)",
        .source = "arXiv 2103.00020, figure 3; images of one text share it",
@@ -104,7 +104,7 @@ const std::vector<LossRow>& losses() {
        .needs_teacher = true,
        .needs_labels = true,
        .needs_pairs = true,
-       .of_examples = [](const Answered& a) { return contrastive(a) + feature_distance(a); }},
+       .of_examples = [](const Answered& a) { return contrastive(a) + a.feature_weight * feature_distance(a); }},
   };
   return rows;
 }

@@ -23,7 +23,8 @@ struct Answered {
   at::Tensor same_text{};  ///< bool [examples, examples]
   /// The stream after every layer, [examples, rows or those that answer, hidden], of models of one stack.
   std::vector<at::Tensor> streams{}, teacher_streams{};
-  bool once = false;  ///< no second derivative is asked for
+  double feature_weight = 1;  ///< of losses that compare streams or unit vectors as well: of these
+  bool once = false;          ///< no second derivative is asked for
 };
 
 struct LossRow {

@@ -157,8 +157,12 @@ TEST(Losses, StreamsAreComparedRowByRow) {
         sum += ((a.streams[l][e][r] - a.teacher_streams[l][e][r]).square().sum() /
                 a.teacher_streams[l][e][r].square().sum())
                    .item<double>();
-    EXPECT_NEAR(find_loss("distillation-streams").of_examples(a)[e].item<double>(),
-                sum / static_cast<double>(2 * scored), 1e-12);
+    Answered heavier = a;
+    heavier.feature_weight = 3;
+    const double wanted = sum / static_cast<double>(2 * scored);
+    EXPECT_NEAR(find_loss("distillation-streams").of_examples(a)[e].item<double>(), wanted, 1e-12);
+    EXPECT_NEAR(find_loss("distillation-streams").of_examples(heavier)[e].item<double>(), 3 * wanted, 1e-12)
+        << "the answers are the teacher's";
   }
   const at::Tensor got =
       torch::autograd::grad({find_loss("distillation-streams").of_examples(a).sum()}, {a.streams[1]})[0];
