@@ -15,7 +15,7 @@ namespace vernier {
 namespace {
 
 constexpr float kBeyondAnyLevel = 1e30f;
-/// How far towards the full-precision weights a set of a codebook may begin, the last one first to be true.
+/// How far towards the full-precision weights a set of a codebook begins: the largest share that leaves its codes as they are.
 constexpr double kTowardsTheWeights[] = {0.25, 0.5, 0.7, 0.85, 0.95, 1.0};
 /// How far from a level a weight may begin, in its width: of levels unlike each other a boundary may be less than half away.
 constexpr double kWithinALevel[] = {0.2, 0.3, 0.4, 0.49};

@@ -64,7 +64,7 @@ class TrainedMatrix {
   /// its neighbours, of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
   at::Tensor level_widths(const at::Tensor& latent) const;
   /// What is seen of codebooks of several weights is what the last fit or recode found; other codes follow their weights,
-  /// and nothing happens here. @cost on a GPU JointRounding::codes; on the CPU a search, exact and a seventh of that
+  /// and nothing happens here. @cost on a GPU JointRounding::codes; on the CPU the exact search, which is faster there
   void recode(const at::Tensor& latent, int threads);
   bool is_joint() const { return !plain_ && grid_->joint_cols > 1; }
   /// The steps that learn; nullptr where none do, and before the first fit. Their leaves are the caller's to change.
