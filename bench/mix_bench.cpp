@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <optional>
 
 #include "base/fail.h"
@@ -23,6 +24,7 @@
 #include "paired_groups.h"
 #include "vernier/error.h"
 #include "vernier/evaluate.h"
+#include "vernier/export.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/screen.h"
@@ -34,7 +36,7 @@ namespace {
 struct Arguments {
   std::string model, text, method = "auto", over = "+10%";
   std::vector<std::string> calibration_texts, sizes = {"q4_k_m", "q3_k_m", "q2_k", "iq2_m"}, rivals;
-  std::string documents, document_filter;
+  std::string documents, document_filter, output;
   int64_t windows = 0, calibration_windows = 128, screen_windows = 32, context = 512;
   int threads = 0;
   bool no_codebooks = false, best_only = false;
@@ -103,11 +105,19 @@ class Mixes {
     double kl = 0;
   };
 
-  Made add(const std::string& label, Plan plan, const std::string& method, double rival) {
+  /// In memory, or read back from the file that --output keeps.
+  Model made_by(const Plan& plan, const std::string& file) const {
+    const QuantizedModel quantized = quantize(model_, calibration_, plan, threads_);
+    if (a_.output.empty()) return quantized.in_memory(nullptr);
+    const std::filesystem::path path = std::filesystem::path(a_.output) / (file + ".gguf");
+    export_model(find_target("llama.cpp"), quantized, words_, path, {}, nullptr);
+    return load_model(path);
+  }
+
+  Made add(const std::string& size, const std::string& label, Plan plan, const std::string& method, double rival) {
     plan.method = method;
     std::optional<Model> made;
-    const Seconds seconds =
-        seconds_of([&] { made = quantize(model_, calibration_, plan, threads_).in_memory(nullptr); });
+    const Seconds seconds = seconds_of([&] { made = made_by(plan, size + " " + label); });
     const Measured kl = evaluate({&*made}, &model_, text_, {compute_})[0].all.kl();
     fmt::print("  {:<18} {:<11} {:>12} bytes  KL {:.5f} ± {:.5f}{}  {:.0f} CPU s\n", label, method, bytes_of(plan),
                kl.mean, kl.standard_error, rival > 0 ? fmt::format("  {:.3f}", kl.mean / rival) : "", seconds.cpu);
@@ -125,15 +135,15 @@ class Mixes {
     const std::string budget = std::to_string(bytes);
     fmt::print("{}: at most {} bytes{}\n", size.preset, bytes,
                size.rival_kl > 0 ? fmt::format("; llama.cpp's best file of those: {:.4f}", size.rival_kl) : "");
-    const Made own = add("preset", preset, "importance", size.rival_kl);
+    const Made own = add(size.preset, "preset", preset, "importance", size.rival_kl);
     const double rival = size.rival_kl > 0 ? size.rival_kl : own.kl;
     if (!a_.best_only) {
-      add("values", preset, a_.method, rival);
-      add("allocation", planned(budget, false), "importance", rival);
+      add(size.preset, "values", preset, a_.method, rival);
+      add(size.preset, "allocation", planned(budget, false), "importance", rival);
     }
-    Made best = add("both", planned(budget, false), a_.method, rival);
+    Made best = add(size.preset, "both", planned(budget, false), a_.method, rival);
     if (!a_.no_codebooks)
-      if (Made other = add("both, codebooks", planned(budget, true), a_.method, rival); other.kl < best.kl)
+      if (Made other = add(size.preset, "both, codebooks", planned(budget, true), a_.method, rival); other.kl < best.kl)
         best = std::move(other);
     if (documents_) by_document(best.model, size.preset, own.model);
   }
@@ -149,11 +159,11 @@ class Mixes {
 
   void over_uniform() {
     fmt::print("{} over uniform gguf:q4_k\n", a_.over);
-    const double uniform = add("uniform q4_k", plan_uniform(model_, "gguf:q4_k"), "importance", 0).kl;
-    add("values", plan_uniform(model_, "gguf:q4_k"), a_.method, uniform);
-    add("allocation", planned(a_.over, false), "importance", uniform);
-    add("both", planned(a_.over, false), a_.method, uniform);
-    if (!a_.no_codebooks) add("both, codebooks", planned(a_.over, true), a_.method, uniform);
+    const double uniform = add("over", "uniform q4_k", plan_uniform(model_, "gguf:q4_k"), "importance", 0).kl;
+    add("over", "values", plan_uniform(model_, "gguf:q4_k"), a_.method, uniform);
+    add("over", "allocation", planned(a_.over, false), "importance", uniform);
+    add("over", "both", planned(a_.over, false), a_.method, uniform);
+    if (!a_.no_codebooks) add("over", "both, codebooks", planned(a_.over, true), a_.method, uniform);
   }
 
   const Arguments& a_;
@@ -190,6 +200,7 @@ int main(int argc, char** argv) {
   app.add_option("--method", a.method);
   app.add_flag("--no-codebooks", a.no_codebooks);
   app.add_flag("--best-only", a.best_only, "Leave out what shows the parts apart");
+  app.add_option("--output", a.output, "Folder that keeps every file, as SIZE LABEL.gguf");
   app.add_option("--threads", a.threads);
   CLI11_PARSE(app, argc, argv);
   try {
