@@ -15,33 +15,41 @@ namespace {
 struct ResumedRecipe {
   const char* name;
   const char* scheme;
+  bool wide;  ///< blocks of 256 take rows as long
   void (*change)(FinetuneOptions& options);
 };
 constexpr ResumedRecipe kResumed[] = {
-    {"Fitted", "gguf:q4_0", [](FinetuneOptions&) {}},
-    {"Learned", "int3:g32:asym",
+    {"Fitted", "gguf:q4_0", false, [](FinetuneOptions&) {}},
+    {"Learned", "int3:g32:asym", false,
      [](FinetuneOptions& o) {
        o.learn_scales = true;
        o.activations = Activations::parse("int8:token");
      }},
-    {"Band", "int4:g32:asym",
+    {"Band", "int4:g32:asym", false,
      [](FinetuneOptions& o) {
        o.singular_band = 1;
        o.drop_bits = 0.3;
        o.only = "L0|norm";
      }},
-    {"Averaged", "gguf:q2_k",
+    {"Averaged", "gguf:q2_k", true,
      [](FinetuneOptions& o) {
        o.learn_scales = true;
        o.average = 0.8;
        o.resample = 0.2;
        o.level_rate = 0.003;
      }},
-    {"InPlace", "gguf:q3_k",
+    {"InPlace", "gguf:q3_k", true,
      [](FinetuneOptions& o) {
        o.average = 0.8;
        o.level_rate = 0.003;
        o.scale_rate = 1;
+     }},
+    {"Codebook", "gguf:iq2_xs", true,
+     [](FinetuneOptions& o) {
+       o.average = 0.8;
+       o.level_rate = 0.003;
+       o.scale_rate = 1;
+       o.recode_steps = 7;
      }},
 };
 
@@ -65,13 +73,15 @@ class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {
   }
 
   const std::filesystem::path folder = scratch_path("finetune_resume");
-  const Model model = fixture_model("llama");
+  const Model model = GetParam().wide ? widened_model("llama", 4) : fixture_model("llama");
   const Plan plan = plan_uniform(model, GetParam().scheme,
                                  std::string(GetParam().scheme).starts_with("gguf") ? "llama.cpp" : "huggingface");
   FinetuneOptions options;
 };
 
 TEST_P(FinetuneResume, EndsInTheSameBytesWhereverItIsKilled) {
+  for (const auto& [id, scheme] : schemes_of(plan, model))
+    ASSERT_EQ(scheme.name(), GetParam().scheme) << name_of(id) << ": nothing stands in for it";
   const FinetuneResult whole = run();
   options.work = folder;
   for (const int allowed : {2, 9, 7}) {  // steps that each attempt may take: killed at steps 3, 10 and again 15

@@ -24,6 +24,29 @@ inline Model fixture_model(const std::string& name) {
   return load_model((source_dir() / "tests/fixtures/models" / name).string());
 }
 
+/// The first layer of such a model between embedding and output, `times` as wide: rows long enough for blocks of 256. Repeats of the fixture's
+/// weights, each with its own noise.
+inline Model widened_model(const std::string& name, int64_t times) {
+  const Model narrow = fixture_model(name);
+  ModelConfig config = narrow.config();
+  config.hidden *= times;
+  config.layers.resize(1);
+  config.layers[0].attention.heads *= times;
+  config.layers[0].attention.kv_heads *= times;
+  config.layers[0].feed_forward.intermediate *= times;
+  at::manual_seed(31);
+  Model wide(config, narrow.source());
+  for (const TensorId& id : narrow.tensors()) {
+    if (id.layer > 0) continue;
+    const at::Tensor weight = narrow.weight(id);
+    const bool by_token = weight.dim() == 2 && weight.size(0) == config.vocabulary;
+    const at::Tensor repeated =
+        weight.dim() == 1 ? weight.repeat({times}) : weight.repeat({by_token ? 1 : times, times});
+    wide.set_weight(id, repeated * (1 + 0.3 * at::randn(repeated.sizes())));
+  }
+  return wide;
+}
+
 /// Every model of tests/fixtures/models with golden outputs: an architecture that brings one is tested by being there.
 inline std::vector<std::string> fixture_names() {
   std::vector<std::string> names;
