@@ -246,9 +246,38 @@ def measure(name, windows):
     return found
 
 
+def in_8_bits(x):
+    """Each token by its range."""
+    step = x.abs().amax(-1, keepdim=True) / 127
+    return (x / step).round() * step
+
+
+@torch.no_grad()
+def smoothed_share(name, windows):
+    """Where weights (int8:channel:sym) and what enters them are in 8 bits: the squared error of a matrix's outputs folded by
+    SmoothQuant, as a share of what it is by rounding. @return the mean over matrices"""
+    model = load(name)
+    inputs, config = inputs_of(model, windows), model.config
+    head_dim = getattr(config, 'head_dim', None) or config.hidden_size // config.num_attention_heads
+    shares = []
+    for number, block in enumerate(model.model.layers):
+        weights = {role: block.get_submodule(path).weight.detach() for role, path in ROLES.items()}
+        entering = {role: inputs[f'model.layers.{number}.{path}'] for role, path in ROLES.items()}
+        plain, smoothed = (Layer(weights, entering, head_dim, 'int8:channel:sym') for _ in range(2))
+        for roles, maker in SITES:
+            smoothed.fold(roles, maker, smoothed.smooth_scales(roles, maker))
+        for role, weight in weights.items():
+            wanted = entering[role] @ weight.T
+            errors = [(((in_8_bits(entering[role] / layer.columns[role]) @ nearest(layer.grid(role), layer.folded(role)).T)
+                        * layer.rows[role] - wanted) ** 2).sum().item() for layer in (smoothed, plain)]
+            shares.append(errors[0] / errors[1])
+    return float(f'{sum(shares) / len(shares):.6g}')
+
+
 if __name__ == '__main__':
     windows = made_up_windows()
-    golden = {'windows': windows, 'loud': LOUD, 'errors': {name: measure(name, windows) for name in MODELS}}
+    golden = {'windows': windows, 'loud': LOUD, 'errors': {name: measure(name, windows) for name in MODELS},
+              'smoothed_shares': {name: smoothed_share(name, windows) for name in MODELS}}
     folder = FIXTURES / 'value_searches'
     folder.mkdir(exist_ok=True)
     (folder / 'golden.json').write_text(json.dumps(golden) + '\n')

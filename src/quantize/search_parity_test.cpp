@@ -2,6 +2,7 @@
 // of every matrix of whole tiny models, from the windows of text on (tools/make_search_fixtures.py).
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -10,6 +11,7 @@
 
 #include "base/json.h"
 #include "calibrate/gram_pass.h"
+#include "engine/aten_model.h"
 #include "quantize/guard.h"
 #include "quantize/search_source.h"
 #include "support/models.h"
@@ -92,6 +94,61 @@ TEST_P(SearchParity, OutputErrorsOfEveryMatrixAreTheReferences) {
         EXPECT_LE(error, nearest.at(matrix)) << scheme << " " << method << " " << matrix;
     }
   }
+}
+
+/// What enters every site of the layers, all tokens of the windows below each other.
+std::map<SiteId, at::Tensor> site_inputs(const Model& model, const EvaluationData& text) {
+  std::map<SiteId, std::vector<at::Tensor>> found;
+  const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) {
+    found[site].push_back(x[0].detach().to(at::kDouble));
+  };
+  const c10::NoGradGuard no_grad;
+  const AtenModel ready(model, text.longest(), {});
+  for (const TokenWindow& window : text.windows) {
+    const std::vector<int64_t> ids(window.tokens.begin(), window.tokens.end());
+    AtenOps ops = ready.ops(std::ssize(ids), &observer);
+    at::Tensor stream = ready.embed(at::tensor(ids, at::kLong).unsqueeze(0));
+    for (int layer = 0; layer < model.config().depth(); ++layer) stream = run_block(ops, ready.block(layer), stream, 0);
+  }
+  std::map<SiteId, at::Tensor> inputs;
+  for (const auto& [site, rows] : found) inputs[site] = at::cat(rows, 0);
+  return inputs;
+}
+
+/// Squared errors of what every matrix gives away where both it and what enters it are in 8 bits, each token by its range.
+std::map<std::string, double> errors_in_8_bits(const Model& model, const Calibration& calibration,
+                                               const std::map<SiteId, at::Tensor>& inputs, const std::string& method) {
+  Plan plan = plan_uniform(model, "int8:channel:sym", "huggingface");
+  plan.method = method;
+  const QuantizedModel quantized = quantize(model, calibration, plan, 2);
+  const std::map<TensorId, Scheme> schemes = schemes_of(plan, model);
+  SearchSource source(model, calibration, find_value_search(method), schemes, 2);
+  std::map<std::string, double> errors;
+  for (const TensorId& id : model.matrices()) {
+    if (id.layer < 0) continue;
+    const at::Tensor weight = model.weight(id).to(at::kDouble), x = inputs.at(*model.blueprint().at(id).input);
+    // Folded: column j times s_j, row i by r_i. Inputs are divided by s_j / r_0, a multiple of what divides them in the model.
+    const at::Tensor folds = source.weight(id).to(at::kDouble) / weight;
+    const at::Tensor entering = x / folds[0], range = entering.abs().amax(-1, /*keepdim=*/true) / 127;
+    const at::Tensor outputs = at::mm((entering / range).round() * range, quantized.values(id).to(at::kDouble).t()) *
+                               (folds.select(1, 0)[0] / folds.select(1, 0));
+    errors[name_of(id)] = (outputs - at::mm(x, weight.t())).square().sum().item<double>();
+  }
+  return errors;
+}
+
+// With alpha = 1/2 some weights become harder to round: what SmoothQuant is for is inputs that are rounded as well.
+TEST_P(SearchParity, SmoothQuantIsNeverAboveRoundingWhereInputsAreRoundedToo) {
+  const Model model = loud_model(GetParam());
+  const Calibration calibration = calibrate(model, golden_text());
+  const std::map<SiteId, at::Tensor> inputs = site_inputs(model, golden_text());
+  const std::map<std::string, double> nearest = errors_in_8_bits(model, calibration, inputs, "nearest");
+  double shares = 0;
+  for (const auto& [matrix, error] : errors_in_8_bits(model, calibration, inputs, "smoothquant")) {
+    EXPECT_LE(error, nearest.at(matrix)) << matrix;
+    shares += error / nearest.at(matrix) / static_cast<double>(nearest.size());
+  }
+  EXPECT_NEAR(shares / golden().at("smoothed_shares").at(GetParam()).get<double>(), 1, 0.01);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SearchParity, ::testing::Values("qwen2", "rope_linear"));
