@@ -9,6 +9,7 @@
 //
 // (--best-only: the first and the last two of them) and, with --over, the same plans at a budget over uniform q4_k beside that file. With --documents, the best of ours beside
 // llama.cpp's file of the preset (--rival) group by group of documents, or beside its choice of schemes with our values.
+// With --output every file is kept, and what is measured is read back from it (llama_cpp/file_pairs.mjs takes them on).
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

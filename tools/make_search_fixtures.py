@@ -5,7 +5,8 @@
 
 Writes tests/fixtures/value_searches/golden.json: the tokens of the windows, the channels made loud, and per model,
 scheme, method and matrix tr(E G E'), with E the error of what the matrix does to the site's own inputs and outputs
-(folded scales undone) and G = E[x x'] of the model as it was.
+(folded scales undone) and G = E[x x'] of the model as it was; and what SmoothQuant leaves of the outputs' errors where
+inputs are in 8 bits as well.
 
 Written from the papers (GPTQ 2210.17323, AWQ 2306.00978, SmoothQuant 2211.10438) with what docs/values.md says differs:
 static groups, damping relative to each channel, root mean squares, ranges by weighted squared error, query heads that
@@ -228,19 +229,24 @@ def inputs_of(model, windows):
     return {name: torch.cat(rows) for name, rows in found.items()}
 
 
-@torch.no_grad()
-def measure(name, windows):
+def layers_of(name, windows):
+    """Of every layer the arguments of Layer but the scheme: weights and inputs by role, and how wide a head is."""
     model = load(name)
     inputs, config = inputs_of(model, windows), model.config
     head_dim = getattr(config, 'head_dim', None) or config.hidden_size // config.num_attention_heads
-    found = {}
+    return [({role: block.get_submodule(path).weight.detach() for role, path in ROLES.items()},
+             {role: inputs[f'model.layers.{number}.{path}'] for role, path in ROLES.items()}, head_dim)
+            for number, block in enumerate(model.model.layers)]
+
+
+@torch.no_grad()
+def measure(name, windows):
+    layers, found = layers_of(name, windows), {}
     for scheme in SCHEMES:
         for method in METHODS:
             errors = found.setdefault(scheme, {}).setdefault(method, {})
-            for number, block in enumerate(model.model.layers):
-                weights = {role: block.get_submodule(path).weight.detach() for role, path in ROLES.items()}
-                entering = {role: inputs[f'model.layers.{number}.{path}'] for role, path in ROLES.items()}
-                for role, error in Layer(weights, entering, head_dim, scheme).quantized(method).items():
+            for number, layer in enumerate(layers):
+                for role, error in Layer(*layer, scheme).quantized(method).items():
                     errors[f'L{number}.{role}'] = float(f'{error:.6g}')
             print(name, scheme, method, sum(errors.values()))
     return found
@@ -256,13 +262,8 @@ def in_8_bits(x):
 def smoothed_share(name, windows):
     """Where weights (int8:channel:sym) and what enters them are in 8 bits: the squared error of a matrix's outputs folded by
     SmoothQuant, as a share of what it is by rounding. @return the mean over matrices"""
-    model = load(name)
-    inputs, config = inputs_of(model, windows), model.config
-    head_dim = getattr(config, 'head_dim', None) or config.hidden_size // config.num_attention_heads
     shares = []
-    for number, block in enumerate(model.model.layers):
-        weights = {role: block.get_submodule(path).weight.detach() for role, path in ROLES.items()}
-        entering = {role: inputs[f'model.layers.{number}.{path}'] for role, path in ROLES.items()}
+    for weights, entering, head_dim in layers_of(name, windows):
         plain, smoothed = (Layer(weights, entering, head_dim, 'int8:channel:sym') for _ in range(2))
         for roles, maker in SITES:
             smoothed.fold(roles, maker, smoothed.smooth_scales(roles, maker))

@@ -1,4 +1,4 @@
-// node file_pairs.mjs LLAMA_PERPLEXITY F32.gguf TEXT NAME BYTES BAR THEIRS.gguf OURS.gguf [NAME BYTES BAR THEIRS.gguf OURS.gguf]...
+// node file_pairs.mjs LLAMA_PERPLEXITY F32.gguf TEXT NAME BYTES BAR THEIRS.gguf OURS.gguf [NAME BYTES ...]
 //
 // Files of ours beside files that llama.cpp made, both run by the real llama-perplexity: mean KL divergence from F32.gguf
 // over all windows of 512 tokens of TEXT, a line for each pair. BAR is the most that ours may have of theirs; OURS must not

@@ -24,8 +24,8 @@ inline Model fixture_model(const std::string& name) {
   return load_model((source_dir() / "tests/fixtures/models" / name).string());
 }
 
-/// The first layer of such a model between embedding and output, `times` as wide: rows long enough for blocks of 256. Repeats of the fixture's
-/// weights, each with its own noise.
+/// The first layer of such a model between embedding and output, `times` as wide: rows long enough for blocks of 256.
+/// Repeats of the fixture's weights, each with its own noise.
 inline Model widened_model(const std::string& name, int64_t times) {
   const Model narrow = fixture_model(name);
   ModelConfig config = narrow.config();
