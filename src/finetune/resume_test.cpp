@@ -8,6 +8,7 @@
 #include "support/scratch.h"
 #include "support/training_data.h"
 #include "vernier/planning.h"
+#include "vernier/quantize.h"
 
 namespace vernier {
 namespace {

@@ -33,7 +33,7 @@ struct WordRows {
 /// Memory whose vectors of 16 floats lie in one cache line each, and which is not zeroed before it is filled.
 template <class T>
 struct CacheLineAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT: what allocators call it
   static constexpr std::align_val_t kAlignment{64};
   CacheLineAllocator() = default;
   template <class Other>

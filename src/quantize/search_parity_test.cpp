@@ -126,7 +126,8 @@ std::map<std::string, double> errors_in_8_bits(const Model& model, const Calibra
   std::map<std::string, double> errors;
   for (const TensorId& id : model.matrices()) {
     if (id.layer < 0) continue;
-    const at::Tensor weight = model.weight(id).to(at::kDouble), x = inputs.at(*model.blueprint().at(id).input);
+    const at::Tensor weight = model.weight(id).to(at::kDouble);
+    const at::Tensor& x = inputs.at(*model.blueprint().at(id).input);
     // Folded: column j times s_j, row i by r_i. Inputs are divided by s_j / r_0, a multiple of what divides them in the model.
     const at::Tensor folds = source.weight(id).to(at::kDouble) / weight;
     const at::Tensor entering = x / folds[0], range = entering.abs().amax(-1, /*keepdim=*/true) / 127;
