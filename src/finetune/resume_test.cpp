@@ -57,34 +57,34 @@ constexpr ResumedRecipe kResumed[] = {
 class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {
  protected:
   FinetuneResume() {
-    options.steps = 24;
-    options.batch = 4;
-    options.warm_up_steps = 3;
-    options.evaluate_steps = 4;
-    options.refit_steps = 5;
-    options.sampling = "balanced";
-    options.weighting = "group-dro";
-    options.compute.threads = 1;
-    GetParam().change(options);
-    std::filesystem::remove_all(folder);
+    options_.steps = 24;
+    options_.batch = 4;
+    options_.warm_up_steps = 3;
+    options_.evaluate_steps = 4;
+    options_.refit_steps = 5;
+    options_.sampling = "balanced";
+    options_.weighting = "group-dro";
+    options_.compute.threads = 1;
+    GetParam().change(options_);
+    std::filesystem::remove_all(folder_);
   }
-  ~FinetuneResume() override { std::filesystem::remove_all(folder); }
+  ~FinetuneResume() override { std::filesystem::remove_all(folder_); }
   FinetuneResult run(ProgressSink* progress = nullptr) const {
-    return finetune(model, plan, {}, made_up_training(32), made_up_training(8, 100), options, progress);
+    return finetune(model_, plan_, {}, made_up_training(32), made_up_training(8, 100), options_, progress);
   }
 
-  const std::filesystem::path folder = scratch_path("finetune_resume");
-  const Model model = GetParam().wide ? widened_model("llama", 4) : fixture_model("llama");
-  const Plan plan = plan_uniform(model, GetParam().scheme,
-                                 std::string(GetParam().scheme).starts_with("gguf") ? "llama.cpp" : "huggingface");
-  FinetuneOptions options;
+  const std::filesystem::path folder_ = scratch_path("finetune_resume");
+  const Model model_ = GetParam().wide ? widened_model("llama", 4) : fixture_model("llama");
+  const Plan plan_ = plan_uniform(model_, GetParam().scheme,
+                                  std::string(GetParam().scheme).starts_with("gguf") ? "llama.cpp" : "huggingface");
+  FinetuneOptions options_;
 };
 
 TEST_P(FinetuneResume, EndsInTheSameBytesWhereverItIsKilled) {
-  for (const auto& [id, scheme] : schemes_of(plan, model))
+  for (const auto& [id, scheme] : schemes_of(plan_, model_))
     ASSERT_EQ(scheme.name(), GetParam().scheme) << name_of(id) << ": nothing stands in for it";
   const FinetuneResult whole = run();
-  options.work = folder;
+  options_.work = folder_;
   for (const int allowed : {2, 9, 7}) {  // steps that each attempt may take: killed at steps 3, 10 and again 15
     CancellingSink sink(allowed);
     EXPECT_THROW(run(&sink), Cancelled);
@@ -97,19 +97,19 @@ TEST_P(FinetuneResume, EndsInTheSameBytesWhereverItIsKilled) {
 
 TEST_P(FinetuneResume, MinutesEndARunThatCanGoOn) {
   const FinetuneResult whole = run();
-  options.work = folder;
-  options.max_minutes = 1e-9;
+  options_.work = folder_;
+  options_.max_minutes = 1e-9;
   EXPECT_EQ(run().trained.stopped, "minutes");
-  options.max_minutes = 0;
+  options_.max_minutes = 0;
   EXPECT_EQ(model_hash(run().model), model_hash(whole.model));
 }
 
 TEST_P(FinetuneResume, ACheckpointOfSomethingElseIsRefused) {
-  options.work = folder;
+  options_.work = folder_;
   run();
-  options.seed = 9;
+  options_.seed = 9;
   expect_error(ErrorKind::kInvalidArgument, {"another model, plan, data or options"}, [&] { run(); });
-  write_file(folder / "checkpoint.safetensors", "garbage");
+  write_file(folder_ / "checkpoint.safetensors", "garbage");
   expect_error(ErrorKind::kBadFile, {"checkpoint.safetensors"}, [&] { run(); });
 }
 
