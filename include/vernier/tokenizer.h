@@ -1,13 +1,14 @@
 #pragma once
 
-// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen, CLIP and most models since.
-// TokenizerModel is plain data, filled from a Hugging Face folder or from a GGUF file; Tokenizer runs it.
+// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen, CLIP and most models since; and,
+// from GGUF files, for SentencePiece's pairs: those of Llama 2, Mistral 7B, Phi-3 and Gemma. TokenizerModel is plain data, filled from a Hugging Face folder or from a GGUF file; Tokenizer runs it.
 //
 //   Tokenizer tokenizer(load_tokenizer_model("models/demo"));
 //   std::vector<int32_t> ids = tokenizer.encode("Hello, world!");   // with BOS when the model wants one
 //   std::string text = tokenizer.decode(ids);
 //
-// The ids are those of Hugging Face's `tokenizers` package; the functions say where they differ on purpose.
+// The ids are those of Hugging Face's `tokenizers` package, of SentencePiece's pairs those of llama.cpp; the functions say
+// where they differ on purpose.
 
 #include <cstdint>
 #include <filesystem>
@@ -66,6 +67,10 @@ struct TokenizerModel {
   bool lowercase = false;                                   ///< then lower-case
   /// Written behind the last character of every word ("</w>" of CLIP), to tell its tokens from those inside of words.
   std::string word_end = {};
+  /// Of SentencePiece's pairs, by id: of neighbours that make a token together those of the highest score become one first.
+  /// Tokens are then text with "▁" for a space, and "<0x0A>" is a byte of a character without a token. Empty: byte-level BPE.
+  std::vector<float> scores = {};
+  bool space_prefix = false;  ///< of those: a space before a text, and behind every added token
   PreTokenizerRules pre_tokenizer;
   std::vector<int32_t> prefix_ids;  ///< put before a sequence
   std::vector<int32_t> suffix_ids;  ///< put behind a sequence
@@ -78,6 +83,7 @@ struct TokenizerModel {
   std::map<std::string, std::string> named_templates;  ///< further ones, by name ("tool_use")
   std::vector<std::string> warnings = {};              ///< what the user should hear about how it was read
 
+  bool has_scores() const { return !scores.empty(); }
   bool adds_bos() const { return bos_id && !prefix_ids.empty() && prefix_ids.front() == *bos_id; }
   bool adds_eos() const { return eos_id && !suffix_ids.empty() && suffix_ids.back() == *eos_id; }
 };
@@ -105,7 +111,8 @@ struct EncodeOptions {
 /// Immutable, cheap to copy, safe to share between threads.
 class Tokenizer {
  public:
-  /// @throws Error{kBadFile} when merges or ids name tokens that do not exist or an expression is broken,
+  /// @throws Error{kBadFile} when merges or ids name tokens that do not exist, there are not as many scores as tokens, or an
+  ///         expression is broken,
   ///         Error{kUnsupported} when an expression needs what PCRE2 cannot do
   explicit Tokenizer(TokenizerModel model);
 

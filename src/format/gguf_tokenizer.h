@@ -1,6 +1,6 @@
 #pragma once
 
-// How a byte-level BPE tokenizer lies in a GGUF file's metadata (`tokenizer.ggml.*`), in both directions.
+// How a tokenizer lies in a GGUF file's metadata (`tokenizer.ggml.*`), in both directions.
 //
 //   add_tokenizer(writer, model, /*vocabulary=*/32000, /*pre=*/"");
 //   TokenizerModel same = read_tokenizer(GgufFile("model.gguf"));
@@ -20,7 +20,8 @@ namespace vernier {
 void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t vocabulary, const std::string& pre);
 
 /// A file without tokenizer.ggml.pre is read by llama.cpp's default rule, with a warning in the result.
-/// @throws Error{kBadFile} for lists that do not fit, {kUnsupported} for other tokenizers than "gpt2"
+/// @throws Error{kBadFile} for lists that do not fit, {kUnsupported} for other tokenizers than "gpt2" (byte-level BPE) and
+///         "llama" (SentencePiece's pairs)
 TokenizerModel read_tokenizer(const GgufFile& file);
 
 }  // namespace vernier

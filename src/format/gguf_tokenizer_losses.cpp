@@ -52,14 +52,15 @@ class Losses {
 
   void add_all() {
     add_ends();
-    for (const FlagLoss& loss : kFlags) add_flag(loss);
+    for (const FlagLoss& loss : kFlags)
+      if (!model_.has_scores()) add_flag(loss);  // of pieces llama.cpp has them by the model's name
     if (model_.nfc)
       compare("the normalization to form C (a letter and an accent to one character)", {"e\u0301"},
               [](TokenizerModel& model) { model.nfc = false; });
     if (model_.pre_tokenizer.add_prefix_space)
       compare("add_prefix_space, a space before every text", {"x"},
               [](TokenizerModel& model) { model.pre_tokenizer.add_prefix_space = false; });
-    if (model_.unknown_id) add_unknown();
+    if (model_.unknown_id && !model_.has_scores()) add_unknown();  // pieces have a place for it
   }
 
   std::vector<std::string> take() { return std::move(all_); }
@@ -117,13 +118,13 @@ class Losses {
       add(fmt::format(
           "token {} (\"{}\") ends an answer too, for which a GGUF file has no key; llama.cpp may go on there", id,
           token_text(id)));
-    constexpr int32_t kDefaultEos = 11;  // of llama.cpp, for every byte-level BPE
     if (model_.eos_id) return;
-    const bool exists = std::cmp_less(kDefaultEos, model_.tokens.size());
+    const int32_t default_eos = model_.has_scores() ? 2 : 11;  // of llama.cpp
+    const bool exists = std::cmp_less(default_eos, model_.tokens.size());
     add(
         fmt::format("no end of sequence is named; llama.cpp will take token {}{} for it; name one as eos_token in "
                     "tokenizer_config.json or as eos_token_id in generation_config.json",
-                    kDefaultEos, exists ? fmt::format(" (\"{}\")", token_text(kDefaultEos)) : ""));
+                    default_eos, exists ? fmt::format(" (\"{}\")", token_text(default_eos)) : ""));
   }
 
   std::string token_text(int32_t id) const { return shorten(model_.tokens[static_cast<size_t>(id)]); }

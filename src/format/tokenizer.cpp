@@ -1,11 +1,14 @@
 #include "vernier/tokenizer.h"
 
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/fail.h"
 #include "format/pretokenizer.h"
 #include "format/tokenizer_added.h"
 #include "format/tokenizer_bpe.h"
+#include "format/tokenizer_pieces.h"
 #include "format/tokenizer_text.h"
 
 namespace vernier {
@@ -56,16 +59,20 @@ struct Matchers {
 struct Tokenizer::Impl {
   TokenizerModel model;
   PreTokenizer pre_tokenizer;
-  BytePairEncoder encoder;
-  Matchers all, ordinary;  // ordinary: without special tokens
+  std::optional<BytePairEncoder> words;
+  std::optional<PieceEncoder> pieces;  // in place of words
+  Matchers all, ordinary;              // ordinary: without special tokens
   std::unordered_map<int32_t, const AddedToken*> added;
 
   explicit Impl(TokenizerModel from)
       : model((check_ids(from), std::move(from))),
         pre_tokenizer(model.pre_tokenizer, model.origin),
-        encoder(model),
         all(model, true),
         ordinary(model, false) {
+    if (model.has_scores())
+      pieces.emplace(model);
+    else
+      words.emplace(model);
     for (const AddedToken& token : model.added) added.emplace(token.id, &token);
   }
 };
@@ -90,18 +97,23 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, const EncodeOption
   PreTokenizer::Scratch splitting(impl_->pre_tokenizer);
   BytePairEncoder::Scratch merging;
   const std::function<void(std::string_view)> on_word = [&](std::string_view word) {
-    impl_->encoder.encode(word, merging, ids);
+    impl_->words->encode(word, merging, ids);
   };
+  bool begins = true;  // nothing came before but added tokens
   const AddedTokenMatcher::Emit on_normalized = [&](std::string_view part, const AddedToken* token) {
     if (token != nullptr) {
       ids.push_back(token->id);
+    } else if (impl_->pieces) {
+      impl_->pieces->encode(part, begins, ids);
     } else {
       impl_->pre_tokenizer.split(part, splitting, on_word);
     }
+    begins = token != nullptr;
   };
   matchers.raw.split(utf8, [&](std::string_view part, const AddedToken* token) {
     if (token != nullptr) {
       ids.push_back(token->id);
+      begins = true;
     } else if (normalizes(model)) {
       matchers.normalized.split(normalized_text(model, part), on_normalized);
     } else {
@@ -115,6 +127,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, const EncodeOption
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   const std::string& word_end = impl_->model.word_end;
   std::string bytes;
+  bool begins = true;
   for (const int32_t id : ids) {
     if (id < 0 || id >= vocab_size())
       fail(ErrorKind::kInvalidArgument, "tokenizer: {}: id {} is outside the vocabulary of {} tokens",
@@ -122,8 +135,15 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
     const auto added = impl_->added.find(id);
     std::string_view token = impl_->model.tokens[id];
     const bool ends_word = !word_end.empty() && token.ends_with(word_end);
+    const bool first = std::exchange(begins, added != impl_->added.end());
     if (added != impl_->added.end()) {
       bytes += added->second->content;
+      continue;
+    }
+    if (impl_->pieces) {
+      const std::optional<char> byte = byte_of_piece(token);
+      const std::string text = byte ? std::string(1, *byte) : with_spaces(token);
+      bytes += first && impl_->model.space_prefix && text.starts_with(' ') ? text.substr(1) : text;
       continue;
     }
     if (ends_word) token.remove_suffix(word_end.size());

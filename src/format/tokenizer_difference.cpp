@@ -46,6 +46,20 @@ Difference compare_merges(const TokenizerModel& a, const TokenizerModel& b) {
                              shown(in_b, b.merges.end())};
 }
 
+Difference compare_scores(const TokenizerModel& a, const TokenizerModel& b) {
+  const auto kind = [](const TokenizerModel& model) {
+    return model.has_scores() ? "pieces by score" : "byte-level BPE";
+  };
+  if (a.has_scores() != b.has_scores()) return TokenizerDifference{"kind", kind(a), kind(b)};
+  const auto [in_a, in_b] = std::mismatch(a.scores.begin(), a.scores.end(), b.scores.begin(), b.scores.end());
+  if (in_a != a.scores.end() && in_b != b.scores.end())
+    return TokenizerDifference{fmt::format("score of token {}", in_a - a.scores.begin()), fmt::format("{}", *in_a),
+                               fmt::format("{}", *in_b)};
+  if (a.space_prefix != b.space_prefix)
+    return TokenizerDifference{"space before a text", a.space_prefix ? "yes" : "no", b.space_prefix ? "yes" : "no"};
+  return std::nullopt;
+}
+
 std::string flags_of(const AddedToken& token) {
   std::string flags;
   for (const auto& [set, name] : {std::pair(token.special, "special"),
@@ -141,6 +155,7 @@ std::string TokenizerComparison::text() const {
 std::optional<TokenizerDifference> compare_tokenizers(const Tokenizer& a, const Tokenizer& b) {
   const TokenizerModel &left = a.model(), &right = b.model();
   if (Difference found = compare_tokens(left, right)) return found;
+  if (Difference found = compare_scores(left, right)) return found;
   if (Difference found = compare_merges(left, right)) return found;
   if (Difference found = compare_added(a, b)) return found;
   if (Difference found = compare_pre_tokenizers(left, right)) return found;

@@ -198,6 +198,8 @@ class NameFinder {
 }  // namespace
 
 std::string gguf_pre_name(const TokenizerModel& model) {
+  if (model.has_scores())
+    return kDefaultPreTokenizer;  // nothing is cut before pieces, and that is what converters write
   const Entry* alike = nullptr;
   for (const Entry& entry : kEntries) {
     if (!cuts_alike(entry, model.pre_tokenizer)) continue;
@@ -221,6 +223,13 @@ std::string gguf_pre_name(const TokenizerModel& model) {
 }
 
 void check_gguf_pre_name(const TokenizerModel& model, const std::string& name) {
+  if (model.has_scores()) {
+    if (name == kDefaultPreTokenizer) return;
+    fail(ErrorKind::kInvalidArgument,
+         "tokenizer: pre-tokenizer \"{}\" (--tokenizer-pre): nothing is cut before {}'s pieces are put together; leave "
+         "it out",
+         name, model.origin);
+  }
   const Entry* entry = find_entry(name);
   if (entry == nullptr)
     fail(
