@@ -1,13 +1,14 @@
 #pragma once
 
-// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen, CLIP and most models since; and,
-// from GGUF files, for SentencePiece's pairs: those of Llama 2, Mistral 7B, Phi-3 and Gemma. TokenizerModel is plain data, filled from a Hugging Face folder or from a GGUF file; Tokenizer runs it.
+// Text to token ids and back, for byte-level BPE: the tokenizers of GPT-2, Llama 3, Qwen, CLIP and most models since; and
+// for SentencePiece's pairs: those of Llama 2, Mistral 7B, Phi-3 and Gemma. TokenizerModel is plain data, filled from a
+// Hugging Face folder or from a GGUF file; Tokenizer runs it.
 //
 //   Tokenizer tokenizer(load_tokenizer_model("models/demo"));
 //   std::vector<int32_t> ids = tokenizer.encode("Hello, world!");   // with BOS when the model wants one
 //   std::string text = tokenizer.decode(ids);
 //
-// The ids are those of Hugging Face's `tokenizers` package, of SentencePiece's pairs those of llama.cpp; the functions say
+// The ids are those of Hugging Face's `tokenizers` package, of scores in a GGUF file those of llama.cpp; the functions say
 // where they differ on purpose.
 
 #include <cstdint>
@@ -119,7 +120,8 @@ class Tokenizer {
   /// Invalid UTF-8 counts as U+FFFD. Cost: linear in the text times a logarithm of its longest word.
   /// @throws Error{kBadFile} when an expression of the model runs away on this text
   std::vector<int32_t> encode(std::string_view utf8, const EncodeOptions& options = {}) const;
-  /// Always valid UTF-8: bytes that are none become U+FFFD. An end of a word is a space, but for the last one. Added tokens come out verbatim, special or not (Hugging
+  /// Always valid UTF-8: bytes that are none become U+FFFD. An end of a word is a space, but for the last one; the space
+  /// that pieces put before a text goes. Added tokens come out verbatim, special or not (Hugging
   /// Face reads them in the byte-level alphabet, which breaks those with accents).
   /// @throws Error{kInvalidArgument} on an id outside the vocabulary
   std::string decode(std::span<const int32_t> ids) const;

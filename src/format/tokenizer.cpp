@@ -127,7 +127,6 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, const EncodeOption
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   const std::string& word_end = impl_->model.word_end;
   std::string bytes;
-  bool begins = true;
   for (const int32_t id : ids) {
     if (id < 0 || id >= vocab_size())
       fail(ErrorKind::kInvalidArgument, "tokenizer: {}: id {} is outside the vocabulary of {} tokens",
@@ -135,15 +134,13 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
     const auto added = impl_->added.find(id);
     std::string_view token = impl_->model.tokens[id];
     const bool ends_word = !word_end.empty() && token.ends_with(word_end);
-    const bool first = std::exchange(begins, added != impl_->added.end());
     if (added != impl_->added.end()) {
       bytes += added->second->content;
       continue;
     }
     if (impl_->pieces) {
       const std::optional<char> byte = byte_of_piece(token);
-      const std::string text = byte ? std::string(1, *byte) : with_spaces(token);
-      bytes += first && impl_->model.space_prefix && text.starts_with(' ') ? text.substr(1) : text;
+      bytes += byte ? std::string(1, *byte) : with_spaces(token);
       continue;
     }
     if (ends_word) token.remove_suffix(word_end.size());
@@ -152,6 +149,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
     if (ends_word) bytes += ' ';
   }
   if (!word_end.empty() && bytes.ends_with(' ')) bytes.pop_back();
+  if (impl_->model.space_prefix && bytes.starts_with(' ')) bytes.erase(0, 1);
   return valid_utf8_prefix(bytes) < bytes.size() ? replace_invalid_utf8(bytes) : bytes;
 }
 

@@ -37,6 +37,7 @@ Difference compare_tokens(const TokenizerModel& a, const TokenizerModel& b) {
 }
 
 Difference compare_merges(const TokenizerModel& a, const TokenizerModel& b) {
+  if (a.has_scores() && a.merges.empty() != b.merges.empty()) return std::nullopt;
   const auto [in_a, in_b] = std::mismatch(a.merges.begin(), a.merges.end(), b.merges.begin(), b.merges.end());
   if (in_a == a.merges.end() && in_b == b.merges.end()) return std::nullopt;
   const auto shown = [](auto merge, auto end) {
@@ -51,12 +52,13 @@ Difference compare_scores(const TokenizerModel& a, const TokenizerModel& b) {
     return model.has_scores() ? "pieces by score" : "byte-level BPE";
   };
   if (a.has_scores() != b.has_scores()) return TokenizerDifference{"kind", kind(a), kind(b)};
+  if (a.space_prefix != b.space_prefix)
+    return TokenizerDifference{"space before a text", a.space_prefix ? "yes" : "no", b.space_prefix ? "yes" : "no"};
+  if (a.merges.empty() != b.merges.empty()) return std::nullopt;  // of one that scores stand for in the other
   const auto [in_a, in_b] = std::mismatch(a.scores.begin(), a.scores.end(), b.scores.begin(), b.scores.end());
   if (in_a != a.scores.end() && in_b != b.scores.end())
     return TokenizerDifference{fmt::format("score of token {}", in_a - a.scores.begin()), fmt::format("{}", *in_a),
                                fmt::format("{}", *in_b)};
-  if (a.space_prefix != b.space_prefix)
-    return TokenizerDifference{"space before a text", a.space_prefix ? "yes" : "no", b.space_prefix ? "yes" : "no"};
   return std::nullopt;
 }
 
@@ -121,7 +123,7 @@ Difference compare_encoding(const TokenizerModel& a, const TokenizerModel& b) {
   const auto on_off = [](bool on) { return on ? std::string("on") : std::string("off"); };
   if (a.ignore_merges != b.ignore_merges && !BytePairEncoder(a).merges_reach_all_words(a))
     return TokenizerDifference{"ignore_merges", on_off(a.ignore_merges), on_off(b.ignore_merges)};
-  if (a.unknown_id != b.unknown_id || a.fuse_unknown != b.fuse_unknown) {
+  if (!a.has_scores() && (a.unknown_id != b.unknown_id || a.fuse_unknown != b.fuse_unknown)) {
     std::vector<std::string_view> sorted(a.tokens.begin(), a.tokens.end());
     std::sort(sorted.begin(), sorted.end());
     const auto shown = [](const TokenizerModel& model) {

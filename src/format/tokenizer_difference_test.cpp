@@ -38,7 +38,7 @@ std::string difference_of(const TokenizerModel& a, const TokenizerModel& b) {
 }
 
 class TokenizerDifferenceFixture : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, TokenizerDifferenceFixture, testing::Values("gpt2", "llama3", "qwen2"));
+INSTANTIATE_TEST_SUITE_P(All, TokenizerDifferenceFixture, testing::Values("gpt2", "llama3", "qwen2", "pieces"));
 
 TEST_P(TokenizerDifferenceFixture, AModelEqualsItsOwnGgufFile) {
   TokenizerModel model =

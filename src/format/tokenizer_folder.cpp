@@ -86,11 +86,11 @@ TokenizerModel load_tokenizer_model(const fs::path& folder) {
   const fs::path main = folder / "tokenizer.json";
   if (!fs::exists(main)) {
     if (fs::exists(folder / "tokenizer.model"))
-      fail(
-          ErrorKind::kUnsupported,
-          "tokenizer: {}: found tokenizer.model (SentencePiece) and no tokenizer.json; supported is byte-level BPE, as "
-          "in GPT-2, Llama 3 and Qwen",
-          folder.string());
+      fail(ErrorKind::kUnsupported,
+           "tokenizer: {}: found tokenizer.model (SentencePiece) and no tokenizer.json; Hugging Face's "
+           "AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one, and a GGUF file of the model holds its "
+           "own",
+           folder.string());
     fail(ErrorKind::kIo, "tokenizer: {} does not exist; expected the folder of a Hugging Face model", main.string());
   }
   TokenizerModel model = parse_tokenizer_json(read_file(main), main.string());

@@ -18,7 +18,9 @@ namespace {
 using SortedJson = nlohmann::json;
 
 constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us allocate
-constexpr const char* kSupportedTokenizers = "supported is byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP";
+constexpr const char* kSupportedTokenizers =
+    "supported are byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP, and SentencePiece's pairs, as in Llama 2";
+constexpr const char* kPieceSpace = "\u2581";  // "▁"
 
 SortedJson parse_sorted(std::string_view text, const std::string& origin) {
   text = without_byte_order_mark(text, "tokenizer: " + origin);
@@ -175,7 +177,16 @@ void read_merges(const Node& bpe, const IdMap& ids, TokenizerModel& model) {
   }
 }
 
-void read_model(const Node& root, TokenizerModel& model) {
+/// Every token by the first merge that makes it, those that none makes behind them: what a GGUF file says in place of merges.
+void score_pieces(const IdMap& ids, TokenizerModel& model) {
+  model.scores.assign(model.tokens.size(), -static_cast<float>(model.merges.size()));
+  for (size_t rank = model.merges.size(); rank-- > 0;) {
+    const auto& [left, right] = model.merges[rank];
+    model.scores[static_cast<size_t>(ids.at(left + right))] = -static_cast<float>(rank);
+  }
+}
+
+void read_model(const Node& root, bool pieces, TokenizerModel& model) {
   const Node bpe = root.child("model");
   const std::string type = bpe.string_or("type", bpe.find("merges") ? "BPE" : "a model without type");
   if (type != "BPE") unsupported(bpe.path("type"), type);
@@ -199,8 +210,19 @@ void read_model(const Node& root, TokenizerModel& model) {
            shorten(unknown));
     model.unknown_id = id->second;
   }
+  const bool falls_back = bpe.boolean("byte_fallback", false);
+  if (pieces) {
+    if (!falls_back) unsupported(bpe.path("byte_fallback"), "false", "supported are pieces that fall back to bytes");
+    for (int byte = 0; byte < 256; ++byte)
+      if (const std::string token = fmt::format("<0x{:02X}>", byte); !ids.contains(token))
+        unsupported(bpe.path("byte_fallback"), fmt::format("true, and no token {}", token));
+    if (!model.word_end.empty() || model.ignore_merges)
+      unsupported(bpe.path(), "pieces with ends of words, or with ignore_merges");
+    score_pieces(ids, model);
+    return;
+  }
   // With all bytes in the vocabulary the fallback never happens.
-  if (bpe.boolean("byte_fallback", false))
+  if (falls_back)
     for (const std::string& byte : byte_alphabet())
       if (!ids.contains(byte)) unsupported(bpe.path("byte_fallback"), "true, and byte \"" + byte + "\" has no token");
 }
@@ -219,11 +241,28 @@ void flatten(const SortedJson* step, const std::string& path, const char* list_k
 }
 
 constexpr const char* kSupportedNormalizers =
-    "supported normalizers are NFC, runs of whitespace to one space, Lowercase, in this order";
+    "supported normalizers are NFC, runs of whitespace to one space, Lowercase, in this order, and those of "
+    "SentencePiece's pairs alone: Prepend of \"▁\", then Replace of spaces by it";
 
-void read_normalizer(const Node& root, TokenizerModel& model) {
+/// Whether spaces become "▁", as those of pieces do.
+bool spells_pieces(const std::vector<Node>& steps) {
+  if (steps.empty() || steps.back().string("type") != "Replace") return false;
+  const Node& last = steps.back();
+  return last.child("pattern").string_or("String", "") == " " && last.string("content") == kPieceSpace;
+}
+
+/// @return whether the tokens are pieces
+bool read_normalizer(const Node& root, TokenizerModel& model) {
   std::vector<Node> steps;
   flatten(root.find("normalizer"), root.path("normalizer"), "normalizers", steps);
+  if (spells_pieces(steps)) {
+    for (size_t i = 0; i + 1 < steps.size(); ++i) {
+      if (i > 0 || steps[i].string("type") != "Prepend" || steps[i].string("prepend") != kPieceSpace)
+        unsupported(steps[i].path(), steps[i].string("type"), kSupportedNormalizers);
+      model.space_prefix = true;
+    }
+    return true;
+  }
   // In this order, since lower case can take a text out of form C.
   const auto take = [](const Node& step, bool& flag, bool later) {
     if (later) unsupported(step.path(), step.string("type") + " behind a later one", kSupportedNormalizers);
@@ -242,6 +281,7 @@ void read_normalizer(const Node& root, TokenizerModel& model) {
       unsupported(step.path(), type, kSupportedNormalizers);
     }
   }
+  return false;
 }
 
 SplitBehavior read_behavior(const Node& step) {
@@ -252,6 +292,17 @@ SplitBehavior read_behavior(const Node& step) {
   if (name == "MergedWithNext") return SplitBehavior::kMergedWithNext;
   if (name == "Contiguous") return SplitBehavior::kContiguous;
   fail(ErrorKind::kBadFile, "tokenizer: {}: unknown behavior \"{}\"", step.path("behavior"), shorten(name));
+}
+
+/// A split at spaces, which pieces no longer have, does nothing.
+void check_pre_tokenizer_of_pieces(const Node& root) {
+  std::vector<Node> steps;
+  flatten(root.find("pre_tokenizer"), root.path("pre_tokenizer"), "pretokenizers", steps);
+  for (const Node& step : steps) {
+    const std::string type = step.string("type");
+    if (type != "Split" || step.child("pattern").string_or("String", "") != " ")
+      unsupported(step.path(), type, "supported before pieces are no pre-tokenizer and a Split at spaces");
+  }
 }
 
 void read_pre_tokenizer(const Node& root, TokenizerModel& model) {
@@ -383,9 +434,12 @@ TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& or
   TokenizerModel model;
   model.origin = origin;
   // The steps come first: they say what kind of tokenizer this is, and are cheaper than the vocabulary.
-  read_normalizer(root, model);
-  read_pre_tokenizer(root, model);
-  read_model(root, model);
+  const bool pieces = read_normalizer(root, model);
+  if (pieces)
+    check_pre_tokenizer_of_pieces(root);
+  else
+    read_pre_tokenizer(root, model);
+  read_model(root, pieces, model);
   read_post_processor(root, model);
   return model;
 }

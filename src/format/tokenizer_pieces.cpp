@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/utf8.h"
+#include "format/tokenizer_text.h"
 
 namespace vernier {
 
@@ -16,6 +17,10 @@ constexpr std::string_view kSpace = "\u2581";  // "▁"
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+uint64_t pair_key(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
 }
 
 std::string without_spaces(std::string_view text, bool one_in_front) {
@@ -75,6 +80,25 @@ PieceEncoder::PieceEncoder(const TokenizerModel& model) : model_(model) {
     if (const std::optional<char> byte = byte_of_piece(token))
       byte_ids_[static_cast<unsigned char>(*byte)] = static_cast<int32_t>(id);
   }
+  ranks_.reserve(model.merges.size());
+  for (size_t rank = 0; rank < model.merges.size(); ++rank) {
+    const auto& [left, right] = model.merges[rank];
+    const int32_t first = id_of(left), second = id_of(right);
+    if (first < 0 || second < 0 || id_of(left + right) < 0)
+      fail(ErrorKind::kBadFile, "tokenizer: {}: merge {} (\"{}\" + \"{}\") is not of tokens", model.origin, rank,
+           shorten(left), shorten(right));
+    ranks_.insert_or_assign(pair_key(first, second), static_cast<uint32_t>(rank));
+  }
+}
+
+std::optional<float> PieceEncoder::score_of(std::string_view left, std::string_view right) const {
+  if (ranks_.empty()) {
+    const int32_t id = id_of({left.data(), left.size() + right.size()});  // neighbours in one text
+    return id < 0 ? std::nullopt : std::optional(model_.scores[static_cast<size_t>(id)]);
+  }
+  const int32_t first = id_of(left), second = id_of(right);
+  const auto found = first < 0 || second < 0 ? ranks_.end() : ranks_.find(pair_key(first, second));
+  return found == ranks_.end() ? std::nullopt : std::optional(-static_cast<float>(found->second));
 }
 
 int32_t PieceEncoder::id_of(std::string_view piece) const {
@@ -113,9 +137,9 @@ void PieceEncoder::encode(std::string_view text, bool begins, std::vector<int32_
   const auto consider = [&](int32_t left, int32_t right) {
     if (left < 0 || right < 0) return;
     const Symbol &first = symbols[static_cast<size_t>(left)], &second = symbols[static_cast<size_t>(right)];
-    const int32_t size = first.size + second.size, id = id_of(piece(first.begin, size));
-    if (id < 0) return;
-    heap.push_back({model_.scores[static_cast<size_t>(id)], left, right, size});
+    const std::optional<float> score = score_of(piece(first.begin, first.size), piece(second.begin, second.size));
+    if (!score) return;
+    heap.push_back({*score, left, right, first.size + second.size});
     std::push_heap(heap.begin(), heap.end());
   };
   for (int32_t right = 1; right < static_cast<int32_t>(symbols.size()); ++right) consider(right - 1, right);

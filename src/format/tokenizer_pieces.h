@@ -2,8 +2,8 @@
 
 // SentencePiece's pairs: start from characters, then always join the two neighbours that make the token of the highest
 // score, leftmost first. Nothing keeps words apart but that a space is a character ("▁") which tokens only begin with.
-// GGUF files hold the scores, and what counts is the ids that llama.cpp gives, so the few lines that it takes are here;
-// a `tokenizer.model` is for libsentencepiece.
+// GGUF files hold the scores, and what counts is the ids that llama.cpp gives. A tokenizer.json holds merges in their
+// place, which may rank two ways to make one token: then those count, as in Hugging Face's package.
 //
 //   PieceEncoder encoder(model);
 //   encoder.encode("Hello, world!", /*begins=*/true, ids);   // appends
@@ -35,11 +35,14 @@ class PieceEncoder {
 
  private:
   int32_t id_of(std::string_view piece) const;
+  /// How good it is to join them; nothing where they make no token.
+  std::optional<float> score_of(std::string_view left, std::string_view right) const;
   void add_bytes(std::string_view character, std::vector<int32_t>& ids) const;
 
   const TokenizerModel& model_;
   std::unordered_map<std::string_view, int32_t> ids_;
-  std::array<int32_t, 256> byte_ids_{};  // -1: no token
+  std::array<int32_t, 256> byte_ids_{};           // -1: no token
+  std::unordered_map<uint64_t, uint32_t> ranks_;  // of merges, by both ids; empty: scores count
 };
 
 }  // namespace vernier

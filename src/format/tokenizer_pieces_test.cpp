@@ -7,6 +7,7 @@
 #include <iterator>
 #include <random>
 
+#include "base/json.h"
 #include "base/utf8.h"
 #include "format/format_test_util.h"
 #include "format/gguf_tokenizer.h"
@@ -101,7 +102,7 @@ TEST_F(Pieces, ASpaceStandsBeforeATextAndBehindAddedTokens) {
   EXPECT_THAT(tokens_of("t<s>", {.add_special = false, .parse_special = false}),
               ElementsAre("▁t", "<0x3C>", "<0x73>", "<0x3E>"));
   const Tokenizer tokenizer(model_);
-  EXPECT_EQ(tokenizer.decode(tokenizer.encode("hello</s>hello t")), "<s>hello</s>hello t");
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("hello</s>hello t")), "<s> hello</s> hello t");
   EXPECT_EQ(tokenizer.decode(tokenizer.encode(" hello", kPlain)), " hello");
 }
 
@@ -187,6 +188,49 @@ TEST_F(Pieces, OfPhi3ControlTokensTakeTheSpaceBehindThemAlong) {
   model_ = read_tokenizer(written(writer));
   EXPECT_THAT(tokens_of("t</s>  hello<s> t"), ElementsAre("▁t", "</s>", "▁hello", "<s>", "▁", "▁t"));
   EXPECT_TRUE(gguf_tokenizer_losses(model_).empty());
+}
+
+TEST_F(Pieces, MergesRankTheWaysToATokenApart) {
+  const auto spelled = [&](const std::vector<std::string>& tokens) {
+    model_.tokens.resize(259);
+    for (const std::string& token : tokens) model_.tokens.push_back(token);
+    model_.scores.assign(model_.tokens.size(), -1);
+    model_.space_prefix = false;
+    return tokens_of("aaaa");
+  };
+  EXPECT_THAT(spelled({"a", "aa", "aaa"}), ElementsAre("aaa", "a")) << "of equal scores the leftmost";
+  model_.merges = {{"a", "a"}, {"aa", "a"}};
+  EXPECT_THAT(spelled({"a", "aa", "aaa"}), ElementsAre("aa", "aa")) << "every first merge comes before any second";
+  model_.merges = {{"a", "a"}};
+  EXPECT_THAT(spelled({"a", "aa", "aaaa"}), ElementsAre("aa", "aa")) << "no merge makes the last one";
+  model_.merges = {{"a", "a"}, {"aa", "aa"}};
+  EXPECT_THAT(spelled({"a", "aa", "aaaa"}), ElementsAre("aaaa"));
+  model_.merges = {{"a", "b"}};
+  expect_error(ErrorKind::kBadFile, {"merge 0", "\"b\""}, [&] { spelled({"a", "aa"}); });
+}
+
+TEST(PiecesOfJson, WhatIsNotKnownOfThemIsRefused) {
+  const std::string folder = std::string(VERNIER_SOURCE_DIR) + "/tests/fixtures/tokenizers/pieces";
+  const Json sound = read_json(folder + "/tokenizer.json");
+  const auto refused = [&](ErrorKind kind, const std::string& pointer, const Json& value, const char* message) {
+    Json patched = sound;
+    patched[Json::json_pointer(pointer)] = value;
+    expect_error(kind, {message}, [&] { Tokenizer(parse_tokenizer_json(patched.dump(), "patched")); });
+  };
+  const ErrorKind unsupported = ErrorKind::kUnsupported, bad = ErrorKind::kBadFile;
+  refused(unsupported, "/model/byte_fallback", false, "fall back to bytes");
+  refused(unsupported, "/model/ignore_merges", true, "ignore_merges");
+  refused(unsupported, "/normalizer/normalizers/0/prepend", "_", "Prepend");
+  refused(unsupported, "/normalizer/normalizers/0", {{"type", "NFC"}}, "NFC");
+  refused(unsupported, "/pre_tokenizer", {{"type", "Whitespace"}}, "Whitespace");
+  refused(bad, "/model/merges/0", Json::array({"e", "no token"}), "not in the vocabulary");
+  Json fewer = sound;
+  fewer["model"]["vocab"].erase("<0x41>");
+  expect_error(unsupported, {"<0x41>"}, [&] { parse_tokenizer_json(fewer.dump(), "fewer"); });
+  Json split = sound;
+  split["pre_tokenizer"] = {{"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}};
+  EXPECT_EQ(Tokenizer(parse_tokenizer_json(split.dump(), "split")).encode("it is  so"),
+            Tokenizer(parse_tokenizer_json(sound.dump(), "sound")).encode("it is  so"));
 }
 
 TEST_F(Pieces, BrokenOnesAreRefused) {

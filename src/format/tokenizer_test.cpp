@@ -35,7 +35,7 @@ Words split(const PreTokenizerRules& rules, std::string_view text) {
 }
 
 class TokenizerFixture : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, TokenizerFixture, testing::Values("gpt2", "llama3", "qwen2"));
+INSTANTIATE_TEST_SUITE_P(All, TokenizerFixture, testing::Values("gpt2", "llama3", "qwen2", "pieces"));
 
 TEST_P(TokenizerFixture, AgreesWithHuggingFace) {
   const Tokenizer tokenizer(load_tokenizer_model(kFixtures / GetParam()));
