@@ -110,7 +110,7 @@ void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t voca
       if (types[id] == kNormal && byte_of_piece(tokens[id])) types[id] = kByte;
   }
   std::vector<std::string> merges;
-  for (const auto& [left, right] : model.merges) merges.push_back(left + " " + right);
+  for (const auto& [left, right] : model.merges) merges.push_back(fmt::format("{} {}", left, right));
 
   const auto check_around = [&](const std::vector<int32_t>& ids, bool expressible, const char* where,
                                 const char* only) {

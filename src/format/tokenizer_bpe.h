@@ -33,7 +33,7 @@ class BytePairEncoder {
     }
   };
   struct StringHash : std::hash<std::string_view> {
-    using is_transparent = void;
+    using is_transparent = void;  // NOLINT: what containers look for
   };
   /// Working memory of one thread, and its cache of words already seen.
   struct Scratch {

@@ -24,9 +24,9 @@ std::string quoted_excerpt(std::string_view text) { return fmt::format("\"{}\"",
 std::string id_list(const std::vector<int32_t>& ids) { return fmt::format("[{}]", fmt::join(ids, ", ")); }
 
 Difference compare_tokens(const TokenizerModel& a, const TokenizerModel& b) {
-  static const std::string kNothing;
+  static const std::string nothing;
   const auto token_of = [](const TokenizerModel& model, size_t id) -> const std::string& {
-    return id < model.tokens.size() && !stands_for_nothing(model.tokens[id], id) ? model.tokens[id] : kNothing;
+    return id < model.tokens.size() && !stands_for_nothing(model.tokens[id], id) ? model.tokens[id] : nothing;
   };
   for (size_t id = 0; id < std::max(a.tokens.size(), b.tokens.size()); ++id) {
     const std::string &in_a = token_of(a, id), &in_b = token_of(b, id);

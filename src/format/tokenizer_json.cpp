@@ -197,8 +197,8 @@ void read_model(const Node& root, bool pieces, TokenizerModel& model) {
   if (dropout != nullptr && !(dropout->is_number() && dropout->get<double>() == 0.0))
     unsupported(bpe.path("dropout"), dropout->dump(), "supported are deterministic merges, without dropout");
 
-  static const SortedJson kNone = SortedJson::array();
-  const IdMap ids = read_vocabulary(bpe, root.find("added_tokens") ? root.array("added_tokens") : kNone, model);
+  static const SortedJson none = SortedJson::array();
+  const IdMap ids = read_vocabulary(bpe, root.find("added_tokens") ? root.array("added_tokens") : none, model);
   read_merges(bpe, ids, model);
   model.ignore_merges = bpe.boolean("ignore_merges", false);
   model.fuse_unknown = bpe.boolean("fuse_unk", false);
@@ -337,9 +337,9 @@ void read_pre_tokenizer(const Node& root, TokenizerModel& model) {
 
 // Wraps what the steps so far put around the sequence.
 void read_template(const Node& step, TokenizerModel& model) {
-  static const SortedJson kNone = SortedJson::object();
+  static const SortedJson none = SortedJson::object();
   const SortedJson* listed = step.find("special_tokens");
-  const Node known(listed != nullptr ? *listed : kNone, step.path("special_tokens"));
+  const Node known(listed != nullptr ? *listed : none, step.path("special_tokens"));
   std::vector<int32_t> before, after;
   bool seen_sequence = false;
   const SortedJson& parts = step.array("single");
