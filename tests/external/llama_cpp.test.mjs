@@ -239,3 +239,43 @@ test("llama.cpp reads a text as the same tokens", async () => {
   assert.deepEqual([...loaded.tokenize(MULTILINGUAL, false)], ours);
   await loaded.dispose();
 });
+
+/** A safetensors file whose tensors of the vocabulary have `rows` rows: those there are, over and over. */
+function with_vocabulary(file, rows) {
+  const bytes = readFileSync(file);
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, start).toString());
+  const parts = [];
+  let end = 0;
+  for (const [name, tensor] of Object.entries(header)) {
+    if (name === "__metadata__") continue;
+    const own = bytes.subarray(...tensor.data_offsets.map((offset) => start + offset));
+    const grows = /embed_tokens|lm_head/.test(name);
+    const data = grows ? Buffer.alloc((own.length / tensor.shape[0]) * rows, own) : own;
+    if (grows) tensor.shape[0] = rows;
+    tensor.data_offsets = [end, (end += data.length)];
+    parts.push(data);
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, ...parts]);
+}
+
+test("llama.cpp reads a text as the same pieces", async () => {
+  const folder = join(work, "pieces");
+  mkdirSync(folder);
+  const tokenizer = readFileSync(join(fixtures, "../tokenizers/pieces/tokenizer.json"), "utf8");
+  const vocab_size = Object.keys(JSON.parse(tokenizer).model.vocab).length;
+  const config = JSON.parse(readFileSync(join(fixtures, "llama/config.json"), "utf8"));
+  writeFileSync(join(folder, "tokenizer.json"), tokenizer);
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, vocab_size }));
+  writeFileSync(join(folder, "model.safetensors"), with_vocabulary(join(fixtures, "llama/model.safetensors"), vocab_size));
+  vernier("export", folder, "--scheme", "f32", "--method", "nearest", "-o", path("pieces"));
+  const loaded = await llama.loadModel({ modelPath: path("pieces"), vocabOnly: true });
+  for (const source of [folder, path("pieces")]) {
+    const ours = JSON.parse(vernier("tokenize", source, "--text", MULTILINGUAL, "--no-special", "--plain"));
+    assert.deepEqual([...loaded.tokenize(MULTILINGUAL, false)], ours, source);
+  }
+  await loaded.dispose();
+});
