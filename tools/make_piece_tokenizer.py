@@ -4,13 +4,14 @@
   python3 tools/make_piece_tokenizer.py
 
 Pieces are learned from this repository's README and the texts of the other tokenizers' fixtures. Vocabulary and merges are then laid
-out as converters of SentencePiece models do: bytes first, and a merge for each way to put a token together.
+out as converters of SentencePiece models do: bytes first, and a merge for each way to put a token together. Another README gives
+other pieces, and golden ids to go with them.
 """
 
 import json
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+from tokenizers import Tokenizer, models, normalizers, trainers
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "tests/fixtures/tokenizers"

@@ -117,7 +117,8 @@ class Tokenizer {
   ///         Error{kUnsupported} when an expression needs what PCRE2 cannot do
   explicit Tokenizer(TokenizerModel model);
 
-  /// Invalid UTF-8 counts as U+FFFD. Cost: linear in the text times a logarithm of its longest word.
+  /// Invalid UTF-8 counts as U+FFFD. Cost: linear in the text times a logarithm of its longest word, of
+  /// pieces, which no word holds apart, of its length.
   /// @throws Error{kBadFile} when an expression of the model runs away on this text
   std::vector<int32_t> encode(std::string_view utf8, const EncodeOptions& options = {}) const;
   /// Always valid UTF-8: bytes that are none become U+FFFD. An end of a word is a space, but for the last one; the space

@@ -11,10 +11,6 @@ namespace vernier {
 namespace {
 constexpr size_t kCachedWordBytes = 128;
 constexpr size_t kCachedWords = 1 << 16;
-
-uint64_t pair_key(int32_t left, int32_t right) {
-  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-}
 }  // namespace
 
 BytePairEncoder::BytePairEncoder(const TokenizerModel& model)

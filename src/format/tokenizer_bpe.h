@@ -19,6 +19,11 @@
 
 namespace vernier {
 
+/// Of two ids, for maps of what they make together.
+inline uint64_t pair_key(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+}
+
 class BytePairEncoder {
  public:
   struct Symbol {

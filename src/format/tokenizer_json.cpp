@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "format/pretokenizer_syntax.h"
+#include "format/tokenizer_pieces.h"
 #include "format/tokenizer_text.h"
 #include "vernier/tokenizer.h"
 
@@ -20,7 +21,6 @@ using SortedJson = nlohmann::json;
 constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us allocate
 constexpr const char* kSupportedTokenizers =
     "supported are byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP, and SentencePiece's pairs, as in Llama 2";
-constexpr const char* kPieceSpace = "\u2581";  // "▁"
 
 SortedJson parse_sorted(std::string_view text, const std::string& origin) {
   text = without_byte_order_mark(text, "tokenizer: " + origin);

@@ -6,28 +6,23 @@
 
 #include "base/fail.h"
 #include "base/utf8.h"
+#include "format/tokenizer_bpe.h"
 #include "format/tokenizer_text.h"
 
 namespace vernier {
 
 namespace {
 
-constexpr std::string_view kSpace = "\u2581";  // "▁"
-
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-uint64_t pair_key(int32_t left, int32_t right) {
-  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-}
-
 std::string without_spaces(std::string_view text, bool one_in_front) {
-  std::string result(one_in_front ? kSpace : "");
+  std::string result(one_in_front ? kPieceSpace : "");
   for (const char c : text)
     if (c == ' ')
-      result += kSpace;
+      result += kPieceSpace;
     else
       result += c;
   return result;
@@ -58,9 +53,9 @@ std::optional<char> byte_of_piece(std::string_view token) {
 std::string with_spaces(std::string_view piece) {
   std::string result;
   while (!piece.empty()) {
-    const bool space = piece.starts_with(kSpace);
+    const bool space = piece.starts_with(kPieceSpace);
     result += space ? ' ' : piece[0];
-    piece.remove_prefix(space ? kSpace.size() : 1);
+    piece.remove_prefix(space ? kPieceSpace.size() : 1);
   }
   return result;
 }

@@ -20,6 +20,8 @@
 
 namespace vernier {
 
+/// What pieces have in place of a space: "▁".
+inline constexpr std::string_view kPieceSpace = "\u2581";
 /// The byte that a token such as "<0x0A>" stands for.
 std::optional<char> byte_of_piece(std::string_view token);
 /// Text with "▁" as the spaces that it stands for.
