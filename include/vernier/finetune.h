@@ -132,6 +132,11 @@ struct FinetuneOptions {
   /// learning rate by level they move by this part of it, as a share of their size. 0: they do not. Not with learn_scales, nor
   /// with weight_decay: a place has nothing to decay to.
   double scale_rate = 0;
+  /// Against weights that go back and forth over a boundary between two levels, as most end up doing (arXiv 2203.11086,
+  /// section 4.1): after each step a weight is moved towards the level that it is rounded to, by this times the rate by level
+  /// times its way there, rising from 0 at the first step. What a gradient does not hold at a boundary then leaves it. The
+  /// paper adds the squared way to the loss instead, which AdamW would rescale weight by weight. Only with level_rate.
+  double dampening = 0;
   /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
   int64_t singular_band = -1;
   /// Each token of a text is, with this probability, drawn again by the full-precision model whenever it is learned from:
@@ -156,7 +161,8 @@ struct FinetuneOptions {
   /// Of training, by the end of which the rate has fallen and it ends, with as many of `steps` as fit; 0: no limit. Not the
   /// same bytes every time.
   double anneal_minutes = 0;
-  std::string decay = "cosine";  ///< how the rate falls to a hundredth of its peak
+  std::string decay = "cosine";  ///< how the rate falls
+  double final_rate = 0.01;      ///< the share of its peak that it falls to, at most 1
   uint64_t seed = 1;
   /// Also trains the same recipe without rounding. Where the full-precision model is all that is learned from, nothing is
   /// left to learn, and the control is that model.

@@ -74,6 +74,11 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
       "Scales learn too and weights keep their places on them: by this part of --level-rate, as a share of their "
       "size; 0: fitted ones")
       ->capture_default_str();
+  add_option(
+      command, "--dampening", o.dampening,
+      "Weights leave the boundaries between levels, where most would go back and forth: after each step this times "
+      "--level-rate of the way to their level, rising from 0; 0.4 where training is long, 0: none")
+      ->capture_default_str();
   add_option(command, "--refit-steps", o.refit_steps, "Fit scales that do not learn anew every N steps; 0: never")
       ->capture_default_str();
   add_option(command, "--steps", o.steps, "Steps of the optimizer")->capture_default_str();
@@ -101,6 +106,8 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--decay", o.decay,
              "How the rate falls: cosine, or exponential, which spends most of the time low")
       ->check(CLI::IsMember(finetune_decays()))
+      ->capture_default_str();
+  add_option(command, "--final-rate", o.final_rate, "The share of its peak that the rate falls to")
       ->capture_default_str();
   add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
   add_flag(command, "--kernel-attention", o.kernel_attention,

@@ -36,6 +36,9 @@ void check_finetune_options(const FinetuneOptions& o) {
     refuse("scales that learn in place do so with all weights, and in no other way: leave out the other option");
   if (o.scale_rate > 0 && o.weight_decay > 0)
     refuse("where weights are places among levels there is nothing to decay to: leave out the weight decay");
+  if (!(o.dampening >= 0)) refuse(fmt::format("a dampening of {}: expected at least 0", o.dampening));
+  if (o.dampening > 0 && (o.level_rate <= 0 || o.singular_band >= 0))
+    refuse("dampening moves weights by the rate by level: give --level-rate, and let all weights learn");
   if (!(o.average >= 0 && o.average < 1))
     refuse(fmt::format("a running mean of decay {}: expected at least 0 and less than 1", o.average));
   if (o.shift < 0) refuse(fmt::format("images moved by {} pixels", o.shift));
@@ -54,6 +57,8 @@ void check_finetune_options(const FinetuneOptions& o) {
          "finetune: activations as llama.cpp's kernels round them are not trained; int8:token is close");
   if (!(o.anneal_minutes >= 0) || (o.anneal_minutes > 0 && o.max_minutes > 0))
     refuse("--anneal-minutes is at least 0, and not given together with --max-minutes");
+  if (!(o.final_rate > 0 && o.final_rate <= 1))
+    refuse(fmt::format("a rate that falls to {} of its peak: expected more than 0, at most 1", o.final_rate));
   if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
     refuse("warm-up, refitting, patience and weight decay cannot be negative");
   if (o.kernel_attention && o.compute.type != ComputeType::kBFloat16)

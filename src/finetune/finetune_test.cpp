@@ -285,6 +285,8 @@ TEST(Finetune, RefusesWhatCannotBeMeant) {
   expect_error(kind, {"--loss contrastive", "images and texts"},
                [&] { with([](FinetuneOptions& o) { o.loss = "contrastive"; }); });
   expect_error(kind, {"--only", "names none"}, [&] { with([](FinetuneOptions& o) { o.only = "nothing"; }); });
+  expect_error(kind, {"falls to 0"}, [&] { with([](FinetuneOptions& o) { o.final_rate = 0; }); });
+  expect_error(kind, {"dampening", "--level-rate"}, [&] { with([](FinetuneOptions& o) { o.dampening = 1; }); });
   expect_error(ErrorKind::kUnsupported, {"int8:token"},
                [&] { with([](FinetuneOptions& o) { o.activations = Activations::kLlamaCpp; }); });
   expect_error(kind, {"no range"},

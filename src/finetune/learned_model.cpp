@@ -118,10 +118,12 @@ void LearnedModel::recode(int threads) {
     if (entry.matrix && entry.learns) entry.matrix->recode(entry.values().detach(), threads);
 }
 
-void LearnedModel::settle() {
+void LearnedModel::settle(double dampening) {
   for (Entry& entry : entries_) {
     if (entry.steps() != nullptr) entry.steps()->bound();
-    if (entry.matrix && entry.learns && !entry.band) entry.matrix->bound(entry.latent);
+    if (!entry.matrix || !entry.learns || entry.band) continue;
+    entry.matrix->bound(entry.latent);
+    if (dampening > 0) entry.matrix->dampen(entry.latent, dampening);
   }
 }
 

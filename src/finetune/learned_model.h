@@ -47,8 +47,8 @@ class LearnedModel {
   /// Looks for codes of codebooks of several weights anew.
   void recode(int threads);
   /// After every step: scales that learn keep their sign, weights stay within half a level of those that are there
-  /// (TrainedMatrix::bound).
-  void settle();
+  /// (TrainedMatrix::bound) and are moved by a share of the way to theirs (TrainedMatrix::dampen).
+  void settle(double dampening);
 
   /// The model as it computes now: a forward pass through it is differentiable with respect to parameters(). `dropped`:
   /// of each entry, which are tensors() one by one unless they are stacked, whether it loses its outer levels.

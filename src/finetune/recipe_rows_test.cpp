@@ -238,19 +238,23 @@ TEST(Losses, GradientsOfPairsAreThoseOfFiniteDifferences) {
 }
 
 TEST(Schedule, RisesAndFalls) {
-  const DecayRow &cosine = find_decay("cosine"), &exponential = find_decay("exponential");
-  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 0, 100, 10, 1.0), 0.1);
-  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 9, 100, 10, 1.0), 1.0);
-  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 10, 100, 10, 1.0), 1.0);
-  EXPECT_NEAR(learning_rate_at(cosine, 99, 100, 10, 1.0), 0.01, 1e-12);
-  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 0, 1, 0, 2.0), 2.0);
-  EXPECT_NEAR(learning_rate_at(exponential, 99, 100, 10, 1.0), 0.01, 1e-12);
-  EXPECT_NEAR(learning_rate_at(exponential, 20, 100, 10, 1.0, /*passed=*/0.5), 0.1, 1e-12);  // as much each time
+  const LearningRate cosine{.decay = find_decay("cosine"), .steps = 100, .warm_up = 10};
+  LearningRate exponential = cosine;
+  exponential.decay = find_decay("exponential");
+  EXPECT_DOUBLE_EQ(cosine.at(0), 0.1);
+  EXPECT_DOUBLE_EQ(cosine.at(9), 1.0);
+  EXPECT_DOUBLE_EQ(cosine.at(10), 1.0);
+  EXPECT_NEAR(cosine.at(99), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ((LearningRate{.decay = cosine.decay, .peak = 2}).at(0), 2.0);
+  EXPECT_NEAR(exponential.at(99), 0.01, 1e-12);
+  EXPECT_NEAR(exponential.at(20, /*passed=*/0.5), 0.1, 1e-12);  // as much each time
+  exponential.last = 0.25;
+  EXPECT_NEAR(exponential.at(20, /*passed=*/0.5), 0.5, 1e-12);
+  EXPECT_NEAR(exponential.at(99), 0.25, 1e-12);
   expect_error(ErrorKind::kInvalidArgument, {"no decay", "exponential"}, [] { find_decay("linear"); });
   // Time that runs out first; of the steps half of the fall is over.
-  EXPECT_NEAR(learning_rate_at(cosine, 20, 100, 10, 1.0, /*passed=*/1.0), 0.01, 1e-12);
-  EXPECT_DOUBLE_EQ(learning_rate_at(cosine, 60, 100, 10, 1.0, /*passed=*/0.2),
-                   learning_rate_at(cosine, 60, 100, 10, 1.0));
+  EXPECT_NEAR(cosine.at(20, /*passed=*/1.0), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ(cosine.at(60, /*passed=*/0.2), cosine.at(60));
 }
 
 TEST(AdamW, AgreesWithTheTensorLibrarys) {

@@ -9,14 +9,17 @@
 #include <cmath>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "engine/aten_model.h"
+#include "finetune/adamw.h"
 #include "finetune/averaged_weights.h"
 #include "finetune/folded_weight.h"
 #include "finetune/gradient_l1.h"
 #include "finetune/moved_images.h"
 #include "finetune/resampled_text.h"
 #include "finetune/singular_band.h"
+#include "quantize/trained_matrix.h"
 #include "support/expect_error.h"
 #include "support/training_data.h"
 #include "vernier/planning.h"
@@ -93,6 +96,41 @@ TEST(Remedies, MeansOfWeightsForgetTheirBeginning) {
   EXPECT_NEAR(mean, 0.5, 0.05);
   averaged.exchange();
   EXPECT_EQ(weight[0].item<float>(), 0.0f);
+}
+
+/// A layer that learns to answer like its own full-precision weights, on inputs of which few directions make up the most:
+/// the mean squared error of its outputs, and the share of codes that changed in one of the last hundred steps.
+std::pair<double, double> trained_layer(double dampening) {
+  constexpr int64_t kRows = 16, kCols = 64, kSteps = 1000, kBatch = 16;
+  constexpr double kRate = 0.01;  // levels a step
+  at::manual_seed(3);
+  const at::Tensor power = 1 / at::arange(1, kCols + 1, at::kFloat);
+  const at::Tensor spread = at::randn({kCols, kCols}) * (power * kCols / power.sum()).sqrt() / std::sqrt(kCols);
+  const at::Tensor weight = at::randn({kRows, kCols});
+  TrainedMatrix matrix(Scheme::parse("int3:channel:asym"), kRows, kCols, {}, at::kCPU);
+  matrix.fit(weight, 1);
+  const at::Tensor latent = weight.clone().set_requires_grad(true);
+  AdamW optimizer({{latent, matrix.level_width(), 0}});
+  int64_t changed = 0;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    const at::Tensor inputs = at::randn({kBatch, kCols}).matmul(spread.t()), seen = matrix.seen(latent);
+    const at::Tensor loss = (seen - weight).matmul(inputs.t()).square().mean();
+    const double rate = kRate * std::pow(0.01, static_cast<double>(step) / kSteps);
+    optimizer.step(step + 1, {gradient_of(loss, latent)}, rate);
+    matrix.bound(latent);
+    matrix.dampen(latent, dampening * rate * static_cast<double>(step) / kSteps);
+    if (step >= kSteps - 100) changed += matrix.seen(latent).ne(seen).sum().item<int64_t>();
+  }
+  const at::Tensor error = (matrix.seen(latent).detach() - weight).matmul(spread);
+  return {error.square().mean().item<double>(), static_cast<double>(changed) / (100.0 * kRows * kCols)};
+}
+
+TEST(Remedies, DampenedWeightsSettleInsteadOfGoingBackAndForth) {
+  const auto [error, changing] = trained_layer(0);
+  const auto [settled, still_changing] = trained_layer(1);
+  EXPECT_GT(changing, 0.01);  // although the rate has fallen to a hundredth
+  EXPECT_LT(still_changing, 0.1 * changing);
+  EXPECT_LT(settled, 0.5 * error);
 }
 
 TEST(Remedies, WeightsAreFoundAsASearchFoldedThem) {

@@ -44,6 +44,8 @@ constexpr ResumedRecipe kResumed[] = {
        o.average = 0.8;
        o.level_rate = 0.003;
        o.scale_rate = 1;
+       o.dampening = 1;
+       o.final_rate = 0.1;
      }},
     {"Codebook", "gguf:iq2_xs", true,
      [](FinetuneOptions& o) {

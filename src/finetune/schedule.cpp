@@ -12,12 +12,11 @@ namespace vernier {
 
 namespace {
 
-constexpr double kFloor = 0.01;  // of the peak
-
 const std::vector<DecayRow>& decay_rows() {
   static const std::vector<DecayRow> rows = {
-      {"cosine", [](double done) { return kFloor + (1 - kFloor) * (1 + std::cos(std::numbers::pi * done)) / 2; }},
-      {"exponential", [](double done) { return std::pow(kFloor, done); }},
+      {"cosine",
+       [](double done, double last) { return last + (1 - last) * (1 + std::cos(std::numbers::pi * done)) / 2; }},
+      {"exponential", [](double done, double last) { return std::pow(last, done); }},
   };
   return rows;
 }
@@ -37,12 +36,11 @@ const DecayRow& find_decay(const std::string& name) {
        fmt::join(finetune_decays(), ", "));
 }
 
-double learning_rate_at(const DecayRow& decay, int64_t step, int64_t steps, int64_t warm_up, double peak,
-                        double passed) {
+double LearningRate::at(int64_t step, double passed) const {
   if (step < warm_up) return peak * static_cast<double>(step + 1) / static_cast<double>(warm_up);
   const auto span = static_cast<double>(std::max<int64_t>(1, steps - 1 - warm_up));
   const double done = std::min(1.0, std::max(passed, static_cast<double>(step - warm_up) / span));
-  return peak * decay.share(done);
+  return peak * decay.share(done, last);
 }
 
 }  // namespace vernier

@@ -60,7 +60,11 @@ class Trainer {
                  {.kernel_attention = o_.kernel_attention, .once = true}),
         loss_(find_loss(o_.loss)),
         objective_(find_objective(o_.objective)),
-        decay_(find_decay(o_.decay)),
+        schedule_{.decay = find_decay(o_.decay),
+                  .steps = o_.steps,
+                  .warm_up = o_.warm_up_steps,
+                  .peak = o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
+                  .last = o_.final_rate},
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
         sampler_(find_sampling(o_.sampling), s_.learned.group, s_.learned.groups.size(), o_.seed),
         model_(s_.source, s_.start, s_.schemes, s_.importances,
@@ -147,6 +151,13 @@ class Trainer {
     return minutes_before_ + taken.count() / 60;
   }
 
+  /// The share of --anneal-minutes; 0 without.
+  double time_passed() const { return o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0; }
+  /// From 0 at the first step to 1 at the last.
+  double progress() const {
+    return std::min(1.0, std::max(time_passed(), static_cast<double>(step_) / static_cast<double>(o_.steps)));
+  }
+
   /// In the last fifth the scales stay, so that the weights settle on them.
   bool is_refit(int64_t step) const {
     return !o_.learn_scales && o_.scale_rate <= 0 && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 &&
@@ -211,11 +222,9 @@ class Trainer {
     unseen_.push_back(at::stack({loss, clip(sum)}));
     if (device_.is_cpu() || unseen_.size() >= kUnseenSteps) look(step_ + 1);
     clock_.enter("optimizer");
-    rate_ = learning_rate_at(decay_, step_, o_.steps, o_.warm_up_steps,
-                             o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
-                             o_.anneal_minutes > 0 ? minutes() / o_.anneal_minutes : 0);
+    rate_ = schedule_.at(step_, time_passed());
     optimizer_->step(step_ + 1, sum, rate_);
-    model_.settle();
+    model_.settle(o_.dampening * rate_ * progress());
     if (averaged_) averaged_->add(step_ + 1);
   }
 
@@ -367,7 +376,7 @@ class Trainer {
   BatchForward teacher_;
   const LossRow& loss_;
   const ObjectiveRow& objective_;
-  const DecayRow& decay_;
+  LearningRate schedule_;
   TrainingData drawn_validation_;
   std::unique_ptr<Weighting> weighting_;
   Sampler sampler_;

@@ -341,6 +341,15 @@ void TrainedMatrix::bound(const at::Tensor& latent) const {
               at::maximum(ends[0], ends[1]).masked_fill(none, kBeyondAnyLevel));
 }
 
+void TrainedMatrix::dampen(const at::Tensor& latent, double share) const {
+  if (plain_) return;
+  const c10::NoGradGuard no_grad;
+  const RoundingGrid grid = latent_grid();
+  const at::Tensor x = segments(latent.detach());  // the same memory
+  const at::Tensor rounded = is_joint() ? segments(held_) * grid.scale : rounded_values(grid, x);
+  x.lerp_(rounded, (grid.scale != 0).to(x.scalar_type()).mul_(share));
+}
+
 double TrainedMatrix::level_width() const {
   if (plain_) return 0;
   if (is_joint()) return (segments(held_) * rounding_.scale).abs().mean().item<double>();

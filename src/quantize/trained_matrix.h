@@ -77,6 +77,9 @@ class TrainedMatrix {
   /// straight through push them on although nothing is seen of it, and they would have to come all the way back to count
   /// again. Nothing happens where scales learn by size, which leaves no gradient there, and to codebooks of several weights.
   void bound(const at::Tensor& latent) const;
+  /// Moves weights by this share of their way to what they are rounded to, in place; those beyond the outermost level too,
+  /// and sets of a codebook to the codes of the last recode. Nothing happens where a scale is 0, and to plain values.
+  void dampen(const at::Tensor& latent, double share) const;
 
   /// From one level to the next as fitted, the mean over the matrix; of codebooks of several weights the mean of the
   /// values' size; 0 of values that are stored as they are.

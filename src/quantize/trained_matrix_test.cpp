@@ -195,6 +195,24 @@ TEST_P(TrainedMatrixOf, BeginsNextToTheWeightsWithWhatSomebodyElseFound) {
   EXPECT_GT((nearer.sum() / at::minimum(far, matrix.level_widths(values) / 2).sum()).item<float>(), 0.75f);
 }
 
+TEST_P(TrainedMatrixOf, DampenedWeightsGoTowardsWhatIsSeenOfThem) {
+  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  at::Tensor x = latent();
+  matrix.fit(x, 1);
+  x += 0.01 * at::randn({kRows, kCols});
+  const at::Tensor before = x.clone(), seen = matrix.seen(x);
+  matrix.dampen(x, 0.25);
+  EXPECT_TRUE(at::equal(matrix.seen(x), seen));
+  if (scheme.held_by(Container::kPlainTensors)) {
+    EXPECT_TRUE(at::equal(x, before));
+    return;
+  }
+  const at::Tensor free = (x == before).logical_and(seen == 0);  // on scales of 0, as most formats have in row 3
+  const at::Tensor wanted = at::where(free, before, before + 0.25 * (seen - before));
+  EXPECT_TRUE(at::allclose(x, wanted, 1e-5, 1e-7));
+  EXPECT_LT(free.to(at::kFloat).mean().item<float>(), 0.25f);
+}
+
 TEST_P(TrainedMatrixOf, TheGradientGoesStraightThrough) {
   TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
   const at::Tensor x = latent().set_requires_grad(true), upstream = at::randn({kRows, kCols});
