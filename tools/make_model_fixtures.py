@@ -1,7 +1,7 @@
 """Tiny random models with golden outputs from Hugging Face transformers (float32, CPU, eager attention).
 
     pip install torch transformers safetensors
-    python tools/make_model_fixtures.py tests/fixtures/models rope_linear rope_yarn
+    python tools/make_model_fixtures.py tests/fixtures/models rope_linear rope_yarn gemma3
 
 Each folder holds config.json, model.safetensors and golden.safetensors: input_ids [2, time], logits, loss and
 grad_norm.NAME for every parameter.
@@ -11,7 +11,8 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config,
+                          Qwen2ForCausalLM)
 
 
 def llama(**changes):
@@ -33,7 +34,15 @@ def yarn():
         rope_parameters=dict(rope_type='yarn', rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32)))
 
 
-MODELS = {'rope_linear': linear, 'rope_yarn': yarn}
+def gemma3():
+    # Seven layers, the sixth of which sees everything and rotates otherwise than those with a window.
+    return Gemma3ForCausalLM, Gemma3TextConfig(**llama(intermediate_size=64, num_hidden_layers=7, head_dim=24,
+        query_pre_attn_scalar=24, sliding_window=20, rope_parameters=dict(
+            full_attention=dict(rope_type='linear', rope_theta=1000000.0, factor=4.0),
+            sliding_attention=dict(rope_type='default', rope_theta=10000.0))))
+
+
+MODELS = {'rope_linear': linear, 'rope_yarn': yarn, 'gemma3': gemma3}
 
 
 def make(folder, name):

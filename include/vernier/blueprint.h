@@ -23,6 +23,7 @@ struct FileTensor {
   std::string name;
   std::vector<int64_t> shape;  ///< of the whole stored tensor
   bool transposed = false;     ///< stored [in, out], as GPT-2's Conv1D
+  bool less_one = false;       ///< every value is stored less 1
   int64_t slice = -1;          ///< of a stack [slices, out, in]; -1: no stack
   int64_t first_row = 0;       ///< of a fused tensor; counts outputs also where it is transposed
   /// Rows of queries and keys in llama.cpp's order, neighbouring dimensions of a head together: so many heads. 0: in

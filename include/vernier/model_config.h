@@ -9,6 +9,7 @@
 //   config.layers[0].feed_forward.gated;    // true
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -61,6 +62,7 @@ struct ModelConfig {
   double logit_soft_cap = 0;    ///< 0: none
   bool tied_embedding = false;  ///< the output matrix is the embedding
   RopeConfig rope;
+  std::optional<RopeConfig> window_rope;  ///< of layers with a window, where they rotate otherwise
   std::vector<LayerConfig> layers;
 
   PatchConfig patches;

@@ -44,6 +44,7 @@ struct TensorOutline {
   /// Hugging Face's.
   int64_t interleaved_heads = 0;
   int64_t transposed_width = 0;  ///< value (o, i) lies at i * width + o; 0: at o * in + i
+  bool less_one = false;         ///< its values are these and 1
 
   uint64_t stored_bytes() const;  ///< of its own values
 };

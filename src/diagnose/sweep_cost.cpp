@@ -131,7 +131,7 @@ SweepUnits time_sweep(const Model& model, const ComputeOptions& compute, int64_t
   const int64_t vocabulary = std::clamp<int64_t>(kLogitWeights / c.hidden, 1, c.vocabulary);
   const FusedModel fast(one_layer(c, vocabulary), compute.type, positions);
   const FusedBlock& block = fast.block(0);
-  const RopeTable& rope = fast.rope();
+  const RopeTables& rope = fast.rope();
   const int64_t timed =
       std::clamp<int64_t>(static_cast<int64_t>(kProducts / weights_of_layer(c)), kRowPadding, positions);
   const double share = static_cast<double>(positions) / static_cast<double>(timed);

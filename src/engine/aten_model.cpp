@@ -87,17 +87,20 @@ void AtenModel::fill(int64_t positions) {
                                            : (config_.reads_images() ? learned_ : embedding_).options();
   positions_ = weight({TensorRole::kPositionEmbedding, -1});
   if (config_.reads_images()) positions = std::max(positions, config_.patches.rows());
-  if (place_ && place_->angles != nullptr && place_->angles->cos_.size(0) >= positions) {
-    cos_ = place_->angles->cos_;
-    sin_ = place_->angles->sin_;
+  if (place_ && place_->angles != nullptr && place_->angles->angles_.cos.size(0) >= positions) {
+    angles_ = place_->angles->angles_;
+    windowed_ = place_->angles->windowed_;
   } else {
-    const RopeTable table(config_.rope, config_.layer(0).attention.head_dim, positions);
-    const auto angles = [&](const std::vector<float>& values) {
-      const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
-      return at::cat({half, half}, -1).to(options);
+    const auto angles = [&](const RopeConfig& rope) {
+      const RopeTable table(rope, config_.layer(0).attention.head_dim, positions);
+      const auto both = [&](const std::vector<float>& values) {
+        const at::Tensor half = at::from_blob(const_cast<float*>(values.data()), {positions, table.half}, at::kFloat);
+        return at::cat({half, half}, -1).to(options);
+      };
+      return AtenAngles{both(table.cos), both(table.sin)};
     };
-    cos_ = angles(table.cos);
-    sin_ = angles(table.sin);
+    angles_ = angles(config_.rope);
+    windowed_ = config_.window_rope ? angles(*config_.window_rope) : angles_;
   }
   if (all)
     for (int layer = 0; layer < config_.depth(); ++layer) blocks_.push_back(make_block(layer));
@@ -174,7 +177,7 @@ AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches)
 AtenOps AtenModel::ops_after(int64_t past, int64_t fresh) const { return ops_at(past, fresh, nullptr, false); }
 
 AtenOps AtenModel::ops_at(int64_t first, int64_t time, const AtenObserver* observer, bool watches) const {
-  AtenOps ops(cos_.narrow(0, first, time), sin_.narrow(0, first, time), observer, watches);
+  AtenOps ops(angles_.of(first, time), windowed_.of(first, time), observer, watches);
   ops.use_kernel_attention(place_ && place_->kernel_attention);
   ops.use_kernel_norms(place_ && (place_->packed || place_->once));
   return ops;

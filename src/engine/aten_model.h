@@ -91,7 +91,8 @@ class AtenModel {
   std::optional<Place> place_;
   std::string name_;
   ModelConfig config_;
-  at::Tensor embedding_, positions_, cos_, sin_;
+  at::Tensor embedding_, positions_;
+  AtenAngles angles_, windowed_;
   std::vector<AtenBlock> blocks_;
   AtenNorm output_norm_;
   AtenStack head_, distilled_head_;

@@ -143,7 +143,7 @@ at::Tensor to_tensor(const Slab& slab) {
   return out;
 }
 
-at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& arena, const at::Tensor& stream,
+at::Tensor run_block_on(const FusedBlock& block, const RopeTables& rope, Arena& arena, const at::Tensor& stream,
                         int64_t first_row, const SiteObserver* observer, bool watches) {
   const Arena::Scope scope(arena);
   FusedOps ops(arena, rope, observer, watches);
@@ -167,7 +167,7 @@ FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, 
     : name_((require_finite(model), model.source().name)),
       config_(model.config()),
       type_(type),
-      rope_(model.config().rope, model.config().layer(0).attention.head_dim, positions),
+      rope_(model.config().rope, model.config().window_rope, model.config().layer(0).attention.head_dim, positions),
       positions_(as_float(model.weight({TensorRole::kPositionEmbedding, -1}))),
       output_norm_(norm_of(model, {TensorRole::kOutputNorm, -1}, model.config().output_norm)),
       head_(pack_output(model, model.output_matrix(), type, inputs)) {

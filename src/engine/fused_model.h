@@ -29,7 +29,7 @@ FusedBlock pack_block(const Model& model, int layer, ComputeType type, const Rou
 
 /// `block` on the residual stream of one sequence, float32 [positions, hidden] (or [1, positions, hidden]), which is left
 /// as it is; of the model's last layer rows first_row ... only. For passes that hold one layer and many streams.
-at::Tensor run_block_on(const FusedBlock& block, const RopeTable& rope, Arena& arena, const at::Tensor& stream,
+at::Tensor run_block_on(const FusedBlock& block, const RopeTables& rope, Arena& arena, const at::Tensor& stream,
                         int64_t first_row, const SiteObserver* observer = nullptr, bool watches = false);
 /// A copy of `stream` in `arena`, and back: [rows, cols].
 Slab to_slab(Arena& arena, const at::Tensor& stream);
@@ -56,7 +56,7 @@ class FusedModel {
   ComputeType type() const { return type_; }
   /// Only where layers are packed.
   const FusedBlock& block(int layer) const { return blocks_[static_cast<size_t>(layer)]; }
-  const RopeTable& rope() const { return rope_; }
+  const RopeTables& rope() const { return rope_; }
   const StackedLinear& head() const { return head_; }
   const StackedLinear& distilled_head() const { return distilled_head_; }
 
@@ -107,7 +107,7 @@ class FusedModel {
   std::string name_;
   ModelConfig config_;
   ComputeType type_;
-  RopeTable rope_;
+  RopeTables rope_;
   at::Tensor embedding_;                          // as the file holds it: rows are converted when looked up
   std::optional<StoredMatrix> stored_embedding_;  // the same of a quantized file
   at::Tensor positions_;                          // float32 [positions, hidden], undefined without

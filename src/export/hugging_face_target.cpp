@@ -70,12 +70,14 @@ SafetensorsWriter declare_weights(const Model& model) {
   return writer;
 }
 
-/// As the folder stores it: parts of a fused tensor one below the other, transposed where it is.
+/// As the folder stores it: parts of a fused tensor one below the other, transposed where it is, less 1 where it is.
 at::Tensor stored_values(const QuantizedModel& quantized, const StoredTensor& tensor) {
   std::vector<at::Tensor> parts;
   for (const TensorSpec* part : tensor.parts) parts.push_back(quantized.values(part->id));
   const at::Tensor rows = parts.size() == 1 ? parts[0] : at::cat(parts, 0);
-  return (tensor.parts[0]->hugging_face.transposed && rows.dim() == 2 ? rows.t() : rows).contiguous();
+  const FileTensor& stored = tensor.parts[0]->hugging_face;
+  if (stored.less_one) return rows - 1;
+  return (stored.transposed && rows.dim() == 2 ? rows.t() : rows).contiguous();
 }
 
 std::vector<std::string> written_files() {

@@ -25,9 +25,10 @@ namespace vernier {
 
 namespace {
 
-/// The context length, cut to the shortest sliding window, which llama.cpp ignores for these models.
+/// The context length, cut to the shortest sliding window where llama.cpp's code for the architecture ignores windows.
 int64_t context_length(const ModelConfig& config) {
   int64_t context = config.context_length;
+  if (architecture_of(config).gguf_windows) return context;
   for (const LayerConfig& layer : config.layers)
     if (layer.attention.window > 0) context = std::min(context, layer.attention.window);
   return context;
@@ -84,6 +85,12 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   if (attention.rotary) {
     u32("rope.dimension_count", attention.head_dim);
     f32("rope.freq_base", c.rope.theta);
+  }
+  if (c.window_rope) f32("rope.freq_base_swa", c.window_rope->theta);
+  if (architecture_of(c).gguf_windows) {
+    int64_t window = 0;  // of the layers that have one, all alike: why_not_gguf sees to that
+    for (const LayerConfig& layer : c.layers) window = std::max(window, layer.attention.window);
+    if (window > 0) u32("attention.sliding_window", window);
   }
   u32("vocab_size", c.vocabulary);
   if (c.rope.kind == RopeConfig::Kind::kLinear || c.rope.kind == RopeConfig::Kind::kYarn) {

@@ -135,6 +135,24 @@ TEST(ExportMetadata, AnotherExportKeepsWhatTheFileSaysOfItself) {
   for (const auto& file_path : {path, again}) std::filesystem::remove(file_path);
 }
 
+// Such a tokenizer says itself whether a space is put in front: the file must not say it twice.
+TEST(ExportMetadata, AFileOfPiecesIsExportedAgain) {
+  const Model model = fixture_model("llama");
+  TokenizerModel tokenizer =
+      load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers/pieces");
+  tokenizer.tokens.resize(300);
+  tokenizer.scores.resize(300);
+  tokenizer.space_prefix = false;
+  const auto path = scratch_path("vernier_export_pieces.gguf"), again = scratch_path("vernier_export_again.gguf");
+  export_gguf(quantized(model, "f16"), tokenizer, path);
+  export_gguf(quantized(load_model(path.string()), "gguf:q8_0"), load_tokenizer_of(path), again);
+  TokenizerModel read = read_tokenizer(GgufFile(again));
+  read.scores.resize(300);  // the model has 320
+  EXPECT_EQ(read.scores, tokenizer.scores);
+  EXPECT_FALSE(read.space_prefix);
+  for (const auto& file : {path, again}) std::filesystem::remove(file);
+}
+
 // llama.cpp's gguf-split makes such files; every part stands for the model.
 TEST(ExportMetadata, ASplitFileIsOneModel) {
   const Model model = fixture_model("llama");
@@ -219,6 +237,12 @@ TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
   expect_unsupported("olmo2", "attn_q.bias", [](ModelConfig& c) { c.layers[0].attention.qkv_bias = true; });
   expect_unsupported("olmo2", "output.weight", [](ModelConfig& c) { c.tied_embedding = true; });
   expect_unsupported("olmo2", "attention.key_length is 8", [](ModelConfig& c) { c.layers[0].attention.head_dim = 8; });
+  expect_unsupported("gemma3", "attn_output.bias", [](ModelConfig& c) { c.layers[0].attention.output_bias = true; });
+  expect_unsupported("gemma3", "GELU", [](ModelConfig& c) { c.layers[0].feed_forward.activation = Activation::kSilu; });
+  expect_unsupported("gemma3", "scaled by 0.5", [](ModelConfig& c) { c.layers[0].attention.scale = 0.5; });
+  expect_unsupported("gemma3", "layer 3 has a window of 8", [](ModelConfig& c) { c.layers[3].attention.window = 8; });
+  expect_unsupported("gemma3", "layer 5 has a window of 20", [](ModelConfig& c) { c.layers[5].attention.window = 20; });
+  expect_unsupported("gemma3", "is bent", [](ModelConfig& c) { c.window_rope->kind = RopeConfig::Kind::kLinear; });
   for (const char* fixture : {"qwen2", "qwen3"})
     expect_unsupported(fixture, "no place", [](ModelConfig& c) {
       c.rope.kind = RopeConfig::Kind::kLlama3;

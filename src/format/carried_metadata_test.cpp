@@ -48,5 +48,13 @@ TEST_F(CarriedMetadataTest, IsWhatTheFileSaysOfItsOrigin) {
   }
 }
 
+TEST_F(CarriedMetadataTest, WhetherASpaceIsPutInFrontIsPartOfATokenizerOfPieces) {
+  GgufWriter writer;
+  writer.set("tokenizer.ggml.model", std::string("llama"));
+  writer.set("tokenizer.ggml.add_space_prefix", false);
+  writer.write(folder_ / "a.gguf", [](size_t, const ByteSink&) {});
+  EXPECT_TRUE(carried_metadata(GgufFile(folder_ / "a.gguf")).empty());
+}
+
 }  // namespace
 }  // namespace vernier

@@ -28,6 +28,7 @@ struct TensorName {
   bool transposed = false;  ///< stored [in, out]
   /// The shape in the file where it is another for the same values in the same order; nullptr: that of the tensor.
   std::vector<int64_t> (*shape)(const ModelConfig& config, const std::vector<int64_t>& shape) = nullptr;
+  bool less_one = false;  ///< stored less 1: weights of norms that a family's code adds 1 to
 };
 
 struct Architecture {
@@ -48,6 +49,7 @@ struct Architecture {
   std::vector<ForeignKeys> gguf_keys = {};
   bool interleaved_rope = false;  ///< llama.cpp rotates neighbouring dimensions: rows of queries and keys are reordered
   bool rope_factors = false;      ///< llama.cpp reads rope_freqs.weight
+  bool gguf_windows = false;      ///< llama.cpp's code for it reads attention.sliding_window
   /// What llama.cpp's code for the architecture would get wrong.
   std::optional<std::string> (*why_not_gguf)(const ModelConfig& config) = nullptr;
 };

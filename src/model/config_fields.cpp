@@ -162,8 +162,8 @@ std::vector<ConfigField> vision_fields_of(const ModelConfig& config) {
 }  // namespace
 
 std::vector<ConfigField> fields_of(const ModelConfig& config) {
-  const auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, layers, patches,
-               input_norm, read_out, stack, stacks] = config;  // the last five: vision_fields_of
+  const auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, window_rope, layers,
+               patches, input_norm, read_out, stack, stacks] = config;  // the last five: vision_fields_of
   Fields f;
   f.add("family", family);
   f.add("layers", static_cast<int64_t>(layers.size()));  // each described by fields_of(layer)
@@ -176,6 +176,7 @@ std::vector<ConfigField> fields_of(const ModelConfig& config) {
   f.add("logit_soft_cap", cap);
   f.add("tied_embedding", tied);
   f.inside("rope", [&, &rope = rope] { add(f, rope); });
+  if (window_rope) f.inside("window_rope", [&, &own = *window_rope] { add(f, own); });
   std::vector<ConfigField> all = f.take();
   // Left out where it says nothing: models whose hashes are older than these fields keep them.
   static const std::vector<ConfigField> nothing = vision_fields_of(ModelConfig());

@@ -225,6 +225,39 @@ TEST(Config, LayerTypesThatContradictTheWindowAreRefused) {
   expect_refused(ErrorKind::kBadFile, {"layer_types", "3 entries"}, mistral);
 }
 
+TEST(Config, Gemma3IsReadAsNewAndOldFilesSayIt) {
+  const Json json = config_of("gemma3");
+  const ModelConfig config = parse(json);
+  EXPECT_EQ(config.embedding_scale, 8) << "the root of 64";
+  EXPECT_EQ(config.rope.theta, 1e6);
+  EXPECT_EQ(config.rope.factor, 4);
+  EXPECT_EQ(config.window_rope->theta, 1e4);
+  EXPECT_EQ(config.window_rope->kind, RopeConfig::Kind::kDefault);
+  for (int layer = 0; layer < 7; ++layer) EXPECT_EQ(config.layer(layer).attention.window, layer == 5 ? 0 : 20);
+  EXPECT_EQ(config.layer(0).attention.scale, 0) << "1 / sqrt(head_dim)";
+  EXPECT_NEAR(parse(with(json, "query_pre_attn_scalar", 16)).layer(0).attention.scale, 0.25, 1e-15);
+
+  // Before transformers 5: one theta, a scaling of the layers that see everything, a base for the others, and a number in
+  // place of the layers' kinds. Nothing is said of what is the default.
+  Json old = json;
+  for (const char* key : {"rope_parameters", "layer_types", "_sliding_window_pattern", "tie_word_embeddings"})
+    old.erase(key);
+  EXPECT_EQ(parse(with(old, "rope_scaling", {{"rope_type", "linear"}, {"factor", 4.0}})), config);
+  old["rope_theta"] = 5e5;
+  old["rope_local_base_freq"] = 2e4;
+  old["sliding_window_pattern"] = 3;
+  const ModelConfig other = parse(old);
+  EXPECT_EQ(other.rope.theta, 5e5);
+  EXPECT_EQ(other.rope.kind, RopeConfig::Kind::kDefault);
+  EXPECT_EQ(other.window_rope->theta, 2e4);
+  for (int layer = 0; layer < 7; ++layer) EXPECT_EQ(other.layer(layer).attention.window, layer % 3 == 2 ? 0 : 20);
+  EXPECT_FALSE(parse(with(old, "sliding_window", nullptr)).window_rope.has_value());
+  expect_refused(ErrorKind::kUnsupported, {"use_bidirectional_attention", "true", "gemma3"},
+                 with(json, "use_bidirectional_attention", true));
+  expect_refused(ErrorKind::kUnsupported, {"hidden_activation", "softplus"},
+                 with(json, "hidden_activation", "softplus"));
+}
+
 TEST(Config, AnEpsilonUnderAnotherNameIsNotReplacedByTheDefault) {
   Json json = config_of("llama");
   json["layer_norm_eps"] = 1e-5;

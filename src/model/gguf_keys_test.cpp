@@ -170,6 +170,54 @@ TEST_F(GgufKeys, Olmo3UnderTheNameOfOlmo2IsRefusedByItsWindow) {
   expect_error(ErrorKind::kUnsupported, {"olmo2.attention.sliding_window", "4096"}, [&] { read_olmo2(4096); });
 }
 
+TEST_F(GgufKeys, Gemma3SlidesInAllLayersButEverySixthUnlessItSaysOtherwise) {
+  values_["llama.block_count"] = uint32_t{7};
+  const auto read_gemma = [&](const std::map<std::string, GgufValue>& more) {
+    GgufWriter writer;
+    writer.set("general.architecture", std::string("gemma3"));
+    for (const auto& [key, value] : values_)
+      if (key.starts_with("llama.")) writer.set("gemma3." + key.substr(6), value);
+    for (const auto& [key, value] : more) writer.set("gemma3." + key, value);
+    writer.add_tensor("token_embd.weight", kGgmlF32, {8, 32});
+    writer.write(folder_ / "gemma3.gguf", [](size_t, const ByteSink& append) {
+      const std::vector<float> zeros(8 * 32);
+      append(std::as_bytes(std::span(zeros)));
+    });
+    return read_gguf_config(GgufFile(folder_ / "gemma3.gguf"));
+  };
+  const auto windows = [](const ModelConfig& config) {
+    std::vector<int64_t> all;
+    for (const LayerConfig& layer : config.layers) all.push_back(layer.attention.window);
+    return all;
+  };
+  using Windows = std::vector<int64_t>;
+  const ModelConfig none = read_gemma({{"attention.sliding_window", uint32_t{0}}});
+  EXPECT_EQ(windows(none), Windows(7, 0));
+  EXPECT_FALSE(none.window_rope.has_value());
+  EXPECT_FLOAT_EQ(static_cast<float>(none.embedding_scale), std::sqrt(32.0f));
+  const ModelConfig every_sixth = read_gemma({{"attention.sliding_window", uint32_t{9}}});
+  EXPECT_EQ(windows(every_sixth), (Windows{9, 9, 9, 9, 9, 0, 9}));
+  EXPECT_EQ(every_sixth.window_rope->theta, 1e4);
+  const ModelConfig third = read_gemma({{"attention.sliding_window", uint32_t{9}},
+                                        {"attention.sliding_window_pattern", uint32_t{3}},
+                                        {"rope.freq_base_swa", 5e5f}});
+  EXPECT_EQ(windows(third), (Windows{9, 9, 0, 9, 9, 0, 9}));
+  EXPECT_EQ(third.window_rope->theta, 5e5);
+  const std::vector<bool> slides{false, true, true, false, false, true, false};
+  EXPECT_EQ(
+      windows(read_gemma({{"attention.sliding_window", uint32_t{9}}, {"attention.sliding_window_pattern", slides}})),
+      (Windows{0, 9, 9, 0, 0, 9, 0}));
+  expect_error(ErrorKind::kBadFile, {"sliding_window_pattern", "7 entries", "got 2"}, [&] {
+    read_gemma({{"attention.sliding_window", uint32_t{9}},
+                {"attention.sliding_window_pattern", std::vector<bool>{true, false}}});
+  });
+  expect_error(ErrorKind::kUnsupported, {"final_logit_softcapping", "gemma3"}, [&] {
+    read_gemma({{"final_logit_softcapping", 30.0f}});
+  });
+  values_["llama.block_count"] = uint32_t{62};  // Gemma 3 27B
+  EXPECT_DOUBLE_EQ(read_gemma({}).layer(61).attention.scale, 0.25) << "of 32 channels and 2 heads";
+}
+
 TEST_F(GgufKeys, OtherNormsAndOtherFilesAreNamed) {
   expect_refused(ErrorKind::kUnsupported, {"general.type", "adapter"}, "general.type", std::string("adapter"));
   EXPECT_NO_THROW(read_with("general.type", std::string("model")));

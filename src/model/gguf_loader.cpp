@@ -47,7 +47,9 @@ void refuse_unknown_tensors(const GgufFile& file, const ModelConfig& config, std
 
 TensorOutline outline_of(const TensorSpec& spec, const GgufTensor& stored) {
   const Scheme scheme = scheme_of(stored, spec.id);
-  return {spec.id, spec.shape, scheme, part_of(spec, spec.gguf, scheme, stored.data), spec.gguf.interleaved_heads, 0};
+  return {
+      spec.id, spec.shape,        scheme, part_of(spec, spec.gguf, scheme, stored.data), spec.gguf.interleaved_heads,
+      0,       spec.gguf.less_one};
 }
 
 }  // namespace

@@ -168,7 +168,8 @@ ModelOutline outline_hugging_face(const std::filesystem::path& folder) {
     if (id == embedding) embedding_entry = entry;
     const Scheme scheme = scheme_of(*entry);
     outline.tensors.push_back({id, spec.shape, scheme, part_of(spec, spec.hugging_face, scheme, entry->data), 0,
-                               spec.hugging_face.transposed && spec.shape.size() > 1 ? entry->shape[1] : 0});
+                               spec.hugging_face.transposed && spec.shape.size() > 1 ? entry->shape[1] : 0,
+                               spec.hugging_face.less_one});
     used.insert(std::move(name));
   }
   // A tied model may store its matrix twice. Copies that differ are read in two ways by the versions of transformers.

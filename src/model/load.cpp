@@ -31,9 +31,10 @@ at::Tensor view_of(const TensorOutline& tensor, at::IntArrayRef shape, at::Scala
   return copy;
 }
 
-/// [out, in] or [n], a view where the file allows it.
+/// [out, in] or [n], a view where the file allows it; in float32 where it stores them less 1, which loses nothing.
 at::Tensor plain_values(const TensorOutline& tensor, const std::shared_ptr<const void>& mapping) {
   const at::ScalarType type = scalar_type(tensor.scheme);
+  if (tensor.less_one) return view_of(tensor, tensor.shape, type, mapping).to(at::kFloat) + 1;
   if (tensor.transposed_width == 0) return view_of(tensor, tensor.shape, type, mapping);
   const int64_t values = static_cast<int64_t>(tensor.bytes.size() / c10::elementSize(type));
   return view_of(tensor, {values}, type, mapping).as_strided(tensor.shape, {1, tensor.transposed_width});

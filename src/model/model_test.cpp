@@ -69,12 +69,16 @@ TEST(Model, TheHashCoversEveryNumberOfTheConfiguration) {
     };
     (one(fields), ...);
   };
-  auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, layers, patches,
-         input_norm, read_out, stack, stacks] = config;
+  auto& [family, vocabulary, hidden, context, positions, scale, output_norm, cap, tied, rope, window_rope, layers,
+         patches, input_norm, read_out, stack, stacks] = config;
   each_changes(vocabulary, hidden, context, positions, scale, output_norm.kind, output_norm.epsilon, output_norm.bias,
                cap, tied);
   auto& [kind, theta, factor, original_context, low, high, fast, slow, truncate, factors, magnitude] = rope;
   each_changes(kind, theta, factor, original_context, low, high, fast, slow, truncate, factors, magnitude);
+  window_rope.emplace();
+  EXPECT_TRUE(seen.insert(hash_now()).second) << "another rotation of layers with a window, though the same numbers";
+  each_changes(window_rope->kind, window_rope->theta, window_rope->factor);
+  window_rope.reset();
   auto& [norm, pre_norm, post_norm, attention, feed_forward, parallel, shared_norm] = layers[1];
   each_changes(norm.kind, norm.epsilon, norm.bias, pre_norm, post_norm, parallel, shared_norm);
   auto& [heads, kv_heads, head_dim, qkv_bias, output_bias, qk_norm, rotary, causal, window, score_scale, soft_cap,

@@ -56,6 +56,7 @@ struct FileKind {
       FileTensor& file = tensor.*member;
       file.name = filled(name.pattern, tensor.id);
       file.transposed = name.transposed;
+      file.less_one = name.less_one;
       if (tensor.id.expert >= 0 && name.pattern.find("{expert}") == std::string::npos) file.slice = tensor.id.expert;
       by_name[file.name].push_back(&tensor);
     }

@@ -124,7 +124,10 @@ at::Tensor AtenOps::linear_add(const AtenStack& stack, const at::Tensor& x, cons
 
 at::Tensor AtenOps::add(const at::Tensor& x, const at::Tensor& residual) const { return residual + x; }
 
-at::Tensor AtenOps::rotate(const at::Tensor& heads) const { return Turn::apply(heads, cos_, sin_, 1.0); }
+at::Tensor AtenOps::rotate(const AttentionConfig& config, const at::Tensor& heads) const {
+  const AtenAngles& angles = config.window > 0 ? windowed_ : angles_;
+  return Turn::apply(heads, angles.cos, angles.sin, 1.0);
+}
 
 at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_t first_row) const {
   const AttentionConfig& config = block.config.attention;
@@ -137,7 +140,7 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
     if (norm_weight.defined() && !together) part = rms(part, block.config.norm.epsilon) * norm_weight;
     return part.transpose(1, 2);  // [batch, heads, time, width]
   };
-  const auto turned = [&](const at::Tensor& heads) { return config.rotary ? rotate(heads) : heads; };
+  const auto turned = [&](const at::Tensor& heads) { return config.rotary ? rotate(config, heads) : heads; };
   const auto kept = [&](Site site, const CacheFormat& format, const at::Tensor& heads) {
     if (watches_) observe({site, block.layer}, heads.transpose(1, 2).reshape({batch, time, config.kv_columns()}));
     return cached(format, heads);

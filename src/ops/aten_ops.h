@@ -45,15 +45,21 @@ struct KeptTokens {
   int64_t longest = 0, count = 0;
 };
 
+/// cos and sin of the positions' angles [time, head_dim], both halves of a head.
+struct AtenAngles {
+  at::Tensor cos, sin;
+  AtenAngles of(int64_t first, int64_t time) const { return {cos.narrow(0, first, time), sin.narrow(0, first, time)}; }
+};
+
 class AtenOps {
  public:
   using Value = at::Tensor;  ///< [batch, time, width]
   using Block = AtenBlock;
 
-  /// cos, sin [time, head_dim]
+  /// `windowed`: of layers with a window.
   /// `watches`: the observer sees keys, values and attention too (is_watched_only in vernier/site.h).
-  AtenOps(at::Tensor cos, at::Tensor sin, const AtenObserver* observer = nullptr, bool watches = false)
-      : cos_(std::move(cos)), sin_(std::move(sin)), observer_(observer), watches_(watches) {}
+  AtenOps(AtenAngles angles, AtenAngles windowed, const AtenObserver* observer = nullptr, bool watches = false)
+      : angles_(std::move(angles)), windowed_(std::move(windowed)), observer_(observer), watches_(watches) {}
 
   at::Tensor norm(const AtenNorm& norm, const at::Tensor& x) const;
   at::Tensor linear(const AtenStack& parts, const at::Tensor& x) const;
@@ -78,9 +84,9 @@ class AtenOps {
   }
 
  private:
-  at::Tensor rotate(const at::Tensor& heads) const;
+  at::Tensor rotate(const AttentionConfig& config, const at::Tensor& heads) const;
 
-  at::Tensor cos_, sin_;
+  AtenAngles angles_, windowed_;
   const AtenObserver* observer_;
   std::vector<KeptTokens>* kept_ = nullptr;
   bool watches_, kernel_attention_ = false, grouped_attention_ = false, kernel_norms_ = false;

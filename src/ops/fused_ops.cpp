@@ -70,11 +70,12 @@ void FusedOps::rotate(const Slab& x, int64_t heads, const at::Tensor& head_norm,
     for (int64_t r = 0; r < x.rows && scale != 1; ++r) scale_row(x.row(r), heads * width, scale);
     return;
   }
-  if (first_position + x.rows > rope_.positions)
-    fail(ErrorKind::kInternal, "rotary table of {} positions for a sequence of {}", rope_.positions,
+  const RopeTable& table = rope_.of(config.attention);
+  if (first_position + x.rows > table.positions)
+    fail(ErrorKind::kInternal, "rotary table of {} positions for a sequence of {}", table.positions,
          first_position + x.rows);
-  const int64_t first = first_position * rope_.half;
-  rotate_half(x, heads, width, rope_.cos.data() + first, rope_.sin.data() + first, scale);
+  const int64_t first = first_position * table.half;
+  rotate_half(x, heads, width, table.cos.data() + first, table.sin.data() + first, scale);
 }
 
 void FusedOps::attend_head(const Slab& q, const Slab& k, const Slab& v, int64_t first_row,

@@ -36,7 +36,7 @@ class FusedOps {
 
   /// `rope` must cover the positions of a sequence. `watches`: the observer sees keys, values and attention too
   /// (is_watched_only in vernier/site.h). `sequences`: of equal length, whose rows are the values' T.
-  FusedOps(Arena& arena, const RopeTable& rope, const SiteObserver* observer = nullptr, bool watches = false,
+  FusedOps(Arena& arena, const RopeTables& rope, const SiteObserver* observer = nullptr, bool watches = false,
            int64_t sequences = 1)
       : arena_(arena), rope_(rope), observer_(observer), watches_(watches), sequences_(sequences) {}
 
@@ -98,7 +98,7 @@ class FusedOps {
                        const PackedAttention::Results& out);
 
   Arena& arena_;
-  const RopeTable& rope_;
+  const RopeTables& rope_;
   const SiteObserver* observer_;
   bool watches_;
   int64_t sequences_;

@@ -112,7 +112,7 @@ TEST(GatedPanels, AFeedForwardInOneHasTheBitsOfItsPieces) {
   if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
   at::manual_seed(8);
   const FusedBlock block = gated_block(128, 320);
-  const RopeTable rope({}, 64, 1);
+  const RopeTables rope({}, {}, 64, 1);
   for (const bool with_norm : {true, false}) {
     const FusedNorm* norm = with_norm ? &block.ffn_norm : nullptr;
     Arena arena;
@@ -130,7 +130,7 @@ TEST(GatedPanels, AFeedForwardInOneHasTheBitsOfItsPieces) {
 TEST(GatedPanels, WhoeverLooksOnOrActivatesOtherwiseGoesThroughThePieces) {
   if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
   FusedBlock block = gated_block(64, 64);
-  const RopeTable rope({}, 64, 1);
+  const RopeTables rope({}, {}, 64, 1);
   Arena arena;
   const SiteObserver observer = [](const SiteId&, const Slab&) {};
   const Slab y = arena.slab(1, 64);
@@ -156,7 +156,7 @@ TEST(AttentionInOne, HasTheBitsOfItsPieces) {
   if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
   at::manual_seed(10);
   const FusedBlock block = attention_block(ComputeType::kBFloat16);
-  const RopeTable rope({}, 32, 333);
+  const RopeTables rope({}, {}, 32, 333);
   std::vector<int32_t> tokens;
   for (int32_t r = 0; r < 333; ++r) tokens.push_back(r % 90);
   const RepeatedRows repeats(tokens);
@@ -178,7 +178,7 @@ TEST(AttentionInOne, HasTheBitsOfItsPieces) {
 
 TEST(AttentionInOne, IsOfBFloat16AndOfNobodyWhoLooksOn) {
   if (avx512_kernels(ComputeType::kBFloat16) == nullptr) GTEST_SKIP() << "not on this processor";
-  const RopeTable rope({}, 32, 8);
+  const RopeTables rope({}, {}, 32, 8);
   Arena arena;
   const Slab x = arena.slab(8, 128);
   const SiteObserver observer = [](const SiteId&, const Slab&) {};

@@ -23,7 +23,7 @@ TEST(RepeatedRows, AreProjectedAsTheyAreOneByOne) {
   std::vector<int32_t> tokens;
   for (int64_t r = 0; r < kRows; ++r) tokens.push_back(static_cast<int32_t>(r * r % 150));
   const at::Tensor embedding = at::randn({150, kWidth}), weight = at::randn({2 * kWidth, kWidth});
-  const RopeTable rope({}, 64, 1);
+  const RopeTables rope({}, {}, 64, 1);
   const RepeatedRows repeats(tokens);
   for (const ComputeType type : {ComputeType::kFloat32, ComputeType::kBFloat16}) {
     FusedBlock block;

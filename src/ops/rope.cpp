@@ -73,4 +73,10 @@ RopeTable::RopeTable(const RopeConfig& rope, int64_t head_dim, int64_t positions
     }
 }
 
+RopeTables::RopeTables(const RopeConfig& rope, const std::optional<RopeConfig>& windowed, int64_t head_dim,
+                       int64_t positions)
+    : all_(rope, head_dim, positions) {
+  if (windowed) windowed_.emplace(*windowed, head_dim, positions);
+}
+
 }  // namespace vernier

@@ -4,6 +4,7 @@
 // (2306.15595), llama3's frequency bands, yarn (2309.00071).
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "vernier/layer_config.h"
@@ -20,6 +21,20 @@ struct RopeTable {
   int64_t positions;
   int64_t half;
   std::vector<float> cos, sin;
+};
+
+/// Those of a model's layers: one for all, unless layers with a window rotate otherwise.
+class RopeTables {
+ public:
+  /// `windowed`: of layers with a window, where it is another one.
+  RopeTables(const RopeConfig& rope, const std::optional<RopeConfig>& windowed, int64_t head_dim, int64_t positions);
+  const RopeTable& of(const AttentionConfig& attention) const {
+    return attention.window > 0 && windowed_ ? *windowed_ : all_;
+  }
+
+ private:
+  RopeTable all_;
+  std::optional<RopeTable> windowed_;
 };
 
 }  // namespace vernier

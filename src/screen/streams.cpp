@@ -32,7 +32,8 @@ Streams::Streams(const Model& weights, const AtenModel& model, const std::vector
       model_(model),
       windows_(windows),
       threads_(memory.forward),
-      rope_(model.config().rope, model.config().layer(0).attention.head_dim, longest(windows)) {
+      rope_(model.config().rope, model.config().window_rope, model.config().layer(0).attention.head_dim,
+            longest(windows)) {
   const c10::NoGradGuard no_grad;
   StreamsAt entering;
   for (const ScreenWindow& window : windows) entering.push_back(model.embed(input_ids(window)).contiguous());

@@ -44,7 +44,7 @@ class Streams {
   const AtenModel& model_;
   const std::vector<ScreenWindow>& windows_;
   int threads_;
-  RopeTable rope_;
+  RopeTables rope_;
   std::optional<KeptStreams> kept_;
   StreamsAt finals_;
 };

@@ -34,9 +34,17 @@ struct SlidingRule {
   int64_t first_layer = 0;   ///< default of "max_window_layers": from there on, where "layer_types" do not say
   bool every_layer = false;  ///< a window is in every layer, and transformers does not look at "layer_types"
   int64_t window = 4096;     ///< default of "sliding_window"
+  /// Where "layer_types" do not say, every so manieth layer sees everything: default of "sliding_window_pattern". 0: the
+  /// family has no such key.
+  int64_t full_every = 0;
 };
 /// Sets the windows of the layers. @throws Error{kBadFile, kUnsupported}
 void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, ModelConfig& config);
+
+/// Sets the windows of the layers as llama.cpp reads them from a file of an architecture whose code follows them:
+/// "attention.sliding_window" in all layers but every `full_every`-th, unless "attention.sliding_window_pattern" says
+/// otherwise. @throws Error{kBadFile}
+void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& config);
 
 /// The keys that read_sliding_windows reads.
 ForeignKeys sliding_window_keys();

@@ -30,6 +30,12 @@ int64_t read_window(const ConfigFile& file, const SlidingRule& rule) {
   return file.find("sliding_window") == nullptr ? 0 : file.integer("sliding_window", 1, kMaxContext);
 }
 
+/// In all layers but every `full_every`-th.
+void slide_but_every(int64_t full_every, int64_t window, ModelConfig& config) {
+  for (int i = 0; i < config.depth(); ++i)
+    config.layers[static_cast<size_t>(i)].attention.window = (i + 1) % full_every == 0 ? 0 : window;
+}
+
 }  // namespace
 
 void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, ModelConfig& config) {
@@ -50,8 +56,31 @@ void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, Model
     config.layers[i].attention.window = sliding ? window : 0;
   }
   if (!kinds.empty() || window == 0) return;
+  if (rule.full_every > 0) {
+    const char* key =
+        file.find("sliding_window_pattern") != nullptr ? "sliding_window_pattern" : "_sliding_window_pattern";
+    slide_but_every(file.integer_or(key, rule.full_every, 1, kMaxLayers), window, config);
+    return;
+  }
   const int64_t first = rule.every_layer ? 0 : file.integer_or("max_window_layers", rule.first_layer, 0, kMaxLayers);
   for (int64_t i = first; i < config.depth(); ++i) config.layers[static_cast<size_t>(i)].attention.window = window;
+}
+
+void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& config) {
+  const std::string prefix = file.get_string("general.architecture") + ".attention.sliding_window";
+  const int64_t window = file.find(prefix) == nullptr ? 0 : file.get_int(prefix, 0, kMaxContext);
+  if (window == 0) return;
+  const std::string pattern = prefix + "_pattern";
+  const GgufValue* value = file.find(pattern);
+  const auto* slides = value == nullptr ? nullptr : std::get_if<std::vector<bool>>(value);
+  if (slides == nullptr) {
+    slide_but_every(value == nullptr ? full_every : file.get_int(pattern, 1, kMaxLayers), window, config);
+    return;
+  }
+  if (slides->size() != config.layers.size())
+    fail(ErrorKind::kBadFile, "load: {}: {}: expected {} entries, one per layer, got {}", file.path().string(), pattern,
+         config.depth(), slides->size());
+  for (size_t i = 0; i < slides->size(); ++i) config.layers[i].attention.window = (*slides)[i] ? window : 0;
 }
 
 ForeignKeys sliding_window_keys() { return {nullptr, {}, {"use_sliding_window", "layer_types"}}; }
