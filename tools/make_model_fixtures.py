@@ -1,7 +1,7 @@
 """Tiny random models with golden outputs from Hugging Face transformers (float32, CPU, eager attention).
 
     pip install torch transformers safetensors
-    python tools/make_model_fixtures.py tests/fixtures/models rope_linear rope_yarn gemma3
+    python tools/make_model_fixtures.py tests/fixtures/models rope_linear rope_yarn gemma2 gemma3
 
 Each folder holds config.json, model.safetensors and golden.safetensors: input_ids [2, time], logits, loss and
 grad_norm.NAME for every parameter.
@@ -11,8 +11,8 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import (Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config,
-                          Qwen2ForCausalLM)
+from transformers import (Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig,
+                          LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM)
 
 
 def llama(**changes):
@@ -34,6 +34,12 @@ def yarn():
         rope_parameters=dict(rope_type='yarn', rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32)))
 
 
+def gemma2():
+    # Caps that bend what they cap, a window in the first and third layer.
+    return Gemma2ForCausalLM, Gemma2Config(**llama(num_hidden_layers=4, head_dim=16, query_pre_attn_scalar=16,
+        sliding_window=20, attn_logit_softcapping=2.0, final_logit_softcapping=3.0))
+
+
 def gemma3():
     # Seven layers, the sixth of which sees everything and rotates otherwise than those with a window.
     return Gemma3ForCausalLM, Gemma3TextConfig(**llama(intermediate_size=64, num_hidden_layers=7, head_dim=24,
@@ -42,7 +48,7 @@ def gemma3():
             sliding_attention=dict(rope_type='default', rope_theta=10000.0))))
 
 
-MODELS = {'rope_linear': linear, 'rope_yarn': yarn, 'gemma3': gemma3}
+MODELS = {'rope_linear': linear, 'rope_yarn': yarn, 'gemma2': gemma2, 'gemma3': gemma3}
 
 
 def make(folder, name):

@@ -86,6 +86,8 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
     u32("rope.dimension_count", attention.head_dim);
     f32("rope.freq_base", c.rope.theta);
   }
+  if (attention.soft_cap > 0) f32("attn_logit_softcapping", attention.soft_cap);
+  if (c.logit_soft_cap > 0) f32("final_logit_softcapping", c.logit_soft_cap);
   if (c.window_rope) f32("rope.freq_base_swa", c.window_rope->theta);
   if (architecture_of(c).gguf_windows) {
     int64_t window = 0;  // of the layers that have one, all alike: why_not_gguf sees to that

@@ -237,6 +237,11 @@ TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
   expect_unsupported("olmo2", "attn_q.bias", [](ModelConfig& c) { c.layers[0].attention.qkv_bias = true; });
   expect_unsupported("olmo2", "output.weight", [](ModelConfig& c) { c.tied_embedding = true; });
   expect_unsupported("olmo2", "attention.key_length is 8", [](ModelConfig& c) { c.layers[0].attention.head_dim = 8; });
+  expect_unsupported("gemma2", "always caps", [](ModelConfig& c) { c.logit_soft_cap = 0; });
+  expect_unsupported("gemma2", "always takes the embedding", [](ModelConfig& c) { c.tied_embedding = false; });
+  expect_unsupported("gemma2", "no layer has a window", [](ModelConfig& c) {
+    for (LayerConfig& layer : c.layers) layer.attention.window = 0;
+  });
   expect_unsupported("gemma3", "attn_output.bias", [](ModelConfig& c) { c.layers[0].attention.output_bias = true; });
   expect_unsupported("gemma3", "GELU", [](ModelConfig& c) { c.layers[0].feed_forward.activation = Activation::kSilu; });
   expect_unsupported("gemma3", "scaled by 0.5", [](ModelConfig& c) { c.layers[0].attention.scale = 0.5; });

@@ -258,6 +258,22 @@ TEST(Config, Gemma3IsReadAsNewAndOldFilesSayIt) {
                  with(json, "hidden_activation", "softplus"));
 }
 
+TEST(Config, Gemma2CapsUnlessItSaysThatNothingIsCapped) {
+  Json json = config_of("gemma2");
+  EXPECT_EQ(parse(json).logit_soft_cap, 3);
+  EXPECT_EQ(parse(json).layer(3).attention.soft_cap, 2);
+  for (int layer = 0; layer < 4; ++layer) EXPECT_EQ(parse(json).layer(layer).attention.window, layer % 2 == 0 ? 20 : 0);
+  EXPECT_EQ(parse(with(json, "attn_logit_softcapping", nullptr)).layer(0).attention.soft_cap, 0);
+  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping", "layer_types"}) json.erase(key);
+  json["hidden_act"] = "gelu_pytorch_tanh";  // as the published files have it
+  const ModelConfig plain = parse(json);
+  EXPECT_EQ(plain.logit_soft_cap, 30);
+  EXPECT_EQ(plain.layer(0).attention.soft_cap, 50);
+  EXPECT_EQ(plain.layer(2).attention.window, 20);
+  EXPECT_EQ(plain.layer(3).attention.window, 0);
+  expect_refused(ErrorKind::kBadFile, {"final_logit_softcapping", "-1"}, with(json, "final_logit_softcapping", -1));
+}
+
 TEST(Config, AnEpsilonUnderAnotherNameIsNotReplacedByTheDefault) {
   Json json = config_of("llama");
   json["layer_norm_eps"] = 1e-5;

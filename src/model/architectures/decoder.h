@@ -43,8 +43,8 @@ void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, Model
 
 /// Sets the windows of the layers as llama.cpp reads them from a file of an architecture whose code follows them:
 /// "attention.sliding_window" in all layers but every `full_every`-th, unless "attention.sliding_window_pattern" says
-/// otherwise. @throws Error{kBadFile}
-void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& config);
+/// otherwise. `fallback`: where the file has no window. @throws Error{kBadFile}
+void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& config, int64_t fallback = 0);
 
 /// The keys that read_sliding_windows reads.
 ForeignKeys sliding_window_keys();

@@ -14,6 +14,7 @@ const Architecture& gpt2_architecture();
 const Architecture& phi3_architecture();
 const Architecture& mixtral_architecture();
 const Architecture& olmo2_architecture();
+const Architecture& gemma2_architecture();
 const Architecture& gemma3_architecture();
 const Architecture& vit_architecture();
 const Architecture& deit_architecture();

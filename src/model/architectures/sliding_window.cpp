@@ -66,9 +66,9 @@ void read_sliding_windows(const ConfigFile& file, const SlidingRule& rule, Model
   for (int64_t i = first; i < config.depth(); ++i) config.layers[static_cast<size_t>(i)].attention.window = window;
 }
 
-void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& config) {
+void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& config, int64_t fallback) {
   const std::string prefix = file.get_string("general.architecture") + ".attention.sliding_window";
-  const int64_t window = file.find(prefix) == nullptr ? 0 : file.get_int(prefix, 0, kMaxContext);
+  const int64_t window = file.find(prefix) == nullptr ? fallback : file.get_int(prefix, 0, kMaxContext);
   if (window == 0) return;
   const std::string pattern = prefix + "_pattern";
   const GgufValue* value = file.find(pattern);

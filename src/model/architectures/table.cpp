@@ -32,6 +32,7 @@ const std::vector<const Architecture*>& architectures() {
       &qwen3_architecture(),
       &phi3_architecture(),
       &olmo2_architecture(),
+      &gemma2_architecture(),
       &gemma3_architecture(),
       &gpt2_architecture(),
       &vit_architecture(),
