@@ -211,10 +211,10 @@ double diagnosis_seconds(const Model& model, const DiagnoseOptions& options, int
     each += component_seconds(control, c, units);
   each += 2 * component_seconds({ComponentKind::kEmbed}, c, units);  // the base's forward, and everything at once
   const int threads = resolve_threads(options.compute);
-  const auto rounds = static_cast<double>((windows + threads - 1) / threads);
+  const int64_t rounds = (windows + threads - 1) / threads;
   std::vector<std::string> schemes = options.candidates;
   schemes.push_back(options.scheme);
-  return rounds * each + encoding_seconds(model, schemes, threads);
+  return static_cast<double>(rounds) * each + encoding_seconds(model, schemes, threads);
 }
 
 }  // namespace vernier

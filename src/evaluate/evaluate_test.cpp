@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "evaluate/score_windows.h"
 #include "support/cancelling_sink.h"
 #include "support/expect_error.h"
 #include "support/models.h"
@@ -287,6 +288,19 @@ TEST(Evaluate, BFloat16StaysNearFloat32) {
   const Evaluation e = evaluate({&model}, &model, data, {{ComputeType::kBFloat16, 1}})[0];
   EXPECT_GT(e.all.kl().mean, 0);
   EXPECT_LT(e.all.kl().mean, 0.01);  // random weights amplify rounding more than trained ones do
+}
+
+// Of a small model most of the work may come after its layers: what is left of the time is foretold by progress.
+TEST(Evaluate, ProgressCountsWhatALargeVocabularyTakes) {
+  ModelConfig config = fixture_model("llama").config();
+  const LayerConfig& layer = config.layers[0];
+  const int64_t a_layer = config.hidden * (2 * layer.attention.query_columns() + 2 * layer.attention.kv_columns() +
+                                           3 * layer.feed_forward.intermediate);
+  config.vocabulary = 10 * a_layer / config.hidden;
+  EXPECT_EQ(layers_worth_of_scoring(config, 1.0), 10);
+  EXPECT_EQ(layers_worth_of_scoring(config, 0.5), 5);
+  config.vocabulary = 8;
+  EXPECT_EQ(layers_worth_of_scoring(config, 0.5), 1);
 }
 
 }  // namespace

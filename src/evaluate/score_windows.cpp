@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "model/language_model.h"
 #include "ops/parallel.h"
+#include "vernier/blueprint.h"
 
 namespace vernier {
 
@@ -65,7 +66,27 @@ void check_activations(const std::vector<const Model*>& models, const EvaluateOp
           model->source().name);
 }
 
+double scored_share_of(const EvaluationData& data) {
+  double rows = 0, scored = 0;
+  for (const TokenWindow& window : data.windows) {
+    const auto own = static_cast<double>(window.tokens.size()) - 1;  // the last predicts nothing
+    rows += own;
+    scored += own - static_cast<double>(window.first_row);
+  }
+  return rows > 0 ? scored / rows : 0;
+}
+
 }  // namespace
+
+int64_t layers_worth_of_scoring(const ModelConfig& config, double scored_share) {
+  double layer = 0;  // products a row, about
+  for (const TensorId& id : tensors_in(config, 0))
+    if (const std::vector<int64_t> shape = shape_of(config, id);
+        shape.size() == 2 && id.expert < config.layer(0).feed_forward.experts.used)
+      layer += static_cast<double>(shape[0] * shape[1]);
+  const double output = static_cast<double>(config.vocabulary * config.hidden) * scored_share;
+  return std::max<int64_t>(1, std::llround(output / std::max(layer, 1.0)));
+}
 
 void score_windows(const std::vector<const Model*>& models, const Model* reference, const EvaluationData& data,
                    const EvaluateOptions& options, const char* stage, ProgressSink* progress,
@@ -85,10 +106,15 @@ void score_windows(const std::vector<const Model*>& models, const Model* referen
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin(stage, count, "windows");
   std::vector<Arena> arenas(static_cast<size_t>(engine->workers()));
-  int64_t per_window = 1;  // its scores, and every model's layers
-  for (const Model* model : models) per_window += model->config().depth();
-  if (reference != nullptr) per_window += reference->config().depth();
-  SharedProgress shared(progress, per_window);
+  int64_t scoring = 0, layers = 0;  // what makes a window
+  const double scored_share = scored_share_of(data);
+  std::vector<const Model*> all = models;
+  if (reference != nullptr) all.push_back(reference);
+  for (const Model* model : all) {
+    scoring += layers_worth_of_scoring(model->config(), scored_share);
+    layers += model->config().depth();
+  }
+  SharedProgress shared(progress, scoring + layers);
   const size_t batch = sequences_at_once(models.front()->config(), data.longest(), engine->workers());
   for (size_t first = 0; first < data.windows.size(); first += batch) {
     std::vector<Sequence> sequences;
@@ -103,7 +129,7 @@ void score_windows(const std::vector<const Model*>& models, const Model* referen
       const size_t w = first + static_cast<size_t>(i);
       score_window(arenas[static_cast<size_t>(worker)], base.get(), fast, data.windows[w], static_cast<size_t>(i),
                    stage, visitor_of(w));
-      shared.add(1);
+      shared.add(scoring);
     });
   }
   if (progress != nullptr) progress->end();

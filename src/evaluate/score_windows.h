@@ -22,4 +22,8 @@ void score_windows(const std::vector<const Model*>& models, const Model* referen
                    const EvaluateOptions& options, const char* stage, ProgressSink* progress,
                    const std::function<TokenVisitor(size_t window)>& visitor_of);
 
+/// How many layers' work the products with the vocabulary are, for a window of which `scored_share` of the rows are scored:
+/// what progress counts them as. At least 1. Of a small model with a large vocabulary they are most of the work.
+int64_t layers_worth_of_scoring(const ModelConfig& config, double scored_share);
+
 }  // namespace vernier

@@ -364,7 +364,7 @@ TEST(ExportTypes, TypesThatAreOnlyReadStayAsTheyAre) {
     ASSERT_NE(tensor, nullptr);
     EXPECT_EQ(tensor->type->id, type);
     EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), tensor->data.begin(), tensor->data.end())) << name;
-    expect_error(ErrorKind::kUnsupported, {name, "read"}, [&] {
+    expect_error(ErrorKind::kUnsupported, {name, "read"}, [&, name = name] {
       export_gguf(quantize(model, calibrate(model, made_up_windows(1, 16, 320)), plan_uniform(model, name), 1),
                   tokenizer, again);
     });
