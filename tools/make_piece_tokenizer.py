@@ -1,7 +1,8 @@
 """Makes tests/fixtures/tokenizers/pieces: a tokenizer.json of SentencePiece's pairs, as Llama 2 has it, and Hugging Face's ids.
 
   pip install tokenizers==0.23.3
-  python3 tools/make_piece_tokenizer.py
+  python3 tools/make_piece_tokenizer.py             # both
+  python3 tools/make_piece_tokenizer.py metaspace   # the ids with Metaspace in place of the normalizer, of the tokenizer that is there
 
 Pieces are learned from this repository's README and the texts of the other tokenizers' fixtures. Vocabulary and merges are then laid
 out as converters of SentencePiece models do: bytes first, and a merge for each way to put a token together. Another README gives
@@ -9,6 +10,7 @@ other pieces, and golden ids to go with them.
 """
 
 import json
+import sys
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, trainers
@@ -70,4 +72,19 @@ def main():
     print(len(vocabulary), "tokens,", len(merges), "merges,", len(golden), "texts")
 
 
-main()
+def metaspace():
+    whole = json.loads((FIXTURES / "pieces/tokenizer.json").read_text())
+    texts = [example["text"] for example in json.loads((FIXTURES / "pieces/golden.json").read_text())]
+    texts += ["</s>one", "</s> one", " one", "  one", "a</s> b</s>c", SPACE + "one", "\none"]
+    golden = {}
+    for scheme in ["always", "first", "never"]:
+        whole["normalizer"] = None
+        whole["pre_tokenizer"] = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": scheme, "split": False}
+        tokenizer = Tokenizer.from_str(json.dumps(whole))
+        golden[scheme] = [{"text": text, "ids": tokenizer.encode(text).ids} for text in texts]
+    (FIXTURES / "pieces/golden_metaspace.json").write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")))
+
+
+if "metaspace" not in sys.argv:
+    main()
+metaspace()

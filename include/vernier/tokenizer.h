@@ -53,6 +53,14 @@ struct PreTokenizerRules {
   bool use_gpt2_split = false;    ///< ends with GPT-2's own expression (`use_regex` of ByteLevel)
 };
 
+/// Where a tokenizer of pieces puts a space of its own.
+enum class SpacePrefix {
+  kNone,
+  kParts,         ///< before a text and behind every added token: llama.cpp's, and Hugging Face's Prepend
+  kPartsWithout,  ///< there, but not before one that is there already: its Metaspace with "always"
+  kTextWithout,   ///< so before a text alone, which no added token begins: its Metaspace with "first"
+};
+
 /// Everything a tokenizer.json says that matters for text and ids (its truncation and padding are ignored on purpose).
 struct TokenizerModel {
   std::string origin = "tokenizer";  ///< names the source in messages
@@ -71,7 +79,7 @@ struct TokenizerModel {
   /// Of SentencePiece's pairs, by id: of neighbours that make a token together those of the highest score become one first.
   /// Tokens are then text with "▁" for a space, and "<0x0A>" is a byte of a character without a token. Empty: byte-level BPE.
   std::vector<float> scores = {};
-  bool space_prefix = false;  ///< of those: a space before a text, and behind every added token
+  SpacePrefix space_prefix = SpacePrefix::kNone;  ///< of those
   PreTokenizerRules pre_tokenizer;
   std::vector<int32_t> prefix_ids;  ///< put before a sequence
   std::vector<int32_t> suffix_ids;  ///< put behind a sequence

@@ -142,14 +142,14 @@ TEST(ExportMetadata, AFileOfPiecesIsExportedAgain) {
       load_tokenizer_model(std::filesystem::path(VERNIER_SOURCE_DIR) / "tests/fixtures/tokenizers/pieces");
   tokenizer.tokens.resize(300);
   tokenizer.scores.resize(300);
-  tokenizer.space_prefix = false;
+  tokenizer.space_prefix = SpacePrefix::kNone;
   const auto path = scratch_path("vernier_export_pieces.gguf"), again = scratch_path("vernier_export_again.gguf");
   export_gguf(quantized(model, "f16"), tokenizer, path);
   export_gguf(quantized(load_model(path.string()), "gguf:q8_0"), load_tokenizer_of(path), again);
   TokenizerModel read = read_tokenizer(GgufFile(again));
   read.scores.resize(300);  // the model has 320
   EXPECT_EQ(read.scores, tokenizer.scores);
-  EXPECT_FALSE(read.space_prefix);
+  EXPECT_EQ(read.space_prefix, SpacePrefix::kNone);
   for (const auto& file : {path, again}) std::filesystem::remove(file);
 }
 

@@ -129,7 +129,7 @@ void add_tokenizer(GgufWriter& writer, const TokenizerModel& model, int64_t voca
     std::vector<float> scores = model.scores;
     scores.resize(tokens.size(), kScoreOfPadding);
     writer.set("tokenizer.ggml.scores", scores);
-    writer.set("tokenizer.ggml.add_space_prefix", model.space_prefix);
+    writer.set("tokenizer.ggml.add_space_prefix", model.space_prefix != SpacePrefix::kNone);
   } else {
     writer.set("tokenizer.ggml.merges", merges);
   }
@@ -176,7 +176,7 @@ TokenizerModel read_tokenizer(const GgufFile& file) {
   if (pieces) strip_as_named(file, model);
   const GgufPreTokenizer pre =
       pieces ? GgufPreTokenizer{.rules = {}, .adds_bos = true} : read_pre_tokenizer(file, model);
-  model.space_prefix = pieces && gguf_flag_or(file, "tokenizer.ggml.add_space_prefix", true);
+  if (pieces && gguf_flag_or(file, "tokenizer.ggml.add_space_prefix", true)) model.space_prefix = SpacePrefix::kParts;
   model.pre_tokenizer = pre.rules;
   model.ignore_merges = pre.ignore_merges;
   const auto id_unless_told = [&](int32_t id) { return pieces ? std::optional(id) : std::nullopt; };

@@ -60,6 +60,9 @@ class Losses {
     if (model_.pre_tokenizer.add_prefix_space)
       compare("add_prefix_space, a space before every text", {"x"},
               [](TokenizerModel& model) { model.pre_tokenizer.add_prefix_space = false; });
+    if (model_.space_prefix == SpacePrefix::kPartsWithout || model_.space_prefix == SpacePrefix::kTextWithout)
+      compare("Metaspace, a space before a text only where there is none", {" x"},
+              [](TokenizerModel& model) { model.space_prefix = SpacePrefix::kParts; });
     if (model_.unknown_id && !model_.has_scores()) add_unknown();  // pieces have a place for it
   }
 

@@ -99,21 +99,22 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, const EncodeOption
   const std::function<void(std::string_view)> on_word = [&](std::string_view word) {
     impl_->words->encode(word, merging, ids);
   };
-  bool begins = true;  // nothing came before but added tokens
+  using Before = PieceEncoder::Before;
+  Before before = Before::kNothing;
   const AddedTokenMatcher::Emit on_normalized = [&](std::string_view part, const AddedToken* token) {
     if (token != nullptr) {
       ids.push_back(token->id);
     } else if (impl_->pieces) {
-      impl_->pieces->encode(part, begins, ids);
+      impl_->pieces->encode(part, before, ids);
     } else {
       impl_->pre_tokenizer.split(part, splitting, on_word);
     }
-    begins = token != nullptr;
+    before = token != nullptr ? Before::kAddedToken : Before::kText;
   };
   matchers.raw.split(utf8, [&](std::string_view part, const AddedToken* token) {
     if (token != nullptr) {
       ids.push_back(token->id);
-      begins = true;
+      before = Before::kAddedToken;
     } else if (normalizes(model)) {
       matchers.normalized.split(normalized_text(model, part), on_normalized);
     } else {
@@ -149,7 +150,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
     if (ends_word) bytes += ' ';
   }
   if (!word_end.empty() && bytes.ends_with(' ')) bytes.pop_back();
-  if (impl_->model.space_prefix && bytes.starts_with(' ')) bytes.erase(0, 1);
+  if (impl_->model.space_prefix != SpacePrefix::kNone && bytes.starts_with(' ')) bytes.erase(0, 1);
   return valid_utf8_prefix(bytes) < bytes.size() ? replace_invalid_utf8(bytes) : bytes;
 }
 

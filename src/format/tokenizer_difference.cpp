@@ -52,8 +52,10 @@ Difference compare_scores(const TokenizerModel& a, const TokenizerModel& b) {
     return model.has_scores() ? "pieces by score" : "byte-level BPE";
   };
   if (a.has_scores() != b.has_scores()) return TokenizerDifference{"kind", kind(a), kind(b)};
-  if (a.space_prefix != b.space_prefix)
-    return TokenizerDifference{"space before a text", a.space_prefix ? "yes" : "no", b.space_prefix ? "yes" : "no"};
+  // Where exactly, GGUF files have no word for (gguf_tokenizer_losses).
+  const bool space_a = a.space_prefix != SpacePrefix::kNone, space_b = b.space_prefix != SpacePrefix::kNone;
+  if (space_a != space_b)
+    return TokenizerDifference{"space before a text", space_a ? "yes" : "no", space_b ? "yes" : "no"};
   if (a.merges.empty() != b.merges.empty()) return std::nullopt;  // of one that scores stand for in the other
   const auto [in_a, in_b] = std::mismatch(a.scores.begin(), a.scores.end(), b.scores.begin(), b.scores.end());
   if (in_a != a.scores.end() && in_b != b.scores.end())

@@ -259,7 +259,7 @@ bool read_normalizer(const Node& root, TokenizerModel& model) {
     for (size_t i = 0; i + 1 < steps.size(); ++i) {
       if (i > 0 || steps[i].string("type") != "Prepend" || steps[i].string("prepend") != kPieceSpace)
         unsupported(steps[i].path(), steps[i].string("type"), kSupportedNormalizers);
-      model.space_prefix = true;
+      model.space_prefix = SpacePrefix::kParts;
     }
     return true;
   }
@@ -294,6 +294,28 @@ SplitBehavior read_behavior(const Node& step) {
   fail(ErrorKind::kBadFile, "tokenizer: {}: unknown behavior \"{}\"", step.path("behavior"), shorten(name));
 }
 
+/// Metaspace alone, which spells pieces without a normalizer. @return whether it is there
+bool read_metaspace(const Node& root, TokenizerModel& model) {
+  std::vector<Node> steps;
+  flatten(root.find("pre_tokenizer"), root.path("pre_tokenizer"), "pretokenizers", steps);
+  if (steps.size() != 1 || steps[0].string("type") != "Metaspace") return false;
+  const Node& step = steps[0];
+  if (step.string("replacement") != kPieceSpace)
+    unsupported(step.path("replacement"), step.string("replacement"), "supported is \"\u2581\"");
+  if (step.boolean("split", true))
+    unsupported(step.path("split"), "true", "supported are pieces of whole texts, with false");
+  // Files of before 0.15 have a flag in place of the scheme.
+  const std::string scheme =
+      step.string_or("prepend_scheme", step.boolean("add_prefix_space", true) ? "always" : "never");
+  if (scheme == "always")
+    model.space_prefix = SpacePrefix::kPartsWithout;
+  else if (scheme == "first")
+    model.space_prefix = SpacePrefix::kTextWithout;
+  else if (scheme != "never")
+    fail(ErrorKind::kBadFile, "tokenizer: {}: unknown scheme \"{}\"", step.path("prepend_scheme"), shorten(scheme));
+  return true;
+}
+
 /// A split at spaces, which pieces no longer have, does nothing.
 void check_pre_tokenizer_of_pieces(const Node& root) {
   std::vector<Node> steps;
@@ -301,7 +323,9 @@ void check_pre_tokenizer_of_pieces(const Node& root) {
   for (const Node& step : steps) {
     const std::string type = step.string("type");
     if (type != "Split" || step.child("pattern").string_or("String", "") != " ")
-      unsupported(step.path(), type, "supported before pieces are no pre-tokenizer and a Split at spaces");
+      unsupported(step.path(), type,
+                  "supported before pieces are no pre-tokenizer, a Split at spaces, and Metaspace alone, without a "
+                  "normalizer that spells them");
   }
 }
 
@@ -434,9 +458,11 @@ TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& or
   TokenizerModel model;
   model.origin = origin;
   // The steps come first: they say what kind of tokenizer this is, and are cheaper than the vocabulary.
-  const bool pieces = read_normalizer(root, model);
+  bool pieces = read_normalizer(root, model);
   if (pieces)
     check_pre_tokenizer_of_pieces(root);
+  else if (read_metaspace(root, model))
+    pieces = true;
   else
     read_pre_tokenizer(root, model);
   read_model(root, pieces, model);

@@ -28,6 +28,17 @@ std::string without_spaces(std::string_view text, bool one_in_front) {
   return result;
 }
 
+bool puts_space(SpacePrefix rule, PieceEncoder::Before before, std::string_view text) {
+  const bool is_there = text.starts_with(' ') || text.starts_with(kPieceSpace);
+  switch (rule) {
+    case SpacePrefix::kNone: return false;
+    case SpacePrefix::kParts: return before != PieceEncoder::Before::kText;
+    case SpacePrefix::kPartsWithout: return before != PieceEncoder::Before::kText && !is_there;
+    case SpacePrefix::kTextWithout: return before == PieceEncoder::Before::kNothing && !is_there;
+  }
+  return false;
+}
+
 /// Characters that have been joined; the text is one string, so that neighbours are one piece of it.
 struct Symbol {
   int32_t begin, size;  // bytes; 0: joined to the one before
@@ -111,9 +122,9 @@ void PieceEncoder::add_bytes(std::string_view character, std::vector<int32_t>& i
   }
 }
 
-void PieceEncoder::encode(std::string_view text, bool begins, std::vector<int32_t>& ids) const {
+void PieceEncoder::encode(std::string_view text, Before before, std::vector<int32_t>& ids) const {
   if (text.empty()) return;
-  const std::string spelled = without_spaces(text, begins && model_.space_prefix);
+  const std::string spelled = without_spaces(text, puts_space(model_.space_prefix, before, text));
   if (spelled.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
     fail(ErrorKind::kInvalidArgument, "tokenizer: a text of {} bytes; the limit is 2 GiB", spelled.size());
   std::vector<Symbol> symbols;

@@ -6,7 +6,7 @@
 // place, which may rank two ways to make one token: then those count, as in Hugging Face's package.
 //
 //   PieceEncoder encoder(model);
-//   encoder.encode("Hello, world!", /*begins=*/true, ids);   // appends
+//   encoder.encode("Hello, world!", PieceEncoder::Before::kNothing, ids);   // appends
 
 #include <array>
 #include <cstdint>
@@ -32,8 +32,10 @@ class PieceEncoder {
   /// `model` must outlive it. @throws Error{kBadFile} when there are not as many scores as tokens, or a score is no number
   explicit PieceEncoder(const TokenizerModel& model);
 
-  /// Appends the ids of valid UTF-8. `begins`: nothing stands before it but added tokens. O(n log n).
-  void encode(std::string_view text, bool begins, std::vector<int32_t>& ids) const;
+  /// What stands before a part of a text.
+  enum class Before { kNothing, kAddedToken, kText };
+  /// Appends the ids of valid UTF-8. O(n log n).
+  void encode(std::string_view text, Before before, std::vector<int32_t>& ids) const;
 
  private:
   int32_t id_of(std::string_view piece) const;

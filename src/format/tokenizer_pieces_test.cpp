@@ -44,7 +44,7 @@ TokenizerModel made_up_pieces() {
   model.eos_token = "</s>";
   model.special_ids = {{"unknown", 0}};
   model.prefix_ids = {1};
-  model.space_prefix = true;
+  model.space_prefix = SpacePrefix::kParts;
   return model;
 }
 
@@ -81,7 +81,7 @@ class Pieces : public FormatTest {
 
 TEST_F(Pieces, TheBestScoreIsJoinedFirst) {
   EXPECT_THAT(tokens_of("hello"), ElementsAre("▁hello"));
-  model_.space_prefix = false;
+  model_.space_prefix = SpacePrefix::kNone;
   // "ll" before "lo", so that "l" + "lo" never comes about.
   EXPECT_THAT(tokens_of("hello"), ElementsAre("he", "llo"));
   EXPECT_THAT(tokens_of("hello  hello"), ElementsAre("he", "llo", "▁", "▁hello"));
@@ -133,7 +133,7 @@ std::vector<std::string> joined_by_definition(const TokenizerModel& model, const
 }
 
 TEST_F(Pieces, AnyTextIsJoinedAsTheDefinitionSaysAndComesBack) {
-  model_.space_prefix = false;
+  model_.space_prefix = SpacePrefix::kNone;
   const char* const characters[] = {"h", "e", "l", "l", "o", " ", "t", "ä", "é", "日", "\n"};
   std::mt19937 random(4);
   for (int round = 0; round < 200; ++round) {
@@ -146,7 +146,7 @@ TEST_F(Pieces, AnyTextIsJoinedAsTheDefinitionSaysAndComesBack) {
       else
         for (const char c : part) expected.push_back(fmt::format("<0x{:02X}>", static_cast<unsigned char>(c)));
     ASSERT_EQ(tokens_of(text), expected) << text;
-    for (const bool prefix : {false, true}) {
+    for (const SpacePrefix prefix : {SpacePrefix::kNone, SpacePrefix::kParts}) {
       TokenizerModel model = model_;
       model.space_prefix = prefix;
       const Tokenizer tokenizer(model);
@@ -195,7 +195,7 @@ TEST_F(Pieces, MergesRankTheWaysToATokenApart) {
     model_.tokens.resize(259);
     for (const std::string& token : tokens) model_.tokens.push_back(token);
     model_.scores.assign(model_.tokens.size(), -1);
-    model_.space_prefix = false;
+    model_.space_prefix = SpacePrefix::kNone;
     return tokens_of("aaaa");
   };
   EXPECT_THAT(spelled({"a", "aa", "aaa"}), ElementsAre("aaa", "a")) << "of equal scores the leftmost";
@@ -231,6 +231,50 @@ TEST(PiecesOfJson, WhatIsNotKnownOfThemIsRefused) {
   split["pre_tokenizer"] = {{"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}};
   EXPECT_EQ(Tokenizer(parse_tokenizer_json(split.dump(), "split")).encode("it is  so"),
             Tokenizer(parse_tokenizer_json(sound.dump(), "sound")).encode("it is  so"));
+}
+
+TEST_F(Pieces, MetaspacePutsASpaceWhereThereIsNone) {
+  model_.space_prefix = SpacePrefix::kPartsWithout;
+  EXPECT_THAT(tokens_of("hello</s>hello"), ElementsAre("▁hello", "</s>", "▁hello"));
+  EXPECT_THAT(tokens_of(" hello</s> t"), ElementsAre("▁hello", "</s>", "▁t"));
+  EXPECT_THAT(tokens_of("▁hello"), ElementsAre("▁hello"));
+  EXPECT_THAT(gguf_tokenizer_losses(model_), ElementsAre(::testing::HasSubstr("Metaspace")));
+  model_.space_prefix = SpacePrefix::kTextWithout;
+  EXPECT_THAT(tokens_of("hello</s>hello"), ElementsAre("▁hello", "</s>", "he", "llo"));
+  EXPECT_THAT(tokens_of("</s>hello"), ElementsAre("</s>", "he", "llo")) << "the text begins with a token";
+  EXPECT_THAT(tokens_of("hello", {}), ElementsAre("<s>", "▁hello")) << "that is put before the text";
+  EXPECT_THAT(gguf_tokenizer_losses(model_), ElementsAre(::testing::HasSubstr("Metaspace")));
+  // Engines that read the file put one there in any case: the same vocabulary, so the two can be compared.
+  const TokenizerModel read = read_tokenizer(written(model_, static_cast<int64_t>(model_.tokens.size())));
+  EXPECT_EQ(read.space_prefix, SpacePrefix::kParts);
+  EXPECT_FALSE(compare_tokenizers(Tokenizer(model_), Tokenizer(read)));
+}
+
+TEST(PiecesOfJson, MetaspaceIsAsHuggingFaceHasIt) {
+  const std::string folder = std::string(VERNIER_SOURCE_DIR) + "/tests/fixtures/tokenizers/pieces";
+  Json json = read_json(folder + "/tokenizer.json");
+  json["normalizer"] = nullptr;
+  for (const auto& [scheme, texts] : read_json(folder + "/golden_metaspace.json").items()) {
+    json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", scheme}, {"split", false}};
+    const Tokenizer tokenizer(parse_tokenizer_json(json.dump(), scheme));
+    ASSERT_GT(texts.size(), 30U);
+    for (const Json& text : texts)
+      EXPECT_EQ(tokenizer.encode(text["text"].get<std::string>()), text["ids"].get<std::vector<int32_t>>())
+          << scheme << ": " << text["text"];
+  }
+  Json& step = json["pre_tokenizer"];
+  step = {{"type", "Metaspace"}, {"replacement", "▁"}, {"add_prefix_space", false}, {"split", false}};
+  EXPECT_EQ(parse_tokenizer_json(json.dump(), "old").space_prefix, SpacePrefix::kNone);
+  step["add_prefix_space"] = true;
+  EXPECT_EQ(parse_tokenizer_json(json.dump(), "old").space_prefix, SpacePrefix::kPartsWithout);
+  const auto refused = [&](ErrorKind kind, const char* key, const Json& value, const char* message) {
+    Json patched = json;
+    patched["pre_tokenizer"][key] = value;
+    expect_error(kind, {message}, [&] { parse_tokenizer_json(patched.dump(), "patched"); });
+  };
+  refused(ErrorKind::kUnsupported, "split", true, "split");
+  refused(ErrorKind::kUnsupported, "replacement", "_", "replacement");
+  refused(ErrorKind::kBadFile, "prepend_scheme", "sometimes", "sometimes");
 }
 
 TEST_F(Pieces, BrokenOnesAreRefused) {
