@@ -254,7 +254,8 @@ TEST(PiecesOfJson, MetaspaceIsAsHuggingFaceHasIt) {
   const std::string folder = std::string(VERNIER_SOURCE_DIR) + "/tests/fixtures/tokenizers/pieces";
   Json json = read_json(folder + "/tokenizer.json");
   json["normalizer"] = nullptr;
-  for (const auto& [scheme, texts] : read_json(folder + "/golden_metaspace.json").items()) {
+  const Json golden = read_json(folder + "/golden_metaspace.json");
+  for (const auto& [scheme, texts] : golden.items()) {
     json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", scheme}, {"split", false}};
     const Tokenizer tokenizer(parse_tokenizer_json(json.dump(), scheme));
     ASSERT_GT(texts.size(), 30U);
