@@ -92,6 +92,9 @@ TrainingData joined_training_data(const TrainingData& a, const TrainingData& b);
 /// Of each group so large a share apart, at least one example where it has two: what is learned from, and what decides
 /// which checkpoint is best.
 std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& data, double share, uint64_t seed);
+/// At most `count` examples, of every group as many where it has them: a part of what is kept apart tells checkpoints apart
+/// as well as all of it, and costs less. @throws Error{kInvalidArgument} for a count below 1
+TrainingData some_of_each_group(const TrainingData& data, int64_t count);
 
 /// Documents that hold none of the runs of 50 tokens of `held_out`, nor its windows of 17 to 50: what may be learned from.
 std::vector<EncodedDocument> documents_apart(const std::vector<EncodedDocument>& documents,

@@ -23,7 +23,7 @@ namespace {
 
 struct FinetuneArguments {
   std::string model, data, groups, filter, attribute, prompts, begin, target, output, activations = "exact";
-  int64_t context = 512, self_text = 0, self_kept = 8;
+  int64_t context = 512, self_text = 0, self_kept = 8, validation_examples = 256;
   double validation_share = 0.05;
   bool allow_shared = false, drop_shared = false, begin_fitted = false;
   PlanArgument plan;
@@ -267,7 +267,8 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   const TrainingData also =
       a.self_text > 0 ? joined_training_data(learned, self_written(model, learned, a, console)) : learned;
   const Model before = untrained(model, plan, a, threads, console);
-  const FinetuneResult result = finetune(model, plan, calibration, also, validation, a.options, &console.progress,
+  const TrainingData watched = some_of_each_group(validation, a.validation_examples);
+  const FinetuneResult result = finetune(model, plan, calibration, also, watched, a.options, &console.progress,
                                          a.begin_fitted ? nullptr : &before);
 
   std::vector<FinetuneRow> rows;
@@ -298,6 +299,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
                  {"hash", also.hash},
                  {"learned", also.size()},
                  {"validation", validation.size()},
+                 {"watched", watched.size()},
                  {"dropped", data.dropped}}},
                {"measured_on", {{"name", measured.name}, {"hash", measured.hash}, {"held_out", held_out.has_value()}}},
                {"options", finetune_options_to_json(a.options)},
@@ -355,6 +357,10 @@ void add_finetune(CLI::App& app, Console& console) {
   add_option(*command, "--self-kept", a->self_kept, "Tokens of --data that those begin with")->capture_default_str();
   add_option(*command, "--validation-share", a->validation_share,
              "Of each group of --data, kept apart to choose the best checkpoint")
+      ->capture_default_str();
+  add_option(*command, "--validation-examples", a->validation_examples,
+             "So many of those, of every group alike, are measured every --evaluate-steps")
+      ->check(within(1, int64_t{1} << 40))
       ->capture_default_str();
   add_flag(*command, "--drop-shared", a->drop_shared,
            "Leave out of --data the documents, or images, that share anything with --groups");

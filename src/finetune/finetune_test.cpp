@@ -359,5 +359,24 @@ TEST(TrainingData, APartOfEveryGroupIsKeptApart) {
   expect_error(ErrorKind::kInvalidArgument, {"share"}, [&] { split_training_data(all, 1, 3); });
 }
 
+TEST(TrainingData, SomeOfEachGroupAreOfAGroupWithTooFewAllAndOfTheOthersAlike) {
+  const TrainingData all = made_up_training(80);
+  const auto groups_of = [&](int64_t count) {
+    std::vector<int64_t> counts(all.groups.size());
+    for (const int32_t group : some_of_each_group(all, count).group) ++counts[static_cast<size_t>(group)];
+    return counts;
+  };
+  std::vector<int64_t> whole(all.groups.size());
+  for (const int32_t group : all.group) ++whole[static_cast<size_t>(group)];
+  EXPECT_EQ(groups_of(all.size() + 1), whole);
+  EXPECT_EQ(groups_of(static_cast<int64_t>(whole.size())), std::vector<int64_t>(whole.size(), 1));
+  const int64_t least = std::ranges::min(whole), most = std::ranges::max(whole);
+  ASSERT_LT(least, most);
+  const auto shared = static_cast<int64_t>(whole.size()) * least;
+  EXPECT_EQ(groups_of(shared), std::vector<int64_t>(whole.size(), least));
+  EXPECT_EQ(std::ranges::min(groups_of(shared + 1)), least);
+  expect_error(ErrorKind::kInvalidArgument, {"0 examples"}, [&] { some_of_each_group(all, 0); });
+}
+
 }  // namespace
 }  // namespace vernier

@@ -229,6 +229,21 @@ std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& da
   return {examples_of(data, chosen[0]), examples_of(data, chosen[1])};
 }
 
+TrainingData some_of_each_group(const TrainingData& data, int64_t count) {
+  if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples of each group: expected at least 1", count);
+  if (count >= data.size()) return data;
+  std::vector<int64_t> taken(data.groups.size(), 0);
+  std::vector<std::pair<int64_t, int64_t>> order;  // every group's first, then every group's second
+  for (int64_t i = 0; i < data.size(); ++i)
+    order.emplace_back(taken[static_cast<size_t>(data.group[static_cast<size_t>(i)])]++, i);
+  std::ranges::sort(order);
+  std::vector<int64_t> chosen;
+  for (const auto& [rank, i] : order)
+    if (static_cast<int64_t>(chosen.size()) < count) chosen.push_back(i);
+  std::ranges::sort(chosen);
+  return examples_of(data, chosen);
+}
+
 TrainingData drawn_examples(const TrainingData& data, const std::string& sampling, int64_t count, uint64_t seed) {
   if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples drawn: expected at least 1", count);
   return examples_of(data, Sampler(find_sampling(sampling), data.group, data.groups.size(), seed).draw(0, count));
