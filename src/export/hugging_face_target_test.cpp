@@ -18,14 +18,17 @@ namespace {
 const Target& hugging_face() { return find_target("huggingface"); }
 
 TEST(HuggingFaceTarget, TheDirectoryOfValuesLoadsAgain) {
-  const Model model = fixture_model("llama3_rope_tied");
-  const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
-  const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
-  const auto folder = scratch_path("vernier_dequantized_test");
-  export_model(hugging_face(), q, {}, folder);
-  const Model loaded = load_model(folder.string());
-  for (const TensorId& id : loaded.tensors()) EXPECT_TRUE(at::equal(loaded.weight(id), q.values(id)));
-  std::filesystem::remove_all(folder);
+  for (const std::string& name : fixture_names()) {
+    const Model model = fixture_model(name);
+    const Calibration calibration = calibrate(model, made_up_windows(2, 16, 320));
+    const QuantizedModel q = quantize(model, calibration, plan_uniform(model, "int4:g32"), 1);
+    const auto folder = scratch_path("vernier_dequantized_test");
+    export_model(hugging_face(), q, {}, folder);
+    const Model loaded = load_model(folder.string());
+    for (const TensorId& id : loaded.tensors())
+      EXPECT_TRUE(at::equal(loaded.weight(id), q.values(id))) << name << " " << name_of(id);
+    std::filesystem::remove_all(folder);
+  }
 }
 
 // Every kind of scale: of a tensor, a channel, a block, groups, and of groups and a tensor.
