@@ -1,10 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <filesystem>
+#include <string>
 
 #include "base/json.h"
 #include "base/output_file.h"
+#include "cli/activations_table.h"
 #include "cli/cli.h"
 #include "support/models.h"
 #include "support/scratch.h"
@@ -60,6 +63,36 @@ TEST(ActivationsCommand, WritesWhatItPrintsAndThePageAgain) {
   EXPECT_EQ(run_activations({"activations", demo, "--grids", "int9:token"}), 2);
   EXPECT_EQ(run_activations({"activations", demo, "--caches", "q5_1"}), 2);
   std::filesystem::remove_all(work);
+}
+
+std::string printed(const ActivationStudy& study) {
+  Console console;
+  console.out = std::tmpfile();
+  print_activations(study, console);
+  std::rewind(console.out);
+  std::string text(1 << 16, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), console.out));
+  std::fclose(console.out);
+  return text;
+}
+
+// A model whose values are large everywhere has hundreds of them.
+TEST(ActivationsCommand, OfManyOutlierFeaturesThoseThatStandOutAreShown) {
+  using ::testing::HasSubstr;
+  using ::testing::Not;
+  ActivationStudy study;
+  study.facts.sites[{Site::kResidual, 0}].channels = 10;
+  for (int64_t channel = 0; channel < 8; ++channel)
+    study.facts.outlier_features.push_back({Site::kResidual, channel, 1, 1, 8, static_cast<double>(channel)});
+  EXPECT_THAT(
+      printed(study),
+      AllOf(HasSubstr("channel 7 of residual"), HasSubstr("channel 2 of residual"),
+            Not(HasSubstr("channel 1 of residual")),
+            HasSubstr("... and 2 more of its 10 channels: magnitudes of 6 and more are nothing special there")));
+  study.facts.sites[{Site::kResidual, 0}].channels = 100;
+  EXPECT_THAT(printed(study), HasSubstr("... and 2 more of its 100 channels\n"));
+  study.facts.outlier_features.resize(6);
+  EXPECT_THAT(printed(study), Not(HasSubstr("more of its")));
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <span>
+#include <vector>
 
 #include "base/text_table.h"
 
@@ -30,10 +34,27 @@ void print_sites(const ActivationFacts& facts, Console& console) {
              facts.data_name, table.str(console.width()));
 }
 
+/// Of every kind of site those that stand out most. Where values are of the size of 6 anyway, most channels are features.
 void print_features(const ActivationFacts& facts, Console& console) {
-  for (const OutlierFeature& f : facts.outlier_features)
-    fmt::print(console.out, "outlier feature: channel {} of {}: {:.0f}% of layers, {:.0f}% of tokens, up to {:.4g}\n",
-               f.channel, name_of(SiteId{f.site}), 100 * f.layer_share, 100 * f.token_share, f.abs_max);
+  constexpr size_t kShown = 6;
+  std::map<Site, std::vector<OutlierFeature>> by_site;
+  for (const OutlierFeature& f : facts.outlier_features) by_site[f.site].push_back(f);
+  std::map<Site, int64_t> channels;
+  for (const auto& [id, figures] : facts.sites) channels[id.site] = figures.channels;
+  for (auto& [site, own] : by_site) {
+    std::ranges::stable_sort(own, std::greater(), &OutlierFeature::ratio_to_median);
+    const std::string name = name_of(SiteId{site});
+    for (const OutlierFeature& f : std::span(own).first(std::min(own.size(), kShown)))
+      fmt::print(console.out,
+                 "outlier feature: channel {} of {}: {:.0f}% of layers, {:.0f}% of tokens, up to {:.4g}, {:.4g} times "
+                 "the median\n",
+                 f.channel, name, 100 * f.layer_share, 100 * f.token_share, f.abs_max, f.ratio_to_median);
+    if (own.size() <= kShown) continue;
+    const auto count = static_cast<int64_t>(own.size());
+    fmt::print(console.out, "... and {} more of its {} channels{}\n", count - static_cast<int64_t>(kShown),
+               channels[site],
+               2 * count > channels[site] ? ": magnitudes of 6 and more are nothing special there" : "");
+  }
   const auto most = std::max_element(facts.sinks.begin(), facts.sinks.end(),
                                      [](const auto& a, const auto& b) { return a.second.mean < b.second.mean; });
   if (most != facts.sinks.end())

@@ -294,9 +294,18 @@ function growth(grids: Grid[]): HTMLElement | null {
   return figure("Error of the residual stream.", "All sites rounded: how it grows through the layers.", draw);
 }
 
-function features(rows: OutlierFeature[]): HTMLElement {
+// Where values are of the size of 6 anyway most channels are features: those that stand out most are shown.
+const SHOWN_FEATURES = 20;
+const overMedian = (f: OutlierFeature): number => (isNumber(f.ratio_to_median) ? f.ratio_to_median : 0);
+
+function features(all: OutlierFeature[]): HTMLElement {
+  const rows =
+    all.length <= SHOWN_FEATURES
+      ? all
+      : [...all].sort((a, b) => overMedian(b) - overMedian(a)).slice(0, SHOWN_FEATURES);
+  const which = rows.length < all.length ? `; the ${rows.length} of ${count(all.length)} furthest over the median` : "";
   return table<OutlierFeature>(
-    "Outlier features: magnitudes of 6 and more in a quarter of the layers and 6% of the tokens",
+    `Outlier features: magnitudes of 6 and more in a quarter of the layers and 6% of the tokens${which}`,
     [
       { head: "Site", cell: (r) => siteName(r.site), key: (r) => r.site },
       { head: "Channel", numeric: true, cell: (r) => String(r.channel), key: (r) => r.channel },
