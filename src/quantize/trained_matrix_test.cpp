@@ -25,8 +25,8 @@ std::vector<std::string> trained_schemes() {
 class TrainedMatrixOf : public ::testing::TestWithParam<std::string> {
  protected:
   static constexpr int64_t kRows = 24, kCols = 512;
-  const Scheme scheme = Scheme::parse(GetParam());
-  std::vector<float> importance = std::vector<float>(kCols, 1.0f);
+  const Scheme scheme_ = Scheme::parse(GetParam());
+  std::vector<float> importance_ = std::vector<float>(kCols, 1.0f);
   static at::Tensor latent() {
     at::manual_seed(7);
     const at::Tensor x = at::randn({kRows, kCols}) * 0.05;
@@ -34,12 +34,12 @@ class TrainedMatrixOf : public ::testing::TestWithParam<std::string> {
     return x;
   }
   void SetUp() override {
-    for (size_t c = 0; c < importance.size(); ++c) importance[c] = 0.5f + static_cast<float>(c % 7);
+    for (size_t c = 0; c < importance_.size(); ++c) importance_[c] = 0.5f + static_cast<float>(c % 7);
   }
 };
 
 TEST_P(TrainedMatrixOf, WhatIsSeenIsWhatTheBytesDecodeTo) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
   at::Tensor x = latent();
   matrix.fit(x, 2);
   for (int round = 0; round < 3; ++round) {
@@ -49,10 +49,10 @@ TEST_P(TrainedMatrixOf, WhatIsSeenIsWhatTheBytesDecodeTo) {
 }
 
 TEST_P(TrainedMatrixOf, LevelsLieAsFarApartAsThoseBesideAWeight) {
-  const auto grid = grid_of(scheme, kRows, kCols);
-  if (scheme.held_by(Container::kPlainTensors)) GTEST_SKIP() << "plain values have no levels";
+  const auto grid = grid_of(scheme_, kRows, kCols);
+  if (scheme_.held_by(Container::kPlainTensors)) GTEST_SKIP() << "plain values have no levels";
   if (grid->joint_cols > 1) GTEST_SKIP() << "what stands beside a code depends on others";
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
   const at::Tensor x = latent();
   matrix.fit(x, 1);
   const at::Tensor widths = matrix.level_widths(x), bytes = matrix.stored(x).bytes();
@@ -73,9 +73,9 @@ TEST_P(TrainedMatrixOf, LevelsLieAsFarApartAsThoseBesideAWeight) {
 }
 
 TEST_P(TrainedMatrixOf, BoundWeightsAreSeenAsBeforeAndComeBackSoon) {
-  if (scheme.held_by(Container::kPlainTensors)) GTEST_SKIP() << "plain values have no levels";
-  if (grid_of(scheme, kRows, kCols)->joint_cols > 1) GTEST_SKIP() << "no weight has levels of its own";
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  if (scheme_.held_by(Container::kPlainTensors)) GTEST_SKIP() << "plain values have no levels";
+  if (grid_of(scheme_, kRows, kCols)->joint_cols > 1) GTEST_SKIP() << "no weight has levels of its own";
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
   const at::Tensor x = latent();
   matrix.fit(x, 1);
   const at::Tensor far = x + at::randn({kRows, kCols}), before = matrix.seen(far), bound = far.clone();
@@ -90,10 +90,10 @@ TEST_P(TrainedMatrixOf, BoundWeightsAreSeenAsBeforeAndComeBackSoon) {
 }
 
 TEST_P(TrainedMatrixOf, BeginsAsGoodAsTheEncoder) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
-  const at::Tensor x = latent(), weights = at::tensor(importance);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
+  const at::Tensor x = latent(), weights = at::tensor(importance_);
   matrix.fit(x, 1);
-  const at::Tensor encoded = quantize_values(scheme, x, importance, 1, "x");
+  const at::Tensor encoded = quantize_values(scheme_, x, importance_, 1, "x");
   const auto error = [&](const at::Tensor& values) {
     return (weights * (values - x).to(at::kDouble).square()).sum().item<double>();
   };
@@ -110,13 +110,13 @@ bool has_fixed_steps(const std::string& name) {
 }
 
 TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kBySize);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU, ScalesLearn::kBySize);
   const at::Tensor x = latent();
   matrix.fit(x, 1);
   ASSERT_EQ(matrix.learned_steps() == nullptr, has_fixed_steps(GetParam()));
   if (matrix.learned_steps() == nullptr) return;
   const at::Tensor before = matrix.seen(x).detach();
-  TrainedMatrix fixed(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix fixed(scheme_, kRows, kCols, importance_, at::kCPU);
   fixed.fit(x, 1);
   EXPECT_TRUE(at::equal(before, fixed.seen(x)));
   std::map<std::string, at::Tensor> moved;
@@ -129,15 +129,15 @@ TEST_P(TrainedMatrixOf, ScalesThatLearnAreExportedAsTheyAreSeen) {
   EXPECT_TRUE(at::equal(matrix.seen(x), matrix.stored(x).values()));
   EXPECT_FALSE(at::equal(matrix.seen(x), before));
 
-  TrainedMatrix other(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kBySize);
+  TrainedMatrix other(scheme_, kRows, kCols, importance_, at::kCPU, ScalesLearn::kBySize);
   other.restore(matrix.fitted());
   other.learned_steps()->restore(moved, "a checkpoint");
   EXPECT_TRUE(at::equal(other.stored(x).bytes(), matrix.stored(x).bytes()));
 }
 
 TEST_P(TrainedMatrixOf, WeightsKeepTheirPlacesOnScalesThatLearnSo) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kInPlace),
-      fixed(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU, ScalesLearn::kInPlace),
+      fixed(scheme_, kRows, kCols, importance_, at::kCPU);
   const at::Tensor x = latent();
   matrix.fit(x, 1);
   fixed.fit(x, 1);
@@ -147,7 +147,7 @@ TEST_P(TrainedMatrixOf, WeightsKeepTheirPlacesOnScalesThatLearnSo) {
   EXPECT_TRUE(at::equal(matrix.seen(places).detach(), fixed.seen(x)));
   EXPECT_TRUE(at::equal(matrix.stored(places).values(), fixed.stored(x).values()));
   const auto codes = [&] {
-    const auto grid = grid_of(scheme, kRows, kCols);
+    const auto grid = grid_of(scheme_, kRows, kCols);
     std::vector<Code> all(kRows * kCols);
     const at::Tensor bytes = matrix.stored(places).bytes();
     for (int64_t row = 0; row < kRows; ++row)
@@ -167,8 +167,8 @@ TEST_P(TrainedMatrixOf, WeightsKeepTheirPlacesOnScalesThatLearnSo) {
 }
 
 TEST_P(TrainedMatrixOf, PlacesBeginWithWhatSomebodyElseFound) {
-  TrainedMatrix found(scheme, kRows, kCols, importance, at::kCPU),
-      matrix(scheme, kRows, kCols, importance, at::kCPU, ScalesLearn::kInPlace);
+  TrainedMatrix found(scheme_, kRows, kCols, importance_, at::kCPU),
+      matrix(scheme_, kRows, kCols, importance_, at::kCPU, ScalesLearn::kInPlace);
   const at::Tensor x = latent();
   found.fit(x + 0.02 * at::randn({kRows, kCols}), 1);
   const StoredMatrix stored = found.stored(x + 0.03 * at::randn({kRows, kCols}));
@@ -182,28 +182,28 @@ TEST_P(TrainedMatrixOf, PlacesBeginWithWhatSomebodyElseFound) {
 }
 
 TEST_P(TrainedMatrixOf, BeginsNextToTheWeightsWithWhatSomebodyElseFound) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
   const at::Tensor x = latent();
   matrix.fit(x + 0.02 * at::randn({kRows, kCols}), 1);
   const StoredMatrix stored = matrix.stored(x + 0.03 * at::randn({kRows, kCols}));  // rounded away from the nearest
   const at::Tensor values = stored.values(), begun = matrix.begin(stored, x);
   EXPECT_TRUE(at::equal(matrix.seen(begun), values));
   EXPECT_LE((begun - x).abs().max().item<float>(), (values - x).abs().max().item<float>());
-  if (scheme.held_by(Container::kPlainTensors) || matrix.is_joint()) return;
+  if (scheme_.held_by(Container::kPlainTensors) || matrix.is_joint()) return;
   const at::Tensor far = (values - x).abs(), nearer = far - (begun - x).abs();
   // Half a level nearer, or all the way; levels unlike each other may have a boundary less than half their mean gap away.
   EXPECT_GT((nearer.sum() / at::minimum(far, matrix.level_widths(values) / 2).sum()).item<float>(), 0.75f);
 }
 
 TEST_P(TrainedMatrixOf, DampenedWeightsGoTowardsWhatIsSeenOfThem) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
   at::Tensor x = latent();
   matrix.fit(x, 1);
   x += 0.01 * at::randn({kRows, kCols});
   const at::Tensor before = x.clone(), seen = matrix.seen(x);
   matrix.dampen(x, 0.25);
   EXPECT_TRUE(at::equal(matrix.seen(x), seen));
-  if (scheme.held_by(Container::kPlainTensors)) {
+  if (scheme_.held_by(Container::kPlainTensors)) {
     EXPECT_TRUE(at::equal(x, before));
     return;
   }
@@ -214,7 +214,7 @@ TEST_P(TrainedMatrixOf, DampenedWeightsGoTowardsWhatIsSeenOfThem) {
 }
 
 TEST_P(TrainedMatrixOf, TheGradientGoesStraightThrough) {
-  TrainedMatrix matrix(scheme, kRows, kCols, importance, at::kCPU);
+  TrainedMatrix matrix(scheme_, kRows, kCols, importance_, at::kCPU);
   const at::Tensor x = latent().set_requires_grad(true), upstream = at::randn({kRows, kCols});
   matrix.fit(x, 1);
   EXPECT_TRUE(at::equal(torch::autograd::grad({matrix.seen(x)}, {x}, {upstream})[0], upstream));
