@@ -135,7 +135,7 @@ struct FinetuneOptions {
   /// learning rate by level they move by this part of it, as a share of their size. 0: they do not. Not with learn_scales, nor
   /// with weight_decay: a place has nothing to decay to.
   double scale_rate = 0;
-  /// Against weights that go back and forth over a boundary between two levels, as most end up doing (arXiv 2203.11086,
+  /// Against weights that go back and forth over a boundary between two levels, as many end up doing (arXiv 2203.11086,
   /// section 4.1): after each step a weight is moved towards the level that it is rounded to, by this times the rate by level
   /// times its way there, rising from 0 at the first step. What a gradient does not hold at a boundary then leaves it. The
   /// paper adds the squared way to the loss instead, which AdamW would rescale weight by weight. Only with level_rate.

@@ -76,7 +76,7 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
       ->capture_default_str();
   add_option(
       command, "--dampening", o.dampening,
-      "Weights leave the boundaries between levels, where most would go back and forth: after each step this times "
+      "Weights leave the boundaries between levels, where many would go back and forth: after each step this times "
       "--level-rate of the way to their level, rising from 0; 0.4 where training is long, 0: none")
       ->capture_default_str();
   add_option(command, "--refit-steps", o.refit_steps, "Fit scales that do not learn anew every N steps; 0: never")

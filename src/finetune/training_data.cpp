@@ -230,7 +230,7 @@ std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& da
 }
 
 TrainingData some_of_each_group(const TrainingData& data, int64_t count) {
-  if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples of each group: expected at least 1", count);
+  if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples to measure: expected at least 1", count);
   if (count >= data.size()) return data;
   std::vector<int64_t> taken(data.groups.size(), 0);
   std::vector<std::pair<int64_t, int64_t>> order;  // every group's first, then every group's second

@@ -10,7 +10,8 @@ namespace vernier {
 namespace {
 
 void describe(ModelConfig& config) {
-  config.embedding_scale = std::sqrt(static_cast<float>(config.hidden));  // both programs take it in float32
+  config.embedding_scale =
+      std::sqrt(static_cast<float>(config.hidden));  // in float32, as transformers and llama.cpp do
   for (LayerConfig& layer : config.layers) {
     layer.post_norm = true;
     layer.feed_forward.activation = Activation::kGeluTanh;
