@@ -146,6 +146,11 @@ struct FinetuneOptions {
   /// its answers off what it has by heart. Labels stay those of the data. Checkpoints are chosen on such text as well, drawn
   /// once. @cost another forward pass of the teacher
   double resample = 0;
+  /// The full-precision model answers all texts at once, every so many steps (only once where it draws no token anew), and
+  /// its last states are kept on the device: a step then asks it for one product, not a forward pass or two. Tokens are
+  /// drawn as often. Of losses that compare answers. 0: every batch is answered by itself.
+  /// @cost 2 bytes (on the CPU 4) for each token and number of its state
+  int64_t keep_answers = 0;
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;
   int64_t shift = 0;       ///< images are moved by up to so many pixels each time they are learned from

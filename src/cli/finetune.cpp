@@ -51,6 +51,10 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--singular-band", o.singular_band,
              "Of matrices only singular values and N diagonals beside them learn; -1: all weights")
       ->capture_default_str();
+  add_option(command, "--keep-answers", o.keep_answers,
+             "Of texts: the full-precision model answers all of them at once, every N steps, and what it says is kept "
+             "on the device; 0: it answers each batch by itself")
+      ->capture_default_str();
   add_option(
       command, "--resample", o.resample,
       "Of texts: the full-precision model draws each token anew with this probability whenever it is learned from")

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "ops/gpu_ops.h"
+
 namespace vernier {
 
 AdamW::AdamW(std::vector<AdamWParameter> parameters, const AdamWOptions& options)
@@ -22,10 +24,12 @@ void AdamW::set_rates(const std::vector<double>& factors, const std::vector<at::
   }
 }
 
-void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate) {
+void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate,
+                 const at::Tensor& factor) {
   const c10::NoGradGuard no_grad;
   const double correction_1 = 1 - std::pow(options_.beta_1, static_cast<double>(count));
   const double correction_2 = 1 - std::pow(options_.beta_2, static_cast<double>(count));
+  const at::Tensor single = factor.defined() ? factor.to(at::kFloat) : factor;
   // One call for all tensors.
   std::vector<at::Tensor> values, own, first, second, widths;
   std::vector<at::Scalar> kept, rates;
@@ -34,8 +38,19 @@ void AdamW::step(int64_t count, const std::vector<at::Tensor>& gradients, double
     if (!gradients[p].defined()) continue;
     const AdamWParameter& parameter = parameters_[p];
     const double rate = learning_rate * parameter.rate_factor;
-    values.push_back(parameter.value.detach());  // the same memory
-    own.push_back(gradients[p]);
+    const at::Tensor value = parameter.value.detach();  // the same memory
+    if (gpu::takes_step(value)) {
+      gpu::adamw_step({value, first_[p], second_[p], gradients[p].contiguous(), parameter.widths, single},
+                      {.beta_1 = static_cast<float>(options_.beta_1),
+                       .beta_2 = static_cast<float>(options_.beta_2),
+                       .epsilon = static_cast<float>(options_.epsilon),
+                       .kept = static_cast<float>(1 - rate * parameter.weight_decay),
+                       .rate = static_cast<float>(rate / correction_1),
+                       .root_of_second = static_cast<float>(std::sqrt(correction_2))});
+      continue;
+    }
+    values.push_back(value);
+    own.push_back(factor.defined() ? gradients[p] * factor : gradients[p]);
     first.push_back(first_[p]);
     second.push_back(second_[p]);
     widths.push_back(parameter.widths);

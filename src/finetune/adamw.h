@@ -24,8 +24,10 @@ class AdamW {
  public:
   AdamW(std::vector<AdamWParameter> parameters, const AdamWOptions& options = {});
 
-  /// The `count`-th step, from 1. @shape gradients: one per parameter; an undefined one changes nothing
-  void step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate);
+  /// The `count`-th step, from 1. @shape gradients: one per parameter; an undefined one changes nothing; factor: one number
+  /// on their device, by which each of them is multiplied first; undefined: 1
+  void step(int64_t count, const std::vector<at::Tensor>& gradients, double learning_rate,
+            const at::Tensor& factor = {});
 
   const std::vector<AdamWParameter>& parameters() const { return parameters_; }
   /// Factors of the rate, one per parameter, and widths, undefined where there are none.

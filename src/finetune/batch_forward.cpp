@@ -113,6 +113,14 @@ Answered BatchForward::answers(const ExampleBatch& batch) const {
   return answered;
 }
 
+at::Tensor BatchForward::states(const at::Tensor& ids) const {
+  return ready_->finish(ready_->ops(ids.size(1)), ready_->embed(ids), 0, 0);
+}
+
+at::Tensor BatchForward::logits_of(const at::Tensor& states) const { return ready_->logits_by(ready_->head(), states); }
+
+int64_t BatchForward::width() const { return ready_->config().hidden; }
+
 int64_t longest_rows(const TrainingData& data) {
   size_t longest = 2;
   for (const TokenWindow& window : data.windows) longest = std::max(longest, window.tokens.size());

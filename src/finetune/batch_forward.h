@@ -53,6 +53,11 @@ class BatchForward {
   /// @return logits [examples, rows, classes], of a model of images and texts also its pairs
   Answered answers(const ExampleBatch& batch) const;
 
+  /// Of a language model, the two halves of that: its last states [examples, rows, width()], and what it answers by them.
+  at::Tensor states(const at::Tensor& ids) const;
+  at::Tensor logits_of(const at::Tensor& states) const;
+  int64_t width() const;
+
  private:
   const Model& model_;
   How how_;

@@ -32,6 +32,7 @@ std::vector<std::pair<at::Tensor*, const at::Tensor*>> tensors_of(GradientBatch&
   add(to.examples.labels, from.examples.labels);
   add(to.redraws.drawn, from.redraws.drawn);
   add(to.redraws.until, from.redraws.until);
+  add(to.teacher_states, from.teacher_states);
   add(to.weights, from.weights);
   return all;
 }
@@ -59,7 +60,10 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
     if (r_.loss.needs_teacher) {
       clock_.enter("teacher");
       const c10::NoGradGuard no_grad;
-      teacher = r_.teacher.answers(examples);
+      if (batch.teacher_states.defined())
+        teacher.logits = r_.teacher.logits_of(batch.teacher_states);
+      else
+        teacher = r_.teacher.answers(examples);
     }
     clock_.enter("forward");
     const BatchForward learner(seen, r_.rows, device_,

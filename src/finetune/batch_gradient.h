@@ -25,6 +25,7 @@ namespace vernier {
 struct GradientBatch {
   ExampleBatch examples;
   Redraws redraws;                           ///< undefined: no token is drawn anew
+  at::Tensor teacher_states;                 ///< as KeptAnswers has them; undefined: the teacher is asked
   at::Tensor weights;                        ///< as Weighting::weights_of gave them
   std::function<bool(size_t)> dropped = {};  ///< as LearnedModel::seen takes it
 };

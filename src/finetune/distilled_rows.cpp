@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "ops/gpu_ops.h"
+
 namespace vernier {
 
 namespace {
@@ -20,6 +22,14 @@ struct DistilledRows : torch::autograd::Function<DistilledRows> {
     const int64_t classes = logits.size(-1), rows = logits.numel() / std::max<int64_t>(classes, 1);
     const at::Tensor own = logits.reshape({rows, classes}), other = teacher.reshape({rows, classes});
     const bool learns = logits.requires_grad();
+    std::vector<int64_t> shape = logits.sizes().vec();
+    context->saved_data["shape"] = shape;
+    shape.pop_back();
+    if (gpu::takes_logits(own) && gpu::takes_logits(other)) {
+      const auto [of_rows, over] = gpu::distilled_rows(own, other, learns);
+      context->save_for_backward({over});
+      return of_rows.reshape(shape);
+    }
     at::Tensor kl = at::empty({rows}, own.options().dtype(type));
     at::Tensor excess = learns ? at::empty({rows, classes}, own.options()) : at::Tensor();
     const int64_t at_once = std::max<int64_t>(kNumbersAtOnce / std::max<int64_t>(classes, 1), 1);
@@ -33,17 +43,19 @@ struct DistilledRows : torch::autograd::Function<DistilledRows> {
       if (learns) excess.narrow(0, row, count).copy_(log_q.exp().sub_(p));
     }
     context->save_for_backward({excess});
-    std::vector<int64_t> shape = logits.sizes().vec();
-    context->saved_data["shape"] = shape;
-    shape.pop_back();
     return kl.reshape(shape);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
     const c10::NoGradGuard once;
     const at::Tensor excess = context->get_saved_variables()[0];
-    at::Tensor out = at::empty_like(excess);
-    at::mul_out(out, excess, gradients[0].reshape({-1, 1}));
+    at::Tensor out = excess;
+    if (gpu::takes_logits(excess)) {
+      gpu::scale_rows(excess, gradients[0].to(at::kFloat).reshape(-1).contiguous());
+    } else {
+      out = at::empty_like(excess);
+      at::mul_out(out, excess, gradients[0].reshape({-1, 1}));
+    }
     return {out.reshape(context->saved_data["shape"].toIntVector()), at::Tensor()};
   }
 };

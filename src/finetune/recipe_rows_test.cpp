@@ -292,5 +292,21 @@ TEST(AdamW, NumbersMoveByTheirOwnWidths) {
   EXPECT_TRUE(at::equal(together.select(1, 0), start.select(1, 0)));
 }
 
+TEST(AdamW, AGpuStepsAsTheCpuDoes) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "libtorch has no CUDA here";
+  at::manual_seed(6);
+  const at::Tensor start = at::randn({70, 33}), widths = at::rand({70, 33});
+  const at::Tensor here = start.clone(), there = start.to(at::kCUDA);
+  AdamW on_cpu({{here, 2, 0.1, widths}}), on_gpu({{there, 2, 0.1, widths.to(at::kCUDA)}});
+  for (int64_t step = 1; step <= 5; ++step) {
+    const at::Tensor gradient = at::randn({70, 33}), factor = at::full({}, 0.25, at::kDouble);
+    on_cpu.step(step, {gradient}, 0.01, factor);
+    on_gpu.step(step, {gradient.to(at::kCUDA)}, 0.01, factor.to(at::kCUDA));
+  }
+  // Five steps, in each the last bit of numbers up to 4 (2^-21 = 5e-7) may fall otherwise.
+  EXPECT_LT((here - there.cpu()).abs().max().item<double>(), 3e-6);
+  EXPECT_LT((on_cpu.second()[0] - on_gpu.second()[0].cpu()).abs().max().item<double>(), 1e-6);
+}
+
 }  // namespace
 }  // namespace vernier

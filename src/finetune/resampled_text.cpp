@@ -10,6 +10,7 @@
 #include "base/counter_random.h"
 #include "finetune/batch_forward.h"
 #include "finetune/mixed_arithmetic.h"
+#include "ops/gpu_ops.h"
 
 namespace vernier {
 
@@ -29,9 +30,18 @@ Redraws redraws_of(int64_t texts, int64_t time, double share, uint64_t seed, int
   return redraws;
 }
 
+Redraws redraws_of(const TrainingData& data, std::span<const int64_t> examples, int64_t time, double share,
+                   uint64_t seed, int64_t first_draw) {
+  const Redraws redraws = redraws_of(static_cast<int64_t>(examples.size()), time, share, seed, first_draw);
+  for (size_t i = 0; i < examples.size() && !data.self_written.empty(); ++i)
+    if (data.self_written[static_cast<size_t>(examples[i])]) redraws.drawn[static_cast<int64_t>(i)].fill_(false);
+  return redraws;
+}
+
 at::Tensor resampled_text(const at::Tensor& ids, const at::Tensor& logits, const Redraws& redraws) {
   const int64_t later = ids.size(1) - 1;
   if (later == 0) return ids;
+  if (gpu::takes_logits(logits)) return gpu::drawn_tokens(ids, logits, redraws.drawn, redraws.until);
   const at::Tensor sums = logits.narrow(1, 0, later).softmax(-1, at::kFloat).cumsum_(-1);
   const at::Tensor own =
       at::searchsorted(sums, redraws.until.narrow(1, 1, later).unsqueeze(-1).contiguous()).squeeze(-1);

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 
 #include "finetune/batch_forward.h"
 
@@ -17,6 +18,9 @@ struct Redraws {
 };
 /// Each token but the first of a text, with probability `share`; the n-th text is draw number first_draw + n. On the CPU.
 Redraws redraws_of(int64_t texts, int64_t time, double share, uint64_t seed, int64_t first_draw);
+/// The same for some of `data`; what the model wrote itself stays as it is.
+Redraws redraws_of(const TrainingData& data, std::span<const int64_t> examples, int64_t time, double share,
+                   uint64_t seed, int64_t first_draw);
 
 /// Tokens drawn again from all the model's answers before them.
 /// @shape ids int64 [texts, time]; logits [texts, time, vocabulary], of those texts; all on the same device

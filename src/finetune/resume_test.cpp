@@ -39,6 +39,11 @@ constexpr ResumedRecipe kResumed[] = {
        o.resample = 0.2;
        o.level_rate = 0.003;
      }},
+    {"Kept", "int3:g32:asym", false,
+     [](FinetuneOptions& o) {
+       o.resample = 0.2;
+       o.keep_answers = 10;
+     }},
     {"InPlace", "gguf:q3_k", true,
      [](FinetuneOptions& o) {
        o.average = 0.8;

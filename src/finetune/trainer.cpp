@@ -17,6 +17,7 @@
 #include "finetune/checkpoint_file.h"
 #include "finetune/curve_json.h"
 #include "finetune/group_losses.h"
+#include "finetune/kept_answers.h"
 #include "finetune/losses.h"
 #include "finetune/moved_images.h"
 #include "finetune/resampled_text.h"
@@ -86,7 +87,14 @@ class Trainer {
                    .inputs = s_.inputs,
                    .options = o_,
                    .rows = longest_rows(s_.learned)},
-                  device_, clock_) {}
+                  device_, clock_) {
+    if (o_.keep_answers > 0 && s_.can_learn)
+      kept_.emplace(s_.learned, teacher_, device_,
+                    KeptAnswers::How{.batch = o_.batch,
+                                     .mixed = mixed(),
+                                     .resample = o_.resample,
+                                     .seed = random_bits(o_.seed, kDrawing - 2)});
+  }
 
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
@@ -170,18 +178,20 @@ class Trainer {
     const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
     GradientBatch batch;
     batch.dropped = dropping();
-    batch.examples = batch_of(s_.learned, examples, device_, gradient_.is_recorded() ? longest_rows(s_.learned) : 0);
+    const bool all_alike = gradient_.is_recorded() || kept_;
+    batch.examples = batch_of(s_.learned, examples, device_, all_alike ? longest_rows(s_.learned) : 0);
     at::Tensor& inputs = batch.examples.inputs;
     if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
       inputs = moved_images(inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
     if (s_.learned.pixels.defined() && o_.patches > 0)
       inputs = patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first);
-    if (resamples()) {
+    if (kept_) {
+      kept_->make(resamples() ? step_ / o_.keep_answers : 0);
+      inputs = kept_->inputs(examples);
+      batch.teacher_states = kept_->states(examples);
+    } else if (resamples()) {
       const Redraws redraws =
-          redraws_of(inputs.size(0), inputs.size(1), o_.resample, random_bits(o_.seed, kDrawing), first);
-      for (size_t i = 0; i < examples.size() && !s_.learned.self_written.empty(); ++i)  // what it drew itself stays
-        if (s_.learned.self_written[static_cast<size_t>(examples[i])])
-          redraws.drawn[static_cast<int64_t>(i)].fill_(false);
+          redraws_of(s_.learned, examples, inputs.size(1), o_.resample, random_bits(o_.seed, kDrawing), first);
       batch.redraws = {sent(redraws.drawn, device_), sent(redraws.until, device_)};
     }
     std::vector<int32_t> groups, classes;
@@ -219,28 +229,24 @@ class Trainer {
           sum[p] = sum[p].defined() ? sum[p] + own : own.clone();
     }
     clock_.enter("clip");
-    unseen_.push_back(at::stack({loss, clip(sum)}));
+    const at::Tensor norm = norm_of(sum);
+    unseen_.push_back(at::stack({loss, norm}));
     if (device_.is_cpu() || unseen_.size() >= kUnseenSteps) look(step_ + 1);
     clock_.enter("optimizer");
     rate_ = schedule_.at(step_, time_passed());
-    optimizer_->step(step_ + 1, sum, rate_);
+    optimizer_->step(step_ + 1, sum, rate_, o_.clip_norm > 0 ? (o_.clip_norm / norm).clamp_max(1) : at::Tensor());
     model_.settle(o_.dampening * rate_ * progress());
     if (averaged_) averaged_->add(step_ + 1);
   }
 
-  /// To --clip. @return the norm before that, float64 on the device: reading it would have the CPU wait for every step
-  at::Tensor clip(std::vector<at::Tensor>& gradients) const {
+  /// Of all of them together, float64 on the device: reading it would have the CPU wait for every step.
+  at::Tensor norm_of(std::vector<at::Tensor>& gradients) const {
     const c10::NoGradGuard no_grad;
     std::vector<at::Tensor> all;
     for (at::Tensor& g : gradients)
       if (g.defined()) all.push_back(g = g.contiguous());
     if (all.empty()) return at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
-    const at::Tensor norm = at::stack(at::_foreach_norm(all)).to(at::kDouble).square().sum().sqrt();
-    if (o_.clip_norm <= 0) return norm;
-    const at::Tensor factor = (o_.clip_norm / norm).clamp_max(1);
-    for (at::Tensor& g : gradients)
-      if (g.defined()) g = g * factor;
-    return norm;
+    return at::stack(at::_foreach_norm(all)).to(at::kDouble).square().sum().sqrt();
   }
 
   /// At the losses of steps that nobody has looked at yet; `steps` are done.
@@ -384,6 +390,7 @@ class Trainer {
   BatchGradient gradient_;
   std::optional<AdamW> optimizer_;
   std::optional<AveragedWeights> averaged_;
+  std::optional<KeptAnswers> kept_;
   FinetuneCurve curve_;
   KeptWeights best_;
   TrainingClock::time_point start_ = TrainingClock::now();

@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/fail.h"
 #include "ops/activation.h"
 #include "ops/attention_kernel.h"
+#include "ops/gpu_ops.h"
 #include "ops/grouped_attention.h"
 #include "ops/site_rounding.h"
 #include "ops/torch_version.h"
@@ -26,6 +28,10 @@ at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
     y = at::matmul(rounded(linear.rounding, x), linear.weight.t());
   }
   return linear.bias.defined() ? y + linear.bias : y;
+}
+
+bool is_plain(const AtenLinear& linear) {
+  return linear.packed == nullptr && !linear.kept.defined() && !linear.bias.defined() && linear.rounding.none();
 }
 
 at::Tensor rms(const at::Tensor& x, double epsilon) {
@@ -102,6 +108,9 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
   if (kernel_norms_ && norm.config.kind == NormConfig::Kind::kLayer)
     return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, norm.config.epsilon);
+  if (in_bfloat16() && norm.config.kind == NormConfig::Kind::kRms && !norm.bias.defined() &&
+      gpu::takes_norm(x, norm.weight))
+    return gpu::rms_norm(x, norm.weight, norm.config.epsilon);
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9)  // one kernel, on a GPU
   if (kernel_norms_ && x.is_cuda() && norm.config.kind == NormConfig::Kind::kRms && !norm.bias.defined())
     return at::rms_norm(x, {x.size(-1)}, norm.weight, norm.config.epsilon);
@@ -113,6 +122,11 @@ at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
 
 at::Tensor AtenOps::linear(const AtenStack& parts, const at::Tensor& x) const {
   if (parts.size() == 1) return multiply(parts[0], x);
+  if (in_bfloat16() && x.is_cuda() && std::all_of(parts.begin(), parts.end(), is_plain)) {  // one product reads x once
+    std::vector<at::Tensor> weights;
+    for (const AtenLinear& part : parts) weights.push_back(part.weight);
+    return at::matmul(x, at::cat(weights, 0).t());
+  }
   std::vector<at::Tensor> columns;
   for (const AtenLinear& part : parts) columns.push_back(multiply(part, x));
   return at::cat(columns, -1);
@@ -129,8 +143,23 @@ at::Tensor AtenOps::rotate(const AttentionConfig& config, const at::Tensor& head
   return Turn::apply(heads, angles.cos, angles.sin, 1.0);
 }
 
+bool AtenOps::by_kernel(const AtenBlock& block) const {
+  const AttentionConfig& config = block.config.attention;
+  return kernel_attention_ && has_attention_kernel() && !watches_ && config.soft_cap <= 0 && config.window <= 0 &&
+         !block.sinks.defined();
+}
+
 at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_t first_row) const {
   const AttentionConfig& config = block.config.attention;
+  if (in_bfloat16() && by_kernel(block) && kept_ == nullptr && !grouped_attention_ && !block.q_norm.defined() &&
+      !block.k_norm.defined() && block.cache.keys == CacheFormat() && block.cache.values == CacheFormat() &&
+      gpu::takes_heads(config, qkv)) {
+    const gpu::TurnedHeads own = gpu::turned_heads(config, qkv, angles_.cos, angles_.sin);
+    return rows_from(attention_by_kernel(own.q, own.k, own.v, config.causal, config.scale)
+                         .transpose(1, 2)
+                         .reshape({qkv.size(0), qkv.size(1), config.query_columns()}),
+                     first_row);
+  }
   const int64_t batch = qkv.size(0), time = qkv.size(1), width = config.head_dim;
   const auto split = [&](int64_t first, int64_t heads, const at::Tensor& norm_weight) {
     at::Tensor part = qkv.narrow(-1, first * width, heads * width);
@@ -169,8 +198,7 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
   };
   const at::Tensor k = share(own_k), v = share(own_v);
 
-  if (kernel_attention_ && has_attention_kernel() && !watches_ && config.soft_cap <= 0 && config.window <= 0 &&
-      !block.sinks.defined())
+  if (by_kernel(block))
     return rows_from(attention_by_kernel(q, k, v, config.causal, config.scale)
                          .transpose(1, 2)
                          .reshape({batch, time, config.query_columns()}),
@@ -184,6 +212,7 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
 
 at::Tensor AtenOps::activate(const FeedForwardConfig& config, const AtenStack& in, const at::Tensor& x) const {
   const at::Tensor first = multiply(in[0], x);
+  if (in_bfloat16() && gpu::takes_gate(config, first)) return gpu::gated_silu(first, multiply(in[1], x));
   return apply_activation(config, first, config.gated ? multiply(in[1], x) : at::Tensor());
 }
 

@@ -84,6 +84,10 @@ class AtenOps {
   }
 
  private:
+  /// Attention in bfloat16 and no second derivative: products are in it too, and what lies between them may be
+  /// (gpu_ops.h).
+  bool in_bfloat16() const { return kernel_attention_ && kernel_norms_; }
+  bool by_kernel(const AtenBlock& block) const;
   at::Tensor rotate(const AttentionConfig& config, const at::Tensor& heads) const;
 
   AtenAngles angles_, windowed_;
