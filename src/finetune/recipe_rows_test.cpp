@@ -49,6 +49,29 @@ TEST(Sampling, GroupsComeAsOftenAsTheRowSays) {
   }
 }
 
+TEST(Sampling, GroupsThatAreWorseOffComeMoreOften) {
+  constexpr int64_t kDraws = 30000;
+  const std::vector<int32_t> group = uneven_groups();
+  const auto shares_after = [&](const char* sampling, const std::vector<std::vector<double>>& losses) {
+    Sampler sampler(find_sampling(sampling), group, 4, 5);
+    sampler.follow(losses);
+    std::vector<double> shares(4, 0.0);
+    for (const int64_t i : sampler.draw(0, kDraws)) shares[static_cast<size_t>(group[static_cast<size_t>(i)])] += 1;
+    for (double& share : shares) share /= kDraws;
+    return shares;
+  };
+  // Of a mean of 1 by 1.2, 1 and 0.8, twice; the group without examples was not measured.
+  const std::vector<double> once{2.4, 2.0, 1.6, NAN};
+  const double factors[] = {std::exp(0.4), 1.0, std::exp(-0.4)}, sum = factors[0] + factors[1] + factors[2];
+  const std::vector<double> got = shares_after("worst-first", {once, once});
+  for (size_t g = 0; g < 3; ++g) EXPECT_NEAR(got[g], factors[g] / sum, 0.015) << g;  // five standard deviations
+  const std::vector<double> bounded = shares_after("worst-first", std::vector<std::vector<double>>(50, once));
+  EXPECT_NEAR(bounded[0] / bounded[1], 3, 0.2);
+  EXPECT_NEAR(bounded[1] / bounded[2], 3, 0.3);
+  EXPECT_EQ(shares_after("balanced", {once, once}), shares_after("balanced", {}));
+  EXPECT_EQ(shares_after("worst-first", {}), shares_after("balanced", {}));
+}
+
 TEST(Sampling, EveryEpochIsAnotherPermutation) {
   Sampler sampler(find_sampling("uniform"), uneven_groups(), 4, 5);
   const std::vector<int64_t> first = sampler.draw(0, 1000), second = sampler.draw(1000, 1000);

@@ -11,11 +11,19 @@
 
 namespace vernier {
 
+namespace {
+const double kFurthest = std::log(3.0);  // from the row's own share: no group is left out, and none is all there is
+}
+
 const std::vector<SamplingRow>& samplings() {
   static const std::vector<SamplingRow> rows = {
       {.name = "uniform", .about = "every example as often", .exponent = 1},
       {.name = "balanced", .about = "every group as often, rare ones repeated", .exponent = 0},
       {.name = "square-root", .about = "groups by the square root of their examples", .exponent = 0.5},
+      {.name = "worst-first",
+       .about = "balanced at first, and after each evaluation more of the groups whose KL is above the mean",
+       .exponent = 0,
+       .follows_losses = true},
   };
   return rows;
 }
@@ -32,12 +40,35 @@ const SamplingRow& find_sampling(const std::string& name) {
 Sampler::Sampler(const SamplingRow& row, const std::vector<int32_t>& group, size_t groups, uint64_t seed)
     : row_(row), seed_(seed), count_(static_cast<int64_t>(group.size())), members_(groups) {
   for (size_t i = 0; i < group.size(); ++i) members_[static_cast<size_t>(group[i])].push_back(static_cast<int64_t>(i));
+  share_out(std::vector<double>(groups, 1.0));
+}
+
+void Sampler::share_out(const std::vector<double>& factors) {
+  until_.clear();
   double total = 0;
-  for (const std::vector<int64_t>& own : members_) {
-    total += own.empty() ? 0 : std::pow(static_cast<double>(own.size()), row.exponent);
+  for (size_t g = 0; g < members_.size(); ++g) {
+    const auto own = static_cast<double>(members_[g].size());
+    total += own > 0 ? factors[g] * std::pow(own, row_.exponent) : 0;
     until_.push_back(total);
   }
   for (double& share : until_) share /= total;
+}
+
+void Sampler::follow(const std::vector<std::vector<double>>& losses) {
+  if (!row_.follows_losses) return;
+  std::vector<double> logs(members_.size(), 0.0);
+  for (const std::vector<double>& evaluation : losses) {
+    double sum = 0, count = 0;
+    for (const double loss : evaluation)
+      if (std::isfinite(loss)) {
+        sum += loss;
+        ++count;
+      }
+    for (size_t g = 0; g < logs.size() && sum > 0; ++g)
+      if (std::isfinite(evaluation[g])) logs[g] += evaluation[g] * count / sum - 1;
+  }
+  for (double& log : logs) log = std::exp(std::clamp(log, -kFurthest, kFurthest));
+  share_out(logs);
 }
 
 int64_t Sampler::shuffled(int64_t draw) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Which examples a step learns from, a row each. What the n-th draw is depends on the seed and n alone.
+// Which examples a step learns from, a row each. What the n-th draw is depends on the seed and n, and where a row follows
+// losses on those as well.
 
 #include <cstdint>
 #include <map>
@@ -15,6 +16,7 @@ struct SamplingRow {
   std::string name;
   std::string about;  ///< one clause, for help texts
   double exponent = 1;
+  bool follows_losses = false;  ///< shares change as Sampler::follow says
 };
 
 const std::vector<SamplingRow>& samplings();
@@ -26,11 +28,18 @@ class Sampler {
   /// `group` of each example, indices below `groups`; groups without examples are never drawn.
   Sampler(const SamplingRow& row, const std::vector<int32_t>& group, size_t groups, uint64_t seed);
 
+  /// For a row that follows losses: each evaluation so far has multiplied a group's share by e^(its loss over the groups'
+  /// mean - 1), within a third of and three times the row's own share. Group DRO's multiplicative weights (arXiv 1911.08731,
+  /// algorithm 1) on held-back losses instead of each batch's, and on what is drawn instead of its gradient, so that no
+  /// example counts more than another. @shape losses: [evaluations][groups], NaN where a group was not measured
+  void follow(const std::vector<std::vector<double>>& losses);
+
   /// Examples of draws `first` ... `first + count - 1`.
   std::vector<int64_t> draw(int64_t first, int64_t count);
 
  private:
   int64_t shuffled(int64_t draw);
+  void share_out(const std::vector<double>& factors);
 
   const SamplingRow& row_;
   uint64_t seed_;

@@ -296,6 +296,20 @@ class Trainer {
       best_ = model_.keep(threads_);
     }
     curve_.points.push_back(std::move(point));
+    follow_groups();
+  }
+
+  /// What is drawn from here on; of all evaluations so far, so that a checkpoint needs no more than the curve.
+  void follow_groups() {
+    std::vector<std::vector<double>> losses;
+    for (const FinetunePoint& point : curve_.points) {
+      std::vector<double>& own = losses.emplace_back();
+      for (const std::string& name : s_.learned.groups) {
+        const auto found = point.validation.groups.find(name);
+        own.push_back(found == point.validation.groups.end() ? NAN : found->second.kl_nats.mean);
+      }
+    }
+    sampler_.follow(losses);
   }
 
   bool is_out_of_patience() const {
@@ -353,6 +367,7 @@ class Trainer {
       fail(ErrorKind::kBadFile, "{}: expected {} weights of groups", origin, weighting_->state().size());
     weighting_->restore(weighting.get<std::vector<double>>());
     model_.restore(file->tensors, origin);
+    follow_groups();
     make_optimizer();
     const Json& rates = json_member(progress, "rates", origin);
     const std::vector<std::string> names = model_.names();
