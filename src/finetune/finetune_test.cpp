@@ -66,6 +66,28 @@ TEST(Finetune, RecordedStepsAreThoseThatTheyWereRecordedFrom) {
   }
 }
 
+TEST(Finetune, TellsTheTimeWhereTimeEndsIt) {
+  struct Told : ProgressSink {
+    void begin(std::string_view stage, int64_t count, std::string_view of) override {
+      if (stage != "finetune") return;
+      total = count;
+      unit = of;
+    }
+    void update(int64_t done) override { last = done; }
+    int64_t total = 0, last = 0;
+    std::string unit;
+  } told;
+  const Model model = fixture_model("llama");
+  FinetuneOptions options = short_run(100000);
+  options.anneal_minutes = 0.05;
+  const FinetuneResult tuned = finetune(model, plan_uniform(model, "gguf:q4_0"), {}, made_up_training(16),
+                                        made_up_training(8, 100), options, &told);
+  EXPECT_EQ(tuned.trained.stopped, "annealed");
+  EXPECT_EQ(told.unit, "seconds");
+  EXPECT_EQ(told.total, 3);
+  EXPECT_EQ(told.last, 3);
+}
+
 TEST(Finetune, ExportsTheBytesThatWereTrained) {
   const Model model = fixture_model("llama");
   const Plan plan = plan_uniform(model, "gguf:q4_0");

@@ -99,7 +99,7 @@ class Trainer {
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
     start_ = TrainingClock::now();
-    if (progress_ != nullptr) progress_->begin(s_.stage, o_.steps, "steps");
+    if (progress_ != nullptr) progress_->begin(s_.stage, work(), o_.anneal_minutes > 0 ? "seconds" : "steps");
     if (resamples())
       drawn_validation_ = resampled_windows(s_.validation, teacher_, device_, o_.batch, mixed(), o_.resample,
                                             random_bits(o_.seed, kDrawing - 1));
@@ -128,7 +128,7 @@ class Trainer {
         save();
         curve_.stopped = "minutes";  // after saving: who goes on later has not stopped
       }
-      if (progress_ != nullptr) progress_->update(step_);
+      if (progress_ != nullptr) progress_->update(work_done());
     }
     clock_.leave();
     curve_.stages = clock_.stages();
@@ -157,6 +157,12 @@ class Trainer {
   double minutes() const {
     const std::chrono::duration<double> taken = TrainingClock::now() - start_;
     return minutes_before_ + taken.count() / 60;
+  }
+
+  /// What is counted for whoever waits: what it ends by.
+  int64_t work() const { return o_.anneal_minutes > 0 ? std::llround(60 * o_.anneal_minutes) : o_.steps; }
+  int64_t work_done() const {
+    return o_.anneal_minutes > 0 ? std::llround(progress() * static_cast<double>(work())) : step_;
   }
 
   /// The share of --anneal-minutes; 0 without.

@@ -52,7 +52,11 @@ TEST_F(GpuOps, NormIsTheDefinition) {
 }
 
 TEST_F(GpuOps, HeadsAreTurnedAsPlainOperationsTurnThem) {
-  for (const auto& [heads, kv_heads, width] : {std::tuple{8, 4, 64}, {6, 6, 32}, {9, 3, 16}}) {
+  struct Shape {
+    int64_t heads, kv_heads, width;
+  };
+  for (const Shape& shape : {Shape{8, 4, 64}, Shape{6, 6, 32}, Shape{9, 3, 16}}) {
+    const int64_t heads = shape.heads, kv_heads = shape.kv_heads, width = shape.width;
     AttentionConfig config;
     config.heads = heads;
     config.kv_heads = kv_heads;
