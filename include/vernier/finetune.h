@@ -276,6 +276,17 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
 FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, const TrainingData& held_out,
                                       const FinetuneOptions& options, ProgressSink* progress = nullptr);
 
+/// What is measured, with its activations rounded in that way.
+struct MeasuredModel {
+  const Model* model = nullptr;
+  Activations activations = Activations::kExact;
+};
+/// The same of several at once, for all of which `model`, which may be one of them, answers once. Of options activations
+/// are not read. @return in their order
+std::vector<FinetuneEvaluation> evaluate_finetuned(const Model& model, const std::vector<MeasuredModel>& others,
+                                                   const TrainingData& held_out, const FinetuneOptions& options,
+                                                   ProgressSink* progress = nullptr);
+
 /// The plan of a model that was trained by `plan`: nothing is searched anew, since its matrices are stored in it already.
 Plan finetuned_plan(const Plan& plan);
 

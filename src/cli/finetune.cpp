@@ -277,15 +277,15 @@ void run_finetune(FinetuneArguments& a, Console& console) {
 
   std::vector<FinetuneRow> rows;
   const TrainingData& measured = held_out ? *held_out : validation;
-  FinetuneOptions exact = a.options;
-  exact.activations = Activations::kExact;
-  const auto add_row = [&](const char* name, const Model& other, const FinetuneOptions& options) {
-    rows.push_back({name, evaluate_finetuned(model, other, measured, options, &console.progress)});
-  };
-  add_row("full precision", model, exact);
-  add_row("before", before, a.options);
-  add_row("after", result.model, a.options);
-  if (result.control_model) add_row("control", *result.control_model, exact);
+  std::vector<const char*> names{"full precision", "before", "after"};
+  std::vector<MeasuredModel> others{{&model}, {&before, a.options.activations}, {&result.model, a.options.activations}};
+  if (result.control_model) {
+    names.push_back("control");
+    others.push_back({&*result.control_model});
+  }
+  std::vector<FinetuneEvaluation> evaluations =
+      evaluate_finetuned(model, others, measured, a.options, &console.progress);
+  for (size_t i = 0; i < names.size(); ++i) rows.push_back({names[i], std::move(evaluations[i])});
 
   const Plan made = finetuned_plan(plan);
   export_model(target, quantize(result.model, {}, made, threads), tokenizer, output / target.output, a.file,

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <deque>
+
 #include "base/fail.h"
 #include "base/hash.h"
 #include "engine/device.h"
@@ -160,14 +162,24 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
   return result;
 }
 
-FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, const TrainingData& held_out,
-                                      const FinetuneOptions& options, ProgressSink* progress) {
+std::vector<FinetuneEvaluation> evaluate_finetuned(const Model& model, const std::vector<MeasuredModel>& others,
+                                                   const TrainingData& held_out, const FinetuneOptions& options,
+                                                   ProgressSink* progress) {
   check_trainable(model, held_out);
   const at::Device device = device_named(options.compute.device);
-  const RoundedInputs inputs{options.activations, &options.ranges};
   const Model teacher = placed(model, device);
-  if (&model == &other) return measure_groups(teacher, teacher, held_out, options.batch, inputs, progress);
-  return measure_groups(placed(other, device), teacher, held_out, options.batch, inputs, progress);
+  std::deque<Model> copies;  // that stay where they are
+  std::vector<JudgedModel> judged;
+  for (const MeasuredModel& other : others) {
+    const Model& there = other.model == &model ? teacher : copies.emplace_back(placed(*other.model, device));
+    judged.push_back({there, {other.activations, &options.ranges}});
+  }
+  return measure_groups(judged, teacher, held_out, options.batch, progress);
+}
+
+FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, const TrainingData& held_out,
+                                      const FinetuneOptions& options, ProgressSink* progress) {
+  return std::move(evaluate_finetuned(model, {{&other, options.activations}}, held_out, options, progress).front());
 }
 
 Plan finetuned_plan(const Plan& plan) {

@@ -202,6 +202,26 @@ TEST(Finetune, ActivationsAreRoundedWhileItLearns) {
   }
 }
 
+TEST(Finetune, SeveralModelsAreMeasuredAsEachAlone) {
+  const Model model = fixture_model("llama");
+  Plan plan = plan_uniform(model, "int3:g32:asym", "huggingface");
+  plan.method = "nearest";
+  const Model rounded = quantize(model, {}, plan, 1).in_memory();
+  const TrainingData held_out = made_up_training(20, 100);
+  FinetuneOptions options = short_run(1);
+  const Activations four_bits = Activations::parse("int4:token");
+  const std::vector<FinetuneEvaluation> all =
+      evaluate_finetuned(model, {{&model}, {&rounded}, {&model, four_bits}, {&rounded, four_bits}}, held_out, options);
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0].all.kl_nats.mean, 0);
+  for (size_t i = 0; i < all.size(); ++i) {
+    options.activations = i < 2 ? Activations::kExact : four_bits;
+    const FinetuneEvaluation alone = evaluate_finetuned(model, i % 2 == 0 ? model : rounded, held_out, options);
+    EXPECT_EQ(all[i].examples.kl_nats, alone.examples.kl_nats) << i;
+    EXPECT_EQ(finetune_evaluation_to_json(all[i]).dump(), finetune_evaluation_to_json(alone).dump()) << i;
+  }
+}
+
 TEST(Finetune, BeginsWithWhatASearchFound) {
   const Model model = fixture_model("llama");
   const EvaluationData windows = made_up_windows(16, 24, 320);

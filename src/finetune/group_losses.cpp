@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "base/fail.h"
 #include "base/statistics.h"
@@ -54,6 +55,19 @@ std::map<std::string, std::vector<size_t>> members_of(const ExampleLosses& examp
   return members;
 }
 
+FinetuneEvaluation by_group(ExampleLosses sums, const TrainingData& data) {
+  for (const int32_t group : data.group) sums.group.push_back(data.groups[static_cast<size_t>(group)]);
+  std::map<std::string, double> bytes;
+  for (size_t g = 0; g < data.group_bytes.size(); ++g) bytes[data.groups[g]] = data.group_bytes[g];
+  FinetuneEvaluation evaluation;
+  std::vector<size_t> all;
+  for (const auto& [name, members] : members_of(sums, all))
+    evaluation.groups[name] = loss_of(sums, members, bytes[name]);
+  evaluation.all = loss_of(sums, all, std::accumulate(data.group_bytes.begin(), data.group_bytes.end(), 0.0));
+  evaluation.examples = std::move(sums);
+  return evaluation;
+}
+
 double worst_figure(const FinetuneEvaluation& evaluation, Measured GroupLoss::*figure) {
   double worst = (evaluation.all.*figure).mean;
   for (const auto& [name, group] : evaluation.groups) worst = std::max(worst, (group.*figure).mean);
@@ -92,37 +106,42 @@ const ObjectiveRow& find_objective(const std::string& name) {
        fmt::join(finetune_objectives(), ", "));
 }
 
-FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, const TrainingData& data, int64_t batch,
-                                  const RoundedInputs& inputs, ProgressSink* progress) {
+std::vector<FinetuneEvaluation> measure_groups(const std::vector<JudgedModel>& models, const Model& teacher,
+                                               const TrainingData& data, int64_t batch, ProgressSink* progress) {
   const c10::NoGradGuard no_grad;
   const at::Device device = teacher.weight(teacher.tensors().front()).device();
-  FinetuneEvaluation evaluation;
-  ExampleLosses& sums = evaluation.examples;
+  const int64_t rows = longest_rows(data);
   if (progress != nullptr) progress->begin("evaluate", data.size(), data.pixels.defined() ? "images" : "windows");
-  const BatchForward of_teacher(teacher, longest_rows(data), device, {});
-  const BatchForward of_model(model, longest_rows(data), device, {.inputs = inputs, .beside = &of_teacher});
-  const bool is_teacher = &model == &teacher && inputs.how == Activations::kExact;
+  const BatchForward of_teacher(teacher, rows, device, {});
+  std::vector<std::optional<BatchForward>> forwards(models.size());  // none: the teacher itself
+  for (size_t m = 0; m < models.size(); ++m)
+    if (&models[m].model != &teacher || models[m].inputs.how != Activations::kExact)
+      forwards[m].emplace(models[m].model, rows, device,
+                          BatchForward::How{.inputs = models[m].inputs, .beside = &of_teacher});
+  std::vector<ExampleLosses> sums(models.size());
   for (int64_t first = 0; first < data.size(); first += batch) {
     std::vector<int64_t> examples(static_cast<size_t>(std::min(batch, data.size() - first)));
     std::iota(examples.begin(), examples.end(), first);
     const ExampleBatch some = batch_of(data, examples, device);
     const Answered right = of_teacher.answers(some);
-    const Answered answered = beside(is_teacher ? right : of_model.answers(some), right);
-    append_values((some.labels >= 0).sum(-1), sums.scored);
-    append_values(rows_kl(answered).sum(-1, false, at::kDouble), sums.kl_nats);
-    append_values(rows_nll(answered).sum(-1, false, at::kDouble), sums.nll_nats);
-    append_values((answered.logits.argmax(-1) == some.labels).sum(-1), sums.right);
+    for (size_t m = 0; m < models.size(); ++m) {
+      const Answered answered = beside(forwards[m] ? forwards[m]->answers(some) : right, right);
+      append_values((some.labels >= 0).sum(-1), sums[m].scored);
+      append_values(rows_kl(answered).sum(-1, false, at::kDouble), sums[m].kl_nats);
+      append_values(rows_nll(answered).sum(-1, false, at::kDouble), sums[m].nll_nats);
+      append_values((answered.logits.argmax(-1) == some.labels).sum(-1), sums[m].right);
+    }
     if (progress != nullptr) progress->update(first + static_cast<int64_t>(examples.size()));
   }
   if (progress != nullptr) progress->end();
-  for (const int32_t group : data.group) sums.group.push_back(data.groups[static_cast<size_t>(group)]);
-  std::map<std::string, double> bytes;
-  for (size_t g = 0; g < data.group_bytes.size(); ++g) bytes[data.groups[g]] = data.group_bytes[g];
-  std::vector<size_t> all;
-  for (const auto& [name, members] : members_of(sums, all))
-    evaluation.groups[name] = loss_of(sums, members, bytes[name]);
-  evaluation.all = loss_of(sums, all, std::accumulate(data.group_bytes.begin(), data.group_bytes.end(), 0.0));
-  return evaluation;
+  std::vector<FinetuneEvaluation> evaluations;
+  for (ExampleLosses& own : sums) evaluations.push_back(by_group(std::move(own), data));
+  return evaluations;
+}
+
+FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, const TrainingData& data, int64_t batch,
+                                  const RoundedInputs& inputs, ProgressSink* progress) {
+  return std::move(measure_groups({{model, inputs}}, teacher, data, batch, progress).front());
 }
 
 double GroupLoss::nll_nats_per_byte() const { return bytes > 0 ? nll_nats.mean * scored / bytes : NAN; }

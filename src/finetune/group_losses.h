@@ -7,8 +7,19 @@
 
 namespace vernier {
 
-/// @param model what is judged, with its inputs rounded; `teacher` what it is judged by: both float32 on one device.
-/// `batch`: examples at once. `progress` may be nullptr
+/// What is judged, with its inputs rounded.
+struct JudgedModel {
+  const Model& model;
+  RoundedInputs inputs = {};
+};
+
+/// Of each model in turn, beside `teacher`, which answers once for all of them; it may be among them. All float32 on one
+/// device. `batch`: examples at once. `progress` may be nullptr
+std::vector<FinetuneEvaluation> measure_groups(const std::vector<JudgedModel>& models, const Model& teacher,
+                                               const TrainingData& data, int64_t batch,
+                                               ProgressSink* progress = nullptr);
+
+/// Of one.
 FinetuneEvaluation measure_groups(const Model& model, const Model& teacher, const TrainingData& data, int64_t batch,
                                   const RoundedInputs& inputs, ProgressSink* progress = nullptr);
 
