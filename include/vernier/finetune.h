@@ -149,7 +149,7 @@ struct FinetuneOptions {
   /// The full-precision model answers all texts at once, every so many steps (only once where it draws no token anew), and
   /// its last states are kept on the device: a step then asks it for one product, not a forward pass or two. Tokens are
   /// drawn as often. Of losses that compare answers. 0: every batch is answered by itself.
-  /// @cost 2 bytes (on the CPU 4) for each token and number of its state
+  /// @cost 2 bytes with bf16, else 4, for each token and number of its state, all texts as long as the longest
   int64_t keep_answers = 0;
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;
@@ -179,8 +179,8 @@ struct FinetuneOptions {
   std::filesystem::path work{};
   /// bf16: products on a GPU; weights, sums, losses and evaluations stay in float32.
   ComputeOptions compute{};
-  /// With bf16 attention by the tensor library's own kernel, whose gradients are sums in any order: faster, and not the same
-  /// bytes every time.
+  /// With bf16 attention by the tensor library's own kernel, whose gradients are sums in any order, and norms, rotations and
+  /// gates in passes of our own where the build has CUDA: faster, and not the same bytes every time.
   bool kernel_attention = false;
   bool time_stages = false;  ///< FinetuneCurve::stages are measured, for which the device is waited for
 };

@@ -52,6 +52,7 @@ struct DistilledRows : torch::autograd::Function<DistilledRows> {
     at::Tensor out = excess;
     if (gpu::takes_logits(excess)) {
       gpu::scale_rows(excess, gradients[0].to(at::kFloat).reshape(-1).contiguous());
+      excess.unsafeGetTensorImpl()->bump_version();  // a second time would be wrong, and is refused
     } else {
       out = at::empty_like(excess);
       at::mul_out(out, excess, gradients[0].reshape({-1, 1}));

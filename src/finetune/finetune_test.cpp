@@ -66,6 +66,30 @@ TEST(Finetune, RecordedStepsAreThoseThatTheyWereRecordedFrom) {
   }
 }
 
+TEST(Finetune, KernelsOfAGpuTrainAsPlainOperationsDo) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "libtorch has no CUDA here";
+  for (const char* name : {"llama", "mixtral"}) {
+    const Model model = fixture_model(name);
+    const Plan plan = plan_uniform(model, "int3:g32:asym", "huggingface");
+    FinetuneOptions options = short_run(12);
+    options.compute.device = "cuda";
+    options.compute.type = ComputeType::kBFloat16;
+    options.resample = 0.3;
+    const auto last = [&](bool kernels, int64_t keep) {
+      options.kernel_attention = kernels;
+      options.keep_answers = keep;
+      return finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), options)
+          .trained.points.back()
+          .validation.worst_kl_nats();
+    };
+    for (const int64_t keep : {0, 100}) {
+      const double plain = last(false, keep);
+      EXPECT_NEAR(last(true, keep), plain, 0.1 * plain)
+          << name << " " << keep;  // 8 bits of a number, and codes that tip
+    }
+  }
+}
+
 TEST(Finetune, TellsTheTimeWhereTimeEndsIt) {
   struct Told : ProgressSink {
     void begin(std::string_view stage, int64_t count, std::string_view of) override {
@@ -162,7 +186,7 @@ TEST(Finetune, EveryRecipeRuns) {
   const Model model = fixture_model("mixtral");
   const Plan plan = plan_uniform(model, "gguf:q4_0");
   for (const char* weighting : {"none", "group", "group-dro", "cvar"}) {
-    for (const char* sampling : {"uniform", "balanced", "square-root"}) {
+    for (const char* sampling : {"uniform", "balanced", "square-root", "worst-first"}) {
       FinetuneOptions options = short_run(2);
       options.weighting = weighting;
       options.sampling = sampling;

@@ -16,12 +16,13 @@ class KeptAnswers {
  public:
   struct How {
     int64_t batch = 16;   ///< texts at once while they are made
-    bool mixed = false;   ///< in bfloat16 on a GPU, which is also how they are kept; otherwise in float32
+    bool mixed = false;   ///< in bfloat16, which is also how they are kept; otherwise in float32
     double resample = 0;  ///< as FinetuneOptions has it: tokens are drawn once a pass
     uint64_t seed = 0;
   };
-  /// Both must outlive it. @throws Error{kUnsupported} if the device has no room for them: 2 or 4 bytes for each token and
-  /// number of its state
+  /// Both must outlive it. @throws Error{kUnsupported} if the device has no room for them: 2 bytes with `mixed`, else 4,
+  /// for each token of each text, all as long as the longest, and number of its state; on a CPU the system may say so later,
+  /// in its own way
   KeptAnswers(const TrainingData& texts, const BatchForward& teacher, const at::Device& device, const How& how);
 
   /// Those of the `pass`-th drawing, unless they are there. @cost a forward pass over all texts, two with `resample`

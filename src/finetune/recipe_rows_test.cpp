@@ -68,6 +68,11 @@ TEST(Sampling, GroupsThatAreWorseOffComeMoreOften) {
   const std::vector<double> bounded = shares_after("worst-first", std::vector<std::vector<double>>(50, once));
   EXPECT_NEAR(bounded[0] / bounded[1], 3, 0.2);
   EXPECT_NEAR(bounded[1] / bounded[2], 3, 0.3);
+  // A group that recovers is not drawn on for long.
+  std::vector<std::vector<double>> turned(50, once);
+  turned.insert(turned.end(), 14, {1.6, 2.0, 2.4, NAN});
+  const std::vector<double> after = shares_after("worst-first", turned);
+  EXPECT_NEAR(after[2] / after[0], 9, 0.7);
   EXPECT_EQ(shares_after("balanced", {once, once}), shares_after("balanced", {}));
   EXPECT_EQ(shares_after("worst-first", {}), shares_after("balanced", {}));
 }

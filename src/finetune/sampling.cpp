@@ -12,7 +12,7 @@
 namespace vernier {
 
 namespace {
-const double kFurthest = std::log(3.0);  // from the row's own share: no group is left out, and none is all there is
+const double kFurthest = std::log(3.0);  // of a weight: no group is left out, and none is all there is
 }
 
 const std::vector<SamplingRow>& samplings() {
@@ -21,7 +21,7 @@ const std::vector<SamplingRow>& samplings() {
       {.name = "balanced", .about = "every group as often, rare ones repeated", .exponent = 0},
       {.name = "square-root", .about = "groups by the square root of their examples", .exponent = 0.5},
       {.name = "worst-first",
-       .about = "balanced at first, and after each evaluation more of the groups whose KL is above the mean",
+       .about = "as balanced, and after each evaluation more of the groups whose KL is above the mean",
        .exponent = 0,
        .follows_losses = true},
   };
@@ -65,9 +65,10 @@ void Sampler::follow(const std::vector<std::vector<double>>& losses) {
         ++count;
       }
     for (size_t g = 0; g < logs.size() && sum > 0; ++g)
-      if (std::isfinite(evaluation[g])) logs[g] += evaluation[g] * count / sum - 1;
+      if (std::isfinite(evaluation[g]))
+        logs[g] = std::clamp(logs[g] + evaluation[g] * count / sum - 1, -kFurthest, kFurthest);
   }
-  for (double& log : logs) log = std::exp(std::clamp(log, -kFurthest, kFurthest));
+  for (double& log : logs) log = std::exp(log);
   share_out(logs);
 }
 

@@ -192,7 +192,9 @@ class Trainer {
     if (s_.learned.pixels.defined() && o_.patches > 0)
       inputs = patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first);
     if (kept_) {
+      clock_.enter("teacher");
       kept_->make(resamples() ? step_ / o_.keep_answers : 0);
+      clock_.enter("data");
       inputs = kept_->inputs(examples);
       batch.teacher_states = kept_->states(examples);
     } else if (resamples()) {

@@ -211,9 +211,9 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
 }
 
 at::Tensor AtenOps::activate(const FeedForwardConfig& config, const AtenStack& in, const at::Tensor& x) const {
-  const at::Tensor first = multiply(in[0], x);
-  if (in_bfloat16() && gpu::takes_gate(config, first)) return gpu::gated_silu(first, multiply(in[1], x));
-  return apply_activation(config, first, config.gated ? multiply(in[1], x) : at::Tensor());
+  const at::Tensor first = multiply(in[0], x), second = config.gated ? multiply(in[1], x) : at::Tensor();
+  if (in_bfloat16() && gpu::takes_gate(config, first, second)) return gpu::gated_silu(first, second);
+  return apply_activation(config, first, second);
 }
 
 at::Tensor AtenOps::mix_experts(const AtenBlock& block, const at::Tensor& x) const {
@@ -222,7 +222,7 @@ at::Tensor AtenOps::mix_experts(const AtenBlock& block, const at::Tensor& x) con
   const at::Tensor shares = linear(block.router, rows).softmax(-1);
   auto [weights, chosen] = shares.topk(config.experts.used, -1);
   if (config.experts.normalize) weights = weights / weights.sum(-1, /*keepdim=*/true);
-  at::Tensor sum = at::zeros_like(rows);
+  at::Tensor sum = at::zeros(rows.sizes(), weights.options());  // which mixed arithmetic keeps wide
   for (size_t e = 0; e < block.experts.size(); ++e) {
     const at::Tensor takes = chosen == static_cast<int64_t>(e);  // [rows, used]
     const at::Tensor index = takes.any(-1).nonzero().squeeze(-1);

@@ -277,7 +277,7 @@ __global__ void scale_each_row(__nv_bfloat16* rows, const float* factors, int64_
 __global__ void draw_tokens(const int64_t* ids, const __nv_bfloat16* logits, const bool* drawn, const float* until,
                             int64_t* out, int64_t time, int64_t classes) {
   __shared__ float memory[kThreads / kWarp], sums[kThreads];
-  __shared__ int64_t found;
+  __shared__ int found;
   const int64_t place = blockIdx.x;
   if (place % time == 0 || !drawn[place]) {
     if (threadIdx.x == 0) out[place] = ids[place];
@@ -293,7 +293,6 @@ __global__ void draw_tokens(const int64_t* ids, const __nv_bfloat16* logits, con
   float own = 0;
   for (int64_t c = begin; c < end; ++c) own += __expf(__bfloat162float(row[c]) - most);
   sums[threadIdx.x] = own;
-  if (threadIdx.x == 0) found = 0;
   __syncthreads();
   for (int apart = 1; apart < kThreads; apart *= 2) {
     const float before = threadIdx.x >= apart ? sums[threadIdx.x - apart] : 0.0f;
@@ -302,6 +301,10 @@ __global__ void draw_tokens(const int64_t* ids, const __nv_bfloat16* logits, con
     __syncthreads();
   }
   const float target = until[place] * sums[kThreads - 1];
+  // Sums of that many numbers are off in their last bits: where none reaches the share it is the last class, and where two
+  // threads do the first.
+  if (threadIdx.x == 0) found = target > 0 ? static_cast<int>(classes) - 1 : 0;
+  __syncthreads();
   float sum = threadIdx.x > 0 ? sums[threadIdx.x - 1] : 0.0f;
   if (sum < target && target <= sums[threadIdx.x] && begin < end) {
     int64_t c = begin;
@@ -309,7 +312,7 @@ __global__ void draw_tokens(const int64_t* ids, const __nv_bfloat16* logits, con
       sum += __expf(__bfloat162float(row[c]) - most);
       if (sum >= target) break;
     }
-    found = c;
+    atomicMin(&found, static_cast<int>(c));
   }
   __syncthreads();
   if (threadIdx.x == 0) out[place] = found;

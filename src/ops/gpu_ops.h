@@ -26,7 +26,7 @@ bool takes_heads(const AttentionConfig& config, const at::Tensor& qkv);
 TurnedHeads turned_heads(const AttentionConfig& config, const at::Tensor& qkv, const at::Tensor& cos,
                          const at::Tensor& sin);
 
-bool takes_gate(const FeedForwardConfig& config, const at::Tensor& gate);
+bool takes_gate(const FeedForwardConfig& config, const at::Tensor& gate, const at::Tensor& up);
 /// silu(gate) * up, in bfloat16 with one rounding.
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up);
 

@@ -25,6 +25,12 @@ void launch(const at::Tensor& t, const Start& start) {
 
 bool is_plain(const at::Tensor& t, at::ScalarType type) { return t.is_cuda() && t.scalar_type() == type; }
 
+/// What kernels read 16 bytes at a time; a tensor that is copied into sequence first is too.
+bool is_readable(const at::Tensor& t, at::ScalarType type) {
+  return is_plain(t, type) && t.numel() > 0 &&
+         (!t.is_contiguous() || reinterpret_cast<uintptr_t>(t.data_ptr()) % 16 == 0);
+}
+
 struct Norm : torch::autograd::Function<Norm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& given, const at::Tensor& weight,
                             double epsilon) {
@@ -138,8 +144,8 @@ struct Gate : torch::autograd::Function<Gate> {
 
 bool takes_norm(const at::Tensor& x, const at::Tensor& weight) {
   constexpr int64_t kWidest = 12288;  // a row of sums in a block's own memory
-  return is_plain(x, at::kFloat) && is_plain(weight, at::kFloat) && x.numel() > 0 && x.size(-1) % 4 == 0 &&
-         x.size(-1) <= kWidest;
+  return is_readable(x, at::kFloat) && is_readable(weight, at::kFloat) && weight.numel() == x.size(-1) &&
+         x.size(-1) % 4 == 0 && x.size(-1) <= kWidest;
 }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
@@ -147,7 +153,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 }
 
 bool takes_heads(const AttentionConfig& config, const at::Tensor& qkv) {
-  return is_plain(qkv, at::kBFloat16) && qkv.numel() > 0 && config.rotary && config.head_dim % 16 == 0 &&
+  return is_readable(qkv, at::kBFloat16) && config.rotary && config.head_dim % 16 == 0 &&
          config.heads % config.kv_heads == 0;
 }
 
@@ -158,16 +164,14 @@ TurnedHeads turned_heads(const AttentionConfig& config, const at::Tensor& qkv, c
   return {all[0].transpose(1, 2), all[1].transpose(1, 2), all[2].transpose(1, 2)};
 }
 
-bool takes_gate(const FeedForwardConfig& config, const at::Tensor& gate) {
-  return config.gated && config.activation == Activation::kSilu && is_plain(gate, at::kBFloat16) && gate.numel() > 0 &&
-         gate.numel() % 8 == 0;
+bool takes_gate(const FeedForwardConfig& config, const at::Tensor& gate, const at::Tensor& up) {
+  return config.gated && config.activation == Activation::kSilu && is_readable(gate, at::kBFloat16) &&
+         is_readable(up, at::kBFloat16) && gate.sizes() == up.sizes() && gate.numel() % 8 == 0;
 }
 
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) { return Gate::apply(gate, up); }
 
-bool takes_logits(const at::Tensor& logits) {
-  return is_plain(logits, at::kBFloat16) && logits.numel() > 0 && logits.size(-1) % 8 == 0;
-}
+bool takes_logits(const at::Tensor& logits) { return is_readable(logits, at::kBFloat16) && logits.size(-1) % 8 == 0; }
 
 std::pair<at::Tensor, at::Tensor> distilled_rows(const at::Tensor& own, const at::Tensor& teacher, bool learns) {
   const at::Tensor x = own.contiguous(), t = teacher.contiguous();

@@ -13,7 +13,7 @@ bool takes_norm(const at::Tensor&, const at::Tensor&) { return false; }
 at::Tensor rms_norm(const at::Tensor&, const at::Tensor&, double) { absent(); }
 bool takes_heads(const AttentionConfig&, const at::Tensor&) { return false; }
 TurnedHeads turned_heads(const AttentionConfig&, const at::Tensor&, const at::Tensor&, const at::Tensor&) { absent(); }
-bool takes_gate(const FeedForwardConfig&, const at::Tensor&) { return false; }
+bool takes_gate(const FeedForwardConfig&, const at::Tensor&, const at::Tensor&) { return false; }
 at::Tensor gated_silu(const at::Tensor&, const at::Tensor&) { absent(); }
 bool takes_logits(const at::Tensor&) { return false; }
 std::pair<at::Tensor, at::Tensor> distilled_rows(const at::Tensor&, const at::Tensor&, bool) { absent(); }

@@ -37,9 +37,14 @@ class GpuOps : public ::testing::Test {
 };
 
 TEST_F(GpuOps, NormIsTheDefinition) {
-  for (const int64_t width : {4, 100, 512, 1028, 4096}) {
-    const at::Tensor x = leaf(3 * drawn({3, 37, width})), weight = leaf(drawn({width})),
-                     by_y = kept(drawn({3, 37, width}));
+  struct Shape {
+    int64_t rows, width;
+  };
+  // Widths of one warp to eight, and more rows than warps.
+  for (const Shape& shape : {Shape{37, 4}, {37, 100}, {3000, 100}, {3000, 512}, {37, 1028}, {37, 4096}, {5, 12288}}) {
+    const int64_t width = shape.width;
+    const at::Tensor x = leaf(3 * drawn({3, shape.rows, width})), weight = leaf(drawn({width})),
+                     by_y = kept(drawn({3, shape.rows, width}));
     ASSERT_TRUE(gpu::takes_norm(x, weight));
     const at::Tensor expected = x * at::rsqrt(x.square().mean(-1, true) + 1e-6) * weight;
     const at::Tensor y = gpu::rms_norm(x, weight, 1e-6);
@@ -47,7 +52,7 @@ TEST_F(GpuOps, NormIsTheDefinition) {
     EXPECT_LT(difference(y, expected), kRounding);
     const auto right = gradients(expected, by_y, {x, weight}), own = gradients(y, by_y, {x, weight});
     EXPECT_LT(difference(own[0], right[0]), 1e-5) << width;  // float32 throughout, sums in another order
-    EXPECT_LT(difference(own[1], right[1]), 1e-5) << width;
+    EXPECT_LT(difference(own[1], right[1]), 3e-5) << width;  // sums over as many as 9,000 rows
   }
 }
 
@@ -96,11 +101,13 @@ TEST_F(GpuOps, HeadsAreTurnedAsPlainOperationsTurnThem) {
 TEST_F(GpuOps, GateIsSiluTimesUp) {
   FeedForwardConfig config;
   config.activation = Activation::kSilu;
-  const at::Tensor gate = leaf(kept(4 * drawn({5, 7, 24}))), up = leaf(kept(drawn({5, 7, 24}))),
-                   by_out = kept(drawn({5, 7, 24}));
+  const at::Tensor gate = leaf(kept(4 * drawn({5, 57, 24}))), up = leaf(kept(drawn({5, 57, 24}))),
+                   by_out = kept(drawn({5, 57, 24}));
   const at::Tensor gate_16 = gate.to(at::kBFloat16), expected = at::silu(gate) * up;
-  ASSERT_TRUE(gpu::takes_gate(config, gate_16));
-  const at::Tensor out = gpu::gated_silu(gate_16, up.to(at::kBFloat16));
+  const at::Tensor up_16 = up.to(at::kBFloat16);
+  ASSERT_TRUE(gpu::takes_gate(config, gate_16, up_16));
+  EXPECT_FALSE(gpu::takes_gate(config, gate_16, up));
+  const at::Tensor out = gpu::gated_silu(gate_16, up_16);
   EXPECT_LT(difference(out, expected), kRounding);
   const auto right = gradients(expected, by_out, {gate, up}), own = gradients(out, by_out, {gate, up});
   EXPECT_LT(difference(own[0], right[0]), kRounding);
