@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "format/gguf_special_tokens.h"
+#include "format/tokenizer_pieces.h"
 #include "format/tokenizer_text.h"
 #include "vernier/tokenizer.h"
 
@@ -64,6 +65,9 @@ class Losses {
       compare("Metaspace, a space before a text only where there is none", {" x"},
               [](TokenizerModel& model) { model.space_prefix = SpacePrefix::kParts; });
     if (model_.unknown_id && !model_.has_scores()) add_unknown();  // pieces have a place for it
+    if (model_.has_scores() && !model_.merges.empty())
+      compare("the order of merges, which tells two ways to one token apart (scores do not)", doubled_tokens(),
+              [](TokenizerModel& model) { model.merges.clear(); });
   }
 
   std::vector<std::string> take() { return std::move(all_); }
@@ -87,6 +91,17 @@ class Losses {
                       ids_text(before), ids_text(after)));
       return;
     }
+  }
+
+  /// Texts in which tokens meet: each of pieces alone, and behind itself.
+  std::vector<std::string> doubled_tokens() const {
+    std::vector<std::string> texts;
+    for (const std::string& token : model_.tokens) {
+      const std::string text = with_spaces(token);
+      texts.push_back(text);
+      texts.push_back(text + text);
+    }
+    return texts;
   }
 
   void add_flag(const FlagLoss& loss) {

@@ -209,6 +209,21 @@ TEST_F(Pieces, MergesRankTheWaysToATokenApart) {
   expect_error(ErrorKind::kBadFile, {"merge 0", "\"b\""}, [&] { spelled({"a", "aa"}); });
 }
 
+TEST_F(Pieces, AFileCannotHoldTheOrderOfMerges) {
+  model_.tokens.resize(259);
+  for (const char* token : {"a", "aa", "aaa"}) model_.tokens.emplace_back(token);
+  model_.scores.assign(model_.tokens.size(), -1);
+  model_.space_prefix = SpacePrefix::kNone;
+  EXPECT_TRUE(gguf_tokenizer_losses(model_).empty());
+  model_.merges = {{"a", "a"}, {"aa", "a"}};
+  EXPECT_THAT(gguf_tokenizer_losses(model_), ElementsAre(::testing::AllOf(::testing::HasSubstr("order of merges"),
+                                                                          ::testing::HasSubstr("\"aaaa\" is"))));
+  model_.tokens.pop_back();
+  model_.scores.pop_back();
+  model_.merges = {{"a", "a"}};  // there is one way to "aa"
+  EXPECT_TRUE(gguf_tokenizer_losses(model_).empty());
+}
+
 TEST(PiecesOfJson, WhatIsNotKnownOfThemIsRefused) {
   const std::string folder = std::string(VERNIER_SOURCE_DIR) + "/tests/fixtures/tokenizers/pieces";
   const Json sound = read_json(folder + "/tokenizer.json");
