@@ -44,10 +44,10 @@ Plan PlanArgument::load_schemes(const Model& model, const std::string& target) c
 Calibration calibration_for(const Plan& plan, const CalibrationArgument& calibration) {
   if (find_value_search(plan.method).needs == ValueSearch::Needs::kNothing) return {};
   if (calibration.path.empty())
-    fail(
-        ErrorKind::kInvalidArgument,
-        "--method {} searches values by what calibration says: give --calibration, the artefact of `vernier calibrate`",
-        plan.method);
+    fail(ErrorKind::kInvalidArgument,
+         "--method {} searches values by what calibration says: give --calibration, the artefact of `vernier "
+         "calibrate`, or take --method nearest, which needs none",
+         plan.method);
   return calibration.load();
 }
 
