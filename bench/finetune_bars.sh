@@ -5,7 +5,7 @@
 #   bench/finetune_bars.sh VERNIER MODEL CALIBRATION.txt LEARNED.jsonl GROUPS.jsonl WORK BYTES k-quants|codebooks SEED[,SEED ...] [FINETUNE OPTIONS]
 #
 # What no seed changes is made once in WORK: calibration, screen, plan, and the plan's file with values by `auto`, which takes
-# tens of minutes of two cores with codebooks. GPU=cuda trains on one. docs/finetune.md has the figures; `--batch`, `--level-rate`
+# ten minutes of two cores with codebooks for 26 million weights. GPU=cuda trains on one. docs/finetune.md has the figures; `--batch`, `--level-rate`
 # and so on are given behind the seeds.
 set -euo pipefail
 if [ $# -lt 9 ]; then

@@ -142,13 +142,15 @@ struct FinetuneOptions {
   double dampening = 0;
   /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
   int64_t singular_band = -1;
-  /// Each token of a text is, with this probability, drawn again by the full-precision model whenever it is learned from:
+  /// Each token of a text is, with this probability, drawn again by the full-precision model whenever it is learned from (or
+  /// as keep_answers has it):
   /// its answers off what it has by heart. Labels stay those of the data. Checkpoints are chosen on such text as well, drawn
   /// once. @cost another forward pass of the teacher
   double resample = 0;
   /// The full-precision model answers all texts at once, every so many steps (only once where it draws no token anew), and
   /// its last states are kept on the device: a step then asks it for one product, not a forward pass or two. Tokens are
-  /// drawn as often. Of losses that compare answers. 0: every batch is answered by itself.
+  /// then drawn only as often, and a text stays as it was drawn in between. Of losses that compare answers. 0: every batch is
+  /// answered by itself.
   /// @cost 2 bytes with bf16, else 4, for each token and number of its state, all texts as long as the longest
   int64_t keep_answers = 0;
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.

@@ -116,8 +116,7 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
   add_option(command, "--seed", o.seed, "Of sampling and of what is kept apart")->capture_default_str();
   add_flag(command, "--kernel-attention", o.kernel_attention,
            "With --dtype bf16 attention by libtorch's own kernel and what lies around it in fewer passes: faster, but "
-           "not the "
-           "same bytes every time");
+           "not the same bytes every time");
   add_flag(command, "--time-stages", o.time_stages, "Say where the time of a step goes, waiting for the device");
   add_flag(command, "--control", o.control, "Also train the same recipe without rounding, for comparison");
 }

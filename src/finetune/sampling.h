@@ -29,9 +29,9 @@ class Sampler {
   Sampler(const SamplingRow& row, const std::vector<int32_t>& group, size_t groups, uint64_t seed);
 
   /// For a row that follows losses: each evaluation so far has multiplied a group's weight by e^(its loss over the groups'
-  /// mean - 1), and left it between a third and three; shares are the row's own times that, made to sum to 1. Group DRO's multiplicative weights (arXiv 1911.08731,
-  /// algorithm 1) on held-back losses instead of each batch's, and on what is drawn instead of its gradient, so that no
-  /// example counts more than another. @shape losses: [evaluations][groups], NaN where a group was not measured
+  /// mean - 1), and left it between a third and three; shares are the row's own times that, made to sum to 1. Group DRO's
+  /// multiplicative weights (arXiv 1911.08731, algorithm 1) on held-back losses instead of each batch's, and on what is
+  /// drawn instead of its gradient, so that no example counts more than another. @shape losses: [evaluations][groups], NaN where a group was not measured
   void follow(const std::vector<std::vector<double>>& losses);
 
   /// Examples of draws `first` ... `first + count - 1`.

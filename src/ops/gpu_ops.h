@@ -7,7 +7,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <utility>
-#include <vector>
 
 #include "ops/gpu_kernels.h"
 #include "vernier/layer_config.h"
