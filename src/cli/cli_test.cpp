@@ -337,6 +337,9 @@ TEST_F(Cli, TargetsAndMethodsAreTakenFromTheirTables) {
   ASSERT_EQ(run({"--quiet", "export", demo_, "--scheme", "gguf:q4_0", "--method", "nearest", "-o", file}), 0);
   EXPECT_EQ(run({"--quiet", "export", demo_, "--scheme", "gguf:q4_0", "-o", file}), 2)
       << "importance needs calibration";
+  ASSERT_EQ(run({"--quiet", "export", demo_, "--scheme", "f16", "-o", at("f16.gguf"), "--json", at("f16.json")}), 0)
+      << "of numbers as they are nothing is searched";
+  EXPECT_EQ(read_json(at("f16.json"))["bytes"].get<uint64_t>(), fs::file_size(at("f16.gguf")));
   EXPECT_EQ(run({"--quiet", "export", demo_, "--scheme", "gguf:q4_0", "--method", "magic", "-o", file}), 2);
   EXPECT_EQ(run({"--quiet", "export", demo_, "--scheme", "f16", "--target", "abacus", "-o", file}), 2);
   EXPECT_EQ(run({"--quiet", "quantize", file, "--scheme", "f16", "--method", "nearest", "-o", at("no")}), 2);

@@ -1,9 +1,12 @@
 #include "cli/plan_argument.h"
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
 #include "vernier/planning.h"
+#include "vernier/scheme.h"
 #include "vernier/value_search.h"
 
 namespace vernier {
@@ -24,9 +27,23 @@ void PlanArgument::add(CLI::App& app, CommandFiles& files) {
              "How stored values are searched, by default as the plan says. " + described_searches());
 }
 
+namespace {
+
+/// Numbers as they are (f32, f16, bf16) have neither scales nor codes to search.
+bool searches_nothing(const Plan& plan) {
+  return std::all_of(plan.entries.begin(), plan.entries.end(), [](const PlanEntry& entry) {
+    return Scheme::parse(entry.scheme).held_by(Container::kPlainTensors);
+  });
+}
+
+}  // namespace
+
 Plan PlanArgument::load(const Model& model, const std::string& target) const {
   Plan loaded = load_schemes(model, target);
-  if (!method.empty()) loaded.method = method;
+  if (!method.empty())
+    loaded.method = method;
+  else if (searches_nothing(loaded))
+    loaded.method = "nearest";
   find_value_search(loaded.method);  // says what exists before anything is computed
   return loaded;
 }
