@@ -143,9 +143,8 @@ struct FinetuneOptions {
   /// Of matrices only the singular values and so many diagonals beside them learn (arXiv 2407.15508); -1: all weights.
   int64_t singular_band = -1;
   /// Each token of a text is, with this probability, drawn again by the full-precision model whenever it is learned from (or
-  /// as keep_answers has it):
-  /// its answers off what it has by heart. Labels stay those of the data. Checkpoints are chosen on such text as well, drawn
-  /// once. @cost another forward pass of the teacher
+  /// as draw_ahead or keep_answers have it): its answers off what it has by heart. Labels stay those of the data. Checkpoints
+  /// are chosen on such text as well, drawn once. @cost another forward pass of the teacher
   double resample = 0;
   /// The full-precision model answers all texts at once, every so many steps (only once where it draws no token anew), and
   /// its last states are kept on the device: a step then asks it for one product, not a forward pass or two. Tokens are
@@ -153,10 +152,14 @@ struct FinetuneOptions {
   /// answered by itself.
   /// @cost 2 bytes with bf16, else 4, for each token and number of its state, all texts as long as the longest
   int64_t keep_answers = 0;
+  /// Tokens are drawn from the answers to how a text was met the last time, which are there anyway, and not from those to the
+  /// text as it is: no further forward pass, and the first time a text is met as it is. Of losses that compare answers, with
+  /// `resample` and without `keep_answers`. @cost 8 bytes a token, all texts as long as the longest
+  bool draw_ahead = false;
+  bool mirror = false;  ///< images are mirrored every other time they are learned from
+  int64_t shift = 0;    ///< and moved by up to so many pixels
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;
-  int64_t shift = 0;       ///< images are moved by up to so many pixels each time they are learned from
-  bool mirror = false;     ///< and mirrored every other time
   double patches = 0;      ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
   double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
   double drop_bits =

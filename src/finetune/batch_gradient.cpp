@@ -32,6 +32,7 @@ std::vector<std::pair<at::Tensor*, const at::Tensor*>> tensors_of(GradientBatch&
   add(to.examples.labels, from.examples.labels);
   add(to.redraws.drawn, from.redraws.drawn);
   add(to.redraws.until, from.redraws.until);
+  add(to.given, from.given);
   add(to.teacher_states, from.teacher_states);
   add(to.weights, from.weights);
   return all;
@@ -42,11 +43,11 @@ std::vector<std::pair<at::Tensor*, const at::Tensor*>> tensors_of(GradientBatch&
 BatchGradient::BatchGradient(const Recipe& recipe, const at::Device& device, StepClock& clock)
     : r_(recipe), device_(device), clock_(clock), recorded_(can_be_recorded(recipe, device)) {}
 
-at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
+at::Tensor BatchGradient::loss_of(const GradientBatch& batch, at::Tensor& drawn_ahead) {
   const FinetuneOptions& o = r_.options;
   const bool mixed = o.compute.type == ComputeType::kBFloat16;
   ExampleBatch examples = batch.examples;
-  if (batch.redraws.drawn.defined()) {
+  if (batch.redraws.drawn.defined() && !batch.given.defined()) {
     clock_.enter("resample");
     const c10::NoGradGuard no_grad;
     const MixedArithmetic arithmetic(mixed);
@@ -64,6 +65,10 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
         teacher.logits = r_.teacher.logits_of(batch.teacher_states);
       else
         teacher = r_.teacher.answers(examples);
+      if (batch.given.defined()) {
+        clock_.enter("resample");
+        drawn_ahead = resampled_text(batch.given, teacher.logits, batch.redraws);
+      }
     }
     clock_.enter("forward");
     const BatchForward learner(seen, r_.rows, device_,
@@ -80,12 +85,13 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch) {
 
 BatchGradient::Result BatchGradient::computed(const GradientBatch& batch, const std::vector<at::Tensor>& leaves,
                                               double share) {
-  at::Tensor loss = loss_of(batch) / share;
+  Result result;
+  at::Tensor loss = loss_of(batch, result.drawn_ahead) / share;
   if (r_.options.gradient_l1 > 0) loss = loss + r_.options.gradient_l1 * gradient_l1(loss, leaves);
   clock_.enter("backward");
-  std::vector<at::Tensor> gradients =
-      torch::autograd::grad({loss}, leaves, {}, {}, /*create_graph=*/false, /*allow_unused=*/true);
-  return {loss.detach(), std::move(gradients)};
+  result.gradients = torch::autograd::grad({loss}, leaves, {}, {}, /*create_graph=*/false, /*allow_unused=*/true);
+  result.loss = loss.detach();
+  return result;
 }
 
 const BatchGradient::Result& BatchGradient::of(const GradientBatch& batch, const std::vector<at::Tensor>& leaves,

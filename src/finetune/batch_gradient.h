@@ -24,8 +24,11 @@ namespace vernier {
 /// What differs from batch to batch, on the device.
 struct GradientBatch {
   ExampleBatch examples;
-  Redraws redraws;                           ///< undefined: no token is drawn anew
-  at::Tensor teacher_states;                 ///< as KeptAnswers has them; undefined: the teacher is asked
+  Redraws redraws{};  ///< undefined: no token is drawn anew
+  /// Defined: the examples' texts were drawn already (DrawnAhead), from these, and what is drawn now is how they are met
+  /// next.
+  at::Tensor given{};
+  at::Tensor teacher_states{};               ///< as KeptAnswers has them; undefined: the teacher is asked
   at::Tensor weights;                        ///< as Weighting::weights_of gave them
   std::function<bool(size_t)> dropped = {};  ///< as LearnedModel::seen takes it
 };
@@ -51,13 +54,14 @@ class BatchGradient {
   struct Result {
     at::Tensor loss;                    ///< scalar
     std::vector<at::Tensor> gradients;  ///< by leaf, undefined where the loss does not depend on it
+    at::Tensor drawn_ahead;             ///< int64 [examples, rows], of a batch with `given`
   };
   /// `leaves`: the same at every call, with respect to which the gradient is. The result lasts until the next call.
   /// The loss is divided by `share`, and so is the gradient.
   const Result& of(const GradientBatch& batch, const std::vector<at::Tensor>& leaves, double share);
 
  private:
-  at::Tensor loss_of(const GradientBatch& batch);
+  at::Tensor loss_of(const GradientBatch& batch, at::Tensor& drawn_ahead);
   Result computed(const GradientBatch& batch, const std::vector<at::Tensor>& leaves, double share);
 
   Recipe r_;

@@ -126,6 +126,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"dampening", o.dampening},
           {"singular_band", o.singular_band},
           {"resample", o.resample},
+          {"draw_ahead", o.draw_ahead},
           {"keep_answers", o.keep_answers},
           {"average", o.average},
           {"shift", o.shift},

@@ -61,6 +61,8 @@ void check_finetune_options(const FinetuneOptions& o) {
     refuse("--anneal-minutes is at least 0, and not given together with --max-minutes");
   if (!(o.final_rate > 0 && o.final_rate <= 1))
     refuse(fmt::format("a rate that falls to {} of its peak: expected more than 0, at most 1", o.final_rate));
+  if (o.draw_ahead && (o.resample <= 0 || o.keep_answers > 0))
+    refuse("--draw-ahead is how --resample draws: give both, and no --keep-answers");
   if (o.keep_answers < 0) refuse(fmt::format("answers kept for {} steps", o.keep_answers));
   if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
     refuse("warm-up, refitting, patience and weight decay cannot be negative");
@@ -134,6 +136,11 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
         "finetune: --keep-answers is of texts and of losses that compare answers, such as distillation; {} with --loss "
         "{} is not",
         model.source().name, loss.name);
+  if (options.draw_ahead && (!model.config().is_language_model() || !loss.needs_teacher))
+    fail(ErrorKind::kUnsupported,
+         "finetune: --draw-ahead is of texts and of losses that compare answers, such as distillation; {} with --loss "
+         "{} is not",
+         model.source().name, loss.name);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;
   if (!calibration.sites.empty()) {

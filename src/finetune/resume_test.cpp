@@ -45,6 +45,11 @@ constexpr ResumedRecipe kResumed[] = {
        o.resample = 0.2;
        o.keep_answers = 10;
      }},
+    {"DrawnAhead", "int3:g32:asym", false,
+     [](FinetuneOptions& o) {
+       o.resample = 0.4;
+       o.draw_ahead = true;
+     }},
     {"InPlace", "gguf:q3_k", true,
      [](FinetuneOptions& o) {
        o.average = 0.8;

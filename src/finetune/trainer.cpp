@@ -16,6 +16,7 @@
 #include "finetune/batch_gradient.h"
 #include "finetune/checkpoint_file.h"
 #include "finetune/curve_json.h"
+#include "finetune/drawn_ahead.h"
 #include "finetune/group_losses.h"
 #include "finetune/kept_answers.h"
 #include "finetune/losses.h"
@@ -94,6 +95,7 @@ class Trainer {
                                      .mixed = mixed(),
                                      .resample = o_.resample,
                                      .seed = random_bits(o_.seed, kDrawing - 2)});
+    if (o_.draw_ahead && s_.can_learn) ahead_.emplace(s_.learned, device_);
   }
 
   TrainerResult run() {
@@ -178,13 +180,12 @@ class Trainer {
            5 * step < 4 * o_.steps;
   }
 
-  /// Of draws from `first` on.
-  GradientBatch batch_from(int64_t first) {
+  /// `examples`: of draws from `first` on.
+  GradientBatch batch_from(int64_t first, const std::vector<int64_t>& examples) {
     clock_.enter("data");
-    const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
     GradientBatch batch;
     batch.dropped = dropping();
-    const bool all_alike = gradient_.is_recorded() || kept_;
+    const bool all_alike = gradient_.is_recorded() || kept_ || ahead_;
     batch.examples = batch_of(s_.learned, examples, device_, all_alike ? longest_rows(s_.learned) : 0);
     at::Tensor& inputs = batch.examples.inputs;
     if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
@@ -201,6 +202,10 @@ class Trainer {
       const Redraws redraws =
           redraws_of(s_.learned, examples, inputs.size(1), o_.resample, random_bits(o_.seed, kDrawing), first);
       batch.redraws = {sent(redraws.drawn, device_), sent(redraws.until, device_)};
+      if (ahead_) {
+        batch.given = inputs;
+        inputs = ahead_->inputs(examples);
+      }
     }
     std::vector<int32_t> groups, classes;
     for (const int64_t i : examples) {
@@ -224,8 +229,11 @@ class Trainer {
     std::vector<at::Tensor> sum;
     at::Tensor loss = at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble));
     for (int64_t a = 0; a < o_.accumulate; ++a) {
+      const int64_t first = (step_ * o_.accumulate + a) * o_.batch;
+      const std::vector<int64_t> examples = sampler_.draw(first, o_.batch);
       const BatchGradient::Result& part =
-          gradient_.of(batch_from((step_ * o_.accumulate + a) * o_.batch), leaves, static_cast<double>(o_.accumulate));
+          gradient_.of(batch_from(first, examples), leaves, static_cast<double>(o_.accumulate));
+      if (ahead_) ahead_->keep(examples, part.drawn_ahead);
       loss += part.loss;
       if (sum.empty() && o_.accumulate == 1) {
         sum = part.gradients;
@@ -341,6 +349,7 @@ class Trainer {
       if (averaged_) file.tensors["mean." + names[p]] = averaged_->means()[p];
     }
     for (const auto& [id, tensor] : best_) file.tensors["best." + name_of(id)] = tensor;
+    if (ahead_) file.tensors["drawn_ahead"] = ahead_->state();
     std::vector<double> rates;  // as they were when it began: scales may have been fitted anew since
     for (const AdamWParameter& parameter : optimizer_->parameters()) rates.push_back(parameter.rate_factor);
     const Json progress = {{"step", step_},
@@ -393,6 +402,7 @@ class Trainer {
       if (averaged_) averaged_->means()[p].copy_(tensor_of(file->tensors, "mean." + names[p], origin));
     }
     for (const TensorId& id : s_.source.tensors()) best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);
+    if (ahead_) ahead_->restore(tensor_of(file->tensors, "drawn_ahead", origin), origin);
     return true;
   }
 
@@ -414,6 +424,7 @@ class Trainer {
   std::optional<AdamW> optimizer_;
   std::optional<AveragedWeights> averaged_;
   std::optional<KeptAnswers> kept_;
+  std::optional<DrawnAhead> ahead_;
   FinetuneCurve curve_;
   KeptWeights best_;
   TrainingClock::time_point start_ = TrainingClock::now();
