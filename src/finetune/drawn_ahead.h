@@ -14,7 +14,7 @@ namespace vernier {
 
 class DrawnAhead {
  public:
-  /// All as they are given. Text i keeps 8 bytes a token of the longest on the device.
+  /// All as they are given: 8 bytes on the device for each token of each text, all as long as the longest.
   DrawnAhead(const TrainingData& texts, const at::Device& device);
 
   /// @return int64 [examples, rows of the longest], as they are met next
