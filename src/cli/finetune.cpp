@@ -60,7 +60,8 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
       "Of texts: the full-precision model draws each token anew with this probability whenever it is learned from")
       ->capture_default_str();
   add_flag(command, "--draw-ahead", o.draw_ahead,
-           "... from what it said when the text was met last: a forward pass less in every step");
+           "... from what it said when the text was met last: a forward pass less in every step, where texts are met "
+           "several times");
   add_option(command, "--average", o.average, "Evaluate and keep a running mean of what learns, of this decay; 0: none")
       ->capture_default_str();
   add_option(command, "--shift", o.shift, "Of images: move each by up to N pixels whenever it is learned from")

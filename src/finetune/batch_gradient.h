@@ -26,7 +26,7 @@ struct GradientBatch {
   ExampleBatch examples;
   Redraws redraws{};  ///< undefined: no token is drawn anew
   /// Defined: the examples' texts were drawn already (DrawnAhead), from these, and what is drawn now is how they are met
-  /// next.
+  /// next. Of losses that need a teacher.
   at::Tensor given{};
   at::Tensor teacher_states{};               ///< as KeptAnswers has them; undefined: the teacher is asked
   at::Tensor weights;                        ///< as Weighting::weights_of gave them

@@ -1,7 +1,9 @@
 #include "finetune/drawn_ahead.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/StringUtil.h>
 
+#include <algorithm>
 #include <map>
 #include <numeric>
 #include <vector>
@@ -20,9 +22,14 @@ at::Tensor indices(const std::vector<int64_t>& all, const at::Device& device) {
 }  // namespace
 
 DrawnAhead::DrawnAhead(const TrainingData& texts, const at::Device& device) {
-  std::vector<int64_t> all(static_cast<size_t>(texts.size()));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  inputs_ = batch_of(texts, all, device, longest_rows(texts)).inputs;
+  constexpr int64_t kAtOnce = 256;
+  const int64_t rows = longest_rows(texts);
+  inputs_ = at::zeros({texts.size(), rows}, at::TensorOptions(device).dtype(at::kLong));
+  for (int64_t first = 0; first < texts.size(); first += kAtOnce) {
+    std::vector<int64_t> some(static_cast<size_t>(std::min(kAtOnce, texts.size() - first)));
+    std::iota(some.begin(), some.end(), first);
+    inputs_.narrow(0, first, static_cast<int64_t>(some.size())).copy_(batch_of(texts, some, device, rows).inputs);
+  }
 }
 
 at::Tensor DrawnAhead::inputs(std::span<const int64_t> examples) const {
@@ -44,8 +51,8 @@ at::Tensor DrawnAhead::state() const { return inputs_.to(at::kFloat); }
 
 void DrawnAhead::restore(const at::Tensor& state, const std::string& origin) {
   if (state.sizes() != inputs_.sizes())
-    fail(ErrorKind::kBadFile, "{}: drawn_ahead is of {} texts of {} tokens, expected {} of {}", origin, state.size(0),
-         state.size(-1), inputs_.size(0), inputs_.size(1));
+    fail(ErrorKind::kBadFile, "{}: drawn_ahead is of shape {}, expected {}: texts and their tokens", origin,
+         c10::str(state.sizes()), c10::str(inputs_.sizes()));
   inputs_.copy_(state);
 }
 

@@ -141,6 +141,12 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
          "finetune: --draw-ahead is of texts and of losses that compare answers, such as distillation; {} with --loss "
          "{} is not",
          model.source().name, loss.name);
+  if (const int64_t draws = options.steps * options.accumulate * options.batch;
+      options.draw_ahead && draws <= learned.size())
+    fail(ErrorKind::kInvalidArgument,
+         "finetune: --draw-ahead: {} draws of {} texts meet most of them once, as they are; leave it out, or train for "
+         "longer",
+         draws, learned.size());
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;
   if (!calibration.sites.empty()) {
