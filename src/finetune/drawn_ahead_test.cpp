@@ -113,11 +113,7 @@ TEST(DrawnAhead, TextsThatWereMetAreKeptAsTheyWereDrawn) {
 TEST(DrawnAhead, TrainsAsDrawingBeforehandDoes) {
   const Model model = fixture_model("llama");
   const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
-  FinetuneOptions options;
-  options.steps = 40;
-  options.batch = 8;
-  options.learning_rate = 3e-3;
-  options.evaluate_steps = 40;
+  FinetuneOptions options = forty_steps();
   options.resample = 0.4;
   const auto curve = [&](bool ahead) {
     options.draw_ahead = ahead;

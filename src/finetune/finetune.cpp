@@ -130,17 +130,12 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
          "finetune: --loss {} is of models of one stack; {} compares its features by "
          "--loss contrastive-features",
          loss.name, model.source().name);
-  if (options.keep_answers > 0 && (!model.config().is_language_model() || !loss.needs_teacher || loss.needs_streams))
-    fail(
-        ErrorKind::kUnsupported,
-        "finetune: --keep-answers is of texts and of losses that compare answers, such as distillation; {} with --loss "
-        "{} is not",
-        model.source().name, loss.name);
-  if (options.draw_ahead && (!model.config().is_language_model() || !loss.needs_teacher))
+  const bool compares_answers = model.config().is_language_model() && loss.needs_teacher;
+  const bool kept_of_others = options.keep_answers > 0 && (!compares_answers || loss.needs_streams);
+  if (kept_of_others || (options.draw_ahead && !compares_answers))
     fail(ErrorKind::kUnsupported,
-         "finetune: --draw-ahead is of texts and of losses that compare answers, such as distillation; {} with --loss "
-         "{} is not",
-         model.source().name, loss.name);
+         "finetune: {} is of texts and of losses that compare answers, such as distillation; {} with --loss {} is not",
+         kept_of_others ? "--keep-answers" : "--draw-ahead", model.source().name, loss.name);
   if (const int64_t draws = options.steps * options.accumulate * options.batch;
       options.draw_ahead && draws <= learned.size())
     fail(ErrorKind::kInvalidArgument,

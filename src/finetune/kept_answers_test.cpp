@@ -59,11 +59,7 @@ class KeptAnswersOfTraining : public ::testing::TestWithParam<const char*> {};
 TEST_P(KeptAnswersOfTraining, EndAsTheOthersDo) {
   const Model model = fixture_model(GetParam());
   const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
-  FinetuneOptions options;
-  options.steps = 40;
-  options.batch = 8;
-  options.learning_rate = 3e-3;
-  options.evaluate_steps = 40;
+  FinetuneOptions options = forty_steps();
   const auto curve = [&](int64_t keep) {
     options.keep_answers = keep;
     return finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), options).trained;
