@@ -121,6 +121,8 @@ struct FinetuneOptions {
       1;  ///< of losses that compare features as well as answers: of these, which are relative to their power
   std::string weighting = "none";
   std::string sampling = "uniform";
+  std::map<std::string, double>
+      oversample{};         ///< groups, and how many times as often as sampling has them they are drawn
   double dro_rate = 0.01;   ///< of weighting group-dro
   double cvar_share = 0.3;  ///< of weighting cvar: the worst part of a batch
   /// To what the inputs of matrices are rounded (W8A8, W4A8), in training and in what is measured of the result; never
@@ -263,6 +265,10 @@ struct FinetuneResult {
 std::vector<std::string> finetune_objectives();
 /// "cosine": half of one; "exponential": by the same factor in every part of the time.
 std::vector<std::string> finetune_decays();
+
+/// What finetune() would refuse of these before its first step, for who has much to do until then, such as searching values.
+/// @throws as finetune()
+void check_finetune(const Model& model, const TrainingData& learned, const FinetuneOptions& options);
 
 /// `start`: `model` quantized by the plan, such as quantize(model, calibration, plan, threads).in_memory(), where training
 /// begins, so that the plan without training is the first checkpoint; nullptr: the model's weights on scales that are

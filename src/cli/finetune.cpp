@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/finetune_rows.h"
 #include "cli/finetune_table.h"
+#include "cli/named_numbers.h"
 #include "cli/plan_argument.h"
 #include "cli/subcommands.h"
 #include "report/finetune_data.h"
@@ -25,6 +26,7 @@ struct FinetuneArguments {
   std::string model, data, groups, filter, attribute, prompts, begin, target, output, activations = "exact";
   int64_t context = 512, self_text = 0, self_kept = 8, validation_examples = 256;
   double validation_share = 0.05;
+  std::vector<std::string> oversample;
   bool allow_shared = false, drop_shared = false, begin_fitted = false;
   PlanArgument plan;
   CalibrationArgument calibration;
@@ -35,13 +37,15 @@ struct FinetuneArguments {
   CommandFiles io;
 };
 
-void add_recipe_options(CLI::App& command, FinetuneOptions& o) {
+void add_recipe_options(CLI::App& command, FinetuneOptions& o, std::vector<std::string>& oversample) {
   add_option(command, "--loss", o.loss, rows_help(losses()))->capture_default_str();
   add_option(command, "--feature-weight", o.feature_weight,
              "Of losses that compare streams, or unit vectors, as well: their weight beside the answers'")
       ->capture_default_str();
   add_option(command, "--weighting", o.weighting, rows_help(weightings()))->capture_default_str();
   add_option(command, "--sampling", o.sampling, rows_help(samplings()))->capture_default_str();
+  add_option(command, "--oversample", oversample,
+             "GROUP=TIMES ...: such groups of --data are drawn so many times as often as --sampling has them");
   add_option(command, "--dro-rate", o.dro_rate, "How fast group-dro follows losses")->capture_default_str();
   add_option(command, "--cvar-share", o.cvar_share, "Of a batch, its worst part, that cvar learns from")
       ->capture_default_str();
@@ -251,6 +255,8 @@ Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a
 
 void run_finetune(FinetuneArguments& a, Console& console) {
   a.io.check();
+  for (const auto& [group, times] : named_numbers(a.oversample, "--oversample", "GROUP=TIMES, such as en-US=3"))
+    a.options.oversample[group] = times;
   a.options.compute = a.compute.options(console);
   const int threads = resolve_threads(a.options.compute);
   const Model model = open_model(a.model, console);
@@ -270,6 +276,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   a.options.activations = Activations::parse(a.activations);
   a.options.ranges = activation_ranges(calibration);
   const auto [learned, validation] = split_training_data(all, a.validation_share, a.options.seed);
+  check_finetune(model, learned, a.options);  // values are searched for minutes
   const std::filesystem::path output = a.output;
   a.options.work = output / "work";
   const TrainingData also =
@@ -373,7 +380,7 @@ void add_finetune(CLI::App& app, Console& console) {
   add_flag(*command, "--drop-shared", a->drop_shared,
            "Leave out of --data the documents, or images, that share anything with --groups");
   add_flag(*command, "--allow-shared", a->allow_shared, "Only warn where held-out examples are also learned from");
-  add_recipe_options(*command, a->options);
+  add_recipe_options(*command, a->options, a->oversample);
   add_option(*command, "--target", a->target, "Who must load the result, by default whom the plan is for");
   add_export_options(*command, a->file);
   std::vector<std::string> names{"finetune.json", "plan.json", "report.html", "work/"};

@@ -14,6 +14,7 @@
 namespace vernier {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class FinetuneCli : public ::testing::Test {
@@ -63,6 +64,17 @@ TEST_F(FinetuneCli, WhatIsHeldOutIsNotLearned) {
   EXPECT_EQ(tune({}), 2);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--drop-shared"));
   EXPECT_FALSE(std::filesystem::exists(at("out/finetune.json")));
+}
+
+TEST_F(FinetuneCli, GroupsAreDrawnMoreOftenByName) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune({"--drop-shared", "--oversample", "LABEL_9=2"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), AllOf(HasSubstr("LABEL_9"), HasSubstr("LABEL_0")));
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(tune({"--drop-shared", "--oversample", "LABEL_0=2", "LABEL_1=0.5"}), 0);
+  ::testing::internal::GetCapturedStdout();
+  const Json json = read_json(at("out/finetune.json"));
+  EXPECT_EQ(json["options"]["oversample"], Json({{"LABEL_0", 2.0}, {"LABEL_1", 0.5}}));
 }
 
 TEST_F(FinetuneCli, WritesResultFiguresAndPage) {

@@ -9,6 +9,7 @@
 #include "cli/group_sizes.h"
 #include "cli/groups_data.h"
 #include "cli/groups_table.h"
+#include "cli/named_numbers.h"
 #include "cli/plan_argument.h"
 #include "cli/same_ids.h"
 #include "cli/subcommands.h"
@@ -43,27 +44,6 @@ void require_figure(const std::string& key) {
   }
   if (key != "demographic_parity" && key != "equalized_odds")
     fail(ErrorKind::kInvalidArgument, "--tolerance: no figure is named \"{}\"; expected one of {}", key, known);
-}
-
-/// "loss_nats=0.02".
-std::map<std::string, double, std::less<>> tolerances_of(const std::vector<std::string>& arguments) {
-  std::map<std::string, double, std::less<>> tolerances;
-  for (const std::string& argument : arguments) {
-    const size_t sign = argument.find('=');
-    size_t used = 0;
-    double value = -1;
-    try {
-      if (sign != std::string::npos) value = std::stod(argument.substr(sign + 1), &used);
-    } catch (const std::exception&) {
-      used = 0;
-    }
-    if (sign == std::string::npos || used == 0 || sign + 1 + used != argument.size())
-      fail(ErrorKind::kInvalidArgument, "--tolerance {}: expected FIGURE=NUMBER, such as loss_nats=0.02", argument);
-    const std::string figure = argument.substr(0, sign);
-    require_figure(figure);
-    tolerances[figure] = value;
-  }
-  return tolerances;
 }
 
 /// The model with every matrix in one scheme.
@@ -202,7 +182,8 @@ void add_groups(CLI::App& app, Console& console) {
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();
-    a->groups.tolerance = tolerances_of(a->tolerances);
+    a->groups.tolerance = named_numbers(a->tolerances, "--tolerance", "FIGURE=NUMBER, such as loss_nats=0.02");
+    for (const auto& [figure, value] : a->groups.tolerance) require_figure(figure);
     const GroupStudy study = study_of(*a, console);
     for (const GroupStudyEntry& entry : study.entries)
       for (const std::string& warning : entry.analysis.warnings) console.progress.warn(warning);

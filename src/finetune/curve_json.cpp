@@ -117,6 +117,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"feature_weight", o.feature_weight},
           {"weighting", o.weighting},
           {"sampling", o.sampling},
+          {"oversample", o.oversample},
           {"dro_rate", o.dro_rate},
           {"cvar_share", o.cvar_share},
           {"activations", o.activations.name()},

@@ -10,7 +10,10 @@
 #include "finetune/batch_forward.h"
 #include "finetune/group_losses.h"
 #include "finetune/losses.h"
+#include "finetune/sampling.h"
+#include "finetune/schedule.h"
 #include "finetune/trainer.h"
+#include "finetune/weighting.h"
 #include "vernier/quantize.h"
 #include "vernier/version.h"
 
@@ -115,12 +118,15 @@ std::set<TensorId> held_tensors(const Model& model, const std::string& only) {
 
 }  // namespace
 
-FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
-                        const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
-                        ProgressSink* progress, const Model* start) {
+void check_finetune(const Model& model, const TrainingData& learned, const FinetuneOptions& options) {
   check_finetune_options(options);
   check_trainable(model, learned);
-  check_trainable(model, validation);
+  find_sampling(options.sampling);
+  oversampling(learned.groups, options.oversample);
+  find_weighting(options.weighting).make(weighting_facts(learned, options));
+  find_objective(options.objective);
+  find_decay(options.decay);
+  held_tensors(model, options.only);
   const LossRow& loss = find_loss(options.loss);
   if (loss.needs_pairs && model.config().stacks.empty())
     fail(ErrorKind::kInvalidArgument, "finetune: --loss {} is of models of images and texts; {} is none", loss.name,
@@ -142,6 +148,14 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
          "finetune: --draw-ahead: {} draws of {} texts meet most of them once, as they are; leave it out, or train for "
          "longer",
          draws, learned.size());
+}
+
+FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
+                        const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
+                        ProgressSink* progress, const Model* start) {
+  check_finetune(model, learned, options);
+  check_trainable(model, validation);
+  const LossRow& loss = find_loss(options.loss);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;
   if (!calibration.sites.empty()) {

@@ -332,7 +332,12 @@ TEST(Finetune, PatienceEndsARun) {
 TEST(Finetune, RefusesWhatCannotBeMeant) {
   const Model model = fixture_model("llama");
   const Plan plan = plan_uniform(model, "gguf:q4_0");
-  const auto with = [&](auto&& change) {
+  const auto with = [&](auto&& change) {  // before there is anything to train
+    FinetuneOptions options = short_run(2);
+    change(options);
+    check_finetune(model, made_up_training(16), options);
+  };
+  const auto trained_with = [&](auto&& change) {
     FinetuneOptions options = short_run(2);
     change(options);
     finetune(model, plan, {}, made_up_training(16), made_up_training(8, 100), options);
@@ -343,7 +348,8 @@ TEST(Finetune, RefusesWhatCannotBeMeant) {
   expect_error(kind, {"no objective", "worst-kl"}, [&] { with([](FinetuneOptions& o) { o.objective = "best"; }); });
   expect_error(kind, {"GPU"}, [&] { with([](FinetuneOptions& o) { o.compute.type = ComputeType::kBFloat16; }); });
   expect_error(kind, {"labelled images"}, [&] { with([](FinetuneOptions& o) { o.weighting = "class"; }); });
-  expect_error(kind, {"lower --learning-rate"}, [&] { with([](FinetuneOptions& o) { o.learning_rate = 1e30; }); });
+  expect_error(kind, {"lower --learning-rate"},
+               [&] { trained_with([](FinetuneOptions& o) { o.learning_rate = 1e30; }); });
   TrainingData foreign = made_up_training(16);
   foreign.windows[3].tokens[2] = 320;
   expect_error(kind, {"wrong tokenizer"}, [&] { finetune(model, plan, {}, foreign, foreign, short_run(1)); });
@@ -351,11 +357,14 @@ TEST(Finetune, RefusesWhatCannotBeMeant) {
                [&] { with([](FinetuneOptions& o) { o.loss = "contrastive"; }); });
   expect_error(kind, {"--only", "names none"}, [&] { with([](FinetuneOptions& o) { o.only = "nothing"; }); });
   expect_error(kind, {"falls to 0"}, [&] { with([](FinetuneOptions& o) { o.final_rate = 0; }); });
-  expect_error(kind, {"dampening", "--level-rate"}, [&] { with([](FinetuneOptions& o) { o.dampening = 1; }); });
+  expect_error(kind, {"dampening", "--level-rate"}, [&] { trained_with([](FinetuneOptions& o) { o.dampening = 1; }); });
+  expect_error(kind, {"no sampling", "balanced"}, [&] { with([](FinetuneOptions& o) { o.sampling = "even"; }); });
+  expect_error(kind, {"no decay", "cosine"}, [&] { with([](FinetuneOptions& o) { o.decay = "linear"; }); });
+  expect_error(kind, {"--oversample", "rare"}, [&] { with([](FinetuneOptions& o) { o.oversample = {{"none", 2}}; }); });
   expect_error(ErrorKind::kUnsupported, {"int8:token"},
                [&] { with([](FinetuneOptions& o) { o.activations = Activations::kLlamaCpp; }); });
   expect_error(kind, {"no range"},
-               [&] { with([](FinetuneOptions& o) { o.activations = Activations::parse("int8:tensor"); }); });
+               [&] { trained_with([](FinetuneOptions& o) { o.activations = Activations::parse("int8:tensor"); }); });
 }
 
 TEST(TrainingData, ShowsWhatWasLearnedAndIsMeasured) {

@@ -26,9 +26,12 @@ std::vector<int32_t> uneven_groups() {  // 900 of group 0, 90 of 1, 10 of 2, non
   return group;
 }
 
-std::vector<double> drawn_shares(const std::string& sampling, int64_t draws) {
+std::vector<double> alike(size_t groups) { return std::vector<double>(groups, 1.0); }
+
+std::vector<double> drawn_shares(const std::string& sampling, int64_t draws,
+                                 const std::vector<double>& times = alike(4)) {
   const std::vector<int32_t> group = uneven_groups();
-  Sampler sampler(find_sampling(sampling), group, 4, 5);
+  Sampler sampler(find_sampling(sampling), group, times, 5);
   std::vector<double> shares(4, 0.0);
   for (const int64_t i : sampler.draw(0, draws)) shares[static_cast<size_t>(group[static_cast<size_t>(i)])] += 1;
   for (double& share : shares) share /= static_cast<double>(draws);
@@ -49,11 +52,33 @@ TEST(Sampling, GroupsComeAsOftenAsTheRowSays) {
   }
 }
 
+TEST(Sampling, OversampledGroupsComeSoManyTimesAsOften) {
+  constexpr int64_t kDraws = 30000;
+  const std::vector<double> times = oversampling({"a", "b", "c", "none"}, {{"b", 5}, {"c", 20}, {"none", 3}});
+  EXPECT_EQ(times, (std::vector<double>{1, 5, 20, 3}));
+  const std::map<std::string, std::vector<double>> expected = {
+      // 900, 90 and 10 examples
+      {"balanced", {1 / 26.0, 5 / 26.0, 20 / 26.0, 0}},
+      {"uniform", {900 / 1550.0, 450 / 1550.0, 200 / 1550.0, 0}}};
+  for (const auto& [name, shares] : expected) {
+    const std::vector<double> got = drawn_shares(name, kDraws, times);
+    for (size_t g = 0; g < shares.size(); ++g)  // five standard deviations of a binomial share
+      EXPECT_NEAR(got[g], shares[g], 5 * std::sqrt(shares[g] * (1 - shares[g]) / kDraws)) << name << " " << g;
+  }
+  // Where all are drawn as often as another, nothing changes: epochs are permutations still.
+  EXPECT_EQ(drawn_shares("uniform", 1000, {2, 2, 2, 2}), drawn_shares("uniform", 1000));
+  expect_error(ErrorKind::kInvalidArgument, {"--oversample d", "a, b"}, [] { oversampling({"a", "b"}, {{"d", 2}}); });
+  for (const double often : {0.0, -1.0, std::nan(""), HUGE_VAL})
+    expect_error(ErrorKind::kInvalidArgument, {"--oversample a", "more than 0"}, [&] {
+      oversampling({"a"}, {{"a", often}});
+    });
+}
+
 TEST(Sampling, GroupsThatAreWorseOffComeMoreOften) {
   constexpr int64_t kDraws = 30000;
   const std::vector<int32_t> group = uneven_groups();
   const auto shares_after = [&](const char* sampling, const std::vector<std::vector<double>>& losses) {
-    Sampler sampler(find_sampling(sampling), group, 4, 5);
+    Sampler sampler(find_sampling(sampling), group, alike(4), 5);
     sampler.follow(losses);
     std::vector<double> shares(4, 0.0);
     for (const int64_t i : sampler.draw(0, kDraws)) shares[static_cast<size_t>(group[static_cast<size_t>(i)])] += 1;
@@ -78,7 +103,7 @@ TEST(Sampling, GroupsThatAreWorseOffComeMoreOften) {
 }
 
 TEST(Sampling, EveryEpochIsAnotherPermutation) {
-  Sampler sampler(find_sampling("uniform"), uneven_groups(), 4, 5);
+  Sampler sampler(find_sampling("uniform"), uneven_groups(), alike(4), 5);
   const std::vector<int64_t> first = sampler.draw(0, 1000), second = sampler.draw(1000, 1000);
   EXPECT_EQ(std::set<int64_t>(first.begin(), first.end()).size(), 1000U);
   EXPECT_EQ(std::set<int64_t>(second.begin(), second.end()).size(), 1000U);
@@ -87,7 +112,7 @@ TEST(Sampling, EveryEpochIsAnotherPermutation) {
 
 TEST(Sampling, ADrawDependsOnItsNumberAlone) {
   for (const SamplingRow& row : samplings()) {
-    Sampler whole(row, uneven_groups(), 4, 5), later(row, uneven_groups(), 4, 5);
+    Sampler whole(row, uneven_groups(), alike(4), 5), later(row, uneven_groups(), alike(4), 5);
     const std::vector<int64_t> all = whole.draw(0, 3000);
     EXPECT_EQ(later.draw(1500, 100), std::vector<int64_t>(all.begin() + 1500, all.begin() + 1600)) << row.name;
   }

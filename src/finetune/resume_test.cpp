@@ -42,6 +42,7 @@ constexpr ResumedRecipe kResumed[] = {
     {"Kept", "int3:g32:asym", false,
      [](FinetuneOptions& o) {
        o.sampling = "worst-first";
+       o.oversample = {{"rare", 2}};
        o.resample = 0.2;
        o.keep_answers = 10;
      }},

@@ -1,9 +1,10 @@
 #include "finetune/sampling.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "base/counter_random.h"
@@ -37,10 +38,30 @@ const SamplingRow& find_sampling(const std::string& name) {
   fail(ErrorKind::kInvalidArgument, "finetune: \"{}\" is no sampling; there are {}", name, known);
 }
 
-Sampler::Sampler(const SamplingRow& row, const std::vector<int32_t>& group, size_t groups, uint64_t seed)
-    : row_(row), seed_(seed), count_(static_cast<int64_t>(group.size())), members_(groups) {
+std::vector<double> oversampling(const std::vector<std::string>& groups, const std::map<std::string, double>& times) {
+  std::vector<double> all(groups.size(), 1.0);
+  for (const auto& [name, often] : times) {
+    const auto at = std::find(groups.begin(), groups.end(), name);
+    if (at == groups.end())
+      fail(ErrorKind::kInvalidArgument, "finetune: --oversample {}: no such group; there are {}", name,
+           fmt::join(groups, ", "));
+    if (!(often > 0) || !std::isfinite(often))
+      fail(ErrorKind::kInvalidArgument, "finetune: --oversample {}={}: expected more than 0", name, often);
+    all[static_cast<size_t>(at - groups.begin())] = often;
+  }
+  return all;
+}
+
+Sampler::Sampler(const SamplingRow& row, const std::vector<int32_t>& group, std::vector<double> times, uint64_t seed)
+    : row_(row),
+      times_(std::move(times)),
+      shuffles_(row.exponent == 1 &&
+                std::adjacent_find(times_.begin(), times_.end(), std::not_equal_to<>()) == times_.end()),
+      seed_(seed),
+      count_(static_cast<int64_t>(group.size())),
+      members_(times_.size()) {
   for (size_t i = 0; i < group.size(); ++i) members_[static_cast<size_t>(group[i])].push_back(static_cast<int64_t>(i));
-  share_out(std::vector<double>(groups, 1.0));
+  share_out(std::vector<double>(members_.size(), 1.0));
 }
 
 void Sampler::share_out(const std::vector<double>& factors) {
@@ -48,7 +69,7 @@ void Sampler::share_out(const std::vector<double>& factors) {
   double total = 0;
   for (size_t g = 0; g < members_.size(); ++g) {
     const auto own = static_cast<double>(members_[g].size());
-    total += own > 0 ? factors[g] * std::pow(own, row_.exponent) : 0;
+    total += own > 0 ? factors[g] * times_[g] * std::pow(own, row_.exponent) : 0;
     until_.push_back(total);
   }
   for (double& share : until_) share /= total;
@@ -89,7 +110,7 @@ int64_t Sampler::shuffled(int64_t draw) {
 std::vector<int64_t> Sampler::draw(int64_t first, int64_t count) {
   std::vector<int64_t> examples;
   for (int64_t n = first; n < first + count; ++n) {
-    if (row_.exponent == 1) {
+    if (shuffles_) {
       examples.push_back(shuffled(n));
       continue;
     }

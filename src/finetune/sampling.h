@@ -23,10 +23,15 @@ const std::vector<SamplingRow>& samplings();
 /// @throws Error{kInvalidArgument} that lists what exists
 const SamplingRow& find_sampling(const std::string& name);
 
+/// Of each of `groups` how many times as often it is drawn as a sampling has it, from what FinetuneOptions::oversample says
+/// by name; of the others 1. @throws Error{kInvalidArgument} for a group that is not there, and times that are not above 0
+std::vector<double> oversampling(const std::vector<std::string>& groups, const std::map<std::string, double>& times);
+
 class Sampler {
  public:
-  /// `group` of each example, indices below `groups`; groups without examples are never drawn.
-  Sampler(const SamplingRow& row, const std::vector<int32_t>& group, size_t groups, uint64_t seed);
+  /// `group` of each example, indices below `times.size()`; a group is drawn `times` as often as the row has it, and never
+  /// where it has no examples. Where times are not alike, draws of exponent 1 are with replacement as well.
+  Sampler(const SamplingRow& row, const std::vector<int32_t>& group, std::vector<double> times, uint64_t seed);
 
   /// For a row that follows losses: each evaluation so far has multiplied a group's weight by e^(its loss over the groups'
   /// mean - 1), and left it between a third and three; shares are the row's own times that, made to sum to 1. Group DRO's
@@ -42,6 +47,8 @@ class Sampler {
   void share_out(const std::vector<double>& factors);
 
   const SamplingRow& row_;
+  std::vector<double> times_;
+  bool shuffles_;
   uint64_t seed_;
   int64_t count_;
   std::vector<std::vector<int64_t>> members_;  // by group

@@ -48,7 +48,7 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
     longest = std::max(longest, static_cast<int64_t>(window.tokens.size()));
   const AtenModel ready(model, longest, {.device = device});
   const int64_t at_once = windows_at_once(model.config(), longest, device);
-  Sampler sampler(find_sampling(sampling), beginnings.group, beginnings.groups.size(), seed);
+  Sampler sampler(find_sampling(sampling), beginnings.group, oversampling(beginnings.groups, {}), seed);
 
   TrainingData written;
   written.name = beginnings.name + ", written by " + model.source().name;

@@ -37,18 +37,6 @@ constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to se
 constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1,
                    kDrawing = kPatching - 1;  // places that no draw of examples reaches
 
-WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
-  WeightingFacts facts{.dro_rate = options.dro_rate, .cvar_share = options.cvar_share};
-  facts.group_examples.resize(data.groups.size());
-  for (const int32_t group : data.group) ++facts.group_examples[static_cast<size_t>(group)];
-  for (const int32_t label : data.labels) {
-    const auto at = static_cast<size_t>(label);
-    if (facts.class_examples.size() <= at) facts.class_examples.resize(at + 1);
-    ++facts.class_examples[at];
-  }
-  return facts;
-}
-
 class Trainer {
  public:
   Trainer(const TrainerSetup& setup, ProgressSink* progress)
@@ -68,7 +56,7 @@ class Trainer {
                   .peak = o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
                   .last = o_.final_rate},
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
-        sampler_(find_sampling(o_.sampling), s_.learned.group, s_.learned.groups.size(), o_.seed),
+        sampler_(find_sampling(o_.sampling), s_.learned.group, oversampling(s_.learned.groups, o_.oversample), o_.seed),
         model_(s_.source, s_.start, s_.schemes, s_.importances,
                {.device = device_,
                 .scales = o_.scale_rate > 0 ? ScalesLearn::kInPlace

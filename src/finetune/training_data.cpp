@@ -246,7 +246,8 @@ TrainingData some_of_each_group(const TrainingData& data, int64_t count) {
 
 TrainingData drawn_examples(const TrainingData& data, const std::string& sampling, int64_t count, uint64_t seed) {
   if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples drawn: expected at least 1", count);
-  return examples_of(data, Sampler(find_sampling(sampling), data.group, data.groups.size(), seed).draw(0, count));
+  return examples_of(data,
+                     Sampler(find_sampling(sampling), data.group, oversampling(data.groups, {}), seed).draw(0, count));
 }
 
 TrainingData joined_training_data(const TrainingData& a, const TrainingData& b) {

@@ -151,4 +151,16 @@ const WeightingRow& find_weighting(const std::string& name) {
   fail(ErrorKind::kInvalidArgument, "finetune: \"{}\" is no weighting; there are {}", name, known);
 }
 
+WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options) {
+  WeightingFacts facts{.dro_rate = options.dro_rate, .cvar_share = options.cvar_share};
+  facts.group_examples.resize(data.groups.size());
+  for (const int32_t group : data.group) ++facts.group_examples[static_cast<size_t>(group)];
+  for (const int32_t label : data.labels) {
+    const auto at = static_cast<size_t>(label);
+    if (facts.class_examples.size() <= at) facts.class_examples.resize(at + 1);
+    ++facts.class_examples[at];
+  }
+  return facts;
+}
+
 }  // namespace vernier

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "vernier/finetune.h"
+
 namespace vernier {
 
 /// What is known of all that is learned from.
@@ -48,5 +50,8 @@ struct WeightingRow {
 const std::vector<WeightingRow>& weightings();
 /// @throws Error{kInvalidArgument} that lists what exists
 const WeightingRow& find_weighting(const std::string& name);
+
+/// Of the examples and labels of `data`, and what the options say.
+WeightingFacts weighting_facts(const TrainingData& data, const FinetuneOptions& options);
 
 }  // namespace vernier
