@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "vernier/finetune.h"
 
@@ -15,6 +16,7 @@ namespace vernier {
 class DrawnAhead {
  public:
   /// All as they are given: 8 bytes on the device for each token of each text, all as long as the longest.
+  /// @throws Error{kUnsupported} where that has no room
   DrawnAhead(const TrainingData& texts, const at::Device& device);
 
   /// @return int64 [examples, rows of the longest], as they are met next
@@ -25,8 +27,8 @@ class DrawnAhead {
 
   /// For a checkpoint: float32 [texts, rows], which holds ids up to 2^24.
   at::Tensor state() const;
-  /// @throws Error{kBadFile} naming `origin` if it is of other texts
-  void restore(const at::Tensor& state, const std::string& origin);
+  /// @throws Error{kBadFile} naming `origin` if it is of other texts, or holds what no vocabulary of that size does
+  void restore(const at::Tensor& state, int64_t vocabulary, const std::string& origin);
 
  private:
   at::Tensor inputs_;  // int64 [texts, rows]

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "finetune/batch_gradient.h"
 #include "finetune/checkpoint_file.h"
 #include "finetune/resampled_text.h"
@@ -13,6 +15,8 @@
 
 namespace vernier {
 namespace {
+
+constexpr int64_t kVocabulary = 320;  // of the fixtures
 
 TEST(DrawnAhead, KeepsOfATextThatCameTwiceTheLatter) {
   const TrainingData texts = made_up_training(6);
@@ -28,10 +32,17 @@ TEST(DrawnAhead, KeepsOfATextThatCameTwiceTheLatter) {
   EXPECT_TRUE(at::equal(ahead.inputs(other), batch_of(texts, other, at::kCPU, rows).inputs));
 
   DrawnAhead resumed(texts, at::kCPU);
-  resumed.restore(ahead.state(), "checkpoint");
+  resumed.restore(ahead.state(), kVocabulary, "checkpoint");
   EXPECT_TRUE(at::equal(resumed.inputs(some), ahead.inputs(some)));
   expect_error(ErrorKind::kBadFile, {"checkpoint", "[6, ", "[7, "},
-               [&] { DrawnAhead(made_up_training(7), at::kCPU).restore(ahead.state(), "checkpoint"); });
+               [&] { DrawnAhead(made_up_training(7), at::kCPU).restore(ahead.state(), kVocabulary, "checkpoint"); });
+  for (const double id : {-1.0, static_cast<double>(kVocabulary), std::nan("")}) {
+    const at::Tensor foreign = ahead.state();
+    foreign[2][3] = id;
+    expect_error(ErrorKind::kBadFile, {"checkpoint", "ids", std::to_string(kVocabulary - 1)},
+                 [&] { resumed.restore(foreign, kVocabulary, "checkpoint"); });
+  }
+  EXPECT_TRUE(at::equal(resumed.inputs(some), ahead.inputs(some))) << "what was refused changed nothing";
 }
 
 class DrawnAheadOn : public ::testing::TestWithParam<const char*> {};

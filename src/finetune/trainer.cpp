@@ -390,7 +390,7 @@ class Trainer {
       if (averaged_) averaged_->means()[p].copy_(tensor_of(file->tensors, "mean." + names[p], origin));
     }
     for (const TensorId& id : s_.source.tensors()) best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);
-    if (ahead_) ahead_->restore(tensor_of(file->tensors, "drawn_ahead", origin), origin);
+    if (ahead_) ahead_->restore(tensor_of(file->tensors, "drawn_ahead", origin), s_.source.config().vocabulary, origin);
     return true;
   }
 
