@@ -51,9 +51,9 @@ struct GroupStudy {
 };
 
 /// Adds to the records of model number `model` what else was measured of the groups of an attribute: activations,
-/// gradients, curvature.
-using CompleteRecords =
-    std::function<void(size_t model, const std::string& attribute, std::vector<ChainRecord>& records)>;
+/// gradients, curvature. `unit` is that of the records' losses: what foretells them must be in it too.
+using CompleteRecords = std::function<void(size_t model, const std::string& unit, const std::string& attribute,
+                                           std::vector<ChainRecord>& records)>;
 
 /// Tolerances of "loss_nats" and "kl_nats" are per token, image or question, and scaled to the unit.
 /// @throws Error{kInvalidArgument} as analyse_groups, and for another number of labels than of models

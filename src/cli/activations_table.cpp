@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <span>
@@ -14,7 +15,10 @@ namespace vernier {
 
 namespace {
 
-std::string kl_text(const Measured& kl) { return fmt::format("{:.5f} ± {:.5f}", kl.mean, kl.standard_error); }
+std::string kl_text(const Measured& kl) {
+  if (!std::isfinite(kl.standard_error)) return fmt::format("{:.5f} ± -", kl.mean);  // of one window
+  return fmt::format("{:.5f} ± {:.5f}", kl.mean, kl.standard_error);
+}
 
 /// Of every kind of site the layer of the largest magnitude.
 void print_sites(const ActivationFacts& facts, Console& console) {

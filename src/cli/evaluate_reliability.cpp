@@ -120,11 +120,11 @@ LabelledImages spaced_images(LabelledImages images, int64_t wanted) {
 
 void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   const char* group = "Reliability";
-  const auto in_group = [&](CLI::Option* option) { return option->group(group); };
-  in_group(
-      add_flag(command, "--reliability", wanted,
-               "Confidence, and of models that see also corruptions, attacks and what they were never taught: of MODEL "
-               "(or --reference) and of all that --schemes, --plans and --with name"));
+  auto* asked = add_flag(command, "--reliability", wanted,
+                         "Confidence, and of models that see also corruptions, attacks and what they were never "
+                         "taught: of MODEL (or --reference) and of all that --schemes, --plans and --with name")
+                    ->group(group);
+  const auto in_group = [&](CLI::Option* option) { return option->group(group)->needs(asked); };
   in_group(add_option(command, "--schemes", schemes,
                       "MODEL in one scheme each, made in memory; SCHEME+ROUNDING also rounds the inputs of matrices "
                       "(int4:channel:sym+int8:token), @image or @text at its end leaves CLIP's other tower as it is"))

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/text_table.h"
 
 namespace vernier {
@@ -20,11 +22,14 @@ constexpr double kShown = 5e-5;  // what four digits tell from nothing: a model 
 std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluation& after) {
   std::string worse;
   for (const auto& [name, change] : finetune_changes(before, after).groups)
-    if (change.kl_nats.mean >= kShown)
-      worse += fmt::format("{}{} by {:.4f} (95%: {:+.4f} to {:+.4f})", worse.empty() ? "" : ", ",
-                           name.empty() ? "(no group)" : name, change.kl_nats.mean,
-                           change.kl_nats.mean - kNormal95 * change.kl_nats.standard_error,
-                           change.kl_nats.mean + kNormal95 * change.kl_nats.standard_error);
+    if (change.kl_nats.mean >= kShown) {
+      const double reach = kNormal95 * change.kl_nats.standard_error;
+      worse += fmt::format(
+          "{}{} by {:.4f} ({})", worse.empty() ? "" : ", ", name.empty() ? "(no group)" : name, change.kl_nats.mean,
+          std::isfinite(reach)
+              ? fmt::format("95%: {:+.4f} to {:+.4f}", change.kl_nats.mean - reach, change.kl_nats.mean + reach)
+              : "one example, which tells nothing");
+    }
   return worse;
 }
 

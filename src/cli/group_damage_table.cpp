@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/text_table.h"
 
 namespace vernier {
@@ -39,7 +41,8 @@ GroupTotal total_of(const Diagnosis& d, const std::string& group) {
 std::string described(const ComponentDamage* damage, const std::string& group) {
   if (damage == nullptr) return "";
   const Measured& kl = damage->groups.at(group).kl;
-  return fmt::format("{} ({:.5f} ± {:.5f})", name_of(damage->component), kl.mean, kl.standard_error);
+  const std::string error = std::isfinite(kl.standard_error) ? fmt::format("{:.5f}", kl.standard_error) : "-";
+  return fmt::format("{} ({:.5f} ± {})", name_of(damage->component), kl.mean, error);
 }
 
 }  // namespace

@@ -126,9 +126,10 @@ GroupStudy study_of(const Arguments& a, Console& console) {
   if (a.curvature > 0 && !models.empty())
     causes.emplace(reference, loss_of(a, source, reference), curvature_options(a), &console.progress);
   // What is measured of groups beside their answers goes into the records here, before they are judged.
-  const CompleteRecords complete = [&](size_t m, const std::string& attribute, std::vector<ChainRecord>& records) {
+  const CompleteRecords complete = [&](size_t m, const std::string& unit, const std::string& attribute,
+                                       std::vector<ChainRecord>& records) {
     set_sizes(records, sizes);
-    if (!causes) return;
+    if (!causes || unit != answers.front().unit) return;  // they are of losses per token or image
     const ExamplesByGroup examples =
         source.images ? examples_by_group(answers.front().examples, attribute) : examples_by_group(*source.windows);
     causes->complete(*models[m], attribute, examples, records);

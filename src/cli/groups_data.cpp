@@ -133,6 +133,7 @@ std::vector<GroupedAnswers> GroupDataArgument::of_documents(EvaluationData docum
                                                             const EvaluateOptions& options, GroupedSource& source,
                                                             Console& console) const {
   warn_beyond_context(reference, documents, console);
+  warn_of_copies(documents, "texts", &console.progress);
   source.windows = std::make_shared<EvaluationData>(std::move(documents));
   return answer_documents(reference, models, *source.windows, options, &console.progress);
 }

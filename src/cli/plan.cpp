@@ -82,13 +82,14 @@ void add_plan(CLI::App& app, Console& console) {
   preset->excludes(
       add_input(*command, a->io, "--limit", a->limit,
                 "Artefact of `vernier screen --limit`, or of a run: compare with the least KL of any code"));
-  preset->excludes(
-      add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one"));
+  auto* front = add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
+  preset->excludes(front);
+  front->excludes(budget);
   preset->excludes(add_output(
       *command, a->io, "--worst", a->worst,
       "Also write the plan of as many bytes that is foretold to hurt most, and compare with it and random mixes"));
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
-  add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
+  front->excludes(add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str());
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();

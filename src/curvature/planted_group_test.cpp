@@ -143,11 +143,12 @@ struct Measured3Bit {
     const std::vector<GroupedAnswers> answers = answer_images(planted.model(), {&rounded}, images);
     MeasuredCauses causes(planted.model(), loss_of_images(planted.model(), images), curvature);
     const ExamplesByGroup groups = examples_by_group(answers.front().examples, "class");
-    study = study_groups(answers, {kPlantedScheme}, options,
-                         [&](size_t, const std::string& attribute, std::vector<ChainRecord>& found) {
-                           causes.complete(rounded, attribute, groups, found);
-                           for (const ChainRecord& record : found) records[record.group] = record;
-                         });
+    study =
+        study_groups(answers, {kPlantedScheme}, options,
+                     [&](size_t, const std::string&, const std::string& attribute, std::vector<ChainRecord>& found) {
+                       causes.complete(rounded, attribute, groups, found);
+                       for (const ChainRecord& record : found) records[record.group] = record;
+                     });
   }
 
   const AttributeResult& classes() const { return study.entries.at(0).analysis.attributes.at(0); }

@@ -2,18 +2,14 @@
 
 #include "base/fail.h"
 #include "data/builtin_texts.h"
+#include "data/text_kind.h"
 
 namespace vernier {
 
 namespace {
 
-/// Copies flatter intervals: they are counted out and told.
 EvaluationData told(EvaluationData data, const char* unit, ProgressSink* progress) {
-  if (const int64_t copies = data.duplicates(); copies > 0 && progress != nullptr)
-    progress->warn(
-        fmt::format("{}: {} of {} {} repeat an earlier one; they count in every mean, but standard errors are over the "
-                    "distinct ones",
-                    data.name, copies, data.clusters.size(), unit));
+  warn_of_copies(data, unit, progress);
   return data;
 }
 
@@ -27,6 +23,14 @@ std::vector<std::string> texts_of(const std::vector<std::string>& files, Progres
           fmt::format("{}: {} lines end as on Windows (CR LF); they are read as LF, since the model would be scored on "
                       "every CR",
                       file, part.carriage_returns));
+    if (holds_documents(part.text)) {  // nobody means the braces and escapes
+      const std::vector<Document> documents = parse_documents(part.text, file);
+      part.text.clear();
+      for (const Document& document : documents) part.text += document.text + "\n";
+      if (progress != nullptr)
+        progress->warn(fmt::format("{}: JSON lines: the texts of its {} documents one after the other, as running text",
+                                   file, documents.size()));
+    }
     texts.push_back(std::move(part.text));
   }
   return texts;
@@ -90,6 +94,14 @@ std::optional<EvaluationData> group_windows(const Tokenizer& tokenizer, const st
 EvaluationData builtin_group_windows(const Tokenizer& tokenizer, int64_t context) {
   return document_windows(tokenizer, "built-in groups", parse_documents(builtin_groups_text(), "built-in groups"),
                           {context, 0, true});
+}
+
+void warn_of_copies(const EvaluationData& data, const char* unit, ProgressSink* progress) {
+  if (const int64_t copies = data.duplicates(); copies > 0 && progress != nullptr)
+    progress->warn(
+        fmt::format("{}: {} of {} {} repeat an earlier one; they count in every mean, but standard errors are over the "
+                    "distinct ones",
+                    data.name, copies, data.clusters.size(), unit));
 }
 
 void warn_beyond_context(const EvaluationData& data, int64_t positions, const std::string& model_name,

@@ -40,6 +40,8 @@ std::optional<EvaluationData> group_windows(const Tokenizer& tokenizer, const st
 /// The built-in ones.
 EvaluationData builtin_group_windows(const Tokenizer& tokenizer, int64_t context);
 
+/// Of what repeats an earlier one, in so many of `unit`: copies flatter intervals.
+void warn_of_copies(const EvaluationData& data, const char* unit, ProgressSink* progress);
 /// Tells of windows that are longer than the positions a model was made for.
 void warn_beyond_context(const EvaluationData& data, int64_t positions, const std::string& model_name,
                          ProgressSink* progress);

@@ -4,6 +4,7 @@
 // takes.
 
 #include <string>
+#include <string_view>
 
 namespace vernier {
 
@@ -13,6 +14,9 @@ enum class TextKind {
   kChoices,    ///< JSON lines in the form of HellaSwag or ARC
   kPairs,      ///< CSV in the form of CrowS-Pairs
 };
+
+/// Whether the first line is a JSON object with "text", as of kDocuments.
+bool holds_documents(std::string_view text);
 
 /// By the first line. @throws Error{kIo}; Error{kBadFile} for JSON lines of none of these forms
 TextKind kind_of_text(const std::string& path);

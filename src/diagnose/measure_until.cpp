@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/shared_progress.h"
 #include "diagnose/damage.h"
@@ -83,12 +84,13 @@ SequentialResult measure_until(const Model& model, const QuantizedWeights& quant
     first = end;
 
     const std::vector<int64_t> clusters = some_of(data.windows, {order.begin(), order.begin() + end}).clusters;
+    const auto distinct = static_cast<int64_t>(std::set<int64_t>(clusters.begin(), clusters.end()).size());
     for (SequentialDamage& one : result.components) {
       const Component& c = one.damage.component;
       if (std::find(open.begin(), open.end(), c) == open.end()) continue;
       one.damage = component_damage(model, c, clusters, sums.at(c));
       one.windows = end;
-      one.kl = interval_over_looks(one.damage.kl, end, static_cast<int>(ends.size()), options.confidence);
+      one.kl = interval_over_looks(one.damage.kl, distinct, static_cast<int>(ends.size()), options.confidence);
       if (settled(c, one.kl)) std::erase(open, c);
     }
   }

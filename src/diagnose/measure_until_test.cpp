@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/sequential.h"
 #include "support/models.h"
 
 namespace vernier {
@@ -61,6 +62,19 @@ TEST_F(MeasureUntil, WhatIsSettledCostsNoMoreWindows) {
   for (const SequentialDamage& one : found.components)
     EXPECT_EQ(one.windows, one.damage.component == clear ? 2 : 7) << name_of(one.damage.component);
   EXPECT_EQ(asked, 5 + 4 + 4) << "rounds of 2, 2 and 3 windows";
+}
+
+TEST_F(MeasureUntil, CopiesOfAWindowTellNothingNew) {
+  EvaluationData twice = data_;
+  for (size_t w = 0; w < twice.windows.size(); ++w) twice.windows[w] = data_.windows[w % 2];
+  const auto never = [](const Component&, const ConfidenceInterval&) { return false; };
+  const SequentialResult found =
+      measure_until(model_, quantized_, sweepable(model_, twice), some_components(), {.first_windows = 4}, never);
+  for (const SequentialDamage& one : found.components) {
+    const ConfidenceInterval expected = interval_over_looks(one.damage.kl, 2, 2);
+    EXPECT_EQ(one.kl.low, expected.low) << "seven windows, two of them distinct";
+    EXPECT_EQ(one.kl.high, expected.high);
+  }
 }
 
 TEST_F(MeasureUntil, EndsWhenItMayNotGoOn) {

@@ -52,7 +52,7 @@ AttributeChain chain_of(const AttributeResult& attribute, const GroupedAnswers& 
   if (!answers.rescaled.empty())
     for (const Partition& partition : partitions(answers.examples, options.intersections))
       if (partition.name == attribute.name) add_rescaled(chain.records, answers, partition, answers.rescaled[model]);
-  if (complete) complete(model, attribute.name, chain.records);
+  if (complete) complete(model, answers.unit, attribute.name, chain.records);
   chain.report = chain_test(chain.records, options.confidence);
   return chain;
 }

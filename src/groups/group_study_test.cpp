@@ -73,7 +73,8 @@ TEST(GroupStudy, RescaledLossesAreWeightedMeansOfTheGroup) {
 }
 
 TEST(GroupStudy, RecordsCanBeCompletedBeforeTheyAreJudged) {
-  const auto gradient_is_damage = [](size_t, const std::string& attribute, std::vector<ChainRecord>& records) {
+  const auto gradient_is_damage = [](size_t, const std::string&, const std::string& attribute,
+                                     std::vector<ChainRecord>& records) {
     for (ChainRecord& record : records)
       if (attribute == "group") record.gradient_norm = 3 * record.loss_change;
   };

@@ -17,7 +17,7 @@ constexpr double kParityTolerance = 0.01;
 
 GroupValue group_value(const GroupProblem& problem, const FigureRow& row, const GroupStatistics::Values& observed,
                        size_t f, const std::vector<double>& change, const std::vector<double>& skew,
-                       std::vector<double> null, int64_t clusters, size_t groups) {
+                       std::vector<double> null, double adjusted_null_p, int64_t clusters, size_t groups) {
   const GroupOptions& options = problem.options;
   GroupValue value{observed.reference[f], observed.model[f], {observed.change[f], {}}, {observed.skew[f], {}}, {}, 1};
   value.null_p = two_sided_p(null, value.change.value);
@@ -35,8 +35,8 @@ GroupValue group_value(const GroupProblem& problem, const FigureRow& row, const 
   const double tolerance = problem.tolerance_of(row.facts.key, row.facts.tolerance);
   value.change.verdict = judge(value.change.interval, row.facts.worse, tolerance);
   value.skew.verdict = judge(value.skew.interval, row.facts.worse, tolerance);
-  const bool beyond_null = value.null_p * static_cast<double>(groups) <= 1 - options.confidence;
-  if (value.skew.verdict == Verdict::kExceeds && !beyond_null) value.skew.verdict = Verdict::kUndecided;
+  if (value.skew.verdict == Verdict::kExceeds && adjusted_null_p > 1 - options.confidence)
+    value.skew.verdict = Verdict::kUndecided;
   return value;
 }
 
@@ -56,6 +56,15 @@ std::string worst_of(const std::vector<GroupResult>& groups, const std::vector<b
   return worst == nullptr ? "" : worst->name;
 }
 
+/// Of a difference between groups. Of shares that no draw changes it reaches as far as two groups of the fewest clusters can
+/// differ without that being seen: in n + n clusters, where 1 - (1 - x)^(2n) is the chance of what x of each would show.
+ConfidenceInterval gap_interval(const GroupProblem& problem, const std::vector<double>& draws, int64_t fewest_clusters,
+                                bool of_shares) {
+  const double confidence = problem.options.confidence;
+  return widened(bootstrap_interval(draws, confidence, fewest_clusters),
+                 of_shares ? 2 * unseen_share(draws, confidence, 2 * fewest_clusters) : 0);
+}
+
 GroupGap group_gap(const GroupProblem& problem, const FigureRow& row, const GroupStatistics::Gap& observed,
                    const std::vector<double>& draws, std::vector<double> null, int64_t fewest_clusters,
                    const AttributeResult& result, const std::vector<bool>& in_gaps) {
@@ -63,7 +72,7 @@ GroupGap group_gap(const GroupProblem& problem, const FigureRow& row, const Grou
   gap.null_p = upper_p(null, observed.spread);
   std::sort(null.begin(), null.end());
   gap.null_95 = quantile_of_sorted(null, 0.95);
-  gap.spread.interval = bootstrap_interval(draws, problem.options.confidence, fewest_clusters);
+  gap.spread.interval = gap_interval(problem, draws, fewest_clusters, row.facts.unit == "share");
   const double tolerance = problem.tolerance_of(row.facts.key, row.facts.tolerance);
   gap.spread.verdict = judge(gap.spread.interval, Worse::kHigher, tolerance);
   // The spread of noise is positive, and greater still in draws of it.
@@ -78,7 +87,7 @@ GroupGap group_gap(const GroupProblem& problem, const FigureRow& row, const Grou
 ParityGap parity_gap(const GroupProblem& problem, std::string_view key, double reference, double model,
                      const std::vector<double>& draws, const std::vector<double>& null, int64_t fewest_clusters) {
   ParityGap gap{reference, model, {model - reference, {}}, upper_p(null, model - reference)};
-  gap.change.interval = bootstrap_interval(draws, problem.options.confidence, fewest_clusters);
+  gap.change.interval = gap_interval(problem, draws, fewest_clusters, true);
   gap.change.verdict = judge(gap.change.interval, Worse::kHigher, problem.tolerance_of(key, kParityTolerance));
   if (gap.change.verdict == Verdict::kExceeds && gap.null_p > 1 - problem.options.confidence)
     gap.change.verdict = Verdict::kUndecided;
@@ -123,10 +132,17 @@ AttributeResult analyse_partition(const GroupProblem& problem, const Partition& 
 
   for (size_t f = 0; f < figures; ++f) {
     const FigureRow& row = *problem.values.rows()[f];
+    std::vector<double> changes;
+    std::vector<std::vector<double>> nulls;
+    for (size_t g = 0; g < groups; ++g) {
+      changes.push_back(observed.groups[g].change[f]);
+      nulls.push_back(null.change[g][f]);
+    }
+    const std::vector<double> adjusted = adjusted_p(nulls, changes);
     for (size_t g = 0; g < groups; ++g)
       result.groups[g].figures[std::string(row.facts.key)] =
           group_value(problem, row, observed.groups[g], f, draws.change[g][f], draws.skew[g][f], null.change[g][f],
-                      result.groups[g].clusters, groups);
+                      adjusted[g], result.groups[g].clusters, groups);
   }
   if (std::count(in_gaps.begin(), in_gaps.end(), true) < 2) return result;
   for (size_t f = 0; f < figures; ++f) {

@@ -1,7 +1,10 @@
 #include "groups/verdict.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "support/expect_error.h"
 
@@ -51,26 +54,53 @@ TEST(Verdict, OneClusterHasNoInterval) {
   EXPECT_EQ(bootstrap_interval({NAN}, 0.95, 9).high, INFINITY);
 }
 
-// Means of 8 normal numbers: plain percentiles would cover 90 %, Student's t widens them to 95.
+// Means of 8 normal numbers: plain percentiles would cover 90 %, Student's t widens them to 95. Of 5, and at the confidence
+// that each of ten groups has to have, draws do not reach that far: their minimum and maximum would cover 98.2 for 99.5 %.
 TEST(Verdict, IntervalsOfSmallGroupsCover) {
   std::mt19937_64 random(3);
   std::normal_distribution<double> normal;
-  constexpr int kRounds = 600, kSize = 8, kDraws = 400;
-  int covered = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    double sample[kSize];
-    for (double& value : sample) value = normal(random);
-    std::vector<double> draws;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      double sum = 0;
-      for (int i = 0; i < kSize; ++i) sum += sample[random() % kSize];
-      draws.push_back(sum / kSize);
+  constexpr int kRounds = 2000, kDraws = 400;
+  for (const auto& [size, confidence] : {std::pair{8, 0.95}, {5, 0.95}, {5, 0.995}}) {
+    int covered = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      std::vector<double> sample, draws;
+      for (int i = 0; i < size; ++i) sample.push_back(normal(random));
+      for (int draw = 0; draw < kDraws; ++draw) {
+        double sum = 0;
+        for (int i = 0; i < size; ++i) sum += sample[random() % sample.size()];
+        draws.push_back(sum / size);
+      }
+      covered += bootstrap_interval(draws, confidence, size).contains(0) ? 1 : 0;
     }
-    covered += bootstrap_interval(draws, 0.95, kSize).contains(0) ? 1 : 0;
+    const double share = static_cast<double>(covered) / kRounds;
+    EXPECT_GT(share, confidence - 3 * std::sqrt(confidence * (1 - confidence) / kRounds)) << size << " " << confidence;
+    EXPECT_LT(share, 1 - 0.3 * (1 - confidence)) << size << " " << confidence;
   }
-  const double share = static_cast<double>(covered) / kRounds;
-  EXPECT_GT(share, 0.95 - 3 * std::sqrt(0.95 * 0.05 / kRounds));
-  EXPECT_LT(share, 0.985);
+}
+
+// A group five deviations out is found among two and among two hundred, by as many permutations; by one in twenty of those
+// who have nothing to find is something found.
+TEST(Verdict, ProbabilitiesOfAllGroupsAtOnceHold) {
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> normal;
+  for (const size_t groups : {size_t{2}, size_t{200}}) {
+    std::vector<std::vector<double>> null(groups);
+    for (size_t g = 0; g < groups; ++g)  // each with a mean and a deviation of its own
+      for (int draw = 0; draw < 1000; ++draw) null[g].push_back(static_cast<double>(g) + (g % 3 + 1) * normal(random));
+    constexpr int kRounds = 400;
+    int found = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      std::vector<double> values;
+      for (size_t g = 0; g < groups; ++g) values.push_back(static_cast<double>(g) + (g % 3 + 1) * normal(random));
+      const std::vector<double> p = adjusted_p(null, values);
+      found += *std::min_element(p.begin(), p.end()) <= 0.05 ? 1 : 0;
+      if (round > 0) continue;
+      values[1] = 1 + 2 * 5.5;
+      EXPECT_LT(adjusted_p(null, values)[1], 0.01) << groups;
+    }
+    EXPECT_NEAR(static_cast<double>(found) / kRounds, 0.05, 4 * std::sqrt(0.05 * 0.95 / kRounds)) << groups;
+  }
+  EXPECT_EQ(adjusted_p({{0, 0}, {1, 2}}, {0, NAN}), (std::vector<double>{1, 1})) << "nothing out of the ordinary";
 }
 
 }  // namespace

@@ -130,8 +130,11 @@ namespace {
 /// KL of a plan in nats by one group's damages, or by those of all (group -1).
 double predicted_kl(const std::vector<TensorDamage>& tensors, const Plan& plan, int group) {
   double sum = 0;
-  for (size_t i = 0; i < tensors.size(); ++i)
-    sum += (group < 0 ? tensors[i].kl : tensors[i].group_kl[static_cast<size_t>(group)]).at(plan.entries[i].scheme);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const std::string& scheme = plan.entries[i].scheme;
+    if (scheme == tensors[i].stored_scheme) continue;  // as it is: nobody measured it, and it harms nobody
+    sum += (group < 0 ? tensors[i].kl : tensors[i].group_kl[static_cast<size_t>(group)]).at(scheme);
+  }
   return sum;
 }
 

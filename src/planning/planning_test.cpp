@@ -97,6 +97,23 @@ TEST_F(Planning, TheWorstMixHasAsManyBytesAndHurtsMost) {
                    .provenance.contains("worst_by_group"));
 }
 
+// A screen knows the schemes that it was asked for; a matrix may stay as it is stored nevertheless.
+TEST_F(Planning, TheWorstMixMayKeepWhatNobodyMeasured) {
+  DamageTable damage = grouped_table();
+  const std::string stored = "f32";
+  const auto forget = [&](std::map<TensorId, std::map<std::string, double>>& table) {
+    for (auto& [id, kl] : table) kl.erase(stored), kl.erase("f16"), kl.erase("bf16");
+  };
+  forget(damage.kl);
+  for (GroupDamageTable& group : damage.groups) forget(group.kl);
+  const Plan planned = plan_within(model_, tokenizer_, damage, "+60%");
+  const Plan worst = plan_worst(model_, damage, planned);
+  EXPECT_TRUE(std::any_of(worst.entries.begin(), worst.entries.end(), [](const PlanEntry& entry) {
+    return Scheme::parse(entry.scheme).held_by(Container::kPlainTensors);
+  })) << "there is something to test";
+  EXPECT_EQ(worst.provenance["worst_by_group"].size(), 2U);
+}
+
 TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
   const Plan plan = plan_within(model_, tokenizer_, table(), "+10%");
   const uint64_t int4 = budget_bytes(model_, tokenizer_, "+0%");

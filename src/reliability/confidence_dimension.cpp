@@ -47,12 +47,18 @@ std::vector<ReliabilityRow> confidence_rows_of(const std::vector<const Predictio
   for (const ConfidenceFigures& own : figures)
     weighted.push_back([&own](std::span<const double> weights, std::span<double> out) { own.of(weights, out); });
   const auto& facts = confidence_figure_rows();
-  const auto values = PairedBootstrap({models[0]->size()}, options, clusters).compare(weighted, facts.size());
+  const PairedBootstrap bootstrap({models[0]->size()}, options, clusters);
+  const auto values = bootstrap.compare(weighted, facts.size());
+  std::vector<std::vector<double>> right;  // accuracy is a mean: what no draw changes is not certain
+  for (const Predictions* predictions : models)
+    right.emplace_back(predictions->correct.begin(), predictions->correct.end());
+  const std::vector<ComparedValue> accuracy = bootstrap.compare_means(right);
   std::vector<ReliabilityRow> rows;
   for (size_t f = 0; f < facts.size(); ++f) {
     ReliabilityRow row{std::string(facts[f].key) + suffix, std::string(facts[f].name) + about,
                        std::string(facts[f].unit), facts[f].worse};
-    for (const auto& model : values) row.models.push_back(model[f]);
+    for (size_t m = 0; m < values.size(); ++m)
+      row.models.push_back(facts[f].key == std::string_view("accuracy") ? accuracy[m] : values[m][f]);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -77,7 +83,7 @@ void add_groups(ReliabilityDimension& dimension, const std::vector<ConfidenceSub
                 const ReliabilityOptions& options) {
   const auto add = [&](std::vector<ReliabilityRow> rows, const std::string& group) {
     for (size_t f = 0; f < rows.size(); ++f) {
-      if (!confidence_figure_rows()[f].of_groups || rows[f].key == std::string("accuracy") + kRefitted) continue;
+      if (!confidence_figure_rows()[f].of_groups || rows[f].key == fmt::format("accuracy{}", kRefitted)) continue;
       rows[f].group = group;
       dimension.rows.push_back(std::move(rows[f]));
     }

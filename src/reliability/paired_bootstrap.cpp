@@ -5,6 +5,8 @@
 #include <numeric>
 #include <random>
 
+#include "base/bootstrap_width.h"
+
 namespace vernier {
 
 namespace {
@@ -17,12 +19,16 @@ double sorted_quantile(const std::vector<double>& sorted, double q) {
   return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-/// Around a value; everything where draws have none.
-ConfidenceInterval basic_interval(double value, std::vector<double> draws, double confidence) {
+/// Around a value; everything where draws have none, and of fewer than 2 clusters.
+ConfidenceInterval basic_interval(double value, std::vector<double> draws, double confidence, int64_t clusters) {
   draws.erase(std::remove_if(draws.begin(), draws.end(), [](double d) { return !std::isfinite(d); }), draws.end());
-  if (draws.empty() || !std::isfinite(value)) return {-INFINITY, INFINITY};
+  if (draws.empty() || !std::isfinite(value) || clusters < 2) return {-INFINITY, INFINITY};
+  const double tail = expanded_tail(confidence, clusters);
+  if (!holds_tail(tail, draws.size())) {
+    const double reach = student_reach(draws, confidence, clusters);
+    return {value - reach, value + reach};
+  }
   std::sort(draws.begin(), draws.end());
-  const double tail = (1 - confidence) / 2;
   return {2 * value - sorted_quantile(draws, 1 - tail), 2 * value - sorted_quantile(draws, tail)};
 }
 
@@ -44,6 +50,7 @@ PairedBootstrap::PairedBootstrap(std::vector<size_t> strata, const ReliabilityOp
     strata = {static_cast<size_t>(*std::max_element(clusters_.begin(), clusters_.end())) + 1};
   }
   clusters_count_ = std::accumulate(strata.begin(), strata.end(), size_t{0});
+  fewest_ = strata.empty() ? 0 : static_cast<int64_t>(*std::min_element(strata.begin(), strata.end()));
   times_.assign(static_cast<size_t>(draws_) * clusters_count_, 0);
   std::mt19937_64 random(options.seed);
   for (int d = 0; d < draws_; ++d) {
@@ -76,11 +83,11 @@ std::vector<std::vector<ComparedValue>> PairedBootstrap::compare(const std::vect
     for (size_t f = 0; f < figures; ++f) {
       ComparedValue& out = result[m][f];
       out.value = values[m][f];
-      out.interval = basic_interval(out.value, drawn[m][f], confidence_);
+      out.interval = basic_interval(out.value, drawn[m][f], confidence_, fewest_);
       out.change = values[m][f] - values[0][f];
       std::vector<double> changes = drawn[m][f];
       for (size_t d = 0; d < changes.size(); ++d) changes[d] -= drawn[0][f][d];
-      out.change_interval = basic_interval(out.change, std::move(changes), confidence_);
+      out.change_interval = basic_interval(out.change, std::move(changes), confidence_, fewest_);
     }
   return result;
 }

@@ -22,7 +22,8 @@ class PairedBootstrap {
   PairedBootstrap(std::vector<size_t> strata, const ReliabilityOptions& options, std::vector<int32_t> clusters = {});
 
   /// [model][figure], the first model being the reference. Intervals are basic bootstrap ones (twice the value less the
-  /// quantiles), which take off most of what drawing again adds to figures such as ECE that are never negative.
+  /// quantiles), which take off most of what drawing again adds to figures such as ECE that are never negative; taken
+  /// further out for few clusters, of the smallest stratum (base/bootstrap_width.h), and everything for a single one.
   /// @cost draws * models * what `models` cost
   std::vector<std::vector<ComparedValue>> compare(const std::vector<WeightedFigures>& models, size_t figures) const;
 
@@ -32,6 +33,7 @@ class PairedBootstrap {
 
  private:
   size_t examples_ = 0, clusters_count_ = 0;
+  int64_t fewest_ = 0;  // clusters of a stratum
   std::vector<int32_t> clusters_;
   std::vector<uint8_t> times_;  // [draws, clusters]
   int draws_;
