@@ -69,7 +69,7 @@ void ConsoleProgress::end() {
 
 void ConsoleProgress::warn(std::string_view message) {
   if (!warned_.emplace(message).second) return;
-  fmt::print(stream_, "{}warning: {}\n", terminal_ ? "\r\033[K" : "", message);
+  fmt::print(stream_, "{}warning: {}\n", terminal_ ? "\r\033[K" : "", plainly(message));
   std::fflush(stream_);
 }
 

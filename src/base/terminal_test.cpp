@@ -10,6 +10,11 @@
 namespace vernier {
 namespace {
 
+TEST(Plainly, NothingMovesTheCursor) {
+  EXPECT_EQ(plainly("x\x1b]0;pwned\a\x7f"), "x\\x1b]0;pwned\\x07\\x7f");
+  EXPECT_EQ(plainly("two\n\tlines, \u00e9 \u6f22"), "two\n\tlines, \u00e9 \u6f22");
+}
+
 TEST(TerminalWidth, FilesHaveNone) {
   std::FILE* file = std::tmpfile();
   ASSERT_NE(file, nullptr);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/fail.h"
+#include "base/terminal.h"
 #include "vernier/version.h"
 
 namespace vernier {
@@ -63,14 +64,14 @@ int run_subcommands(int argc, const char* const* argv, std::span<const AddSubcom
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const Error& e) {
-    fmt::print(stderr, "vernier: {}\n", e.what());
+    fmt::print(stderr, "vernier: {}\n", plainly(e.what()));
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "vernier: out of memory; use fewer --threads, a smaller --context or fewer --windows\n");
     return 1;
   } catch (const std::exception& e) {
     const auto said = foreign_error ? foreign_error(e) : std::nullopt;
-    fmt::print(stderr, "vernier: {}\n", said.value_or(e.what()));
+    fmt::print(stderr, "vernier: {}\n", plainly(said.value_or(e.what())));
     return 1;
   }
 }

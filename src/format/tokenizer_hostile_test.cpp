@@ -160,6 +160,15 @@ TEST(HostileTokenizer, DeepNesting) {
   expect_short_error([&] { parse("{\"a\": \"\xFF\"}"); }, kBad, "JSON");
 }
 
+TEST(HostileTokenizer, TemplatesDoNotMultiply) {
+  nlohmann::json json = sound();
+  nlohmann::json& step = json["post_processor"];
+  step["special_tokens"]["<s>"]["ids"] = std::vector<int>(1000, 3);
+  EXPECT_EQ(parse_tokenizer_json(json.dump(), "test").prefix_ids.size(), 1000U);
+  for (int i = 0; i < 4; ++i) step["single"].push_back(step["single"][0]);
+  expect_short_error([&] { parse_tokenizer_json(json.dump(), "test"); }, kBad, "around a text");
+}
+
 TEST(HostileTokenizer, RunawayExpressionsGiveUp) {
   // Each backtracks exponentially, recurses without end, or piles up frames.
   for (const char* pattern : {"(a+)+$", "(a|aa)+c", "(?:a?){60}a{60}c", "(a(?1)?)*b", "(.*)*x(?<!x)"}) {

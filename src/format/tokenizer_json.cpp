@@ -359,6 +359,9 @@ void read_pre_tokenizer(const Node& root, TokenizerModel& model) {
   if (!byte_level) unsupported(root.path("pre_tokenizer"), "no ByteLevel step");
 }
 
+// Far more than any model puts around a text.
+constexpr size_t kMostTemplateIds = 4096;
+
 // Wraps what the steps so far put around the sequence.
 void read_template(const Node& step, TokenizerModel& model) {
   static const SortedJson none = SortedJson::object();
@@ -377,7 +380,11 @@ void read_template(const Node& step, TokenizerModel& model) {
     }
     const std::string name = part.child("SpecialToken").string("id");
     const Node token = known.child(name.c_str());
-    for (const SortedJson& id : token.array("ids"))
+    const SortedJson& ids = token.array("ids");
+    if (before.size() + after.size() + ids.size() > kMostTemplateIds)
+      fail(ErrorKind::kBadFile, "tokenizer: {}: puts more than {} tokens around a text", step.path("single"),
+           kMostTemplateIds);
+    for (const SortedJson& id : ids)
       (seen_sequence ? after : before)
           .push_back(read_id(id, token.path("ids"), static_cast<int64_t>(model.tokens.size())));
   }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "base/fail.h"
+#include "images/image_header.h"
 #include "vernier/images.h"
 
 namespace vernier {
@@ -144,6 +146,11 @@ Image resize_image(const Image& image, int64_t width, int64_t height, ResizeFilt
     if (side < 1 || side > kLongestResized)
       fail(ErrorKind::kInvalidArgument, "images: {} x {} to {} x {} pixels: expected sides of 1 to {}", image.width,
            image.height, width, height, kLongestResized);
+  // Between the two passes it is as wide as the one and as high as the other.
+  for (const auto& [across, down] : {std::pair{width, height}, {width, image.height}, {image.width, height}})
+    if (across > kMostPixels / down)
+      fail(ErrorKind::kInvalidArgument, "images: {} x {} to {} x {} pixels: expected at most {} on the way",
+           image.width, image.height, width, height, kMostPixels);
   if (image.rgb.size() != static_cast<size_t>(image.width * image.height * 3))
     fail(ErrorKind::kInvalidArgument, "images: {} bytes, expected {} x {} pixels of 3", image.rgb.size(), image.width,
          image.height);

@@ -34,6 +34,8 @@ TEST(ResizeImage, SizesAreChecked) {
   const Image image{2, 2, std::vector<uint8_t>(12)};
   expect_error(ErrorKind::kInvalidArgument, {"0 x 2"}, [&] { resize_image(image, 0, 2, ResizeFilter::kBox); });
   expect_error(ErrorKind::kInvalidArgument, {"65536"}, [&] { resize_image(image, 65536, 2, ResizeFilter::kBox); });
+  expect_error(ErrorKind::kInvalidArgument, {"65535 x 65535", "100000000"},
+               [&] { resize_image(image, 65535, 65535, ResizeFilter::kBicubic); });
   const Image broken{2, 3, std::vector<uint8_t>(12)};
   expect_error(ErrorKind::kInvalidArgument, {"12 bytes", "2 x 3"},
                [&] { resize_image(broken, 2, 2, ResizeFilter::kNearest); });

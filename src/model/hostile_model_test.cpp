@@ -37,6 +37,12 @@ const std::vector<Defect>& defects() {
       {"hidden_fraction", "hidden_size", [](Json& c, const fs::path&) { c["hidden_size"] = 64.5; }},
       {"hidden_text", "hidden_size", [](Json& c, const fs::path&) { c["hidden_size"] = "64"; }},
       {"layers_zero", "num_hidden_layers", [](Json& c, const fs::path&) { c["num_hidden_layers"] = 0; }},
+      {"experts_countless", "experts in all",
+       [](Json& c, const fs::path&) {
+         c["model_type"] = "mixtral";
+         c["num_hidden_layers"] = 4096;
+         c["num_local_experts"] = 1 << 24;
+       }},
       {"layers_many", "num_hidden_layers", [](Json& c, const fs::path&) { c["num_hidden_layers"] = 1000000; }},
       {"layers_more_than_stored", "model.layers.3", [](Json& c, const fs::path&) { c["num_hidden_layers"] = 4; }},
       {"heads_not_divisible", "key/value heads", [](Json& c, const fs::path&) { c["num_key_value_heads"] = 3; }},

@@ -20,6 +20,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// A member that is a text; `fallback` for anything else, and in what is no object: the file may be damaged.
+std::string text_in(const Json* object, const char* key, const std::string& fallback) {
+  const Json* member = object == nullptr || !object->is_object() ? nullptr : json_find(*object, key);
+  return member == nullptr || !member->is_string() ? fallback : member->get<std::string>();
+}
+
 /// What a killed run was writing: "model.gguf.4711.partial", by OutputFile.
 bool is_leftover(const fs::path& path) {
   if (path.extension() != ".partial") return false;
@@ -84,11 +90,11 @@ void RunDirectory::take_over(const std::string& model_hash, bool replace) {
       fail(ErrorKind::kInvalidArgument, "run: {} holds a manifest.json of something else; choose another --output",
            folder_.string());
     const Json* model = json_find(old, "model");
-    const std::string before = model == nullptr ? model_hash : model->value("hash", model_hash);
+    const std::string before = text_in(model, "hash", model_hash);
     if (before != model_hash && !replace)
       fail(ErrorKind::kInvalidArgument,
            "run: {} holds the run of another model, {}; choose another --output, or --force to replace it",
-           folder_.string(), model->value("name", "without a name"));
+           folder_.string(), text_in(model, "name", "without a name"));
     stages_ = *stages;
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::kInvalidArgument) throw;
@@ -106,8 +112,8 @@ void RunDirectory::take_over(const std::string& model_hash, bool replace) {
 bool RunDirectory::stage(const std::string& stage, const std::string& key, const std::string& name,
                          const std::function<void(const fs::path&)>& make) {
   const Json* done = json_find(stages_, stage.c_str());
-  if (done != nullptr && fs::exists(path(name)) && done->value("key", "") == key &&
-      done->value("artefact", "") == name && done->value("hash", "") == hash(name))
+  if (fs::exists(path(name)) && text_in(done, "key", "") == key && text_in(done, "artefact", "") == name &&
+      text_in(done, "hash", "") == hash(name))
     return false;
   make(path(name));
   stages_[stage] = {{"key", key}, {"artefact", name}, {"hash", hash(name)}};

@@ -41,7 +41,12 @@ TEST_F(RunFolder, AStageRunsAgainOnlyWhenItsInputsOrArtefactChanged) {
   EXPECT_TRUE(stage("k2"));
   write_file(work_ / "manifest.json", "{ broken");
   EXPECT_TRUE(stage("k2"));
-  EXPECT_EQ(runs, 4);
+  for (const char* damaged : {R"({"stages": {"s": 3}})", R"({"stages": {"s": {"key": ["k2"]}}, "model": 5})",
+                              R"({"stages": {}, "model": {"hash": 7}})"}) {
+    write_file(work_ / "manifest.json", damaged);
+    EXPECT_TRUE(stage("k2")) << damaged;
+  }
+  EXPECT_EQ(runs, 7);
 }
 
 TEST_F(RunFolder, BelongsToOneModelAndOneProcess) {

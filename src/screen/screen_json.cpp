@@ -125,7 +125,6 @@ Json values_to_json(const Screen& s) {
 }
 
 void values_from_json(const Json& json, const std::string& origin, Screen& s) {
-  s.values.resize(s.estimators.size() * s.domains.size() * s.schemes.size() * s.components.size());
   const Json& values = member(json, "values", origin);
   for (size_t e = 0; e < s.estimators.size(); ++e)
     for (size_t d = 0; d < s.domains.size(); ++d)
@@ -136,7 +135,8 @@ void values_from_json(const Json& json, const std::string& origin, Screen& s) {
         const std::vector<double> mean = numbers_of(own, "mean", origin, s.components.size());
         std::vector<double> error(s.components.size(), std::nan(""));
         if (json_find(own, "stderr") != nullptr) error = numbers_of(own, "stderr", origin, s.components.size());
-        for (size_t c = 0; c < mean.size(); ++c) s.values[s.value_index(e, d, scheme, c)] = {mean[c], error[c]};
+        // In the order of value_index(), as they are found: counts alone may promise any number of them.
+        for (size_t c = 0; c < mean.size(); ++c) s.values.push_back({mean[c], error[c]});
       }
 }
 
@@ -248,8 +248,9 @@ Screen screen_from_json(const Json& json, const std::string& origin) {
            s.estimators.back());
   }
   require_unlike(s.estimators, "estimators", origin);
-  for (const std::string& name : texts_of(json, "components", origin))
-    s.components.push_back(parsed(name, origin, parse_component));
+  const std::vector<std::string> components = texts_of(json, "components", origin);
+  require_unlike(components, "components", origin);
+  for (const std::string& name : components) s.components.push_back(parsed(name, origin, parse_component));
   s.parameters = counts_of(json, "parameters", origin, static_cast<int64_t>(s.components.size()));
   values_from_json(json, origin, s);
   matrices_from_json(json, origin, s);
