@@ -76,10 +76,43 @@ CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::strin
   return add_option(command, name, path, help);
 }
 
+namespace {
+
+bool is_of_kind(const Json& json, std::string_view kind) {
+  const Json* own = json_find(json, "kind");
+  return own != nullptr && own->is_string() && own->get<std::string>() == kind;
+}
+
+/// Artefacts and the command that writes them.
+struct ArtefactRow {
+  std::string_view command;
+  bool (*is)(const Json& json) = nullptr;
+};
+
+constexpr ArtefactRow kArtefacts[] = {
+    {"plan", [](const Json& json) { return is_of_kind(json, "plan"); }},
+    {"run", [](const Json& json) { return is_of_kind(json, "damage"); }},
+    {"groups", [](const Json& json) { return is_of_kind(json, "group_study"); }},
+    {"activations", [](const Json& json) { return is_of_kind(json, "activation_study"); }},
+    {"screen", [](const Json& json) { return json_find(json, "kfac_rows") != nullptr; }},
+    {"diagnose", [](const Json& json) { return json_find(json, "noise_floor_kl_nats") != nullptr; }},
+};
+
+}  // namespace
+
 Json read_artefact(const std::string& path, const char* stage) {
   if (!std::filesystem::exists(path))
     fail(ErrorKind::kIo, "{}: no such file; make it with `vernier {} MODEL -o {}`", path, stage, path);
-  return read_json(path);
+  if (path.ends_with(".safetensors") || path.ends_with(".gguf"))
+    fail(ErrorKind::kInvalidArgument, "{}: holds tensors; expected what `vernier {}` writes, which is JSON", path,
+         stage);
+  Json json = read_json(path);
+  if (!json.is_object()) return json;
+  for (const ArtefactRow& row : kArtefacts)
+    if (row.command != stage && row.is(json))
+      fail(ErrorKind::kInvalidArgument, "{}: is of `vernier {}`; expected what `vernier {}` writes", path, row.command,
+           stage);
+  return json;
 }
 
 }  // namespace vernier

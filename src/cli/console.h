@@ -58,7 +58,8 @@ CLI::Validator within(int64_t least, int64_t most);
 inline CLI::Validator count_range() { return within(0, int64_t{1} << 40); }
 inline CLI::Validator context_range() { return within(8, int64_t{1} << 24); }
 
-/// A file that an earlier stage wrote and --json-less users pass on.
+/// A file that the command `stage` wrote. @throws Error{kIo} where there is none; {kInvalidArgument} for what is known to be of
+/// another command; {kBadFile} for what is no JSON
 Json read_artefact(const std::string& path, const char* stage);
 
 }  // namespace vernier

@@ -44,7 +44,8 @@ struct PlanArguments {
 DamageTable read_damage(const PlanArguments& a, const Model& model) {
   if (!a.damage.empty()) return damage_table_from_json(read_artefact(a.damage, "run"), a.damage);
   if (!a.screen.empty())
-    return damage_table(model, screen_from_json(read_json(a.screen), a.screen), parse_objective(a.over_domains));
+    return damage_table(model, screen_from_json(read_artefact(a.screen, "screen"), a.screen),
+                        parse_objective(a.over_domains));
   return damage_table(model, diagnosis_from_json(read_artefact(a.diagnosis, "diagnose"), a.diagnosis));
 }
 
