@@ -248,9 +248,8 @@ Screen screen_from_json(const Json& json, const std::string& origin) {
            s.estimators.back());
   }
   require_unlike(s.estimators, "estimators", origin);
-  const std::vector<std::string> components = texts_of(json, "components", origin);
-  require_unlike(components, "components", origin);
-  for (const std::string& name : components) s.components.push_back(parsed(name, origin, parse_component));
+  for (const std::string& name : texts_of(json, "components", origin))
+    s.components.push_back(parsed(name, origin, parse_component));
   s.parameters = counts_of(json, "parameters", origin, static_cast<int64_t>(s.components.size()));
   values_from_json(json, origin, s);
   matrices_from_json(json, origin, s);
