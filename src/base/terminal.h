@@ -10,7 +10,7 @@ namespace vernier {
 
 bool is_terminal(std::FILE* stream);
 
-/// The text without what would move a cursor or set a title: control characters but line ends and tabs as \\x1b. Names in
+/// The text without what would move a cursor or set a title: control characters but line ends and tabs as \x1b. Names in
 /// files from outside come into messages.
 std::string plainly(std::string_view text);
 

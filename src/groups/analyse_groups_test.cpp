@@ -108,6 +108,19 @@ TEST(AnalyseGroups, NoChangeSeenIsNoProof) {
   EXPECT_EQ(change.verdict, Verdict::kUndecided);
 }
 
+// Nor do two groups that both kept theirs that they cannot differ.
+TEST(AnalyseGroups, NoGapSeenIsNoProof) {
+  const GroupedExamples examples = people();
+  const Answers same = predicting(kReference, examples.labels);
+  const AttributeResult sex = analyse_groups(examples, same, same, {}).attributes[0];
+  const double unseen = 2 * (1 - std::pow(0.025, 1 / 12.0));  // in six and six examples
+  EXPECT_EQ(sex.gaps.at("accuracy").spread.value, 0);
+  EXPECT_NEAR(sex.gaps.at("accuracy").spread.interval.high, unseen, 1e-12);
+  EXPECT_EQ(sex.gaps.at("accuracy").spread.verdict, Verdict::kUndecided);
+  EXPECT_NEAR(sex.parity.at("demographic_parity").change.interval.high, unseen, 1e-12);
+  EXPECT_EQ(sex.parity.at("demographic_parity").change.verdict, Verdict::kUndecided);
+}
+
 TEST(AnalyseGroups, WeightsAndClusters) {
   GroupedExamples examples{.name = "documents", .count = 12};
   Answers reference{.model = "r"}, model{.model = "m"};
