@@ -12,7 +12,9 @@ import sys
 import torch
 from safetensors.torch import save_file
 from transformers import (Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig,
-                          LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM)
+                          LlamaForCausalLM, Olmo3Config, Olmo3ForCausalLM, OlmoeConfig, OlmoeForCausalLM, Qwen2Config,
+                          Qwen2ForCausalLM, Qwen2MoeConfig, Qwen2MoeForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM,
+                          SmolLM3Config, SmolLM3ForCausalLM)
 
 
 def llama(**changes):
@@ -48,7 +50,39 @@ def gemma3():
             sliding_attention=dict(rope_type='default', rope_theta=10000.0))))
 
 
-MODELS = {'rope_linear': linear, 'rope_yarn': yarn, 'gemma2': gemma2, 'gemma3': gemma3}
+def olmo3():
+    # Five layers, the fourth of which sees everything and is bent for longer texts.
+    return Olmo3ForCausalLM, Olmo3Config(**llama(num_hidden_layers=5, sliding_window=20, rope_parameters=dict(
+        full_attention=dict(rope_type='yarn', rope_theta=500000.0, factor=4.0, original_max_position_embeddings=32),
+        sliding_attention=dict(rope_type='default', rope_theta=500000.0))))
+
+
+def olmoe():
+    # Shares of experts are not divided by their sum.
+    return OlmoeForCausalLM, OlmoeConfig(**llama(num_hidden_layers=2, num_key_value_heads=4, intermediate_size=64,
+        num_experts=4, num_experts_per_tok=2))
+
+
+def qwen2_moe():
+    # A shared expert with a switch, biases of queries, keys and values.
+    return Qwen2MoeForCausalLM, Qwen2MoeConfig(**llama(num_hidden_layers=2, num_experts=4, num_experts_per_tok=2,
+        moe_intermediate_size=64, shared_expert_intermediate_size=96))
+
+
+def qwen3_moe():
+    # Norms of every head, which is wider than hidden / heads; shares of experts are divided by their sum.
+    return Qwen3MoeForCausalLM, Qwen3MoeConfig(**llama(num_hidden_layers=2, head_dim=32, num_experts=4,
+        num_experts_per_tok=2, moe_intermediate_size=64, norm_topk_prob=True))
+
+
+def smollm3():
+    # The fourth of five layers is not rotated; the output is the embedding.
+    return SmolLM3ForCausalLM, SmolLM3Config(**llama(num_hidden_layers=5, rope_parameters=dict(rope_type='default',
+        rope_theta=2000000.0)))
+
+
+MODELS = {'rope_linear': linear, 'rope_yarn': yarn, 'gemma2': gemma2, 'gemma3': gemma3, 'olmo3': olmo3, 'olmoe': olmoe,
+          'qwen2_moe': qwen2_moe, 'qwen3_moe': qwen3_moe, 'smollm3': smollm3}
 
 
 def make(folder, name):

@@ -81,6 +81,8 @@ void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   if (const ExpertsConfig& experts = c.layer(0).feed_forward.experts; experts.count > 0) {
     u32("expert_count", experts.count);
     u32("expert_used_count", experts.used);
+    u32("expert_feed_forward_length", c.layer(0).feed_forward.intermediate);
+    if (experts.shared_intermediate > 0) u32("expert_shared_feed_forward_length", experts.shared_intermediate);
   }
   if (attention.rotary) {
     u32("rope.dimension_count", attention.head_dim);

@@ -248,6 +248,24 @@ TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
   expect_unsupported("gemma3", "layer 3 has a window of 8", [](ModelConfig& c) { c.layers[3].attention.window = 8; });
   expect_unsupported("gemma3", "layer 5 has a window of 20", [](ModelConfig& c) { c.layers[5].attention.window = 20; });
   expect_unsupported("gemma3", "is bent", [](ModelConfig& c) { c.window_rope->kind = RopeConfig::Kind::kLinear; });
+  expect_unsupported("olmo3", "layer 3 has a window of 20", [](ModelConfig& c) { c.layers[3].attention.window = 20; });
+  expect_unsupported("olmo3", "is bent", [](ModelConfig& c) { c.window_rope->kind = RopeConfig::Kind::kLinear; });
+  expect_unsupported("olmo3", "takes one", [](ModelConfig& c) { c.window_rope->theta = 1e4; });
+  expect_unsupported("olmo3", "no layer has a window", [](ModelConfig& c) {
+    for (LayerConfig& layer : c.layers) layer.attention.window = 0;
+  });
+  expect_unsupported("smollm3", "layer 0 is not rotated", [](ModelConfig& c) { c.layers[0].attention.rotary = false; });
+  expect_unsupported("smollm3", "attn_output.bias", [](ModelConfig& c) { c.layers[0].attention.output_bias = true; });
+  expect_unsupported("qwen3_moe", "norm_topk_prob is false",
+                     [](ModelConfig& c) { c.layers[1].feed_forward.experts.normalize = false; });
+  expect_unsupported("qwen3_moe", "attn_output.bias", [](ModelConfig& c) { c.layers[0].attention.output_bias = true; });
+  expect_unsupported("qwen3_moe", "layer 1 has no experts",
+                     [](ModelConfig& c) { c.layers[1].feed_forward.experts = {}; });
+  expect_unsupported("qwen2_moe", "norm_topk_prob is true",
+                     [](ModelConfig& c) { c.layers[0].feed_forward.experts.normalize = true; });
+  expect_unsupported("qwen2_moe", "requires biases", [](ModelConfig& c) { c.layers[0].attention.qkv_bias = false; });
+  expect_unsupported("olmoe", "output.weight", [](ModelConfig& c) { c.tied_embedding = true; });
+  expect_unsupported("olmoe", "key/value heads", [](ModelConfig& c) { c.layers[0].attention.kv_heads = 2; });
   for (const char* fixture : {"qwen2", "qwen3"})
     expect_unsupported(fixture, "no place", [](ModelConfig& c) {
       c.rope.kind = RopeConfig::Kind::kLlama3;

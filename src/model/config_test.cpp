@@ -258,6 +258,67 @@ TEST(Config, Gemma3IsReadAsNewAndOldFilesSayIt) {
                  with(json, "hidden_activation", "softplus"));
 }
 
+TEST(Config, Olmo3IsReadAsNewAndOldFilesSayIt) {
+  const Json json = config_of("olmo3");
+  const ModelConfig config = parse(json);
+  EXPECT_EQ(config.rope.kind, RopeConfig::Kind::kYarn);
+  EXPECT_EQ(config.window_rope->kind, RopeConfig::Kind::kDefault);
+  EXPECT_EQ(config.window_rope->theta, 5e5);
+  for (int layer = 0; layer < 5; ++layer) EXPECT_EQ(config.layer(layer).attention.window, layer == 3 ? 0 : 20);
+  Json old = json;
+  for (const char* key : {"rope_parameters", "layer_types"}) old.erase(key);
+  old["rope_theta"] = 5e5;
+  old["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 32}};
+  EXPECT_EQ(parse(old), config);
+  old["rope_theta"] = 1e4;
+  EXPECT_EQ(parse(old).window_rope->theta, 1e4) << "one theta is that of all layers";
+}
+
+TEST(Config, SmolLm3LeavesLayersUnrotated) {
+  const auto rotated = [](const Json& json) {
+    std::vector<bool> layers;
+    for (const LayerConfig& layer : parse(json).layers) layers.push_back(layer.attention.rotary);
+    return layers;
+  };
+  using Layers = std::vector<bool>;
+  Json json = config_of("smollm3");
+  EXPECT_EQ(rotated(json), (Layers{true, true, true, false, true}));
+  EXPECT_EQ(rotated(with(json, "no_rope_layers", {0, 1, 1, 1, 1, 0})), (Layers{false, true, true, true, true}));
+  expect_refused(ErrorKind::kBadFile, {"no_rope_layers", "5 numbers"}, with(json, "no_rope_layers", {1, 1}));
+  expect_refused(ErrorKind::kBadFile, {"no_rope_layers[1]", "got 2"}, with(json, "no_rope_layers", {1, 2, 1, 1, 1}));
+  for (const char* key : {"no_rope_layers", "tie_word_embeddings", "layer_types"}) json.erase(key);
+  EXPECT_EQ(rotated(with(json, "no_rope_layer_interval", 2)), (Layers{true, false, true, false, true}));
+  EXPECT_TRUE(parse(json).tied_embedding);
+  json["use_sliding_window"] = true;
+  json["sliding_window"] = 8;
+  expect_refused(ErrorKind::kUnsupported, {"layer_types"}, json);
+}
+
+TEST(Config, ExpertsStandWhereQwenPutsThem) {
+  const auto experts = [](const Json& json) {
+    std::vector<int64_t> sizes;  // of a layer's experts; below zero where it has none
+    for (const LayerConfig& layer : parse(json).layers)
+      sizes.push_back(layer.feed_forward.intermediate * (layer.feed_forward.experts.count > 0 ? 1 : -1));
+    return sizes;
+  };
+  using Sizes = std::vector<int64_t>;
+  Json json = with(config_of("qwen3_moe"), "num_hidden_layers", 4);
+  EXPECT_EQ(experts(json), (Sizes{64, 64, 64, 64}));
+  EXPECT_EQ(experts(with(json, "decoder_sparse_step", 2)), (Sizes{-128, 64, -128, 64}));
+  EXPECT_EQ(experts(with(json, "mlp_only_layers", {0, 3})), (Sizes{-128, 64, 64, -128}));
+  EXPECT_EQ(experts(with(json, "num_local_experts", 0)), (Sizes{-128, -128, -128, -128}));
+  EXPECT_FALSE(parse(with(json, "norm_topk_prob", false)).layer(0).feed_forward.experts.normalize);
+  expect_refused(ErrorKind::kBadFile, {"mlp_only_layers", "got 4"}, with(json, "mlp_only_layers", {4}));
+  expect_refused(ErrorKind::kBadFile, {"num_experts_per_tok"}, with(json, "num_experts_per_tok", 5));
+  json.erase("num_local_experts");
+  EXPECT_EQ(parse(with(json, "num_experts", 6)).layer(0).feed_forward.experts.count, 6) << "before transformers 5";
+  json = config_of("qwen2_moe");
+  EXPECT_EQ(parse(json).layer(0).feed_forward.experts.shared_intermediate, 96);
+  json.erase("layer_types");
+  expect_refused(ErrorKind::kUnsupported, {"layer_types"}, with(json, "use_sliding_window", true));
+  expect_refused(ErrorKind::kUnsupported, {"clip_qkv", "8"}, with(config_of("olmoe"), "clip_qkv", 8));
+}
+
 TEST(Config, Gemma2CapsUnlessItSaysThatNothingIsCapped) {
   Json json = config_of("gemma2");
   EXPECT_EQ(parse(json).logit_soft_cap, 3);

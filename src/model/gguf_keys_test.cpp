@@ -69,6 +69,21 @@ class GgufKeys : public FormatTest {
     expect_error(kind, parts, [&] { read_with(key, value); });
   }
 
+  /// What the keys say of another architecture, with more keys of its own; no tensor but the embedding.
+  ModelConfig read_as(const std::string& architecture, const std::map<std::string, GgufValue>& more) const {
+    GgufWriter writer;
+    writer.set("general.architecture", architecture);
+    for (const auto& [key, value] : values_)
+      if (key.starts_with("llama.")) writer.set(architecture + key.substr(5), value);
+    for (const auto& [key, value] : more) writer.set(architecture + "." + key, value);
+    writer.add_tensor("token_embd.weight", kGgmlF32, {8, 32});
+    writer.write(folder_ / "other.gguf", [](size_t, const ByteSink& append) {
+      const std::vector<float> zeros(8 * 32);
+      append(std::as_bytes(std::span(zeros)));
+    });
+    return read_gguf_config(GgufFile(folder_ / "other.gguf"));
+  }
+
   std::map<std::string, GgufValue> values_;
   bool rope_freqs_ = false;
 };
@@ -152,39 +167,47 @@ TEST_F(GgufKeys, NumbersPerLayerMustBeEqual) {
                  uint32_t{0});
 }
 
-TEST_F(GgufKeys, Olmo3UnderTheNameOfOlmo2IsRefusedByItsWindow) {
-  const auto read_olmo2 = [&](uint32_t window) {
-    GgufWriter writer;
-    writer.set("general.architecture", std::string("olmo2"));
-    for (const auto& [key, value] : values_)
-      if (key.starts_with("llama.")) writer.set("olmo2." + key.substr(6), value);
-    writer.set("olmo2.attention.sliding_window", window);
-    writer.add_tensor("token_embd.weight", kGgmlF32, {8, 32});
-    writer.write(folder_ / "olmo2.gguf", [](size_t, const ByteSink& append) {
-      const std::vector<float> zeros(8 * 32);
-      append(std::as_bytes(std::span(zeros)));
-    });
-    return read_gguf_config(GgufFile(folder_ / "olmo2.gguf"));
-  };
-  EXPECT_EQ(read_olmo2(0).layer(0).attention.qk_norm, AttentionConfig::QkNorm::kAllHeads);
-  expect_error(ErrorKind::kUnsupported, {"olmo2.attention.sliding_window", "4096"}, [&] { read_olmo2(4096); });
+TEST_F(GgufKeys, Olmo2WithAWindowIsOlmo3) {
+  values_["llama.block_count"] = uint32_t{5};
+  const ModelConfig plain = read_as("olmo2", {{"attention.sliding_window", uint32_t{0}}});
+  EXPECT_EQ(plain.family, "olmo2");
+  EXPECT_EQ(plain.layer(0).attention.qk_norm, AttentionConfig::QkNorm::kAllHeads);
+  const ModelConfig windows = read_as("olmo2", {{"attention.sliding_window", uint32_t{9}},
+                                                {"rope.scaling.type", std::string("yarn")},
+                                                {"rope.scaling.factor", 4.0f},
+                                                {"rope.scaling.original_context_length", uint32_t{32}}});
+  EXPECT_EQ(windows.family, "olmo3");
+  for (int layer = 0; layer < 5; ++layer) EXPECT_EQ(windows.layer(layer).attention.window, layer == 3 ? 0 : 9);
+  EXPECT_EQ(windows.rope.kind, RopeConfig::Kind::kYarn);
+  EXPECT_EQ(windows.window_rope->kind, RopeConfig::Kind::kDefault) << "what bends the others does not bend these";
+  EXPECT_EQ(windows.window_rope->theta, windows.rope.theta);
+}
+
+TEST_F(GgufKeys, EveryFourthLayerOfSmolLm3IsNotRotated) {
+  values_["llama.block_count"] = uint32_t{5};
+  const ModelConfig config = read_as("smollm3", {});
+  for (int layer = 0; layer < 5; ++layer) EXPECT_EQ(config.layer(layer).attention.rotary, layer != 3);
+}
+
+TEST_F(GgufKeys, ExpertsAreAsLargeAsTheKeysSay) {
+  const std::map<std::string, GgufValue> experts = {{"expert_count", uint32_t{6}}, {"expert_used_count", uint32_t{2}}};
+  std::map<std::string, GgufValue> sized = experts;
+  sized["expert_feed_forward_length"] = uint32_t{24};
+  for (const char* architecture : {"qwen2moe", "qwen3moe", "olmoe"}) {
+    const FeedForwardConfig found = read_as(architecture, sized).layer(1).feed_forward;
+    EXPECT_EQ(found.experts.count, 6);
+    EXPECT_EQ(found.experts.used, 2);
+    EXPECT_EQ(found.intermediate, 24);
+    EXPECT_EQ(found.experts.normalize, architecture == std::string("qwen3moe"));
+  }
+  EXPECT_EQ(read_as("olmoe", experts).layer(0).feed_forward.intermediate, 64) << "feed_forward_length";
+  sized["expert_used_count"] = uint32_t{7};
+  expect_error(ErrorKind::kBadFile, {"qwen3moe.expert_used_count"}, [&] { read_as("qwen3moe", sized); });
 }
 
 TEST_F(GgufKeys, Gemma3SlidesInAllLayersButEverySixthUnlessItSaysOtherwise) {
   values_["llama.block_count"] = uint32_t{7};
-  const auto read_gemma = [&](const std::map<std::string, GgufValue>& more) {
-    GgufWriter writer;
-    writer.set("general.architecture", std::string("gemma3"));
-    for (const auto& [key, value] : values_)
-      if (key.starts_with("llama.")) writer.set("gemma3." + key.substr(6), value);
-    for (const auto& [key, value] : more) writer.set("gemma3." + key, value);
-    writer.add_tensor("token_embd.weight", kGgmlF32, {8, 32});
-    writer.write(folder_ / "gemma3.gguf", [](size_t, const ByteSink& append) {
-      const std::vector<float> zeros(8 * 32);
-      append(std::as_bytes(std::span(zeros)));
-    });
-    return read_gguf_config(GgufFile(folder_ / "gemma3.gguf"));
-  };
+  const auto read_gemma = [&](const std::map<std::string, GgufValue>& more) { return read_as("gemma3", more); };
   const auto windows = [](const ModelConfig& config) {
     std::vector<int64_t> all;
     for (const LayerConfig& layer : config.layers) all.push_back(layer.attention.window);

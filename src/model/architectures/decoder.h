@@ -49,6 +49,21 @@ void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& co
 /// The keys that read_sliding_windows reads.
 ForeignKeys sliding_window_keys();
 
+bool has_window(const ModelConfig& config);
+
+/// Where windows are not those of llama.cpp's code for an architecture: one in all layers but every `full_every`-th.
+std::optional<std::string> why_not_gguf_windows(const ModelConfig& config, int64_t full_every,
+                                                std::string_view architecture);
+
+/// Of a family whose layers with a window rotate otherwise than those that see everything.
+struct RotationOf {
+  bool full = true;  ///< layers that see everything
+  double theta = 0;  ///< base of layers with a window, where the file has no parameters of their own
+};
+/// The rotation of one kind of layer as a configuration of its own: of transformers 5 one of two sets of parameters, before
+/// it what all the file says for layers that see everything, and a base for the others.
+Json rotation_of(const ConfigFile& file, const RotationOf& of);
+
 /// Rows of the token embedding. @throws Error{kBadFile} when there is none
 int64_t gguf_vocabulary(const GgufFile& file);
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 namespace vernier {
@@ -30,11 +29,6 @@ void scale_scores(double divisor, ModelConfig& config) {
 }
 
 }  // namespace
-
-bool has_window(const ModelConfig& config) {
-  return std::any_of(config.layers.begin(), config.layers.end(),
-                     [](const LayerConfig& layer) { return layer.attention.window > 0; });
-}
 
 ModelConfig read_gemma(const ConfigFile& file, const Json& json, const GemmaRules& rules) {
   Json decoder = json;
@@ -69,15 +63,7 @@ std::optional<std::string> why_not_gemma_gguf(const ModelConfig& config, const G
   if (std::abs(scale * std::sqrt(divisor) - 1) > 1e-6)
     return fmt::format("scores are scaled by {}: llama.cpp's {} takes 1/sqrt({}) with {} layers", scale, rules.name,
                        divisor, config.depth());
-  if (!has_window(config)) return std::nullopt;
-  for (int layer = 0; layer < config.depth(); ++layer) {
-    const int64_t own = config.layer(layer).attention.window;
-    if ((layer + 1) % rules.full_every == 0 ? own != 0 : own == 0 || own != attention.window)
-      return fmt::format(
-          "layer {} has a window of {} (0: none): llama.cpp's {} has one window in all layers but every {}", layer, own,
-          rules.name, rules.full_every == 2 ? "second" : "sixth");
-  }
-  return std::nullopt;
+  return why_not_gguf_windows(config, rules.full_every, rules.name);
 }
 
 std::vector<TensorName> gemma_norm_names() {

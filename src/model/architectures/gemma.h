@@ -26,8 +26,6 @@ ModelConfig read_gemma_gguf(const GgufFile& file, const GemmaRules& rules);
 /// What llama.cpp's code for it would get wrong.
 std::optional<std::string> why_not_gemma_gguf(const ModelConfig& config, const GemmaRules& rules);
 
-bool has_window(const ModelConfig& config);
-
 /// As Hugging Face names the norms.
 std::vector<TensorName> gemma_norm_names();
 

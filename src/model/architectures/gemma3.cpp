@@ -13,33 +13,18 @@ const GemmaRules kGemma3{
     .defaults = {.kv_heads = 4, .context_length = 131072, .head_dim = 256, .rope_theta = 1e6},
 };
 constexpr double kWindowTheta = 10000;  // of the rotation in layers with a window
-constexpr const char* kFull = "full_attention";
-constexpr const char* kWindowed = "sliding_attention";
 
 void norm_heads(ModelConfig& config) {
   for (LayerConfig& layer : config.layers) layer.attention.qk_norm = AttentionConfig::QkNorm::kHead;
 }
 
-/// The rotation of one kind of layer as a configuration of its own: of transformers 5 one of two sets of parameters, before
-/// it what all the file says for layers that see everything, and a base for the others.
-Json rotation_of(const ConfigFile& file, const std::string& kind) {
-  Json config = file.json();
-  const Json* parameters = file.find("rope_parameters");
-  const Json* own = parameters == nullptr ? nullptr : json_find(*parameters, kind.c_str());
-  if (own == nullptr && kind == kFull) return config;
-  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters"}) config.erase(key);
-  if (own != nullptr)
-    config["rope_parameters"] = *own;
-  else
-    config["rope_theta"] = file.positive_number("rope_local_base_freq", kWindowTheta);
-  return config;
-}
-
 ModelConfig read_gemma3(const ConfigFile& file) {
-  ModelConfig config = read_gemma(file, rotation_of(file, kFull), kGemma3);
+  ModelConfig config = read_gemma(file, rotation_of(file, {.full = true}), kGemma3);
   norm_heads(config);
   if (has_window(config))
-    config.window_rope = parse_rope(rotation_of(file, kWindowed), config.context_length, file.origin());
+    config.window_rope = parse_rope(
+        rotation_of(file, {.full = false, .theta = file.positive_number("rope_local_base_freq", kWindowTheta)}),
+        config.context_length, file.origin());
   return config;
 }
 

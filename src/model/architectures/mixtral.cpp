@@ -1,5 +1,5 @@
-#include "base/fail.h"
 #include "model/architectures/decoder.h"
+#include "model/architectures/experts.h"
 #include "model/architectures/rows.h"
 
 namespace vernier {
@@ -8,23 +8,13 @@ namespace {
 
 using Role = TensorRole;
 
-constexpr int64_t kMostExperts = 1 << 18;  // of all layers; a tensor is expected for each of their matrices
-
-void set_experts(ModelConfig& config, int64_t count, int64_t used, const std::string& origin) {
-  if (count > kMostExperts / static_cast<int64_t>(config.layers.size()))
-    fail(ErrorKind::kBadFile, "{}: {} layers of {} experts: expected at most {} experts in all", origin,
-         config.layers.size(), count, kMostExperts);
-  for (LayerConfig& layer : config.layers) {
-    layer.feed_forward.experts.count = count;
-    layer.feed_forward.experts.used = used;
-  }
-}
-
 ModelConfig read_mixtral(const ConfigFile& file) {
   ModelConfig config =
       read_decoder(file, {.kv_heads = 8, .context_length = 131072, .epsilon = 1e-5, .rope_theta = 1e6});
-  set_experts(config, file.integer_or("num_local_experts", 8, 1, kMaxDimension),
-              file.integer_or("num_experts_per_tok", 2, 1, kMaxDimension), file.origin());
+  ExpertsConfig experts;
+  experts.count = file.integer_or("num_local_experts", 8, 1, kMaxDimension);
+  experts.used = file.integer_or("num_experts_per_tok", 2, 1, kMaxDimension);
+  set_experts(experts, file.origin(), config);
   read_sliding_windows(file, {.every_layer = true, .window = 0}, config);
   return config;
 }
@@ -35,8 +25,7 @@ bool claims_mixtral_gguf(const GgufFile& file) {
 
 ModelConfig read_mixtral_gguf(const GgufFile& file) {
   ModelConfig config = read_gguf_decoder(file);
-  set_experts(config, file.get_int("llama.expert_count", 1, kMaxDimension),
-              file.get_int("llama.expert_used_count", 1, kMaxDimension), file.path().string());
+  read_gguf_experts(file, /*normalize=*/true, config);
   return config;
 }
 

@@ -1,3 +1,5 @@
+#include "model/architectures/olmo2.h"
+
 #include <fmt/format.h>
 
 #include "model/architectures/decoder.h"
@@ -5,11 +7,7 @@
 
 namespace vernier {
 
-namespace {
-
-/// RMS norms of what attention and the feed-forward add, none of what they read, and one over all heads of queries and
-/// one over all of keys.
-void place_norms(ModelConfig& config) {
+void place_olmo2_norms(ModelConfig& config) {
   for (LayerConfig& layer : config.layers) {
     layer.pre_norm = false;
     layer.post_norm = true;
@@ -17,18 +15,17 @@ void place_norms(ModelConfig& config) {
   }
 }
 
-ModelConfig read_olmo2(const ConfigFile& file) {
-  ModelConfig config = read_decoder(file, {.epsilon = 1e-5});
-  const bool bias = file.flag("attention_bias", false);
-  for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
-  place_norms(config);
-  return config;
-}
-
-ModelConfig read_olmo2_gguf(const GgufFile& file) {
-  ModelConfig config = read_gguf_decoder(file);
-  place_norms(config);
-  return config;
+std::vector<ForeignKeys> olmo2_config_keys(bool windows) {
+  std::vector<ForeignKeys> keys = {
+      {"leaves queries and keys without their norm",
+       {true},
+       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}},
+      {"leaves out the norms after attention and feed-forward", {true}, {"use_post_norm", "post_norm", "norm_after"}},
+      {"norms what attention and feed-forward read",
+       {false},
+       {"do_layer_norm_before", "pre_norm", "normalize_before"}}};
+  if (windows) keys.push_back(sliding_window_keys());
+  return keys;
 }
 
 std::optional<std::string> why_not_olmo2_gguf(const ModelConfig& config) {
@@ -42,6 +39,22 @@ std::optional<std::string> why_not_olmo2_gguf(const ModelConfig& config) {
   return std::nullopt;
 }
 
+namespace {
+
+ModelConfig read_olmo2(const ConfigFile& file) {
+  ModelConfig config = read_decoder(file, {.epsilon = 1e-5});
+  const bool bias = file.flag("attention_bias", false);
+  for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
+  place_olmo2_norms(config);
+  return config;
+}
+
+ModelConfig read_olmo2_gguf(const GgufFile& file) {
+  ModelConfig config = read_gguf_decoder(file);
+  place_olmo2_norms(config);
+  return config;
+}
+
 }  // namespace
 
 const Architecture& olmo2_architecture() {
@@ -49,19 +62,9 @@ const Architecture& olmo2_architecture() {
       .name = "olmo2",
       .model_types = {"olmo2"},
       .read_config = read_olmo2,
-      .config_keys = {{"leaves queries and keys without their norm",
-                       {true},
-                       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}},
-                      {"leaves out the norms after attention and feed-forward",
-                       {true},
-                       {"use_post_norm", "post_norm", "norm_after"}},
-                      {"norms what attention and feed-forward read",
-                       {false},
-                       {"do_layer_norm_before", "pre_norm", "normalize_before"}}},
+      .config_keys = olmo2_config_keys(/*windows=*/false),
       .gguf = "olmo2",
       .read_gguf = read_olmo2_gguf,
-      // llama.cpp reads Olmo3 under the same name: with a window, in which it also rotates otherwise.
-      .gguf_keys = {{"limits what tokens see in some layers", {0}, {"attention.sliding_window"}}},
       .why_not_gguf = why_not_olmo2_gguf,
   };
   return row;

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "base/fail.h"
+#include "base/json.h"
 #include "model/architectures/decoder.h"
 
 namespace vernier {
@@ -81,6 +84,39 @@ void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& co
     fail(ErrorKind::kBadFile, "load: {}: {}: expected {} entries, one per layer, got {}", file.path().string(), pattern,
          config.depth(), slides->size());
   for (size_t i = 0; i < slides->size(); ++i) config.layers[i].attention.window = (*slides)[i] ? window : 0;
+}
+
+bool has_window(const ModelConfig& config) {
+  return std::any_of(config.layers.begin(), config.layers.end(),
+                     [](const LayerConfig& layer) { return layer.attention.window > 0; });
+}
+
+std::optional<std::string> why_not_gguf_windows(const ModelConfig& config, int64_t full_every,
+                                                std::string_view architecture) {
+  if (!has_window(config)) return std::nullopt;
+  const int64_t first = config.layer(0).attention.window;
+  for (int layer = 0; layer < config.depth(); ++layer) {
+    const int64_t own = config.layer(layer).attention.window;
+    if ((layer + 1) % full_every == 0 ? own != 0 : own == 0 || own != first)
+      return fmt::format(
+          "layer {} has a window of {} (0: none): llama.cpp's {} has one window in all layers but every {}th", layer,
+          own, architecture, full_every);
+  }
+  return std::nullopt;
+}
+
+Json rotation_of(const ConfigFile& file, const RotationOf& of) {
+  Json config = file.json();
+  const Json* parameters = file.find("rope_parameters");
+  const Json* own =
+      parameters == nullptr ? nullptr : json_find(*parameters, of.full ? "full_attention" : "sliding_attention");
+  if (own == nullptr && of.full) return config;
+  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters"}) config.erase(key);
+  if (own != nullptr)
+    config["rope_parameters"] = *own;
+  else
+    config["rope_theta"] = of.theta;
+  return config;
 }
 
 ForeignKeys sliding_window_keys() { return {nullptr, {}, {"use_sliding_window", "layer_types"}}; }

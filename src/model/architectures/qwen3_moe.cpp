@@ -1,0 +1,53 @@
+#include "model/architectures/decoder.h"
+#include "model/architectures/experts.h"
+#include "model/architectures/rows.h"
+
+namespace vernier {
+
+namespace {
+
+ModelConfig read_qwen3_moe(const ConfigFile& file) {
+  ModelConfig config = read_decoder(file, {.kv_heads = 4, .context_length = 32768});
+  const bool bias = file.flag("attention_bias", false);
+  for (LayerConfig& layer : config.layers) {
+    layer.attention.qkv_bias = layer.attention.output_bias = bias;
+    layer.attention.qk_norm = AttentionConfig::QkNorm::kHead;
+  }
+  read_sparse_layers(file, {.count = 128, .used = 8, .intermediate = 768}, config);
+  read_sliding_windows(file, {.needs_flag = true, .every_layer = true}, config);
+  return config;
+}
+
+ModelConfig read_qwen3_moe_gguf(const GgufFile& file) {
+  ModelConfig config = read_gguf_decoder(file);
+  read_gguf_experts(file, /*normalize=*/true, config);
+  return config;
+}
+
+std::optional<std::string> why_not_qwen3_moe_gguf(const ModelConfig& config) {
+  if (config.layer(0).attention.output_bias)
+    return "blk.0.attn_output.bias: llama.cpp's qwen3moe has no bias there and refuses the file";
+  return why_not_gguf_experts(config, /*normalize=*/true);
+}
+
+}  // namespace
+
+const Architecture& qwen3_moe_architecture() {
+  static const Architecture row = {
+      .name = "qwen3_moe",
+      .model_types = {"qwen3_moe"},
+      .read_config = read_qwen3_moe,
+      .config_keys = {sliding_window_keys(),
+                      {nullptr, {}, {"num_experts", "num_local_experts", "mlp_only_layers"}},
+                      {"leaves queries and keys without their norm",
+                       {true},
+                       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}}},
+      .gguf = "qwen3moe",
+      .read_gguf = read_qwen3_moe_gguf,
+      .gguf_keys = {{nullptr, {}, {"expert_count"}}},
+      .why_not_gguf = why_not_qwen3_moe_gguf,
+  };
+  return row;
+}
+
+}  // namespace vernier
