@@ -269,6 +269,11 @@ std::vector<std::string> finetune_decays();
 /// What finetune() would refuse of these before its first step, for who has much to do until then, such as searching values.
 /// @throws as finetune()
 void check_finetune(const Model& model, const TrainingData& learned, const FinetuneOptions& options);
+/// The same of what options.work holds: a run that finetune() would not go on with, whatever it begins with.
+/// @throws Error{kInvalidArgument} for a run of another model, plan, calibration, validation data or other options;
+///         {kBadFile, kIo}
+void check_resumption(const Model& model, const Plan& plan, const Calibration& calibration,
+                      const TrainingData& validation, const FinetuneOptions& options);
 
 /// `start`: `model` quantized by the plan, such as quantize(model, calibration, plan, threads).in_memory(), where training
 /// begins, so that the plan without training is the first checkpoint; nullptr: the model's weights on scales that are

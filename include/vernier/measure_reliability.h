@@ -56,7 +56,7 @@ using PerturbedWindows = std::function<EvaluationData(std::string_view perturbat
 /// Of language models: confidence in the next token, of each scored token, whose logits are not kept; drawn again by
 /// window. After a refit each half of the documents (even and odd ones) by the other half's temperature, where both have
 /// windows. With `perturbed`, also the loss and accuracy on text that is written carelessly.
-/// @throws Error as evaluate; {kInvalidArgument} for no subjects
+/// @throws Error as evaluate; {kInvalidArgument} for no subjects, and for what only models that see are asked
 /// @cost two forward passes, and one per perturbation and severity
 Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subjects, const EvaluationData& data,
                                      const ReliabilityRequest& request, const PerturbedWindows& perturbed,

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -100,7 +101,7 @@ struct PlanEntry {
   int64_t cols = 0;    ///< row length
   std::string scheme{};
   uint64_t bytes = 0;
-  double damage = 0;  ///< predicted KL, nats per token
+  double damage = 0;  ///< predicted KL, nats per token; NaN where nothing was measured
   std::string reason{};
   std::string wanted{};  ///< the scheme that was asked for, where the shape cannot take it and `scheme` stands in
 };
@@ -131,8 +132,10 @@ struct Plan {
   uint64_t budget_bytes = 0;
   uint64_t tensor_bytes = 0;  ///< sum over entries
   double price_per_byte = 0;
-  double predicted_kl_nats = 0;
-  double lower_bound_kl_nats = 0;
+  /// Sum of the entries' damages; NaN where nothing was measured, as in a recipe or what llama-quantize would choose.
+  double predicted_kl_nats = std::numeric_limits<double>::quiet_NaN();
+  /// Proven for all choices whose tensors take as many bytes; NaN where nothing was solved.
+  double lower_bound_kl_nats = std::numeric_limits<double>::quiet_NaN();
   std::vector<PlanEntry> entries{};
   /// Absent for the mean. With one, predicted and bounded KL are still those of the mean, so that plans compare.
   std::optional<PlannedObjective> objective{};

@@ -213,8 +213,12 @@ struct EstimatorAgreement {
   double ratio_of_totals = 0;  ///< estimated over exact KL, NaN for estimators that only rank
 };
 
+/// What compare_estimators would refuse of a screen of these schemes, for who is yet to make it.
+/// @throws Error{kInvalidArgument} when the two are of different models, or the diagnosis' scheme is none of `schemes`
+void check_comparable(const std::string& model_hash, const std::vector<std::string>& schemes,
+                      const Diagnosis& diagnosis);
 /// @param domain which of the screen's, -1: all
-/// @throws Error{kInvalidArgument} when the two are of different models, or the screen lacks the diagnosis' scheme
+/// @throws as check_comparable
 std::vector<EstimatorAgreement> compare_estimators(const Screen& screen, const Diagnosis& diagnosis, int domain = -1);
 nlohmann::ordered_json agreements_to_json(const std::vector<EstimatorAgreement>& agreements);
 

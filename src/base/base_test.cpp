@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -17,6 +18,20 @@ TEST(Json, HostileTextIsABadFile) {
   for (const std::string& text : {std::string("{"), std::string("{\"a\":}"), deep, std::string("\xff\xfe")}) {
     expect_error(ErrorKind::kBadFile, {"config.json"}, [&] { parse_json(text, "config.json"); });
   }
+}
+
+TEST(Json, ObjectsOfVeryManyKeysAreReadSorted) {
+  const auto object = [](int keys) {
+    std::string text = "{\"of\": [{}, {";
+    for (int i = 0; i < keys; ++i) text += fmt::format("{}\"k{}\": {{\"a\": {}}}", i == 0 ? "" : ", ", i, i);
+    return text + "}]}";
+  };
+  EXPECT_EQ(parse_json(object(20'000), "t")["of"][1].size(), 20'000u);
+  expect_error(ErrorKind::kBadFile, {"t: ", "more than 20000 keys"}, [&] { parse_json(object(20'001), "t"); });
+  const SortedJson sorted = parse_sorted_json(object(100'000), "t");
+  EXPECT_EQ(sorted["of"][1]["k99999"]["a"], 99'999);
+  expect_error(ErrorKind::kBadFile, {"deeper"},
+               [&] { parse_sorted_json(std::string(100, '[') + std::string(100, ']'), "t"); });
 }
 
 TEST(Json, IntegersAreRangeCheckedBeforeConversion) {

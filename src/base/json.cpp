@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -11,21 +12,62 @@ template class nlohmann::basic_json<nlohmann::ordered_map>;
 
 namespace vernier {
 
-Json parse_json(std::string_view text, const std::string& origin) {
+namespace {
+
+/// What a file from outside may not do to a parser: take the stack, since values are destroyed recursively, or time by
+/// the square of an object's keys.
+class NestingGuard {
+ public:
+  explicit NestingGuard(size_t max_keys) : max_keys_(max_keys) {}
+
+  /// False where the value is not to be kept.
+  template <class Event>
+  bool operator()(int depth, Event event) {
+    too_deep_ |= depth > kMaxDepth;
+    if (too_deep_) return false;
+    if (event == Event::object_start)
+      keys_[static_cast<size_t>(depth)] = 0;
+    else if (event == Event::key)  // its depth is that of the object and one more
+      too_many_ |= ++keys_[static_cast<size_t>(depth) - 1] > max_keys_;
+    return !too_many_;
+  }
+
+  void check(const std::string& origin) const {
+    if (too_deep_) fail(ErrorKind::kBadFile, "{}: JSON nested deeper than {} levels", origin, kMaxDepth);
+    if (too_many_)
+      fail(ErrorKind::kBadFile, "{}: a JSON object of more than {} keys, expected fewer", origin, max_keys_);
+  }
+
+ private:
+  static constexpr int kMaxDepth = 64;
+  std::array<size_t, kMaxDepth + 1> keys_{};
+  size_t max_keys_;
+  bool too_deep_ = false, too_many_ = false;
+};
+
+template <class AnyJson>
+AnyJson parse_guarded(std::string_view text, const std::string& origin, size_t max_keys) {
   text = without_byte_order_mark(text, origin);
-  constexpr int kMaxDepth = 64;  // the parser recurses on destruction: a file of brackets must not take the stack
-  bool too_deep = false;
-  const Json::parser_callback_t guard = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep |= depth > kMaxDepth;
-    return !too_deep;
-  };
+  NestingGuard guard(max_keys);
   try {
-    Json value = Json::parse(text.begin(), text.end(), guard);
-    if (too_deep) fail(ErrorKind::kBadFile, "{}: JSON nested deeper than {} levels", origin, kMaxDepth);
+    AnyJson value =
+        AnyJson::parse(text.begin(), text.end(),
+                       [&](int depth, typename AnyJson::parse_event_t event, AnyJson&) { return guard(depth, event); });
+    guard.check(origin);
     return value;
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::kBadFile, "{}: not valid JSON ({}); perhaps an incomplete download", origin, e.what());
   }
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& origin) {
+  return parse_guarded<Json>(text, origin, /*max_keys=*/20'000);
+}
+
+SortedJson parse_sorted_json(std::string_view text, const std::string& origin) {
+  return parse_guarded<SortedJson>(text, origin, std::numeric_limits<size_t>::max());
 }
 
 Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }

@@ -16,10 +16,10 @@ TEST(ReadArtefact, OneOfAnotherCommandIsNamed) {
     write_file(path, content);
     expect_error(ErrorKind::kInvalidArgument, parts, [&] { read_artefact(path.string(), stage); });
   };
-  refused(R"({"kfac_rows": 4})", "plan", {"read_artefact.json", "`vernier screen`", "`vernier plan`"});
+  refused(R"({"kind": "screen"})", "plan", {"read_artefact.json", "`vernier screen`", "`vernier plan`"});
   refused(R"({"kind": "plan"})", "diagnose", {"`vernier plan`", "`vernier diagnose`"});
   refused(R"({"kind": "damage"})", "screen", {"`vernier run`", "`vernier screen`"});
-  refused(R"({"noise_floor_kl_nats": 0})", "screen", {"`vernier diagnose`"});
+  refused(R"({"kind": "diagnosis"})", "screen", {"`vernier diagnose`"});
   write_file(path, R"({"kind": "plan", "label": "x"})");
   EXPECT_EQ(read_artefact(path.string(), "plan")["label"], "x");
   for (const char* unknown : {"[]", "{}", R"({"kind": 3})"}) {  // its reader says what it lacks

@@ -167,7 +167,11 @@ TEST_F(Cli, WindowsBeyondWhatTheModelIsMadeForAreWarnedOf) {
 
 TEST_F(Cli, PresetsArePlannedWithoutDamage) {
   ASSERT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "-o", at("p.json"), "--recipe", at("r.txt")}), 0);
-  EXPECT_EQ(read_json(at("p.json"))["label"], "llama.cpp's q3_k_m");
+  const Json plan = read_json(at("p.json"));
+  EXPECT_EQ(plan["label"], "llama.cpp's q3_k_m");
+  EXPECT_TRUE(plan["predicted_kl_nats"].is_null() && plan["tensors"][0]["kl_nats"].is_null()) << "nothing was measured";
+  EXPECT_THAT(read_file(at("r.txt")), ::testing::HasSubstr("not foretold"));
+  EXPECT_EQ(run({"export", demo_, "--plan", at("p.json"), "--method", "nearest", "--dry-run"}), 0);
   EXPECT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "--budget", "+5%"}), 2) << "a preset has the size that it has";
   EXPECT_NE(run({"plan", demo_, "--preset", "q3_k_x"}), 0);
   EXPECT_EQ(run({"plan", demo_}), 2);
@@ -214,6 +218,13 @@ TEST_F(Cli, StagesChainThroughTheirArtefacts) {
   EXPECT_EQ(run({"inspect", file}), 0);
   EXPECT_EQ(run({"quantize", demo_, "--scheme", "int4:g128:sym", "--calibration", cal, "-o", at("q")}), 0);
   EXPECT_EQ(run({"--quiet", "evaluate", at("q"), "--windows", "2"}), 0);
+  const auto warned = [&](const std::string& model) {
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(run({"export", model, "--target", "huggingface", "--plan", plan, "--dry-run"}), 0);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(warned(demo_), ::testing::Not(::testing::HasSubstr("other weights")));
+  EXPECT_THAT(warned(at("q")), ::testing::HasSubstr("p.json was made for other weights"));
 }
 
 TEST_F(Cli, DocumentsWithGroupsAreDiagnosedAndPlannedByGroup) {
@@ -316,6 +327,10 @@ TEST_F(Cli, AScreenOfTwoDomainsIsComparedWithADiagnosis) {
   EXPECT_TRUE(fs::exists(at("channels.safetensors")));
   EXPECT_EQ(run({"--quiet", "screen", demo_, "--calibration", cal, "--against", at("none.json"), "-o", at("x.json")}),
             2);
+  EXPECT_EQ(run({"--quiet", "screen", demo_, "--calibration", cal, "--windows", "1", "--schemes", "gguf:q4_k",
+                 "--against", diagnosis, "-o", at("x.json")}),
+            2);
+  EXPECT_FALSE(fs::exists(at("x.json"))) << "refused before anything is screened";
 }
 
 TEST_F(Cli, TargetsAndMethodsAreTakenFromTheirTables) {

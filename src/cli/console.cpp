@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/fail.h"
 
 namespace vernier {
@@ -78,24 +80,14 @@ CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::strin
 
 namespace {
 
-bool is_of_kind(const Json& json, std::string_view kind) {
-  const Json* own = json_find(json, "kind");
-  return own != nullptr && own->is_string() && own->get<std::string>() == kind;
-}
-
-/// Artefacts and the command that writes them.
-struct ArtefactRow {
-  std::string_view command;
-  bool (*is)(const Json& json) = nullptr;
-};
-
-constexpr ArtefactRow kArtefacts[] = {
-    {"plan", [](const Json& json) { return is_of_kind(json, "plan"); }},
-    {"run", [](const Json& json) { return is_of_kind(json, "damage"); }},
-    {"groups", [](const Json& json) { return is_of_kind(json, "group_study"); }},
-    {"activations", [](const Json& json) { return is_of_kind(json, "activation_study"); }},
-    {"screen", [](const Json& json) { return json_find(json, "kfac_rows") != nullptr; }},
-    {"diagnose", [](const Json& json) { return json_find(json, "noise_floor_kl_nats") != nullptr; }},
+/// Kinds of artefacts and the command that writes each.
+constexpr std::pair<std::string_view, std::string_view> kArtefacts[] = {
+    {"plan", "plan"},          {"plan --front", "front"},
+    {"run", "damage"},         {"run", "run"},
+    {"groups", "group_study"}, {"activations", "activation_study"},
+    {"screen", "screen"},      {"diagnose", "diagnosis"},
+    {"protect", "protection"}, {"evaluate", "evaluation"},
+    {"finetune", "finetune"},  {"evaluate --reliability", "reliability"},
 };
 
 }  // namespace
@@ -108,9 +100,10 @@ Json read_artefact(const std::string& path, const char* stage) {
          stage);
   Json json = read_json(path);
   if (!json.is_object()) return json;
-  for (const ArtefactRow& row : kArtefacts)
-    if (row.command != stage && row.is(json))
-      fail(ErrorKind::kInvalidArgument, "{}: is of `vernier {}`; expected what `vernier {}` writes", path, row.command,
+  const Json* own = json_find(json, "kind");
+  for (const auto& [command, kind] : kArtefacts)
+    if (command != stage && own != nullptr && own->is_string() && own->get_ref<const std::string&>() == kind)
+      fail(ErrorKind::kInvalidArgument, "{}: is of `vernier {}`; expected what `vernier {}` writes", path, command,
            stage);
   return json;
 }

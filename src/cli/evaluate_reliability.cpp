@@ -52,7 +52,7 @@ class Subjects {
     add(spelling.name, std::move(model), spelling.activations.value_or(shared_.activations), spelling.tower);
   }
   void add_planned(const std::string& path) {
-    add(std::filesystem::path(path).stem().string(), made(plan_from_json(read_artefact(path, "plan"), path)));
+    add(std::filesystem::path(path).stem().string(), made(read_plan(path, models_.front(), console_)));
   }
   const std::vector<ReliabilitySubject>& named() const { return named_; }
 
@@ -133,7 +133,8 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   in_group(add_option(command, "--with", others, "Further models, such as folders of quantized ones"));
   in_group(add_option(command, "--ood", ood, "Folder (or manifest) of images that are none of the classes"));
   in_group(add_option(command, "--dimensions", dimensions,
-                      fmt::format("Only some of {}", fmt::join(reliability_dimensions(), ", "))))
+                      fmt::format("Only some of {}; of a language model confidence and careless_text",
+                                  fmt::join(reliability_dimensions(), ", "))))
       ->delimiter(',');
   in_group(add_option(command, "--images", images, "Use N images, evenly spaced; 0: all"))->check(count_range());
   in_group(add_option(command, "--corruptions", corruptions, "Only some of them"))->delimiter(',');
@@ -217,6 +218,8 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
     found =
         measure_reliability(subjects.named(), spaced_images(std::move(labelled), images), request, &console.progress);
   } else {
+    if (images > 0 || !classes.empty())
+      fail(ErrorKind::kInvalidArgument, "reliability: --images and --classes are of models that see; {} reads", first);
     const Tokenizer tokenizer(open_tokenizer(original, console));
     if (data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices) {
       const std::vector<ChoiceItem> items = read_choices(data.data.front());

@@ -48,7 +48,7 @@ void add_export(CLI::App& app, Console& console) {
     const int threads = a->threads.configure(console);
     const Model model = open_model(a->model, console);
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const Plan plan = a->plan.load(model, target.name);
+    const Plan plan = a->plan.load(model, target.name, console);
     const uint64_t bytes = target.file_bytes(model, plan, tokenizer, a->options);
     const double bits = bits_per_weight(bytes, model);
     Json json = {{"output", a->output},

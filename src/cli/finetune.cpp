@@ -270,7 +270,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   if (data.dropped > 0)
     console.progress.warn(fmt::format("finetune: left out {} {} of {} that {} holds as well", data.dropped,
                                       all.pixels.defined() ? "images" : "documents", a.data, a.groups));
-  const Plan plan = a.plan.load(model, target.name);
+  const Plan plan = a.plan.load(model, target.name, console);
   const Calibration calibration = a.calibration.path.empty() ? Calibration() : a.calibration.load();
   const uint64_t bytes = target.file_bytes(model, finetuned_plan(plan), tokenizer, a.file);
   a.options.activations = Activations::parse(a.activations);
@@ -279,10 +279,11 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   check_finetune(model, learned, a.options);  // values are searched for minutes
   const std::filesystem::path output = a.output;
   a.options.work = output / "work";
+  const TrainingData watched = some_of_each_group(validation, a.validation_examples);
+  check_resumption(model, plan, calibration, watched, a.options);
   const TrainingData also =
       a.self_text > 0 ? joined_training_data(learned, self_written(model, learned, a, console)) : learned;
   const Model before = untrained(model, plan, a, threads, console);
-  const TrainingData watched = some_of_each_group(validation, a.validation_examples);
   const FinetuneResult result = finetune(model, plan, calibration, also, watched, a.options, &console.progress,
                                          a.begin_fitted ? nullptr : &before);
 
@@ -302,7 +303,8 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   export_model(target, quantize(result.model, {}, made, threads), tokenizer, output / target.output, a.file,
                &console.progress);
   write_json(output / "plan.json", plan_to_json(made));
-  Json json = {{"schema_version", 1},
+  Json json = {{"kind", "finetune"},
+               {"schema_version", 1},
                {"tool_version", VERNIER_VERSION},
                {"model", model.source().name},
                {"model_hash", model_hash(model)},

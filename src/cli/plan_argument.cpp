@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "cli/command.h"
 #include "vernier/planning.h"
@@ -30,28 +31,37 @@ void PlanArgument::add(CLI::App& app, CommandFiles& files) {
 namespace {
 
 /// Numbers as they are (f32, f16, bf16) have neither scales nor codes to search.
-bool searches_nothing(const Plan& plan) {
-  return std::all_of(plan.entries.begin(), plan.entries.end(), [](const PlanEntry& entry) {
+Plan without_needless_search(Plan plan) {
+  const auto is_plain = [](const PlanEntry& entry) {
     return Scheme::parse(entry.scheme).held_by(Container::kPlainTensors);
-  });
+  };
+  if (std::all_of(plan.entries.begin(), plan.entries.end(), is_plain)) plan.method = "nearest";
+  return plan;
 }
 
 }  // namespace
 
-Plan PlanArgument::load(const Model& model, const std::string& target) const {
-  Plan loaded = load_schemes(model, target);
-  if (!method.empty())
-    loaded.method = method;
-  else if (searches_nothing(loaded))
-    loaded.method = "nearest";
+Plan read_plan(const std::string& path, const Model& model, Console& console) {
+  Plan plan = plan_from_json(read_artefact(path, "plan"), path);
+  const Json* hash = json_find(plan.provenance, "model_hash");
+  if (hash != nullptr && *hash != model_hash(model))
+    console.progress.warn(
+        fmt::format("{} was made for other weights than those of {}: what it foretells need not hold for them", path,
+                    model.source().name));
+  return without_needless_search(std::move(plan));
+}
+
+Plan PlanArgument::load(const Model& model, const std::string& target, Console& console) const {
+  Plan loaded = without_needless_search(load_schemes(model, target, console));
+  if (!method.empty()) loaded.method = method;
   find_value_search(loaded.method);  // says what exists before anything is computed
   return loaded;
 }
 
-Plan PlanArgument::load_schemes(const Model& model, const std::string& target) const {
+Plan PlanArgument::load_schemes(const Model& model, const std::string& target, Console& console) const {
   if (plan.empty() + recipe.empty() + scheme.empty() != 2)
     fail(ErrorKind::kInvalidArgument, "give exactly one of --plan, --recipe and --scheme");
-  if (!plan.empty()) return plan_from_json(read_artefact(plan, "plan"), plan);
+  if (!plan.empty()) return read_plan(plan, model, console);
   if (!recipe.empty())
     return plan_from_recipe(model, parse_recipe(read_file(recipe), recipe),
                             std::filesystem::path(recipe).filename().string(), target);

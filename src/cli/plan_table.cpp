@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/text_table.h"
@@ -16,7 +17,7 @@ std::string plan_table(const Plan& plan, size_t width) {
   for (const PlanEntry& e : plan.entries)
     table.add({e.tensor, e.scheme, fmt::format("{}", e.bytes),
                fmt::format("{:.3f}", 8.0 * static_cast<double>(e.bytes) / static_cast<double>(e.rows * e.cols)),
-               fmt::format("{:.3g}", e.damage), e.reason});
+               std::isnan(e.damage) ? "-" : fmt::format("{:.3g}", e.damage), e.reason});
   return table.str(width);
 }
 

@@ -39,7 +39,7 @@ void add_quantize(CLI::App& app, Console& console) {
     a->io.check();
     const int threads = a->threads.configure(console);
     const Model model = open_model(a->model, console);
-    const Plan plan = a->plan.load(model, target.name);
+    const Plan plan = a->plan.load(model, target.name, console);
     target.file_bytes(model, plan, {}, {});  // says what cannot be written before anything is computed
     if (a->dry_run) {
       if (!a->json.write(plan_to_json(plan), console)) print_plan(plan, console);

@@ -118,5 +118,19 @@ TEST(ReliabilityTextCli, ConfidenceAndCarelessText) {
     EXPECT_THAT(told, HasSubstr(part));
 }
 
+TEST(ReliabilityTextCli, WhatOnlyModelsThatSeeHaveIsRefused) {
+  const std::string model = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
+  for (const std::vector<std::string>& asked : std::vector<std::vector<std::string>>{{"--dimensions", "corruptions"},
+                                                                                     {"--dimensions", "careless_text"},
+                                                                                     {"--attacks", "fgsm"},
+                                                                                     {"--images", "5"}}) {
+    std::vector<std::string> line{"evaluate", model, "--reliability", "--context", "32", "--windows", "2"};
+    line.insert(line.end(), asked.begin(), asked.end());
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(run_line(line), 2) << asked[0] << " " << asked[1];
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("reliability: "));
+  }
+}
+
 }  // namespace
 }  // namespace vernier

@@ -13,6 +13,7 @@
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
 #include "data/text_domains.h"
+#include "vernier/scheme.h"
 
 namespace vernier {
 
@@ -167,6 +168,13 @@ void add_screen(CLI::App& app, Console& console) {
                           .hessian_probes = a->hessian_probes,
                           .compute = a->compute.options(console)};
     const Model model = open_model(a->model, console);
+    std::optional<Diagnosis> exact;
+    if (!a->against.empty()) {
+      exact = diagnosis_from_json(read_artefact(a->against, "diagnose"), a->against);
+      std::vector<std::string> schemes;
+      for (const std::string& name : a->schemes) schemes.push_back(Scheme::parse(name).name());
+      check_comparable(model_hash(model), schemes, *exact);
+    }
     const auto on_images = [&] {
       const AnswerData data = a->labelled.data(image_set_of(a->texts, model, "screen"), a->images, model, console);
       return screen(model, a->calibration.load(), data, options, &console.progress);
@@ -175,14 +183,13 @@ void add_screen(CLI::App& app, Console& console) {
     save_screen(s, a->output);
     if (!a->channels.empty()) save_channels(s, a->channels);
     std::vector<EstimatorAgreement> agreements;
-    if (!a->against.empty())
-      agreements = compare_estimators(s, diagnosis_from_json(read_artefact(a->against, "diagnose"), a->against));
+    if (exact) agreements = compare_estimators(s, *exact);
     Json json = screen_to_json(s);
-    if (!a->against.empty()) json["agreements"] = agreements_to_json(agreements);
+    if (exact) json["agreements"] = agreements_to_json(agreements);
     if (a->json.write(json, console)) return;
     print_screen(s, a->top, console);
     if (s.limit) print_limit(*s.limit, console);
-    if (!a->against.empty()) print_agreements(agreements, console);
+    if (exact) print_agreements(agreements, console);
     fmt::print(console.out, "-> {}\n", a->output);
   });
 }

@@ -1,6 +1,7 @@
 #include "data/csv.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/fail.h"
 #include "vernier/data.h"
@@ -86,9 +87,10 @@ CsvTable parse_csv(std::string_view bytes, const std::string& origin) {
   CsvRow row;
   if (!reader.next(row)) fail(ErrorKind::kBadFile, "data: {}: empty, expected a line that names the columns", origin);
   table.header = row.cells;
-  for (size_t i = 0; i < table.header.size(); ++i)
-    if (!table.header[i].empty() && table.column(table.header[i]) != i)
-      fail(ErrorKind::kBadFile, "data: {}:{}: two columns are named \"{}\"", origin, row.line, table.header[i]);
+  std::set<std::string_view> names;
+  for (const std::string& name : table.header)
+    if (!name.empty() && !names.insert(name).second)
+      fail(ErrorKind::kBadFile, "data: {}:{}: two columns are named \"{}\"", origin, row.line, name);
   while (reader.next(row)) {
     if (row.cells.size() != table.header.size())
       fail(ErrorKind::kBadFile,

@@ -109,7 +109,7 @@ WeightFacts facts_from_json(const Json& json, const std::string& origin) {
 }
 
 Json diagnosis_to_json(const Diagnosis& d) {
-  Json json;
+  Json json = {{"kind", "diagnosis"}};
   json["schema_version"] = d.schema_version;
   json["tool_version"] = VERNIER_VERSION;
   json["model_hash"] = d.model_hash;

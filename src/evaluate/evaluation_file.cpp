@@ -117,7 +117,7 @@ Scores scores_of_reference(const Scores& compared) {
 }
 
 Json evaluation_file_to_json(const EvaluationFile& file) {
-  Json json;
+  Json json = {{"kind", "evaluation"}};
   json["schema_version"] = kEvaluationSchema;
   json["tool_version"] = VERNIER_VERSION;
   json["data"] = {{"text", facts_json(file.text)}, {"groups", file.groups ? facts_json(*file.groups) : Json()}};

@@ -41,4 +41,11 @@ std::optional<CheckpointFile> read_checkpoint(const std::filesystem::path& path)
   return content;
 }
 
+void require_same_run(const CheckpointFile& file, const std::string& word, const std::string& key,
+                      const std::filesystem::path& path) {
+  if (const auto found = file.words.find(word); found == file.words.end() || found->second != key)
+    fail(ErrorKind::kInvalidArgument,
+         "finetune: {} is of another model, plan, data or options; delete it, or name another folder", path.string());
+}
+
 }  // namespace vernier

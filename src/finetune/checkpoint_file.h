@@ -20,5 +20,8 @@ struct CheckpointFile {
 void write_checkpoint(const std::filesystem::path& path, const CheckpointFile& content);
 /// Nothing where there is no file. @throws Error{kBadFile, kIo}
 std::optional<CheckpointFile> read_checkpoint(const std::filesystem::path& path);
+/// @throws Error{kInvalidArgument} where the file's `word` is not `key`: it is of another run
+void require_same_run(const CheckpointFile& file, const std::string& word, const std::string& key,
+                      const std::filesystem::path& path);
 
 }  // namespace vernier

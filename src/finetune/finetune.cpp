@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <deque>
+#include <limits>
 
 #include "base/fail.h"
 #include "base/hash.h"
 #include "engine/device.h"
 #include "finetune/batch_forward.h"
+#include "finetune/checkpoint_file.h"
 #include "finetune/group_losses.h"
 #include "finetune/losses.h"
 #include "finetune/sampling.h"
@@ -85,19 +87,27 @@ Model placed(const Model& model, const at::Device& device) {
   return copy;
 }
 
-std::string run_key(const Model& model, const Model& begins, const std::map<TensorId, Scheme>& schemes,
-                    const Calibration& calibration, const TrainingData& learned, const TrainingData& validation,
-                    const FinetuneOptions& options) {
+const std::string kCheckpointName = "checkpoint.safetensors";
+
+/// Without what it begins with and learns from, which are searched and written before.
+std::string early_key_of(const Model& model, const std::map<TensorId, Scheme>& schemes, const Calibration& calibration,
+                         const TrainingData& validation, const FinetuneOptions& options) {
   Hasher hasher;
   hasher.add(VERNIER_VERSION);
   hasher.add(model_hash(model));
-  hasher.add(model_hash(begins));
   for (const auto& [id, scheme] : schemes) hasher.add(name_of(id) + " " + scheme.name());
   hasher.add(calibration.sites.empty() ? std::string() : calibration_hash(calibration));
-  hasher.add(learned.hash);
   hasher.add(validation.hash);
   hasher.add(finetune_options_to_json(options).dump());
   for (const auto& [site, range] : options.ranges) hasher.add(fmt::format("{} {}", name_of(site), range));
+  return hasher.hex();
+}
+
+std::string run_key(const std::string& early_key, const Model& begins, const TrainingData& learned) {
+  Hasher hasher;
+  hasher.add(early_key);
+  hasher.add(model_hash(begins));
+  hasher.add(learned.hash);
   return hasher.hex();
 }
 
@@ -150,6 +160,14 @@ void check_finetune(const Model& model, const TrainingData& learned, const Finet
          draws, learned.size());
 }
 
+void check_resumption(const Model& model, const Plan& plan, const Calibration& calibration,
+                      const TrainingData& validation, const FinetuneOptions& options) {
+  const std::filesystem::path path = options.work / kCheckpointName;
+  if (const std::optional<CheckpointFile> file = read_checkpoint(path))
+    require_same_run(*file, "early_key", early_key_of(model, schemes_of(plan, model), calibration, validation, options),
+                     path);
+}
+
 FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration& calibration,
                         const TrainingData& learned, const TrainingData& validation, const FinetuneOptions& options,
                         ProgressSink* progress, const Model* start) {
@@ -170,11 +188,12 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
     const bool can_learn =
         !rounded.empty() || inputs.how != Activations::kExact || loss.needs_labels || options.weight_decay > 0;
     const Model& begins = start == nullptr || rounded.empty() ? model : *start;
+    const std::string early_key = early_key_of(model, rounded, calibration, validation, options);
     return train({model, begins, teacher, rounded, importances, inputs, held, learned, validation, options, can_learn,
-                  stage, checkpoint, run_key(model, begins, rounded, calibration, learned, validation, options)},
+                  stage, checkpoint, run_key(early_key, begins, learned), early_key},
                  progress);
   };
-  TrainerResult trained = run(schemes, {options.activations, &options.ranges}, "finetune", "checkpoint.safetensors");
+  TrainerResult trained = run(schemes, {options.activations, &options.ranges}, "finetune", kCheckpointName.c_str());
   FinetuneResult result{std::move(trained.model), std::move(trained.curve), {}, {}};
   if (options.control) {
     TrainerResult control = run(none, {}, "control", "control.safetensors");
@@ -208,6 +227,14 @@ Plan finetuned_plan(const Plan& plan) {
   Plan made = plan;
   made.method = "nearest";  // matrices that are stored in their scheme are kept as they are
   made.label = plan.label + ", fine-tuned";
+  // What was foretold is of the weights before, and so is their hash.
+  for (PlanEntry& entry : made.entries) entry.damage = std::numeric_limits<double>::quiet_NaN();
+  made.predicted_kl_nats = made.lower_bound_kl_nats = std::numeric_limits<double>::quiet_NaN();
+  made.objective.reset();
+  if (const auto hash = made.provenance.find("model_hash"); hash != made.provenance.end()) {
+    made.provenance["trained_from"] = *hash;
+    made.provenance.erase("model_hash");
+  }
   return made;
 }
 

@@ -121,7 +121,10 @@ TEST_P(FinetuneResume, MinutesEndARunThatCanGoOn) {
 TEST_P(FinetuneResume, ACheckpointOfSomethingElseIsRefused) {
   options_.work = folder_;
   run();
+  const auto check = [&] { check_resumption(model_, plan_, {}, made_up_training(8, 100), options_); };
+  EXPECT_NO_THROW(check());
   options_.seed = 9;
+  expect_error(ErrorKind::kInvalidArgument, {"another model, plan, data or options"}, check);
   expect_error(ErrorKind::kInvalidArgument, {"another model, plan, data or options"}, [&] { run(); });
   write_file(folder_ / "checkpoint.safetensors", "garbage");
   expect_error(ErrorKind::kBadFile, {"checkpoint.safetensors"}, [&] { run(); });

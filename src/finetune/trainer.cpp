@@ -348,7 +348,8 @@ class Trainer {
                            {"loss_count", loss_count_},
                            {"weighting", weighting_->state()},
                            {"curve", finetune_curve_to_json(curve_)}};
-    file.words = {{"key", s_.key}, {"tool_version", VERNIER_VERSION}, {"progress", progress.dump()}};
+    file.words = {
+        {"key", s_.key}, {"early_key", s_.early_key}, {"tool_version", VERNIER_VERSION}, {"progress", progress.dump()}};
     write_checkpoint(s_.checkpoint, file);
   }
 
@@ -357,9 +358,7 @@ class Trainer {
     const std::optional<CheckpointFile> file = read_checkpoint(s_.checkpoint);
     if (!file) return false;
     const std::string origin = s_.checkpoint.string();
-    if (!file->words.contains("key") || file->words.at("key") != s_.key)
-      fail(ErrorKind::kInvalidArgument,
-           "finetune: {} is of another model, plan, data or options; delete it, or name another folder", origin);
+    require_same_run(*file, "key", s_.key, s_.checkpoint);
     const Json progress = parse_json(file->words.contains("progress") ? file->words.at("progress") : "", origin);
     step_ = json_int(progress, "step", origin, 0, o_.steps);
     minutes_before_ = json_number(progress, "minutes", origin);

@@ -29,7 +29,8 @@ struct TrainerSetup {
   bool can_learn = true;               ///< false: the loss is as low as it can be before the first step
   std::string stage{};                 ///< for progress
   std::filesystem::path checkpoint{};  ///< empty: none
-  std::string key{};  ///< of model, data and options: a checkpoint with another one is of something else
+  std::string key{};        ///< of model, data and options: a checkpoint with another one is of something else
+  std::string early_key{};  ///< of what is known of these before values are searched and text is written
 };
 
 struct TrainerResult {

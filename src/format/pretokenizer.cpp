@@ -14,8 +14,10 @@ namespace {
 
 constexpr size_t kMaxExpressionBytes = 1 << 16;
 constexpr size_t kJitStackBytes = 1 << 23;
-// Per match, and 4 more for every byte of text: a sane expression backtracks over a long word once or twice.
-constexpr uint32_t kMatchSteps = 200'000;
+// Backtracking steps that every match may take. Those of a sane expression stay far below it, or grow with the word
+// that it walks back over: what matches take beyond it is bounded for the whole text, by its length.
+constexpr uint32_t kFreeSteps = 1024;
+constexpr size_t kTextSteps = 200'000, kStepsPerByte = 16;
 constexpr size_t kMaxExpressions = 64;
 constexpr uint32_t kHeapKib = 1 << 16;
 
@@ -58,6 +60,19 @@ CodePtr compile(const std::string& pattern, const std::string& origin) {
   pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs it
   return code;
 }
+
+/// pcre2_match from `search` on, in as few backtracking steps as do: a limit is all that PCRE2 says of them, so that it
+/// is doubled until it is enough, and taken from `steps_left`.
+int match_within(const pcre2_code& code, std::string_view text, size_t search, pcre2_match_context& context,
+                 pcre2_match_data& data, size_t& steps_left) {
+  for (uint32_t steps = kFreeSteps;; steps *= 2) {
+    pcre2_set_match_limit(&context, steps);
+    const int count = pcre2_match(&code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), search,
+                                  PCRE2_NO_UTF_CHECK, &data, &context);
+    if (count != PCRE2_ERROR_MATCHLIMIT || steps > steps_left || steps > UINT32_MAX / 2) return count;
+    steps_left -= steps;
+  }
+}
 }  // namespace
 
 struct PreTokenizer::Expression {
@@ -95,15 +110,12 @@ PreTokenizer::PreTokenizer(PreTokenizer&&) noexcept = default;
 // Appends the parts of `text` to `result`, shifted by `offset`.
 void PreTokenizer::apply(const Expression& expression, std::string_view text, size_t offset, MatchState& state,
                          Ranges& result) const {
-  const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   auto& parts = state.parts;
   parts.clear();
-  pcre2_set_match_limit(state.context.get(),
-                        static_cast<uint32_t>(std::min<size_t>(UINT32_MAX, kMatchSteps + 4 * text.size())));
   size_t done = 0, search = 0, last_end = std::string_view::npos;
+  size_t steps_left = kTextSteps + kStepsPerByte * text.size();
   while (search <= text.size()) {
-    const int count = pcre2_match(expression.code.get(), subject, text.size(), search, PCRE2_NO_UTF_CHECK,
-                                  state.data.get(), state.context.get());
+    const int count = match_within(*expression.code, text, search, *state.context, *state.data, steps_left);
     if (count == PCRE2_ERROR_NOMATCH) break;
     if (count < 0)
       fail(ErrorKind::kBadFile,

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "base/output_file.h"
 #include "format/bytes.h"
 
 namespace vernier {
@@ -31,9 +32,9 @@ std::map<std::string, std::set<std::string>> read_shard_index(const fs::path& in
   std::error_code code;
   if (const uint64_t size = fs::file_size(index, code); !code && size > kMaxIndexBytes)
     fail(ErrorKind::kBadFile, "load: {}: {} bytes, expected at most {}", origin, size, kMaxIndexBytes);
-  const Json json = read_json(index);
-  const Json* map = json_find(json, "weight_map");
-  if (map == nullptr || !map->is_object() || map->empty())
+  const SortedJson json = parse_sorted_json(read_file(index), origin);
+  const auto map = json.is_object() ? json.find("weight_map") : json.end();
+  if (map == json.end() || !map->is_object() || map->empty())
     fail(ErrorKind::kBadFile, "load: {}: expected a \"weight_map\" from tensor names to shard files", origin);
 
   std::map<std::string, std::set<std::string>> shards;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/output_file.h"
+#include "format/pretokenizer.h"
 #include "format/tokenizer_text.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
@@ -178,6 +179,24 @@ TEST(HostileTokenizer, RunawayExpressionsGiveUp) {
     const Tokenizer tokenizer(model);
     expect_short_error([&] { tokenizer.encode(std::string(5000, 'a') + "!xbc"); }, kBad, pattern);
   }
+}
+
+TEST(HostileTokenizer, ExpressionsThatAreSlowEverywhereGiveUp) {
+  // Each match is bounded and there are as many as bytes: some 4,000 steps at every letter.
+  TokenizerModel model;
+  model.tokens = {"a"};
+  model.pre_tokenizer.splits = {{"(?=(?:(?:a|a)?){11}b|)a"}};
+  const Tokenizer tokenizer(model);
+  expect_short_error([&] { tokenizer.encode(std::string(200'000, 'a')); }, kBad, "gave up on a text of 200000 bytes");
+}
+
+TEST(HostileTokenizer, LongWordsAndBlanksAreNoRunaways) {
+  const PreTokenizer splitter({.use_gpt2_split = true}, "test");
+  PreTokenizer::Scratch scratch(splitter);
+  const std::string blanks(1 << 20, ' '), word(1 << 20, 'x');
+  std::vector<size_t> sizes;
+  splitter.split(blanks + word + blanks + "x", scratch, [&](std::string_view part) { sizes.push_back(part.size()); });
+  EXPECT_THAT(sizes, ::testing::ElementsAre(blanks.size() - 1, word.size() + 1, blanks.size() - 1, 2));
 }
 
 TEST(HostileTokenizer, ModelsInMemoryAreCheckedToo) {

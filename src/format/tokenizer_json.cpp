@@ -1,12 +1,12 @@
 // Reads Hugging Face's tokenizer.json and tokenizer_config.json into a TokenizerModel.
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "format/pretokenizer_syntax.h"
 #include "format/tokenizer_pieces.h"
 #include "format/tokenizer_text.h"
@@ -15,28 +15,12 @@
 namespace vernier {
 namespace {
 
-// Sorted keys: the project's ordered Json looks keys up one by one, too slow for a vocabulary of 150,000.
-using SortedJson = nlohmann::json;
-
 constexpr int64_t kMaxIdGap = 65536;  // bounds what a hostile id can make us allocate
 constexpr const char* kSupportedTokenizers =
     "supported are byte-level BPE, as in GPT-2, Llama 3, Qwen and CLIP, and SentencePiece's pairs, as in Llama 2";
 
-SortedJson parse_sorted(std::string_view text, const std::string& origin) {
-  text = without_byte_order_mark(text, "tokenizer: " + origin);
-  constexpr int kMaxDepth = 64;
-  bool too_deep = false;
-  const SortedJson::parser_callback_t guard = [&](int depth, SortedJson::parse_event_t, SortedJson&) {
-    too_deep |= depth > kMaxDepth;
-    return !too_deep;
-  };
-  SortedJson value;
-  try {
-    value = SortedJson::parse(text.begin(), text.end(), guard);
-  } catch (const nlohmann::json::exception& e) {
-    fail(ErrorKind::kBadFile, "tokenizer: {}: not valid JSON ({}); perhaps an incomplete download", origin, e.what());
-  }
-  if (too_deep) fail(ErrorKind::kBadFile, "tokenizer: {}: JSON nested deeper than {} levels", origin, kMaxDepth);
+SortedJson parse_object(std::string_view text, const std::string& origin) {
+  SortedJson value = parse_sorted_json(text, "tokenizer: " + origin);
   if (!value.is_object())
     fail(ErrorKind::kBadFile, "tokenizer: {}: expected a JSON object, got {}", origin, value.type_name());
   return value;
@@ -460,7 +444,7 @@ void read_chat_templates(const Node& config, TokenizerModel& model) {
 }  // namespace
 
 TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& origin) {
-  const SortedJson json = parse_sorted(text, origin);
+  const SortedJson json = parse_object(text, origin);
   const Node root(json, origin + ": tokenizer");
   TokenizerModel model;
   model.origin = origin;
@@ -478,7 +462,7 @@ TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& or
 }
 
 void merge_tokenizer_config(TokenizerModel& model, std::string_view text, const std::string& origin) {
-  const SortedJson json = parse_sorted(text, origin);
+  const SortedJson json = parse_object(text, origin);
   const Node config(json, origin + ": tokenizer_config");
   const auto id_of = [&](const std::string& token) -> std::optional<int32_t> {
     if (token.empty()) return std::nullopt;

@@ -276,6 +276,7 @@ Plan mix_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules
   Plan plan;
   plan.target = rules.target;
   plan.label = "llama.cpp's " + mix;
+  plan.predicted_kl_nats = 0;
   for (const TensorDamage& tensor : tensors) {
     const std::optional<MixRole> role = mix_role(tensor, untied);
     const std::string scheme = role ? mix_scheme(row, model, *role, tensor) : row.base;

@@ -1,6 +1,7 @@
 #include "plan/make_plan.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/fail.h"
 #include "plan/choose_schemes.h"
@@ -198,7 +199,7 @@ Plan uniform_plan(const std::vector<TensorDamage>& tensors, const TargetRules& r
       entry.reason = fmt::format("{} does not fit rows of {}", wanted, tensor.cols);
       ++fallbacks[fitting];
     }
-    entry.damage = predicted_damage(tensor, fitting).value_or(0);
+    entry.damage = predicted_damage(tensor, fitting).value_or(std::numeric_limits<double>::quiet_NaN());
     plan.entries.push_back(std::move(entry));
   }
   for (const auto& [fallback, count] : fallbacks)

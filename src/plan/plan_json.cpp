@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "base/fail.h"
@@ -38,6 +39,12 @@ double non_negative(const Json& object, const char* key, const std::string& orig
   return value;
 }
 
+/// NaN for null: nothing was measured.
+double foretold(const Json& object, const char* key, const std::string& origin) {
+  const bool measured = !(object.is_object() && object.contains(key) && object.at(key).is_null());
+  return measured ? non_negative(object, key, origin) : std::numeric_limits<double>::quiet_NaN();
+}
+
 uint64_t byte_count(const Json& object, const char* key, const std::string& origin) {
   return static_cast<uint64_t>(json_int(object, key, origin, 0, kMaxExactInteger));
 }
@@ -60,7 +67,7 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
     if (e.kind() == ErrorKind::kBadFile) throw;
     fail(ErrorKind::kBadFile, "{}: {}", where, e.what());
   }
-  entry.damage = non_negative(json, "kl_nats", where);
+  entry.damage = foretold(json, "kl_nats", where);
   entry.reason = plain_text(json, "reason", where);
   if (json_find(json, "wanted") != nullptr) entry.wanted = nonempty_text(json, "wanted", where);
   return entry;
@@ -103,7 +110,7 @@ Json plan_to_json(const Plan& plan) {
                        {"cols", entry.cols},
                        {"scheme", entry.scheme},
                        {"bytes", entry.bytes},
-                       {"kl_nats", entry.damage},
+                       {"kl_nats", finite_or_null(entry.damage)},
                        {"reason", entry.reason}});
     if (!entry.wanted.empty()) tensors.back()["wanted"] = entry.wanted;
   }
@@ -115,8 +122,8 @@ Json plan_to_json(const Plan& plan) {
                {"budget", {{"text", plan.budget_text}, {"bytes", plan.budget_bytes}}},
                {"tensor_bytes", plan.tensor_bytes},
                {"price_nats_per_byte", plan.price_per_byte},
-               {"predicted_kl_nats", plan.predicted_kl_nats},
-               {"lower_bound_kl_nats", plan.lower_bound_kl_nats}};
+               {"predicted_kl_nats", finite_or_null(plan.predicted_kl_nats)},
+               {"lower_bound_kl_nats", finite_or_null(plan.lower_bound_kl_nats)}};
   if (plan.objective) json["objective"] = objective_to_json(*plan.objective);
   json["tensors"] = std::move(tensors);
   json["provenance"] = plan.provenance;
@@ -141,8 +148,8 @@ Plan plan_from_json(const Json& json, const std::string& origin) {
   plan.budget_bytes = byte_count(budget, "bytes", origin + ": budget");
   plan.tensor_bytes = byte_count(json, "tensor_bytes", origin);
   plan.price_per_byte = non_negative(json, "price_nats_per_byte", origin);
-  plan.predicted_kl_nats = non_negative(json, "predicted_kl_nats", origin);
-  plan.lower_bound_kl_nats = non_negative(json, "lower_bound_kl_nats", origin);
+  plan.predicted_kl_nats = foretold(json, "predicted_kl_nats", origin);
+  plan.lower_bound_kl_nats = foretold(json, "lower_bound_kl_nats", origin);
   if (const Json* objective = json_find(json, "objective"))
     plan.objective = objective_from_json(*objective, origin + ": objective");
 

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -21,6 +22,18 @@ TEST(PlanJson, RoundTripsThroughText) {
   EXPECT_EQ(back.budget_bytes, plan.budget_bytes);
   EXPECT_EQ(back.entries[0].damage, plan.entries[0].damage) << "doubles survive exactly";
   EXPECT_EQ(back.provenance, plan.provenance);
+}
+
+TEST(PlanJson, WhatWasNotMeasuredIsNull) {
+  Plan plan = sample_plan();
+  plan.predicted_kl_nats = plan.lower_bound_kl_nats = plan.entries[0].damage = std::numeric_limits<double>::quiet_NaN();
+  const Json json = plan_to_json(plan);
+  EXPECT_TRUE(json["predicted_kl_nats"].is_null() && json["lower_bound_kl_nats"].is_null());
+  EXPECT_TRUE(json["tensors"][0]["kl_nats"].is_null());
+  const Plan back = plan_from_json(parse_json(json.dump(), "plan.json"), "plan.json");
+  EXPECT_TRUE(std::isnan(back.predicted_kl_nats) && std::isnan(back.entries[0].damage));
+  EXPECT_THAT(recipe_text(back),
+              ::testing::AllOf(::testing::HasSubstr("not foretold"), ::testing::Not(::testing::HasSubstr("nan"))));
 }
 
 /// With an objective over two groups.
@@ -56,7 +69,8 @@ TEST(PlanJson, EveryDefectIsABadFileThatNamesItsPlace) {
       {"negative budget", [](Json& j) { j["budget"]["bytes"] = -1; }, "bytes"},
       {"fraction of a byte", [](Json& j) { j["budget"]["bytes"] = 1.5; }, "bytes"},
       {"negative damage", [](Json& j) { j["predicted_kl_nats"] = -0.1; }, "predicted_kl_nats"},
-      {"null bound", [](Json& j) { j["lower_bound_kl_nats"] = nullptr; }, "lower_bound_kl_nats"},
+      {"no bound", [](Json& j) { j.erase("lower_bound_kl_nats"); }, "lower_bound_kl_nats"},
+      {"bound in words", [](Json& j) { j["lower_bound_kl_nats"] = "0.1"; }, "lower_bound_kl_nats"},
       {"infinite price", [](Json& j) { j["price_nats_per_byte"] = std::numeric_limits<double>::infinity(); }, "price"},
       {"tensors object", [](Json& j) { j["tensors"] = Json::object(); }, "tensors"},
       {"entry number", [](Json& j) { j["tensors"][1] = 7; }, "tensors[1]"},

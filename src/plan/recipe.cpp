@@ -2,6 +2,7 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/fail.h"
 #include "base/utf8.h"
@@ -102,12 +103,18 @@ RecipeRule parse_line(std::string_view line, const std::string& where) {
 }  // namespace
 
 std::string recipe_text(const Plan& plan) {
+  const std::string damage =
+      std::isnan(plan.predicted_kl_nats) ? "how much damage this does is not foretold, since none of it was measured."
+      : std::isnan(plan.lower_bound_kl_nats)
+          ? fmt::format("predicted damage {:.4g} nats per token", plan.predicted_kl_nats)
+          : fmt::format("predicted damage {:.4g} nats per token, at least {:.4g} for any choice of this size",
+                        plan.predicted_kl_nats, plan.lower_bound_kl_nats);
   std::string text = fmt::format(
       "# vernier recipe: {} for {}, budget {} = {} bytes\n"
-      "# {} tensors, {} bytes; predicted damage {:.4g} nats per token, at least {:.4g} for any choice of this size\n"
+      "# {} tensors, {} bytes; {}\n"
       "# One line per tensor: regex = scheme  # reason. The first match wins.\n\n",
       one_line(plan.label), one_line(plan.target), one_line(plan.budget_text), with_commas(plan.budget_bytes),
-      plan.entries.size(), with_commas(plan.tensor_bytes), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+      plan.entries.size(), with_commas(plan.tensor_bytes), damage);
   for (const PlanEntry& entry : plan.entries) {
     text += fmt::format("{} = {}", anchored_pattern(entry.tensor), entry.scheme);
     if (!entry.reason.empty()) text += "  # " + one_line(entry.reason);

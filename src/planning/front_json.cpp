@@ -4,7 +4,7 @@
 namespace vernier {
 
 nlohmann::ordered_json front_to_json(const PlanFront& front, const Limit* limit) {
-  Json json = {{"schema_version", 1}, {"target", front.target}, {"points", Json::array()}};
+  Json json = {{"kind", "front"}, {"schema_version", 1}, {"target", front.target}, {"points", Json::array()}};
   for (const FrontPoint& point : front.points) {
     std::map<std::string, int64_t> weights;
     for (const PlanEntry& entry : point.plan.entries) weights[entry.scheme] += entry.rows * entry.cols;

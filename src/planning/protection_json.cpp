@@ -5,11 +5,9 @@
 namespace vernier {
 
 nlohmann::ordered_json protection_to_json(const Protection& p) {
-  Json json = {{"schema_version", p.schema_version},
-               {"model_hash", p.model_hash},
-               {"scheme", p.scheme},
-               {"data", p.data_name},
-               {"tokens", p.tokens},
+  Json json = {{"kind", "protection"},       {"schema_version", p.schema_version},
+               {"model_hash", p.model_hash}, {"scheme", p.scheme},
+               {"data", p.data_name},        {"tokens", p.tokens},
                {"base_bytes", p.base_bytes}};
   put_measured(json, "base_kl_nats", p.base_kl);
   json["curves"] = Json::array();

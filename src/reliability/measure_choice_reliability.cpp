@@ -10,6 +10,7 @@
 #include "reliability/confidence_dimension.h"
 #include "reliability/part_store.h"
 #include "reliability/subject_identity.h"
+#include "reliability/text_request.h"
 #include "vernier/measure_reliability.h"
 
 namespace vernier {
@@ -46,6 +47,7 @@ Reliability measure_choice_reliability(const std::vector<ReliabilitySubject>& su
                                        const std::vector<ChoiceItem>& items, const ScoredTexts& texts,
                                        const ReliabilityRequest& request, ProgressSink* progress) {
   if (subjects.empty()) fail(ErrorKind::kInvalidArgument, "reliability: no model given");
+  check_text_request(request, /*perturbed=*/false);
   if (items.size() < 2)
     fail(ErrorKind::kInvalidArgument, "reliability: {}: {} questions, expected at least 2", texts.data.name,
          items.size());

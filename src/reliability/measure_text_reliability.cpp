@@ -10,6 +10,7 @@
 #include "reliability/paired_bootstrap.h"
 #include "reliability/part_store.h"
 #include "reliability/subject_identity.h"
+#include "reliability/text_request.h"
 #include "reliability/token_predictions.h"
 #include "vernier/measure_reliability.h"
 #include "vernier/text_perturbations.h"
@@ -195,6 +196,7 @@ Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subj
                                      const ReliabilityRequest& request, const PerturbedWindows& perturbed,
                                      ProgressSink* progress) {
   if (subjects.empty()) fail(ErrorKind::kInvalidArgument, "reliability: no model given");
+  check_text_request(request, perturbed != nullptr);
   Hasher hasher;
   hasher.add(data.hash);
   hasher.add(fmt::format("{} {}", request.options.seed, request.options.severities));
@@ -204,8 +206,8 @@ Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subj
   TextSuite suite(subjects, request, parts, progress);
   Reliability result{data.name, data.hash, data.scored_tokens(), {}, request.options, {}};
   for (const ReliabilitySubject& subject : subjects) result.models.push_back(subject.name);
-  result.dimensions.push_back(suite.confidence(data));
-  if (perturbed) result.dimensions.push_back(suite.careless(perturbed));
+  if (wants_dimension(request, "confidence")) result.dimensions.push_back(suite.confidence(data));
+  if (perturbed && wants_dimension(request, "careless_text")) result.dimensions.push_back(suite.careless(perturbed));
   add_headlines(result);
   parts.remove();
   return result;

@@ -111,6 +111,7 @@ Json reliability_to_json(const Reliability& reliability) {
                           {"diagrams", std::move(diagrams)}});
   }
   return {
+      {"kind", "reliability"},
       {"schema_version", 1},
       {"tool_version", VERNIER_VERSION},
       {"data", {{"name", reliability.data_name}, {"hash", reliability.data_hash}, {"examples", reliability.examples}}},

@@ -74,11 +74,13 @@ std::map<std::string, LimitShares> limit_stage(const RunContext& run, const std:
     sizes.push_back(static_cast<double>(row.bytes));
     other_bytes = static_cast<double>(row.bytes) - static_cast<double>(plan.tensor_bytes);
   }
-  run.stage(
-      "evaluate", "limit", stage_key({run.directory.hash("screen.json"), run.directory.hash("evaluation.json")}),
-      "limit.json", [&](const std::filesystem::path& path) {
-        write_json(path, {{"schema_version", 1}, {"rows", of_rows}, {"curve", curve(*limit, sizes, other_bytes)}});
-      });
+  run.stage("evaluate", "limit", stage_key({run.directory.hash("screen.json"), run.directory.hash("evaluation.json")}),
+            "limit.json", [&](const std::filesystem::path& path) {
+              write_json(path, {{"kind", "limit"},
+                                {"schema_version", 1},
+                                {"rows", of_rows},
+                                {"curve", curve(*limit, sizes, other_bytes)}});
+            });
   return shares;
 }
 

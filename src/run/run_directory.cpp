@@ -124,7 +124,7 @@ bool RunDirectory::stage(const std::string& stage, const std::string& key, const
 std::string RunDirectory::hash(const std::string& name) const { return hashes_.of(path(name)); }
 
 Json RunDirectory::manifest() const {
-  Json json;
+  Json json = {{"kind", "run"}};
   json["schema_version"] = 1;
   json.update(facts_);
   // Sorted by name: the order of stages must not depend on which of them were resumed.

@@ -100,15 +100,20 @@ Interval with_interval(const std::vector<RankGroup>& groups, const std::function
 
 }  // namespace
 
+void check_comparable(const std::string& model_hash, const std::vector<std::string>& schemes,
+                      const Diagnosis& diagnosis) {
+  if (model_hash != diagnosis.model_hash)
+    fail(ErrorKind::kInvalidArgument, "screen of model {}, diagnosis of {}: compare those of one model", model_hash,
+         diagnosis.model_hash);
+  if (std::find(schemes.begin(), schemes.end(), diagnosis.scheme) == schemes.end())
+    fail(ErrorKind::kInvalidArgument, "screen: the diagnosis is of {}, which is not screened; add it to --schemes",
+         diagnosis.scheme);
+}
+
 std::vector<EstimatorAgreement> compare_estimators(const Screen& screen, const Diagnosis& diagnosis, int domain) {
-  if (screen.model_hash != diagnosis.model_hash)
-    fail(ErrorKind::kInvalidArgument, "screen of model {}, diagnosis of {}: compare those of one model",
-         screen.model_hash, diagnosis.model_hash);
-  const auto place = std::find(screen.schemes.begin(), screen.schemes.end(), diagnosis.scheme);
-  if (place == screen.schemes.end())
-    fail(ErrorKind::kInvalidArgument, "screen: the diagnosis is of {}, which was not screened; add --schemes {}",
-         diagnosis.scheme, diagnosis.scheme);
-  const auto scheme = static_cast<size_t>(place - screen.schemes.begin());
+  check_comparable(screen.model_hash, screen.schemes, diagnosis);
+  const auto scheme = static_cast<size_t>(std::find(screen.schemes.begin(), screen.schemes.end(), diagnosis.scheme) -
+                                          screen.schemes.begin());
   if (domain >= static_cast<int>(screen.domains.size()))
     fail(ErrorKind::kInvalidArgument, "screen: no domain {}; there are {}", domain, screen.domains.size());
 

@@ -187,7 +187,7 @@ void require_unlike(const Names& names, const char* key, const std::string& orig
 }  // namespace
 
 Json screen_to_json(const Screen& s) {
-  Json json;
+  Json json = {{"kind", "screen"}};
   json["schema_version"] = s.schema_version;
   json["tool_version"] = VERNIER_VERSION;
   json["model_hash"] = s.model_hash;

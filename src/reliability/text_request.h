@@ -1,0 +1,16 @@
+#pragma once
+
+// What may be asked of the reliability of a language model.
+
+#include "vernier/measure_reliability.h"
+
+namespace vernier {
+
+/// @param perturbed whether text written carelessly can be had
+/// @throws Error{kInvalidArgument} for dimensions, corruptions, attacks and images outside that only models that see have
+void check_text_request(const ReliabilityRequest& request, bool perturbed);
+
+/// Of the dimensions of text. All where the request names none.
+bool wants_dimension(const ReliabilityRequest& request, std::string_view key);
+
+}  // namespace vernier
