@@ -101,6 +101,7 @@ struct GroupProfile {
   std::string group{};  ///< the one that makes the most of it
   double factor = 1;    ///< this group's damage over what all components together would make one expect of it
   double p = 1;         ///< that the largest share over all components is as large when windows change groups
+  std::map<std::string, double> factors{};  ///< the same of every group
 };
 
 /// Whether some components hurt some groups more than others do: component x group, beyond both of them apart.

@@ -58,7 +58,7 @@ struct ChainStep {
   double correlation = kNotMeasured;
   /// Of it: Bonett and Wright (2000) for rank correlations, Wilson for the share, Student's t for the restored share.
   ConfidenceInterval interval = kEverything;
-  double p = 1;                 ///< of the rank correlation, two-sided, by permuting groups
+  double p = kNotMeasured;      ///< of the rank correlation, two-sided, by permuting groups
   double slope = kNotMeasured;  ///< least squares of y on x
   ConfidenceInterval slope_interval = kEverything;
   double r_squared = kNotMeasured;

@@ -116,6 +116,7 @@ struct Reliability {
   std::vector<std::string> models;  ///< the first one is what the others are compared with
   ReliabilityOptions options;
   std::vector<ReliabilityDimension> dimensions;
+  std::string model_name{}, model_hash{};  ///< of the first one
 };
 
 /// The sentence of every model but the first by one row, `what` being what it is better or worse at.

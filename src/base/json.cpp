@@ -15,46 +15,37 @@ namespace vernier {
 namespace {
 
 /// What a file from outside may not do to a parser: take the stack, since values are destroyed recursively, or time by
-/// the square of an object's keys.
-class NestingGuard {
- public:
-  explicit NestingGuard(size_t max_keys) : max_keys_(max_keys) {}
-
-  /// False where the value is not to be kept.
-  template <class Event>
-  bool operator()(int depth, Event event) {
-    too_deep_ |= depth > kMaxDepth;
-    if (too_deep_) return false;
-    if (event == Event::object_start)
-      keys_[static_cast<size_t>(depth)] = 0;
-    else if (event == Event::key)  // its depth is that of the object and one more
-      too_many_ |= ++keys_[static_cast<size_t>(depth) - 1] > max_keys_;
-    return !too_many_;
+/// the square of an object's keys. A pass over the text: nlohmann's parser with a callback goes through all that a value
+/// holds whenever a part of it ends. What is not JSON is left to the parser.
+void check_shape(std::string_view text, const std::string& origin, size_t max_keys) {
+  constexpr size_t kMaxDepth = 64;
+  std::array<size_t, kMaxDepth + 1> keys{};
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) fail(ErrorKind::kBadFile, "{}: JSON nested deeper than {} levels", origin, kMaxDepth);
+      keys[depth] = 0;
+    } else if (c == ']' || c == '}') {
+      if (depth > 0) --depth;
+    } else if (c == ':' && ++keys[depth] > max_keys) {
+      fail(ErrorKind::kBadFile, "{}: a JSON object of more than {} keys, expected fewer", origin, max_keys);
+    }
   }
-
-  void check(const std::string& origin) const {
-    if (too_deep_) fail(ErrorKind::kBadFile, "{}: JSON nested deeper than {} levels", origin, kMaxDepth);
-    if (too_many_)
-      fail(ErrorKind::kBadFile, "{}: a JSON object of more than {} keys, expected fewer", origin, max_keys_);
-  }
-
- private:
-  static constexpr int kMaxDepth = 64;
-  std::array<size_t, kMaxDepth + 1> keys_{};
-  size_t max_keys_;
-  bool too_deep_ = false, too_many_ = false;
-};
+}
 
 template <class AnyJson>
 AnyJson parse_guarded(std::string_view text, const std::string& origin, size_t max_keys) {
   text = without_byte_order_mark(text, origin);
-  NestingGuard guard(max_keys);
+  check_shape(text, origin, max_keys);
   try {
-    AnyJson value =
-        AnyJson::parse(text.begin(), text.end(),
-                       [&](int depth, typename AnyJson::parse_event_t event, AnyJson&) { return guard(depth, event); });
-    guard.check(origin);
-    return value;
+    return AnyJson::parse(text.begin(), text.end());
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::kBadFile, "{}: not valid JSON ({}); perhaps an incomplete download", origin, e.what());
   }

@@ -173,6 +173,11 @@ TEST_F(Cli, PresetsArePlannedWithoutDamage) {
   EXPECT_THAT(read_file(at("r.txt")), ::testing::HasSubstr("not foretold"));
   EXPECT_EQ(run({"export", demo_, "--plan", at("p.json"), "--method", "nearest", "--dry-run"}), 0);
   EXPECT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "--budget", "+5%"}), 2) << "a preset has the size that it has";
+  EXPECT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "-o", at("p.json"), "--recipe", at("r.txt")}), 0) << "its own";
+  const std::string mine = ".* = gguf:q4_k  # written by hand\n";
+  write_file(at("mine.txt"), mine);
+  EXPECT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "-o", at("p.json"), "--recipe", at("mine.txt")}), 2);
+  EXPECT_EQ(read_file(at("mine.txt")), mine);
   EXPECT_NE(run({"plan", demo_, "--preset", "q3_k_x"}), 0);
   EXPECT_EQ(run({"plan", demo_}), 2);
 }

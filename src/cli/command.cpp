@@ -74,12 +74,10 @@ CLI::Option* add_target(CLI::App& command, std::string& target) {
   return add_option(command, "--target", target, "Who must load the result. " + rows)->capture_default_str();
 }
 
-void DataArguments::add(CLI::App& app, CommandFiles& files) {
+void DataArguments::add(CLI::App& app, CommandFiles& files, const std::string& of_images) {
   files.reads(data);
-  add_option(
-      app, "--data", data,
-      "Text to evaluate on (files are joined), a built-in one when none is named; for a model that sees a manifest "
-      "(CSV: path, label and a column per attribute) or a folder of classes")
+  add_option(app, "--data", data,
+             "Text to evaluate on (files are joined), a built-in one when none is named" + of_images)
       ->check(CLI::ExistingPath);
   add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
   add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");

@@ -53,7 +53,8 @@ struct DataArguments {
   int64_t context = 512;
   int64_t windows = 0;
   std::string score = "half";
-  void add(CLI::App& app, CommandFiles& files);
+  /// `of_images`: what --data is for a model that sees, where the command takes one.
+  void add(CLI::App& app, CommandFiles& files, const std::string& of_images = "");
 
   WindowOptions options() const;
   /// The running text: the files joined, or the built-in evaluation text.

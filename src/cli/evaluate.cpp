@@ -104,7 +104,9 @@ void add_evaluate(CLI::App& app, Console& console) {
   a->io.reads_model(a->reference);
   add_flag(*command, "--different-tokenizers", a->different_tokenizers,
            "Compare although the reference reads the text as other tokens");
-  a->data.add(*command, a->io);
+  a->data.add(*command, a->io,
+              "; with --reliability of a model that sees a manifest (CSV: path, label and a column per attribute) or a "
+              "folder of classes");
   add_option(
       *command, "--activations", a->activations,
       "exact; llama.cpp: rounded as its CPU kernels do beside the quantized matrices of a GGUF file; int8:token, "

@@ -79,7 +79,7 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o, std::vector<std::
       ->capture_default_str();
   add_option(command, "--drop-bits", o.drop_bits, "Probability that a matrix does without its outer levels for a step")
       ->capture_default_str();
-  add_flag(command, "--learn-scales", o.learn_scales, "Scales of integer schemes learn too (LSQ)");
+  add_flag(command, "--learn-scales", o.learn_scales, "Scales of integer schemes and of GGUF's blocks learn too (LSQ)");
   add_option(
       command, "--scale-rate", o.scale_rate,
       "Scales learn too and weights keep their places on them: by this part of --level-rate, as a share of their "
@@ -245,6 +245,17 @@ Model begun(const Model& model, const Plan& plan, const FinetuneArguments& a, Co
   return begins;
 }
 
+/// Who names a search of values that wants a calibration is asked for it; the plan's own gives way with a word.
+void check_method(const Plan& plan, const FinetuneArguments& a, Console& console) {
+  if (!a.begin.empty() || a.begin_fitted || !a.calibration.path.empty()) return;
+  if (!a.plan.method.empty()) calibration_for(plan, a.calibration);  // says what is missing
+  if (find_value_search(plan.method).needs != ValueSearch::Needs::kNothing && !a.plan.plan.empty())
+    console.progress.warn(
+        fmt::format("training begins with nearest values, not with those that the plan's method {} finds: give "
+                    "--calibration for these",
+                    plan.method));
+}
+
 /// What the plan is without training.
 Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a, int threads, Console& console) {
   if (!a.begin.empty()) return begun(model, plan, a, console);
@@ -271,6 +282,11 @@ void run_finetune(FinetuneArguments& a, Console& console) {
     console.progress.warn(fmt::format("finetune: left out {} {} of {} that {} holds as well", data.dropped,
                                       all.pixels.defined() ? "images" : "documents", a.data, a.groups));
   const Plan plan = a.plan.load(model, target.name, console);
+  check_method(plan, a, console);
+  if (a.options.weighting == "group-dro" && a.options.sampling == "uniform")
+    console.progress.warn(
+        "--weighting group-dro takes a group that is not in the batch for one without loss: --sampling balanced has "
+        "all");
   const Calibration calibration = a.calibration.path.empty() ? Calibration() : a.calibration.load();
   const uint64_t bytes = target.file_bytes(model, finetuned_plan(plan), tokenizer, a.file);
   a.options.activations = Activations::parse(a.activations);
@@ -348,7 +364,8 @@ void add_finetune(CLI::App& app, Console& console) {
       ->required()
       ->check(CLI::ExistingPath);
   a->io.reads(a->data);
-  add_option(*command, "--groups", a->groups, "Held out, of the same kind: every group is measured before and after")
+  add_option(*command, "--groups", a->groups,
+             "Held out, JSON lines with groups or images as --data: every group is measured before and after")
       ->check(CLI::ExistingPath);
   a->io.reads(a->groups);
   add_option(*command, "--filter", a->filter, "Keep only held-out documents whose KEY prints as VALUE")

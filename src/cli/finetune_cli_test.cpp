@@ -66,6 +66,17 @@ TEST_F(FinetuneCli, WhatIsHeldOutIsNotLearned) {
   EXPECT_FALSE(std::filesystem::exists(at("out/finetune.json")));
 }
 
+TEST_F(FinetuneCli, ASearchThatWantsACalibrationIsNotPassedOver) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune({"--drop-shared", "--method", "gptq"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("give --calibration"));
+  ::testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(tune({"--drop-shared", "--weighting", "group-dro"}), 0);
+  ::testing::internal::GetCapturedStdout();
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--sampling balanced has all"));
+}
+
 TEST_F(FinetuneCli, GroupsAreDrawnMoreOftenByName) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(tune({"--drop-shared", "--oversample", "LABEL_9=2"}), 2);

@@ -18,12 +18,13 @@ constexpr double kNormal95 = 1.959964;
 
 constexpr double kShown = 5e-5;  // what four digits tell from nothing: a model that was kept differs by rounding only
 
-/// Groups whose KL is higher than before, with the 95% interval of by how much.
-std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluation& after) {
+/// Groups whose KL is higher than before, with the 95% interval of by how much: those of which it is sure, or the others.
+std::string worse_groups(const FinetuneEvaluation& before, const FinetuneEvaluation& after, bool sure) {
   std::string worse;
   for (const auto& [name, change] : finetune_changes(before, after).groups)
     if (change.kl_nats.mean >= kShown) {
       const double reach = kNormal95 * change.kl_nats.standard_error;
+      if ((change.kl_nats.mean > reach) != sure) continue;  // of one example none is sure
       worse += fmt::format(
           "{}{} by {:.4f} ({})", worse.empty() ? "" : ", ", name.empty() ? "(no group)" : name, change.kl_nats.mean,
           std::isfinite(reach)
@@ -63,8 +64,10 @@ void print_finetuned(const std::vector<FinetuneRow>& rows, const FinetuneCurve& 
   for (const FinetuneStage& stage : curve.stages)
     fmt::print(console.out, "{:<10} {:8.2f} ms {:6} times {:8.2f} s\n", stage.name,
                1e3 * stage.seconds / static_cast<double>(stage.times), stage.times, stage.seconds);
-  const std::string worse = worse_groups(before, after);
-  if (!worse.empty()) fmt::print(console.out, "worse off than before: {}\n", worse);
+  if (const std::string worse = worse_groups(before, after, true); !worse.empty())
+    fmt::print(console.out, "worse off than before: {}\n", worse);
+  if (const std::string higher = worse_groups(before, after, false); !higher.empty())
+    fmt::print(console.out, "higher than before, within what chance explains: {}\n", higher);
 }
 
 }  // namespace vernier

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "base/fail.h"
 #include "base/output_file.h"
 #include "cli/command.h"
@@ -19,7 +22,12 @@ namespace {
 
 std::optional<Limit> read_limit(const std::string& path, const Model& model) {
   if (path.empty()) return std::nullopt;
-  Screen s = screen_from_json(read_json(path), path);
+  const Json json = read_json(path);
+  if (const Json* kind = json_find(json, "kind"); kind != nullptr && *kind == "limit")
+    fail(ErrorKind::kInvalidArgument,
+         "{}: holds the limits of the files of a run; expected the screen.json beside it, which has those of all sizes",
+         path);
+  Screen s = screen_from_json(json, path);
   if (!s.limit)
     fail(ErrorKind::kInvalidArgument, "{}: a screen without a limit; make it with `vernier screen MODEL --limit -o {}`",
          path, path);
@@ -41,6 +49,19 @@ struct PlanArguments {
 };
 
 /// Of the one artefact that is given.
+/// Where `export`, `quantize` and `finetune` read a recipe, `plan` writes one: what people wrote there is not lost.
+void require_own_recipe(const std::string& path) {
+  if (path.empty() || !std::filesystem::exists(path)) return;
+  std::ifstream file(path);
+  std::string first;
+  std::getline(file, first);
+  if (!first.starts_with("# vernier recipe:"))
+    fail(ErrorKind::kInvalidArgument,
+         "plan: --recipe {} is there and was not written by `vernier plan`, which writes where export, quantize and "
+         "finetune read; name another file",
+         path);
+}
+
 DamageTable read_damage(const PlanArguments& a, const Model& model) {
   if (!a.damage.empty()) return damage_table_from_json(read_artefact(a.damage, "run"), a.damage);
   if (!a.screen.empty())
@@ -80,9 +101,9 @@ void add_plan(CLI::App& app, Console& console) {
                "iq2, iq3 and iq4_xs are candidates too, where their damage is known: of `run --best`, or of --screen"));
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
-  preset->excludes(
-      add_input(*command, a->io, "--limit", a->limit,
-                "Artefact of `vernier screen --limit`, or of a run: compare with the least KL of any code"));
+  preset->excludes(add_input(
+      *command, a->io, "--limit", a->limit,
+      "screen.json of `vernier screen --limit`, or of `vernier run --limit`: compare with the least KL of any code"));
   auto* front = add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
   preset->excludes(front);
   front->excludes(budget);
@@ -95,6 +116,7 @@ void add_plan(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     a->io.check();
     find_target(a->target);  // says what is not supported yet, before the model is read
+    require_own_recipe(a->recipe);
     const Model model = open_model(a->model, console);
     const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);

@@ -25,7 +25,8 @@ void PlanArgument::add(CLI::App& app, CommandFiles& files) {
   add_input(app, files, "--recipe", recipe, "Text of lines `regex = scheme  # reason`; the first that matches decides");
   add_option(app, "--scheme", scheme, "One scheme for every matrix");
   add_option(app, "--method", method,
-             "How stored values are searched, by default as the plan says. " + described_searches());
+             "How stored values are searched, by default as the plan says, of --recipe and --scheme importance. " +
+                 described_searches());
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "base/output_file.h"
 #include "cli/cli.h"
 #include "support/classifier_folder.h"
 
@@ -63,7 +64,14 @@ TEST_F(ReliabilityCli, TablesArtefactAndPage) {
     EXPECT_FALSE(dimension["headline"].get<std::string>().empty());
   }
   EXPECT_EQ(json["dimensions"][0]["claim"]["cases"].size(), 2u);
-  EXPECT_TRUE(std::filesystem::exists(at("page.html")));
+  EXPECT_EQ(json["model"]["hash"].get<std::string>().size(), 32u);
+  ASSERT_EQ(run_line({"report", at("reliability.json"), "-o", at("again.html")}), 0);
+  EXPECT_EQ(read_file(at("page.html")), read_file(at("again.html")));
+  EXPECT_THAT(read_file(at("again.html")), HasSubstr(json["model"]["name"].get<std::string>()));
+  write_json(at("plan.json"), {{"kind", "plan"}});
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run_line({"report", at("plan.json")}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("kind \"plan\" has no page of its own"));
   EXPECT_FALSE(std::filesystem::exists(at("reliability.json.parts")));
 }
 

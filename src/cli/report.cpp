@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/fail.h"
 #include "cli/subcommands.h"
 #include "report/activations_data.h"
 #include "report/finetune_data.h"
@@ -17,9 +18,16 @@ namespace {
 /// Of what one of the subcommands wrote that have a page of their own.
 Json page_of_file(const std::string& path) {
   const Json study = read_json(path);
-  if (json_find(study, "trained") != nullptr) return finetune_data(study);
-  if (const Json* kind = json_find(study, "kind"); kind != nullptr && *kind == "activation_study")
-    return activations_page(study);
+  const Json* named = json_find(study, "kind");
+  const std::string kind = named != nullptr && named->is_string() ? named->get<std::string>() : "";
+  // The keys beside kinds: of files from before they had one.
+  if (kind == "finetune" || json_find(study, "trained") != nullptr) return finetune_data(study);
+  if (kind == "reliability" || json_find(study, "dimensions") != nullptr) return report_data_of_reliability(study);
+  if (kind == "activation_study") return activations_page(study);
+  if (!kind.empty() && kind != "group_study")
+    fail(ErrorKind::kInvalidArgument,
+         "report: {}: a file of kind \"{}\" has no page of its own; the page of a run's directory shows it", path,
+         kind);
   group_study_from_json(study, path);  // strict, where the page takes what it finds
   return who_pays_data(study);
 }
@@ -32,12 +40,13 @@ void add_report(CLI::App& app, Console& console) {
     JsonArgument json;
     CommandFiles io;
   };
-  auto* command = app.add_subcommand("report",
-                                     "Make the report page of a run directory again, or one of who pays from "
-                                     "groups.json, of training from finetune.json, of activations.json");
+  auto* command =
+      app.add_subcommand("report",
+                         "Make the report page of a run directory again, or one of who pays from "
+                         "groups.json, of training from finetune.json, of activations.json, of reliability.json");
   auto a = std::make_shared<Arguments>();
   add_option(*command, "SOURCE", a->source,
-             "Run directory, or the groups.json, finetune.json or activations.json of the subcommand of that name")
+             "Run directory, or the groups.json, finetune.json, activations.json or reliability.json of its subcommand")
       ->required()
       ->check(CLI::ExistingPath);
   add_output(

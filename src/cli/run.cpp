@@ -90,6 +90,13 @@ void print_stages(const std::vector<StageTime>& stages, Console& console) {
   fmt::print(console.out, "{}\n", table.str(console.width()));
 }
 
+uint64_t bytes_of_folder(const std::filesystem::path& folder) {
+  uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  return bytes;
+}
+
 void print_result(const RunResult& result, const JsonArgument& json, Console& console) {
   if (json.write(run_result_to_json(result), console)) return;
   std::vector<std::string> head{"plan", "bytes", "bits/weight"};
@@ -127,6 +134,10 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
   print_stages(result.stages, console);
   fmt::print(console.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console.width()),
              result.budget_text, result.budget_bytes, result.files.model.string(), result.files.report.string());
+  if (std::filesystem::is_directory(result.files.model))
+    fmt::print(console.out,
+               "bytes above are those of matrices in their schemes; {} holds values as float32, {} bytes\n",
+               result.files.model.string(), bytes_of_folder(result.files.model));
   if (const auto it = result.limits.find(result.rows[result.chosen].label); it != result.limits.end())
     print_limit_shares(it->second, console);
 }
@@ -215,15 +226,16 @@ void add_run(CLI::App& app, Console& console) {
       *command, "--limit", o.limit,
       "Compare with the least KL of any code also where that takes more than a minute, or the text is short for it");
   add_option(*command, "--screen-windows", o.screen_windows,
-             "Screen on N windows, shared by the calibration texts and evenly spaced in each; 0: all")
+             "Screen on N windows, as many of each calibration text, which rounds N up; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--over-domains", a->over_domains,
              "What a plan makes of the damages on several calibration texts: their mean, or the worst")
       ->capture_default_str();
   add_objective(*command, a->objective);
-  add_option(*command, "--diagnose-windows", o.diagnose_windows,
-             "Measure exactly on at most N windows of the same text, evenly spaced; 0: all")
+  add_option(
+      *command, "--diagnose-windows", o.diagnose_windows,
+      "Measure exactly on N windows of the same text, as many of each calibration text, which rounds N up; 0: all")
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--diagnose-images", o.diagnose_images,
@@ -240,7 +252,9 @@ void add_run(CLI::App& app, Console& console) {
   add_flag(*command, "--best", a->best,
            "Whatever lessens damage, however long it takes: --method auto, and codebooks (iq2, iq3, iq4_xs) among the "
            "candidates");
-  a->data.add(*command, a->io);
+  a->data.add(
+      *command, a->io,
+      "; for a model that sees a manifest (CSV: path, label and a column per attribute) or a folder of classes");
   add_export_options(*command, o.file);
   add_flag(*command, "--strict", o.strict, "Text shared between calibration and evaluation is an error");
   add_option(*command, "--seed", o.seed, "Of the labels that a screen draws and the sample that confirms it")

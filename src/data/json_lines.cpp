@@ -18,6 +18,10 @@ void for_each_json_line(std::string_view bytes, const std::string& file,
     ++line;
     if (row.find_first_not_of(" \t") == std::string_view::npos) continue;
     const std::string origin = fmt::format("{}:{}", file, line);
+    if (const char first = row[row.find_first_not_of(" \t")]; first != '{' && first != '[')
+      fail(ErrorKind::kBadFile,
+           "{}: expected JSON lines, an object such as {{\"text\": ..., \"group\": ...}} on each; this is text",
+           origin);
     visit(parse_json(row, origin), origin, line);
   }
 }

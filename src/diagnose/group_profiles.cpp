@@ -1,6 +1,7 @@
 #include "diagnose/group_profiles.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 
@@ -79,11 +80,13 @@ GroupProfiles group_profiles(const WindowGroups& groups, const std::vector<Compo
     const std::vector<double> sums = by_group(r.weighted, group_of, groups.names.size());
     double most = -1;
     for (size_t g = 0; g < sums.size(); ++g) {
+      const double factor = sums[g] / tokens_of_group[g] / r.mean;
+      if (std::isfinite(factor)) profile.factors[groups.names[g]] = factor;
       const double own = between(sums[g], tokens_of_group[g], r.mean);
       if (own <= most) continue;
       most = own;
       profile.group = groups.names[g];
-      profile.factor = sums[g] / tokens_of_group[g] / r.mean;
+      profile.factor = factor;
     }
     profiles.components.push_back(std::move(profile));
   }

@@ -12,6 +12,7 @@ Json profiles_to_json(const GroupProfiles& profiles) {
                                   {"explained_share", profile.explained_share},
                                   {"group", profile.group},
                                   {"factor", profile.factor},
+                                  {"factors", profile.factors},
                                   {"p", profile.p}});
   return json;
 }
@@ -27,6 +28,9 @@ GroupProfiles profiles_from_json(const Json& json, const std::string& origin) {
     profile.group = json_string(row, "group", origin);
     profile.factor = json_number(row, "factor", origin);
     profile.p = json_number(row, "p", origin);
+    if (const Json* factors = json_find(row, "factors"); factors != nullptr && factors->is_object())
+      for (const auto& [group, value] : factors->items())
+        profile.factors[group] = json_number(*factors, group.c_str(), origin);
     profiles.components.push_back(std::move(profile));
   }
   return profiles;

@@ -103,6 +103,12 @@ std::string early_key_of(const Model& model, const std::map<TensorId, Scheme>& s
   return hasher.hex();
 }
 
+/// The objective of losses in place of that of distances.
+std::string objective_of_control(const std::string& objective) {
+  if (objective == "worst-kl") return "worst-nll";
+  return objective == "mean-kl" ? "mean-nll" : objective;
+}
+
 std::string run_key(const std::string& early_key, const Model& begins, const TrainingData& learned) {
   Hasher hasher;
   hasher.add(early_key);
@@ -183,20 +189,24 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
   const Model teacher = placed(model, device_named(options.compute.device));
   const std::set<TensorId> held = held_tensors(model, options.only);
   const auto run = [&](const std::map<TensorId, Scheme>& rounded, const RoundedInputs& inputs, const char* stage,
-                       const char* file) {
-    const std::filesystem::path checkpoint = options.work.empty() ? std::filesystem::path() : options.work / file;
+                       const char* file, const FinetuneOptions& own) {
+    const std::filesystem::path checkpoint = own.work.empty() ? std::filesystem::path() : own.work / file;
     const bool can_learn =
-        !rounded.empty() || inputs.how != Activations::kExact || loss.needs_labels || options.weight_decay > 0;
+        !rounded.empty() || inputs.how != Activations::kExact || loss.needs_labels || own.weight_decay > 0;
     const Model& begins = start == nullptr || rounded.empty() ? model : *start;
-    const std::string early_key = early_key_of(model, rounded, calibration, validation, options);
-    return train({model, begins, teacher, rounded, importances, inputs, held, learned, validation, options, can_learn,
+    const std::string early_key = early_key_of(model, rounded, calibration, validation, own);
+    return train({model, begins, teacher, rounded, importances, inputs, held, learned, validation, own, can_learn,
                   stage, checkpoint, run_key(early_key, begins, learned), early_key},
                  progress);
   };
-  TrainerResult trained = run(schemes, {options.activations, &options.ranges}, "finetune", kCheckpointName.c_str());
+  TrainerResult trained =
+      run(schemes, {options.activations, &options.ranges}, "finetune", kCheckpointName.c_str(), options);
   FinetuneResult result{std::move(trained.model), std::move(trained.curve), {}, {}};
   if (options.control) {
-    TrainerResult control = run(none, {}, "control", "control.safetensors");
+    // By its loss: nothing is closer to full precision than full precision, which no step would then be kept after.
+    FinetuneOptions by_loss = options;
+    by_loss.objective = objective_of_control(options.objective);
+    TrainerResult control = run(none, {}, "control", "control.safetensors", by_loss);
     result.control = std::move(control.curve);
     result.control_model = std::move(control.model);
   }

@@ -179,6 +179,12 @@ TEST(Finetune, TheControlIsTrainedAlikeWithoutRounding) {
   EXPECT_GT(tuned.control->points[1].validation.all.kl_nats.mean, 0.0);
   EXPECT_EQ(tuned.control_model->matrices().size(), model.matrices().size());
   for (const TensorId& id : model.matrices()) EXPECT_EQ(tuned.control_model->stored(id), nullptr);
+  // Where checkpoints are chosen by the distance to full precision, by which the control could only lose.
+  options.objective = "worst-kl";
+  const FinetuneResult by_distance =
+      finetune(model, plan_uniform(model, "gguf:q8_0"), {}, made_up_training(64), made_up_training(32, 100), options);
+  EXPECT_GT(by_distance.control->best_step, 0);
+  EXPECT_GT(by_distance.control->best, 0) << "a loss";
 }
 
 TEST(Finetune, EveryRecipeRuns) {

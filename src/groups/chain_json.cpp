@@ -14,7 +14,7 @@ Json step_json(const ChainStep& step) {
           {"groups", step.groups},
           {"value", finite_or_null(step.correlation)},
           {"interval", interval_json(step.interval)},
-          {"p", step.p},
+          {"p", finite_or_null(step.p)},
           {"slope", finite_or_null(step.slope)},
           {"slope_interval", interval_json(step.slope_interval)},
           {"r_squared", finite_or_null(step.r_squared)},

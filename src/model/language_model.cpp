@@ -8,7 +8,8 @@ void require_language_model(const ModelConfig& config, const std::string& model_
   if (config.is_language_model()) return;
   fail(ErrorKind::kUnsupported,
        "{}: {} ({}) answers for whole images or texts; expected a language model, whose next tokens are measured; "
-       "run, calibrate, diagnose, plan, quantize and groups take it with images",
+       "run, calibrate, screen, diagnose, plan, quantize, finetune, groups and evaluate --reliability take it with "
+       "images, and export writes it with --target huggingface",
        stage, model_name, config.family);
 }
 

@@ -12,10 +12,11 @@ nlohmann::ordered_json protection_to_json(const Protection& p) {
   put_measured(json, "base_kl_nats", p.base_kl);
   json["curves"] = Json::array();
   for (const ProtectionCurve& curve : p.curves) {
+    const bool bends = curve.knee_share > 0;
     Json row = {{"unit", curve.unit},
                 {"chosen_by", curve.chosen_by},
-                {"knee_share", curve.knee_share},
-                {"knee_recovery", curve.knee_recovery},
+                {"knee_share", bends ? Json(curve.knee_share) : Json()},
+                {"knee_recovery", bends ? Json(curve.knee_recovery) : Json()},
                 {"points", Json::array()}};
     for (const ProtectionPoint& point : curve.points) {
       Json one = {{"share", point.share}, {"added_bytes", point.added_bytes}, {"pieces", point.pieces}};

@@ -60,6 +60,7 @@ Reliability measure_choice_reliability(const std::vector<ReliabilitySubject>& su
     group.values.push_back(item.group);
   }
   Reliability result{texts.data.name, texts.data.hash, static_cast<int64_t>(items.size()), {}, request.options, {}};
+  name_first(subjects, result);
   std::vector<ConfidenceSubject> confidence;
   for (const ReliabilitySubject& subject : subjects) {
     // A part per model, whatever the others are.

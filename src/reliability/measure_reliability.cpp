@@ -163,6 +163,7 @@ Reliability measure_reliability(const std::vector<ReliabilitySubject>& subjects,
   const ImageReliability of{subjects, models, images, request, parts, progress};
   Reliability result{images.name,    images.hash,     static_cast<int64_t>(images.images.size()),
                      models.names(), request.options, {}};
+  name_first(subjects, result);
   for (const ImageDimensionRow& row : kDimensions)
     if (wanted(row, request)) result.dimensions.push_back(row.measure(of));
   add_headlines(result);

@@ -205,6 +205,7 @@ Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subj
   const PartStore parts(request.parts, hasher.hex());
   TextSuite suite(subjects, request, parts, progress);
   Reliability result{data.name, data.hash, data.scored_tokens(), {}, request.options, {}};
+  name_first(subjects, result);
   for (const ReliabilitySubject& subject : subjects) result.models.push_back(subject.name);
   if (wants_dimension(request, "confidence")) result.dimensions.push_back(suite.confidence(data));
   if (perturbed && wants_dimension(request, "careless_text")) result.dimensions.push_back(suite.careless(perturbed));

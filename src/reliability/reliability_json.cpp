@@ -115,6 +115,7 @@ Json reliability_to_json(const Reliability& reliability) {
       {"schema_version", 1},
       {"tool_version", VERNIER_VERSION},
       {"data", {{"name", reliability.data_name}, {"hash", reliability.data_hash}, {"examples", reliability.examples}}},
+      {"model", {{"name", reliability.model_name}, {"hash", reliability.model_hash}}},
       {"models", reliability.models},
       {"options", reliability_options_json(reliability.options)},
       {"dimensions", std::move(dimensions)}};

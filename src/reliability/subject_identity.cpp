@@ -16,4 +16,10 @@ std::string identity_of_subject(const ReliabilitySubject& subject) {
   return hasher.hex();
 }
 
+void name_first(const std::vector<ReliabilitySubject>& subjects, Reliability& result) {
+  const Model& first = *subjects.front().model;
+  result.model_name = first.source().name;
+  result.model_hash = model_hash(first);
+}
+
 }  // namespace vernier

@@ -10,5 +10,7 @@ namespace vernier {
 
 /// A hash of its name, its tensors and how its inputs are rounded. @cost reads all tensors
 std::string identity_of_subject(const ReliabilitySubject& subject);
+/// What the others are compared with. @cost reads all tensors
+void name_first(const std::vector<ReliabilitySubject>& subjects, Reliability& result);
 
 }  // namespace vernier

@@ -117,6 +117,31 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options) {
 
 }  // namespace
 
+namespace {
+
+/// What stages beside the chain leave in a run's folder, and where each says of which model it is.
+struct BesidePart {
+  const char* file;
+  Json ReportParts::*part;
+  const char* hash;  ///< JSON pointer
+};
+constexpr BesidePart kBeside[] = {
+    {"reliability.json", &ReportParts::reliability, "/model/hash"},
+    {"groups.json", &ReportParts::groups, "/provenance/model/hash"},
+    {"finetune.json", &ReportParts::finetune, "/model_hash"},
+    {"activations.json", &ReportParts::activations, "/model/hash"},
+    {"protection.json", &ReportParts::protection, "/model_hash"},
+};
+
+/// False only where both hashes are known and differ.
+bool is_of_another(const Json& part, const char* pointer, const Json& manifest) {
+  const Json model = value_or_null(manifest, "model"), expected = value_or_null(model, "hash");
+  const Json::json_pointer place(pointer);
+  return part.contains(place) && part.at(place).is_string() && expected.is_string() && part.at(place) != expected;
+}
+
+}  // namespace
+
 ReportParts report_parts(const Json& manifest, const std::filesystem::path& folder) {
   const auto part = [&](const char* name) { return read_json(folder / name); };
   const auto optional_part = [&](const char* name) {
@@ -124,24 +149,27 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
   };
   // A run by another effort may have left its own: only that of the last one says what the plan rests on.
   const Json options = value_or_null(manifest, "options"), effort = value_or_null(options, "effort");
-  return {manifest,
-          part("evaluation.json"),
-          part("diagnosis.json"),
-          part("plan.json"),
-          optional_part("front.json"),
-          effort == "confirm" ? optional_part("work/confirmation.json") : Json(),
-          value_or_null(options, "limit") == true ? optional_part("limit.json") : Json(),
-          optional_part("reliability.json"),
-          optional_part("groups.json"),
-          optional_part("finetune.json"),
-          optional_part("activations.json"),
-          optional_part("protection.json"),
-          value_or_null(options, "second_round") == true ? optional_part("work/refinement.json") : Json()};
+  ReportParts parts{.manifest = manifest,
+                    .evaluation = part("evaluation.json"),
+                    .diagnosis = part("diagnosis.json"),
+                    .plan = part("plan.json"),
+                    .front = optional_part("front.json")};
+  if (effort == "confirm") parts.confirmation = optional_part("work/confirmation.json");
+  if (value_or_null(options, "limit") == true) parts.limit = optional_part("limit.json");
+  if (value_or_null(options, "second_round") == true) parts.refinement = optional_part("work/refinement.json");
+  for (const BesidePart& row : kBeside) {
+    Json beside = optional_part(row.file);
+    if (is_of_another(beside, row.hash, manifest))
+      parts.left_out.push_back(row.file);
+    else
+      parts.*row.part = std::move(beside);
+  }
+  return parts;
 }
 
 Json report_data(const ReportParts& parts) {
   const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, tuned,
-               activations, protection, refinement] = parts;
+               activations, protection, refinement, left_out] = parts;
   Json data;
   data["schema_version"] = 1;
   data["title"] = need(need(manifest, "model", "manifest.json"), "name", "manifest.json");
@@ -185,6 +213,7 @@ Json report_data(const ReportParts& parts) {
   data["who_pays"] = who_pays.is_object() ? who_pays_section(who_pays) : Json();
   data["finetune"] = tuned.is_object() ? finetune_section(tuned) : Json();
   data["activations"] = activations.is_object() ? activations_section(activations) : Json();
+  if (!left_out.empty()) data["left_out"] = left_out;
   return data;
 }
 
@@ -193,13 +222,17 @@ Json report_data_of_reliability(const Json& reliability) {
   const Json& models = need(reliability, "models", origin);
   if (!models.is_array() || models.empty())
     fail(ErrorKind::kBadFile, "report: {}: key \"models\": expected names; measure again", origin);
+  // Before files said of which model they are, only that it is the first.
+  const Json* model = json_find(reliability, "model");
+  const Json name = model == nullptr ? models.front() : value_or_null(*model, "name");
+  const Json hash = model == nullptr ? Json("") : value_or_null(*model, "hash");
   Json data;
   data["schema_version"] = 1;
   data["title"] = "Reliability: " + json_string(need(reliability, "data", origin), "name", origin);
   // The page's header: all that is not known is null.
   data["provenance"] = {{"tool_version", value_or_null(reliability, "tool_version")},
                         {"libtorch", ""},
-                        {"model", {{"name", models.front()}, {"hash", ""}, {"family", ""}}},
+                        {"model", {{"name", name}, {"hash", hash}, {"family", ""}}},
                         {"options", value_or_null(reliability, "options")},
                         {"artefacts", Json::object()}};
   for (const char* key : {"calibration", "evaluation", "shared_token_runs", "seed"}) data["provenance"][key] = nullptr;

@@ -19,6 +19,7 @@ struct ReportParts {
   Json activations{};                     ///< null unless somebody put activations.json there
   Json protection{};                      ///< null unless somebody put protection.json there
   Json refinement{};                      ///< null where a run has no second round
+  Json left_out = Json::array();          ///< names of files that lie there and are of another model
 };
 
 /// A report of reliability.json alone. @throws Error{kBadFile} when a key is missing

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
+#include "support/scratch.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -56,6 +58,27 @@ TEST(ReportData, ShowsGroupsAndTheObjectiveWhereTheyAreKnown) {
   EXPECT_EQ(with.data()["diagnosis"]["groups"], with.diagnosis["groups"]);
   EXPECT_EQ(with.data()["diagnosis"]["group_profiles"]["p"], 0.5);
   EXPECT_EQ(with.data()["plan"]["objective"]["name"], "worst-group");
+}
+
+TEST(ReportData, WhatLiesBesideARunIsShownOnlyOfItsModel) {
+  const std::filesystem::path folder = scratch_path("report_parts");
+  std::filesystem::create_directories(folder);
+  Artefacts run;
+  run.manifest["model"]["hash"] = "aa";
+  const std::pair<const char*, Json> of_the_run[] = {
+      {"evaluation.json", run.evaluation}, {"diagnosis.json", run.diagnosis}, {"plan.json", run.plan}};
+  for (const auto& [name, json] : of_the_run) write_json(folder / name, json);
+  write_json(folder / "protection.json", {{"model_hash", "bb"}});
+  write_json(folder / "groups.json", {{"provenance", {{"model", {{"hash", "bb"}}}}}});
+  write_json(folder / "activations.json", {{"model", {{"hash", "aa"}}}});
+  write_json(folder / "reliability.json", {{"models", {"original"}}});  // of before files said so
+  const ReportParts parts = report_parts(run.manifest, folder);
+  EXPECT_EQ(parts.left_out, (Json{"groups.json", "protection.json"}));
+  EXPECT_TRUE(parts.groups.is_null() && parts.protection.is_null() && parts.finetune.is_null());
+  EXPECT_EQ(parts.activations["model"]["hash"], "aa");
+  EXPECT_EQ(parts.reliability["models"][0], "original");
+  std::filesystem::remove_all(folder);
+  EXPECT_FALSE(run.data().contains("left_out"));
 }
 
 TEST(ReportData, SaysWhatTheArtefactsSay) {

@@ -68,7 +68,7 @@ Json who_pays_data(const Json& study) {
   const Json& from = member(study, "provenance");
   const Json& model = member(from, "model");
   Json options = from;
-  for (const char* key : {"model", "seed"}) options.erase(key);
+  for (const char* key : {"model", "seed", "curvature"}) options.erase(key);  // curvature: figures, not an option
   return {{"schema_version", 1},
           {"title", "Who pays for quantizing " + json_string(model, "name", kFile)},
           {"provenance",

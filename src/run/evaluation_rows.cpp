@@ -91,7 +91,13 @@ Json run_result_to_json(const RunResult& result) {
       row["limit"] = limit_shares_to_json(it->second);
     rows.push_back(row);
   }
-  return {{"rows", rows}, {"budget_bytes", result.budget_bytes}};
+  return {{"kind", "run_result"},
+          {"schema_version", 1},
+          {"model", {{"name", result.model_name}, {"hash", result.model_hash}}},
+          {"chosen", result.chosen < result.rows.size() ? Json(result.rows[result.chosen].label) : Json()},
+          {"files", {{"model", result.files.model.string()}, {"report", result.files.report.string()}}},
+          {"rows", rows},
+          {"budget_bytes", result.budget_bytes}};
 }
 
 }  // namespace vernier

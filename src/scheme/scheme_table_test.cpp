@@ -40,16 +40,22 @@ std::string table_row(const Scheme& scheme) {
 TEST(SchemeTable, IsTrue) {
   std::string text =
       "# Schemes\n\nMade from the rows of `src/scheme` by `scheme_table_test.cpp`.\n\n"
-      "| scheme | bits a weight at [4096, 4096] | columns, multiple of | half of that takes | held by | ggml type / "
-      "file "
-      "type | llama.cpp rounds activations to |\n|---|---|---|---|---|---|---|\n";
+      "| scheme | bits a weight at [4096, 4096] | columns, multiple of | with half as many columns it is | container | "
+      "ggml type / file type | llama.cpp rounds activations to |\n|---|---|---|---|---|---|---|\n";
   for (const std::string& name : readable_gguf_scheme_names()) text += table_row(Scheme::parse(name));
   for (const char* name : {"int8:channel:sym", "int4:channel:sym", "int4:g128:sym", "int4:g128:asym", "int3:g64:asym",
                            "fp8:e4m3:tensor", "fp8:e4m3:channel", "fp8:e4m3:b128", "mxfp4", "nvfp4"})
     text += table_row(Scheme::parse(name));
   text +=
-      "\nIntegers are `int2` to `int8`, each with `:tensor`, `:channel` or a group such as `:g128`, and `:sym`, "
-      "`:sym7` or `:asym`.\n";
+      "\nIntegers are `int2` to `int8`, each with `:tensor`, `:channel` or a group such as `:g128` (a scale for so "
+      "many "
+      "weights of a row), and of b bits with `:sym` (codes -2^(b-1) to 2^(b-1) - 1, the scale "
+      "is the largest magnitude over (2^b - 1) / 2, as in compressed-tensors), "
+      "`:sym7` (as many codes below zero as above it, of 4 bits -7 to 7, the scale is the largest magnitude over 7) or "
+      "`:asym` (a zero point, codes 0 to 2^b - 1). Weights take `:channel` and `:sym` where a spelling leaves them "
+      "out, "
+      "activations `:sym7`.\n\nGGUF files are written by `--target llama.cpp`. compressed-tensors names how such "
+      "files would store a scheme: no target writes them, and `--target huggingface` writes its values as float32.\n";
   expect_golden("../../docs/schemes.md", text);
 }
 

@@ -23,6 +23,7 @@ export interface Report {
   who_pays?: WhoPays | null; // groups.json; null: not measured
   activations?: Activations | null; // activations.json; null: not measured
   protection?: Protection | null; // protection.json, as it is
+  left_out?: string[] | null; // files in the run's folder that are of another model
 }
 
 /** What keeping some of a quantized model in 16 bits undoes. */
@@ -242,6 +243,7 @@ export interface GroupProfile {
   explained_share: Num;
   group: string; // that makes the most of it
   factor: Num; // this group's damage over what all components together would make one expect
+  factors?: Record<string, Num>; // the same of every group; absent in older files
   p: Num; // among all components
 }
 

@@ -52,8 +52,8 @@ export function placeLabels(points: Point[], width: number, characterWidth = 6.6
       const left = point.x + place.dx - (place.anchor === "end" ? length : place.anchor === "middle" ? length / 2 : 0);
       const y = point.y + place.dy;
       const rect = { left, right: left + length, top: y - HALF_HEIGHT, bottom: y + HALF_HEIGHT };
-      const outside = Math.max(0, -rect.left) + Math.max(0, rect.right - width);
-      const cost = 50 * outside + taken.reduce((sum, other) => sum + overlap(rect, other), 0);
+      const outside = Math.max(0, -rect.left) + Math.max(0, rect.right - width);  // cut off: worse than crowded
+      const cost = 500 * outside + taken.reduce((sum, other) => sum + overlap(rect, other), 0);
       if (cost < best.cost) best = { cost, place, rect };
       if (cost === 0) break;
     }

@@ -22,8 +22,13 @@ export interface TableOptions<Row> {
   narrow?: boolean;
 }
 
-function compare(a: number | string | null, b: number | string | null): number {
+/** What is missing comes last, whichever way is up. */
+function compare(a: number | string | null, b: number | string | null, sign: number): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
+  return sign * ordered(a, b);
+}
+
+function ordered(a: number | string, b: number | string): number {
   return typeof a === "number" && typeof b === "number"
     ? a - b
     : String(a).localeCompare(String(b), "en", { numeric: true });
@@ -49,7 +54,7 @@ export function table<Row>(
   const fill = () => {
     const by = order;
     const key = by?.column.key;
-    const sorted = by && key ? [...shown].sort((a, b) => by.sign * compare(key(a), key(b))) : shown;
+    const sorted = by && key ? [...shown].sort((a, b) => compare(key(a), key(b), by.sign)) : shown;
     body.replaceChildren(
       ...sorted.map((row) =>
         el(

@@ -150,7 +150,10 @@ export function claims(entry: Entry, attribute: Attribute, whole = true): string
     const distance = `${number(scale * gap.spread.value)} ${unit}${span(gap.spread.interval, scale).replaceAll("+", "")}`;
     if (gap.spread.verdict === "exceeds")
       said.push(
-        `Groups are hurt unequally: the most and the least changed are ${distance} apart, ${gap.most_damaged} at the worse end.`,
+        `Groups are hurt unequally: the most and the least changed are ${distance} apart` +
+          (paying.some((group) => group.name === gap.most_damaged)
+            ? `, ${gap.most_damaged} at the worse end.`
+            : "; which of them is at the worse end, these data cannot tell."),
       );
     else if (gap.spread.verdict === "within")
       said.push(`All groups change alike within the tolerance: at most ${distance} apart.`);

@@ -525,6 +525,9 @@ test("warnings say what is wrong, and only then", async () => {
   if (warned.diagnosis) assert.match(text, /must be exactly 0/);
   await page.close();
   if (given) return;
+  const mixed = await open(withData(html, JSON.stringify({ ...data, left_out: ["groups.json"] })));
+  assert.match(await mixed.page.locator("#warnings").textContent(), /groups\.json is of another model/);
+  await mixed.page.close();
   const replaced = structuredClone(data);
   Object.assign(replaced.plan, { label: "gguf:q3_k", lower_bound_kl_nats: null, gap: null });
   const uniform = await open(withData(html, JSON.stringify(replaced)));
@@ -555,6 +558,67 @@ test("what the plan is compared with is called what it is", async () => {
   const said = await lead(mixed);
   assert.match(said, /llama\.cpp's q3_k_m, the largest of its mixes/);
   assert.doesNotMatch(said, /uniform/);
+});
+
+test("the first sentence is of what the page holds", async () => {
+  if (given) return;
+  const bare = { ...structuredClone(data), results: null, groups: null, diagnosis: null, plan: null, who_pays: null, activations: null };
+  const lead = async (report) => {
+    const { page } = await open(withData(html, JSON.stringify(report)));
+    const text = await page.locator(".lead").textContent();
+    await page.close();
+    return text;
+  };
+  assert.match(await lead({ ...bare, reliability: null }), /^Training with rounding in the loop changed the distance/);
+  const still = structuredClone({ ...bare, reliability: null });
+  for (const row of [still.finetune.all, ...still.finetune.groups])
+    for (const change of Object.values(row.change)) Object.assign(change, { value: 0, low: 0, high: 0 });
+  assert.match(await lead(still), /found nothing better than what it began with/);
+  const { page } = await open(withData(html, JSON.stringify(still)));
+  assert.match(await page.locator("#finetune").textContent(), /Nothing changed for any group/);
+  assert.equal(await marks(page, "finetune", "mended"), 0, "no bars of no width");
+  await page.close();
+  assert.match(await lead({ ...bare, finetune: null }), /^Confidence|better in|can be relied on/);
+  const exact = structuredClone(data);
+  exact.results.rows.find((row) => row.kind === "plan").kl_nats = 0;
+  assert.match(await lead(exact), /answers exactly as the original does/);
+  const source = structuredClone(data);
+  source.plan.label = source.results.rows.find((row) => row.kind === "reference").label;
+  assert.match(await lead(source), /^The original itself, .* fits into the budget/);
+});
+
+test("groups are named only as far as their errors tell them apart", async () => {
+  if (given || !data.groups) return;
+  const said = async (report) => {
+    const { page } = await open(withData(html, JSON.stringify(report)));
+    const text = await page.locator("#groups > p").first().textContent();
+    await page.close();
+    return text;
+  };
+  const noisy = structuredClone(data);
+  for (const row of noisy.groups.rows) row.kl_nats_stderr = row.kl_nats;
+  assert.match(await said(noisy), /errors do not tell from/);
+  const sure = structuredClone(data);
+  for (const row of sure.groups.rows) row.kl_nats_stderr = 1e-9;
+  assert.doesNotMatch(await said(sure), /do not tell/);
+});
+
+test("what is missing comes last, whichever way a table is sorted", async () => {
+  const components = data.diagnosis?.components;
+  if (given || !components) return;
+  const holes = structuredClone(data);
+  holes.diagnosis.components[0].delta_nll_nats = null;
+  const { page } = await open(withData(html, JSON.stringify(holes)));
+  await page.locator("#sensitivity summary").last().click();
+  const table = page.locator("#sensitivity table").last();
+  const head = table.locator("thead button", { hasText: "ΔNLL" });
+  for (let way = 0; way < 2; ++way) {
+    await head.click();
+    await eventually(async () =>
+      assert.equal(await table.locator("tbody tr th").last().textContent(), holes.diagnosis.components[0].name),
+    );
+  }
+  await page.close();
 });
 
 test("a page of who pays alone claims only what the intervals allow", async () => {

@@ -10,7 +10,7 @@ type Step = Chain["steps"][number];
 type Judged = { entry: Entry; chain: Chain };
 
 /** What a link stands between, in the order of the causes. */
-const NODES = ["Activations change", "Logits vary less", "Loss rises", "Accuracy falls"];
+const NODES = ["Activations", "Variance of logits", "Loss", "Accuracy"];
 const LINKS = ["activations_lower_variance", "variance_explains_loss", "loss_explains_accuracy"];
 const NOTES: Record<string, string> = {
   variance_falls: "share of groups in which it falls",
@@ -87,7 +87,7 @@ function stepsTable(entries: Judged[]): HTMLElement {
     [
       { head: "Model", cell: (r) => r.label, key: (r) => r.label },
       { head: "Claim", wide: true, cell: (r) => r.step.claim, key: (r) => r.step.claim },
-      { head: "Groups", numeric: true, cell: (r) => number(r.step.groups), key: (r) => r.step.groups },
+      { head: "Groups", numeric: true, cell: (r) => count(r.step.groups), key: (r) => r.step.groups },
       { head: "Value", numeric: true, cell: (r) => number(r.step.value, 2), key: (r) => r.step.value },
       {
         head: "Interval",
@@ -126,8 +126,8 @@ export function chainOfCauses(report: Report): HTMLElement | null {
     "The chain of causes",
     told.length > 0 &&
       p(
-        `Whether damage takes the path that the literature claims, judged over the groups${ofAttribute(name ?? "group")}: ρ is the rank correlation of what stands on both sides of an arrow. `,
-        "A link is confirmed (✓) or refuted (✗) only if its interval and a permutation test say so; few groups leave most undecided (?).",
+        `Whether damage takes the path that the literature claims, judged over the groups${ofAttribute(name ?? "group")}: ρ is the rank correlation of the changes of what stands on both sides of an arrow. `,
+        "A link is confirmed (✓) or refuted (✗) only where its interval says so and, of a correlation, a permutation test as well; few groups leave most undecided (?).",
       ),
     ...told.flatMap(({ set, chains }) => [
       ...chains.map((each) => drawn(each, sets.length > 1 ? ` on ${set.name}` : "")),

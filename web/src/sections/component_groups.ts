@@ -3,11 +3,13 @@
 import * as Plot from "@observablehq/plot";
 import { figure, plotStyle, tipStyle, type Frame } from "../chart";
 import { ramp } from "../colour";
-import type { Component, GroupProfile, Plan, Report } from "../data";
+import type { Component, GroupProfile, Num, Plan, Report } from "../data";
 import { disclosure, el, p, section, strong } from "../dom";
 import { count, isNumber, measured, number, share } from "../format";
 import { table } from "../table";
+import { natsPer, ofImages } from "../unit";
 
+type GroupSize = { name: string; windows: Num; tokens: Num };
 const SURE = 0.05;
 const SHOWN = 24; // rows of the map
 const WIDEST = 3; // a factor that has the last colour
@@ -23,8 +25,12 @@ interface Cell {
 const isMatrix = (c: Component) => ["tensor", "embed", "lm_head"].includes(c.kind);
 const klOf = (c: Component, group: string) => c.groups?.[group]?.kl_nats;
 
-/** Each component's damage by group over its own mean, and that over the same of all components together. */
-function cellsOf(components: Component[], groups: string[]): Map<string, Cell[]> {
+/**
+ * Each component's damage by group over what all components together would make one expect, as the diagnosis has it; where it
+ * has none, the component's damage by group over its own mean, and that over the same of all components together.
+ */
+function cellsOf(components: Component[], groups: string[], profiled: GroupProfile[]): Map<string, Cell[]> {
+  const known = new Map(profiled.map((profile) => [profile.name, profile.factors]));
   const profiles = components.map((c) => {
     const kl = groups.map((g) => klOf(c, g) as number);
     const mean = kl.reduce((a, b) => a + b, 0) / groups.length;
@@ -37,7 +43,7 @@ function cellsOf(components: Component[], groups: string[]): Map<string, Cell[]>
       groups.map((group, g) => ({
         component: c.name,
         group,
-        factor: ratio[g]! / common[g]!,
+        factor: known.get(c.name)?.[group] ?? ratio[g]! / common[g]!,
         kl: kl[g]!,
         error: c.groups?.[group]?.kl_nats_stderr,
       })),
@@ -90,7 +96,7 @@ function heatMap(cells: Cell[], groups: string[], rows: string[]): HTMLElement {
             y: "component",
             maxRadius: 60,
             title: (c: Cell) =>
-              `${c.component}, ${c.group}\n${number(c.factor)} times what is expected\nKL ${measured(c.kl, c.error)} nats per token`,
+              `${c.component}, ${c.group}\n${number(c.factor)} times what is expected\nKL ${measured(c.kl, c.error)} ${natsPer()}`,
           }),
         ),
       ],
@@ -107,7 +113,7 @@ function verdict(report: Report): HTMLElement | null {
   const profiles = report.diagnosis?.group_profiles;
   const first = profiles?.components[0];
   if (!profiles || !first || !isNumber(profiles.p)) return null;
-  const permuted = `when windows change groups at random, ${count(profiles.permutations)} times`;
+  const permuted = `when ${ofImages() ? "images" : "windows"} change groups at random, ${count(profiles.permutations)} times`;
   const sure = profiles.components.filter((c) => isNumber(c.p) && c.p <= SURE);
   if (sure.length === 0)
     return p(
@@ -147,7 +153,7 @@ function planned(plan: Plan | null | undefined): HTMLElement[] {
     p(
       "The plan was made for the objective ",
       strong(objective.name),
-      `: predicted ${number(objective.kl_nats)} nats per token, and no plan within the budget is predicted below ${number(objective.lower_bound_kl_nats)}.`,
+      `: predicted ${number(objective.kl_nats)} ${natsPer()}, and no plan within the budget is predicted below ${number(objective.lower_bound_kl_nats)}.`,
     ),
     table(
       "What the plan is predicted to do to each group",
@@ -171,7 +177,7 @@ export function componentGroups(report: Report): HTMLElement | null {
   const objective = planned(report.plan);
   if (groups.length < 2 || components.length === 0)
     return objective.length > 0 ? section("component-groups", "What hurts whom", ...objective) : null;
-  const cells = cellsOf(components, groups);
+  const cells = cellsOf(components, groups, diagnosis?.group_profiles?.components ?? []);
   const order = (diagnosis?.group_profiles?.components ?? []).map((c: GroupProfile) => c.name);
   const rows = [...new Set([...order, ...components.map((c) => c.name)])].filter((n) => cells.has(n)).slice(0, SHOWN);
   const all = diagnosis?.group_profiles?.components ?? [];
@@ -183,8 +189,10 @@ export function componentGroups(report: Report): HTMLElement | null {
       "What hurts each group most",
       [
         { head: "Group", cell: (g) => g.name, key: (g) => g.name },
-        { head: "Windows", numeric: true, cell: (g) => count(g.windows), key: (g) => g.windows },
-        { head: "Tokens", numeric: true, cell: (g) => count(g.tokens), key: (g) => g.tokens },
+        ...(ofImages()
+          ? []
+          : [{ head: "Windows", numeric: true, cell: (g: GroupSize) => count(g.windows), key: (g: GroupSize) => g.windows }]),
+        { head: ofImages() ? "Images" : "Tokens", numeric: true, cell: (g) => count(g.tokens), key: (g) => g.tokens },
         { head: "Matrix that hurts it most (KL)", cell: (g) => mostHurtful(components, g.name) },
       ],
       diagnosis!.groups!,

@@ -9,8 +9,8 @@ import { table, type Column } from "../table";
 
 type Verdict = "better" | "worse" | "undecided";
 const COLOURS: Record<Verdict, string> = {
-  better: "var(--plan)",
-  worse: "var(--uniform)",
+  better: "var(--uniform)",
+  worse: "var(--plan)",  // as where groups pay more
   undecided: "var(--reference)",
 };
 const LINES = ["var(--plan)", "var(--reference)"];
@@ -70,6 +70,18 @@ function curves({ curves: all }: Finetune): HTMLElement {
   );
   const shown = rows.filter((row) => isNumber(row.value));
   const runs = all.map((curve) => curve.name);
+  const legend = el(
+    "p",
+    { class: "legend" },
+    ...runs.map((run, r) =>
+      el(
+        "span",
+        null,
+        el("span", { class: "key circle", style: `--key:${LINES[r % LINES.length]!}`, "aria-hidden": true }),
+        run,
+      ),
+    ),
+  );
   return figure(
     "KL from full precision while it learned, nats.",
     "On the part that was kept apart: all as a line, the worst group dashed; the ring is the checkpoint that was kept.",
@@ -113,11 +125,17 @@ function curves({ curves: all }: Finetune): HTMLElement {
           ),
         ],
       }),
+    runs.length > 1 ? legend : undefined,
   );
 }
 
+const isStill = (change: Interval | null | undefined) =>
+  change?.value === 0 && change.low === 0 && change.high === 0;
+
 /** By how much each group's KL changed, with its interval. */
 function changes({ groups }: Finetune): HTMLElement {
+  if (groups.every((group) => isStill(klOf(group))))
+    return p("Nothing changed for any group: no checkpoint was better than what training began with, which was kept.");
   const rows = groups
     .map((group) => ({ name: nameOf(group), change: klOf(group), verdict: verdictOf(klOf(group)) }))
     .filter((row) => isNumber(row.change?.value))
@@ -188,6 +206,17 @@ function figures({ models, groups, all, loss_per_byte }: Finetune): HTMLElement 
   ).element;
 }
 
+/** What the control's last checkpoint is, which it may never have left. */
+function controlSaid({ curves }: Finetune): string {
+  const control = curves.find((curve) => curve.name === "control");
+  if (control && control.best_step === 0)
+    return "The control learned by the same recipe without rounding and found nothing better than full precision.";
+  return (
+    "The control learned by the same recipe without rounding: training on is a gain of its own" +
+    (control ? `; its checkpoint of step ${count(control.best_step)} was kept.` : ".")
+  );
+}
+
 export function finetune(report: Report): HTMLElement | null {
   const data = report.finetune;
   if (!data) return null;
@@ -200,7 +229,7 @@ export function finetune(report: Report): HTMLElement | null {
       data.measured_on.held_out ? ", which nothing was learned from. " : ": the part that chose the checkpoint. ",
       trained ? `The checkpoint of step ${count(trained.best_step)} was kept; ended by ${trained.stopped}. ` : "",
       data.models.includes("control")
-        ? "The control learned by the same recipe without rounding: training on is a gain of its own."
+        ? controlSaid(data)
         : "",
     ),
     sentences(data),

@@ -18,6 +18,10 @@ function staircase(rows: Drawn[]): Drawn[] {
   return uniform.filter((r, i) => uniform.slice(0, i).every((smaller) => smaller.kl_nats > r.kl_nats));
 }
 
+/** Beside its point: the legend says what is uniform, the table what stands in for a scheme. */
+const shortLabel = (row: { label: string }) =>
+  row.label.replace(/^uniform (gguf:)?/, "").replace(/, \d+ of \d+ as .*$/, "*");
+
 export function frontier(report: Report): HTMLElement | null {
   const drawn = (report.results?.rows ?? []).filter(
     (r): r is Drawn => r.kind !== "reference" && isNumber(r.bytes) && isNumber(r.kl_nats) && r.kl_nats > 0,
@@ -80,7 +84,7 @@ export function frontier(report: Report): HTMLElement | null {
       ordered.map((r) => ({
         x: px.apply(size(r)),
         y: py.apply(r.kl_nats),
-        text: r.label,
+        text: shortLabel(r),
         above: r.kind === "uniform",
       })),
       width,
@@ -158,7 +162,7 @@ export function frontier(report: Report): HTMLElement | null {
           Plot.text([ordered[i]!], {
             x: size,
             y: "kl_nats",
-            text: "label",
+            text: shortLabel,
             dx: l.dx,
             dy: l.dy,
             textAnchor: l.anchor,
@@ -185,6 +189,7 @@ export function frontier(report: Report): HTMLElement | null {
   };
 
   const reference = report.results?.rows.find((r) => r.kind === "reference");
+  const exact = report.results?.rows.filter((r) => r.kind !== "reference" && r.kl_nats === 0) ?? [];
   const legend = el(
     "p",
     { class: "legend" },
@@ -203,6 +208,7 @@ export function frontier(report: Report): HTMLElement | null {
     reference
       ? el("span", { class: "muted" }, `${reference.label} (${bytes(reference.bytes)}, KL 0) lies off this log scale`)
       : null,
+    ...exact.map((r) => el("span", { class: "muted" }, `so does ${r.label} (${bytes(r.bytes)}, KL 0)`)),
   );
   return section(
     "frontier",

@@ -1,30 +1,42 @@
 // The words of this page, for readers who do not quantize for a living.
 
 import { el, section } from "../dom";
+import { ofImages } from "../unit";
 
-const TERMS: [string, string][] = [
+const OF_IMAGES: [string, string][] = [
+  [
+    "KL (Kullback-Leibler divergence)",
+    "How differently two models spread their probability over the classes of an image, averaged over images, in nats. 0 means identical answers.",
+  ],
+  ["Same class", "The share of images that both models put into the same class."],
+];
+
+const OF_TEXT: [string, string][] = [
   [
     "KL (Kullback-Leibler divergence)",
     "How differently two models spread their probability over the next token, averaged over tokens, in nats. 0 means identical answers. It notices every shift, also those that leave the text's own probability unchanged.",
-  ],
-  ["Nat", "A unit of information: 1 nat is 1.44 bits."],
-  [
-    "ΔNLL",
-    "How much more surprised the quantized model is by the real text than the original: the difference of negative log-likelihoods. It can be below 0 by luck.",
   ],
   [
     "Perplexity",
     "The exponential of the mean surprise per token: among how many equally likely tokens the model seems to choose.",
   ],
   ["Same first choice", "The share of positions at which both models find the same token most likely."],
-  ["Bits per weight", "Stored bits divided by the number of weights, scales and other overhead included."],
   [
     "Bits per byte",
     "Surprise per byte of text instead of per token, so that languages with longer or shorter tokens can be compared.",
   ],
+];
+
+const TERMS: [string, string][] = [
+  ["Nat", "A unit of information: 1 nat is 1.44 bits."],
+  [
+    "ΔNLL",
+    "How much more surprised the quantized model is by the real answers than the original: the difference of negative log-likelihoods. It can be below 0 by luck.",
+  ],
+  ["Bits per weight", "Stored bits divided by the number of weights, scales and other overhead included."],
   [
     "Limit",
-    "The least KL that any code of the weights could have in a number of bytes, by rate-distortion theory. It takes weights as Gaussian and damage to second order, so it is an estimate; no file reaches it.",
+    "The least KL that any code of the weights could have in a number of bytes, by rate-distortion theory. It takes weights as Gaussian and damage to second order, so it is an estimate; no file that is made from weights in full precision reaches it.",
   ],
   ["Uniform model", "The same number format for all tensors, as most tools do it. A plan chooses a format per tensor."],
   [
@@ -71,7 +83,7 @@ const TERMS: [string, string][] = [
   ["Spearman", "Correlation of ranks: 1 if two quantities order the tensors alike, −1 if in reverse."],
   [
     "Standard error (±)",
-    "The uncertainty of a mean because only some text was measured. The true value lies within two of them in about 95 of 100 cases.",
+    "The uncertainty of a mean because only some examples were measured. Of many independent ones the true value lies within two of them in about 95 of 100 cases; of a handful, such as a group of five documents, in fewer.",
   ],
 ];
 
@@ -82,7 +94,7 @@ export function glossary(): HTMLElement {
     el(
       "dl",
       { class: "glossary" },
-      ...TERMS.flatMap(([term, meaning]) => [el("dt", null, term), el("dd", null, meaning)]),
+      ...[...(ofImages() ? OF_IMAGES : OF_TEXT), ...TERMS].flatMap(([term, meaning]) => [el("dt", null, term), el("dd", null, meaning)]),
     ),
   );
 }

@@ -8,6 +8,7 @@ import { disclosure, el, p, section, strong } from "../dom";
 import { bytes, count, isNumber, measured, number, tick } from "../format";
 import { metricColumns } from "../metrics";
 import { table, type Column } from "../table";
+import { listed } from "../who_pays";
 import { natsPer, ofImages, units } from "../unit";
 
 interface Panel {
@@ -48,10 +49,36 @@ function looks(report: Report, plans: string[]): Map<string, { colour: string; s
   );
 }
 
-/** The same factor for another model, so that the reader sees whether the plan shares the damage more evenly. */
-function spreadOf(rows: GroupRow[], plan: string): string {
-  const values = rows.map((r) => r.kl_nats).filter((v): v is number => isNumber(v) && v > 0);
-  return values.length > 1 ? ` With “${plan}” it is ${number(Math.max(...values) / Math.min(...values), 2)}.` : "";
+/** Those whose KL two errors of the difference do not tell from the first's. */
+function notToldFrom(rows: GroupRow[]): GroupRow[] {
+  const [first, ...others] = rows as [GroupRow, ...GroupRow[]];
+  return others.filter((row) => {
+    const error = Math.hypot(first.kl_nats_stderr ?? Infinity, row.kl_nats_stderr ?? Infinity);
+    return !(Math.abs(first.kl_nats! - row.kl_nats!) > 2 * error);
+  });
+}
+
+/** Who drifts most and least, named only as far as their errors tell them from the others. */
+function extremes(plan: string, rows: GroupRow[]): HTMLElement | null {
+  const worst = rows[0],
+    least = rows[rows.length - 1];
+  if (!worst || !least || worst === least) return null;
+  const named = (row: GroupRow, close: GroupRow[]) => [
+    strong(row.group),
+    ` (KL ${measured(row.kl_nats, row.kl_nats_stderr)}`,
+    close.length > 3
+      ? `, which errors do not tell from ${close.length} others)`
+      : close.length > 0
+        ? `, which errors do not tell from ${listed(close.map((r) => r.group))})`
+        : ")",
+  ];
+  return p(
+    `With “${plan}”, most drifts `,
+    ...named(worst, notToldFrom(rows)),
+    ", least ",
+    ...named(least, notToldFrom([...rows].reverse())),
+    ".",
+  );
 }
 
 export function groups(report: Report): HTMLElement | null {
@@ -200,7 +227,6 @@ export function groups(report: Report): HTMLElement | null {
   );
 
   const measuredRows = first.filter((r) => isNumber(r.kl_nats)).sort((a, b) => b.kl_nats! - a.kl_nats!);
-  const [worst, least] = [measuredRows[0], measuredRows[measuredRows.length - 1]];
   const tokens: Column<GroupRow> = {
     head: ofImages() ? "Images" : "Tokens",
     numeric: true,
@@ -228,23 +254,8 @@ export function groups(report: Report): HTMLElement | null {
     ).element;
   return section(
     "groups",
-    "Who pays",
-    worst && least && worst !== least
-      ? p(
-          `With “${plans[0]}”, the group that drifts most is `,
-          strong(worst.group),
-          ` (KL ${measured(worst.kl_nats, worst.kl_nats_stderr)}), the one that drifts least is `,
-          strong(least.group),
-          ` (${measured(least.kl_nats, least.kl_nats_stderr)})`,
-          least.kl_nats! > 0 ? `: a factor of ${number(worst.kl_nats! / least.kl_nats!, 2)}.` : ".",
-          ...plans.slice(1).map((plan) =>
-            spreadOf(
-              rows.filter((r) => r.plan === plan),
-              plan,
-            ),
-          ),
-        )
-      : null,
+    "Drift by group",
+    extremes(plans[0]!, measuredRows),
     legend,
     el("div", { class: "multiples" }, ...panelsOf().filter(hasData).map(panel), reference.length > 0 && referencePanel),
     disclosure(`All ${rows.length} rows as a table`, view),

@@ -1,7 +1,7 @@
 // The title and one sentence for somebody who reads nothing else.
 
 import { activationsSentence } from "../activations";
-import { budgetBytes, comparison, verdict, type Report } from "../data";
+import { budgetBytes, comparison, heldInstead, verdict, type Finetune, type Reliability, type Report } from "../data";
 import { append, code, el, p } from "../dom";
 import { claims, dataSets } from "../who_pays";
 import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
@@ -19,6 +19,35 @@ function sentenceOfGroups(report: Report): string | null {
   return said.length > 0 ? said.join(" ") : null;
 }
 
+/** Of a page about training alone. */
+function sentenceOfTraining({ plan, all, groups, models }: Finetune): string {
+  const change = all.change?.kl_nats;
+  if (!change || !isNumber(change.value)) return `How “${plan}” did before and after training with rounding in the loop.`;
+  if (change.value === 0 && change.low === 0 && change.high === 0)
+    return `Training with rounding in the loop found nothing better than what it began with: “${plan}” stayed as it was.`;
+  const of = (name: string) => {
+    const own = all.models[models.indexOf(name)];
+    return measured(own?.kl_nats, own?.kl_nats_stderr);
+  };
+  const worse = groups.filter((group) => (group.change?.kl_nats.low ?? 0) > 0).length;
+  const sure = isNumber(change.low) && isNumber(change.high) && (change.low > 0 || change.high < 0);
+  return (
+    `Training with rounding in the loop changed the distance to full precision of “${plan}” from ${of("before")} to ${of("after")} nats at the same bytes` +
+    (sure ? "" : ", which chance explains as well") +
+    (groups.length > 0 ? `; of ${groups.length} groups ${worse === 0 ? "none is" : worse === 1 ? "one is" : `${worse} are`} shown to be worse off.` : ".")
+  );
+}
+
+/** Of a page about reliability alone: what its dimensions say of all models, else what was compared. */
+function sentenceOfReliability({ data, models, dimensions }: Reliability): string {
+  const said = dimensions.flatMap(({ headline }) => (headline ? [headline] : []));
+  if (said.length > 0) return said.join(" ");
+  const others = models.slice(1).map((model) => `“${model}”`);
+  return others.length > 0
+    ? `How far ${others.join(", ")} can be relied on beside “${models[0]}”, on ${data.name}.`
+    : `How far “${models[0]}” can be relied on, on ${data.name}.`;
+}
+
 /** What the plan is compared with. */
 function rivalOf(row: { kind: string; label: string }): string {
   return row.kind === "preset" ? `${row.label}, the largest of its mixes` : `the best uniform model (${row.label})`;
@@ -30,6 +59,8 @@ export function sentence(report: Report): string {
     const groups = sentenceOfGroups(report);
     if (groups) return groups;
     if (report.activations) return activationsSentence(report.activations);
+    if (report.finetune) return sentenceOfTraining(report.finetune);
+    if (report.reliability) return sentenceOfReliability(report.reliability);
   }
   const { reference, plan, rival } = comparison(report);
   const budget = budgetBytes(report);
@@ -40,8 +71,13 @@ export function sentence(report: Report): string {
       `${measured(rival.kl_nats, rival.kl_nats_stderr)} ${natsPer()}; this report holds no measured plan.`
     );
   }
+  const held = heldInstead(report);
+  if (held && held.kind === "reference")
+    return `The original itself, “${held.label}”, fits into the budget: model.gguf holds it as it is, ${bytes(held.bytes)}, and nothing is lost.`;
+  if (plan.kl_nats === 0)
+    return `At ${bytes(plan.bytes)}, the planned model answers exactly as the original does: a KL divergence of 0.`;
   const squeezed =
-    reference && isNumber(reference.bytes)
+    reference && isNumber(reference.bytes) && isNumber(plan.bytes) && plan.bytes < reference.bytes
       ? `Squeezed from ${bytes(reference.bytes)} to ${bytes(plan.bytes)}, the planned model`
       : `At ${bytes(plan.bytes)}, the planned model`;
   const own = `${measured(plan.kl_nats, plan.kl_nats_stderr)} ${natsPer()}`;
@@ -89,7 +125,9 @@ export function headline(report: Report): HTMLElement {
   if (plan) {
     const smaller =
       reference && isNumber(reference.bytes) && isNumber(plan.bytes)
-        ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original`
+        ? plan.bytes < reference.bytes
+          ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original`
+          : "no smaller than the original"
         : "whole file";
     const beside = (text: string) => (rival ? `${text} for ${rival.label}` : "");
     append(header, [
@@ -120,12 +158,14 @@ export function headline(report: Report): HTMLElement {
   if (report.results || report.diagnosis)
     append(header, [
       p(
-        `Throughout, “±” is one standard error over ${ofImages() ? "images" : "windows of text"}, and error bars span two in each direction. `,
+        `Throughout, “±” is one standard error over ${ofImages() ? "images" : "windows of text, of groups over their documents"}, and error bars span two in each direction. `,
         "Terms are explained in the ",
         el("a", { href: "#glossary" }, "glossary"),
         "; ",
         code("KL"),
         " is the main measure, and 0 means “indistinguishable from the original”.",
+        report.plan?.target === "huggingface" &&
+          " Sizes are of matrices in their schemes: the folder itself holds values as float32 and is no smaller than the original.",
       ),
     ]);
   return header;

@@ -17,8 +17,12 @@ const SHARES: [keyof LimitRow, string, string][] = [
 
 const times = (value: unknown) => (isNumber(value) ? `× ${number(value)}` : number(value));
 
+/** A model that was not in full precision is named so among the results. */
+const quantizedSource = (report: Report) =>
+  report.results?.rows.some((row) => row.kind === "reference" && row.label.startsWith("source")) ?? false;
+
 export function limit(report: Report): HTMLElement | null {
-  const rows = (report.limit?.rows ?? []).filter((row) => isNumber(row.limit_kl_nats) && isNumber(row.ratio));
+  const rows = (report.limit?.rows ?? []).filter((row) => isNumber(row.limit_kl_nats) && isNumber(row.ratio) && row.ratio > 0);
   if (rows.length === 0) return null;
   const held = rows.find((row) => row.label === report.plan?.label);
   const shares = SHARES.map(([key, head, hint]): Column<LimitRow> => {
@@ -30,6 +34,9 @@ export function limit(report: Report): HTMLElement | null {
     "How far from the best possible?",
     p(
       "The limit is the least KL that any code of these weights could have in as many bytes, by rate-distortion theory: weights as Gaussian sources, damage to second order. ",
+      quantizedSource(report)
+        ? "The model that this began with is quantized itself: a file that holds it as it is lies below, as its values are no sources of full precision. "
+        : "",
       held ? strong(`${held.label} is at ${number(held.ratio)} times its limit. `) : "",
       "A factor of four is one bit per weight; the columns multiply to the ratio.",
     ),

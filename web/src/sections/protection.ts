@@ -55,22 +55,33 @@ export function protection(report: Report): HTMLElement | null {
   const best = [...data.curves].sort(
     (a, b) => Number(b.points.at(-1)?.recovery ?? 0) - Number(a.points.at(-1)?.recovery ?? 0),
   )[0]!;
-  const draw = ({ width }: Frame) =>
-    Plot.plot({
+  const draw = ({ width }: Frame) => {
+    const columns = Math.max(1, Math.min(units.length, Math.floor(width / 190)));
+    const fx = (point: { unit: string }) => units.indexOf(point.unit) % columns;
+    const fy = (point: { unit: string }) => Math.floor(units.indexOf(point.unit) / columns);
+    return Plot.plot({
       width,
-      height: 300,
+      height: 250 * Math.ceil(units.length / columns) + 50,
       marginLeft: 48,
+      marginTop: 34,
+      marginBottom: 38,
       style: plotStyle,
-      fx: { domain: units, label: null },
-      x: { label: "added bytes, % of all matrices →", grid: true },
-      y: { label: "↑ share of the damage undone", domain: [Math.min(0, ...points.map((q) => q.recovery)), 1], grid: true },
+      fx: { axis: null, padding: 0.12 },
+      fy: { axis: null, padding: 0.22 },
+      x: { label: "added bytes, % of all matrices →", grid: true, ticks: 4 },
+      y: { label: "↑ undone", domain: [Math.min(0, ...points.map((q) => q.recovery)), 1], grid: true },
       color: { domain: ways, range: ways.map((way) => COLOURS[way]!) },
       marks: [
         Plot.ruleY([0]),
-        Plot.line(points, { fx: "unit", x: "percent", y: "recovery", stroke: "chosen_by", z: "chosen_by" }),
-        Plot.dot(points, { fx: "unit", x: "percent", y: "recovery", fill: "chosen_by", r: 2.5 }),
+        Plot.text(
+          units.map((unit) => ({ unit })),
+          { fx, fy, text: "unit", frameAnchor: "top-left", dy: -13 },
+        ),
+        Plot.line(points, { fx, fy, x: "percent", y: "recovery", stroke: "chosen_by", z: "chosen_by" }),
+        Plot.dot(points, { fx, fy, x: "percent", y: "recovery", fill: "chosen_by", r: 2.5 }),
       ],
     });
+  };
   const legend = el(
     "p",
     { class: "legend" },

@@ -4,7 +4,7 @@ import * as Plot from "@observablehq/plot";
 import { figure, plotStyle, tipStyle, type Frame } from "../chart";
 import type { ConfidenceClaim, ConfidenceDiagram, Reliability, ReliabilityDimension, ReliabilityRow, Report } from "../data";
 import { el, p, section, strong } from "../dom";
-import { isNumber, number, share } from "../format";
+import { isNumber, number, share, tick } from "../format";
 import { table, type Column } from "../table";
 
 const COLOURS = ["var(--reference)", "var(--plan)", "var(--uniform)", "#a05195", "#d45087", "#7a9a01", "#8a6d3b"];
@@ -82,6 +82,12 @@ function legend(models: string[]): HTMLElement {
   return el("p", { class: "legend" }, ...keys);
 }
 
+/** The levels themselves where they are few: severities and radii lie at no numbers in between. */
+function ticksOf(all: Point[]): number[] | number {
+  const levels = [...new Set(all.map((point) => point.level))].sort((a, b) => a - b);
+  return levels.length <= 5 ? levels : 5;
+}
+
 /** One small chart per condition: accuracy over severity or radius. */
 function curves(title: string, summary: string, axis: string, all: Point[], models: string[]): HTMLElement {
   const conditions = [...new Set(all.map((point) => point.condition))];
@@ -99,7 +105,7 @@ function curves(title: string, summary: string, axis: string, all: Point[], mode
       ...scales(models),
       fx: { axis: null, padding: 0.12 },
       fy: { axis: null, padding: 0.25 },
-      x: { label: axis, ticks: 5 },
+      x: { label: axis, ticks: ticksOf(all), tickFormat: tick },
       y: { label: null, domain: [0, 1], tickFormat: (v: number) => `${Math.round(100 * v)}`, ticks: 4, grid: true },
       marks: [
         Plot.text(conditions, {
@@ -218,7 +224,7 @@ function figures(dimension: ReliabilityDimension, models: string[]): HTMLElement
       {
         head: "Level",
         numeric: true,
-        cell: (row) => (isNumber(row.level) ? number(row.level) : ""),
+        cell: (row) => (isNumber(row.level) ? tick(row.level) : ""),
         key: (row) => row.level,
       },
       ...columns,
@@ -255,7 +261,7 @@ function claimOf(claim: ConfidenceClaim): HTMLElement[] {
           el(
             "details",
             null,
-            el("summary", null, `${told.length} decided cases`),
+            el("summary", null, told.length === 1 ? "One decided case" : `${told.length} decided cases`),
             ...told.map((one) =>
               p(
                 `${one.model}${one.group === "" ? "" : `, ${one.group}`}: the original is ${one.original} `,
@@ -277,8 +283,8 @@ function dimensionOf(dimension: ReliabilityDimension, { models }: Reliability): 
     el(
       "ul",
       null,
-      ...dimension.summary.map(({ model, comparison, text }) =>
-        el("li", null, strong(`${model}: ${comparison}.`), " ", text.replace(`${model}: `, "")),
+      ...dimension.summary.map(({ model, text }) =>
+        el("li", null, strong(`${model}: `), text.replace(`${model}: `, "")),
       ),
     ),
     ...charts(dimension, models),

@@ -56,11 +56,13 @@ function describe(c: Component): string {
       ? ["foretold, not measured"]
       : [
           `ΔNLL ${measured(c.delta_nll_nats, c.delta_nll_nats_stderr)} nats`,
-          `same first choice ${share(c.same_top_share)}`,
+          `same ${ofImages() ? "class" : "first choice"} ${share(c.same_top_share)}`,
         ]),
     `${count(c.parameters)} parameters`,
   ].join("\n");
 }
+
+const howKnown = (c: Component) => (c.foretold ? "foretold" : "measured");
 
 /** Rows of the map from top to bottom, with an empty one between kinds. */
 function mapRows(components: Drawn[]): { domain: string[]; labels: Map<string, string> } {
@@ -162,6 +164,7 @@ function ranking(components: Drawn[]): HTMLElement {
     [
       { head: "Component", cell: (c) => c.name },
       { head: `KL, ${natsPer()}`, numeric: true, cell: (c) => measured(c.kl_nats, c.kl_nats_stderr) },
+      ...(top.some((c) => c.foretold) ? [{ head: "", cell: howKnown }] : []),
     ],
     top,
   );
@@ -334,13 +337,14 @@ function allComponents(components: Component[]): HTMLElement {
         cell: (c) => measured(c.kl_nats, c.kl_nats_stderr),
         key: (c) => c.kl_nats,
       },
+      ...(components.some((c) => c.foretold) ? [{ head: "Known by", cell: howKnown, key: howKnown }] : []),
       {
         head: "ΔNLL, nats",
         numeric: true,
         cell: (c) => measured(c.delta_nll_nats, c.delta_nll_nats_stderr),
         key: (c) => c.delta_nll_nats,
       },
-      { head: "Same first choice", numeric: true, cell: (c) => share(c.same_top_share), key: (c) => c.same_top_share },
+      { head: ofImages() ? "Same class" : "Same first choice", numeric: true, cell: (c) => share(c.same_top_share), key: (c) => c.same_top_share },
       { head: "Parameters", numeric: true, cell: (c) => count(c.parameters), key: (c) => c.parameters },
     ],
     components,

@@ -16,6 +16,8 @@ export function findWarnings(report: Report): [string, string][] {
         : `Calibration and evaluation texts share ${count(shared)} ${shared === 1 ? "run" : "runs"} of 50 tokens (or whole documents).`,
       `The plan has partly seen what it is judged on, so the measured damage may be too small. Evaluate on other ${ofImages() ? "images" : "text"}.`,
     ]);
+  for (const file of report.left_out ?? [])
+    found.push([`${file} is of another model and is not shown.`, "Make it again for this one, or take it out of the folder."]);
   const control = report.diagnosis?.control_kl_nats;
   if (isNumber(control) && control !== 0)
     found.push([

@@ -24,7 +24,7 @@ const strength = (rho: number) => {
   return size >= 0.8 ? "strongly" : size >= 0.5 ? "moderately" : size >= 0.3 ? "weakly" : "hardly";
 };
 
-function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElement {
+function scatter(facts: WeightFact[], fact: string, spearman: unknown, foretold: Set<string>): HTMLElement {
   const points = facts.filter((f) => isNumber(f[fact]) && isNumber(f.kl_nats) && f.kl_nats > 0);
   const values = points.map((f) => f[fact] as number);
   const y = logDomain(points.map((f) => f.kl_nats as number))!;
@@ -49,7 +49,8 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
           x: fact,
           y: "kl_nats",
           r: 3,
-          fill: "var(--mark)",
+          fill: (f: WeightFact) => (foretold.has(f.tensor) ? "none" : "var(--mark)"),
+          stroke: "var(--mark)",
           fillOpacity: 0.7,
           className: "mark-weight-facts",
         }),
@@ -60,7 +61,7 @@ function scatter(facts: WeightFact[], fact: string, spearman: unknown): HTMLElem
             x: fact,
             y: "kl_nats",
             title: (f: WeightFact) =>
-              `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} ${natsPer()}`,
+              `${f.tensor}\n${factName(fact)} ${number(f[fact])}\nKL ${number(f.kl_nats)} ${natsPer()}${foretold.has(f.tensor) ? ", foretold" : ""}`,
           }),
         ),
       ],
@@ -73,6 +74,8 @@ export function weightFacts(report: Report): HTMLElement | null {
   const diagnosis = report.diagnosis;
   if (!diagnosis || (diagnosis.weight_facts.length === 0 && diagnosis.rank_correlation.length === 0)) return null;
   const facts = diagnosis.weight_facts;
+  const foretold = new Set(diagnosis.components.filter((c) => c.foretold).map((c) => c.name));
+  const asForetold = facts.filter((f) => foretold.has(f.tensor)).length;
   const notFacts = new Set(["tensor", "layer", "role", "kl_nats"]);
   const drawable = [...new Set(facts.flatMap((f) => Object.keys(f)))].filter(
     (key) =>
@@ -88,9 +91,12 @@ export function weightFacts(report: Report): HTMLElement | null {
     p(
       "Each dot is one tensor: a number that is cheap to compute, against its damage. ",
       best ? `The best predictor here is ${factName(best.fact)} (Spearman ${fixed(best.spearman as number, 2)}).` : "",
+      asForetold > 0
+        ? `Of ${asForetold} of ${facts.length} tensors (hollow) the damage is itself foretold, by gradients${best ? "" : ", which leaves too few to judge by: --effort exact measures all"}.`
+        : "",
     ),
     drawable.length > 0 &&
-      el("div", { class: "multiples" }, ...drawable.map((fact) => scatter(facts, fact, spearman.get(fact)))),
+      el("div", { class: "multiples" }, ...drawable.map((fact) => scatter(facts, fact, spearman.get(fact), foretold))),
     diagnosis.rank_correlation.length > 0 &&
       table(
         "Rank correlation with the measured KL: 1 or −1 foretells the order perfectly, 0 not at all",

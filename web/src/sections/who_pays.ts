@@ -22,7 +22,7 @@ import {
 const LOOK: Record<Verdict, { colour: string; symbol: "diamond2" | "circle" | "square"; says: string }> = {
   exceeds: { colour: "var(--plan)", symbol: "diamond2", says: "pays more than the others" },
   undecided: { colour: "var(--reference)", symbol: "circle", says: "cannot be told" },
-  within: { colour: "var(--uniform)", symbol: "square", says: "pays like the others, within the tolerance" },
+  within: { colour: "var(--uniform)", symbol: "square", says: "pays no more than the others, within the tolerance" },
 };
 
 /** A verdict of a later version says nothing here. */
