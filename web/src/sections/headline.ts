@@ -3,7 +3,7 @@
 import { activationsSentence } from "../activations";
 import { budgetBytes, comparison, heldInstead, verdict, type Finetune, type Reliability, type Report } from "../data";
 import { append, code, el, p } from "../dom";
-import { claims, dataSets } from "../who_pays";
+import { claims, dataSets, listed } from "../who_pays";
 import { bytes, countInWords, isNumber, measured, number, reduction, share } from "../format";
 import { natsPer, ofImages } from "../unit";
 
@@ -38,14 +38,21 @@ function sentenceOfTraining({ plan, all, groups, models }: Finetune): string {
   );
 }
 
-/** Of a page about reliability alone: what its dimensions say of all models, else what was compared. */
+/** Of a page about reliability alone: in what dimensions models are shown to be better or worse than the first. */
 function sentenceOfReliability({ data, models, dimensions }: Reliability): string {
-  const said = dimensions.flatMap(({ headline }) => (headline ? [headline] : []));
-  if (said.length > 0) return said.join(" ");
-  const others = models.slice(1).map((model) => `“${model}”`);
-  return others.length > 0
-    ? `How far ${others.join(", ")} can be relied on beside “${models[0]}”, on ${data.name}.`
-    : `How far “${models[0]}” can be relied on, on ${data.name}.`;
+  if (models.length < 2) return `How far “${models[0]}” can be relied on, on ${data.name}.`;
+  const shown = (what: string) =>
+    dimensions.flatMap(({ name, summary }) => {
+      const some = summary.filter(({ comparison }) => comparison === what).length;
+      return some > 0 ? [`${name.toLowerCase()} (${some} of ${summary.length})`] : [];
+    });
+  const worse = shown("worse"),
+    better = shown("better");
+  return (
+    `Beside “${models[0]}”, on ${data.name}, ` +
+    (worse.length > 0 ? `models are shown to be worse in ${listed(worse)}` : "no model is shown to be worse in any dimension") +
+    (better.length > 0 ? `, better in ${listed(better)}.` : ".")
+  );
 }
 
 /** What the plan is compared with. */
@@ -73,7 +80,7 @@ export function sentence(report: Report): string {
   }
   const held = heldInstead(report);
   if (held && held.kind === "reference")
-    return `The original itself, “${held.label}”, fits into the budget: model.gguf holds it as it is, ${bytes(held.bytes)}, and nothing is lost.`;
+    return `The original itself, “${held.label}”, fits into the budget: model.gguf holds it as it is, ${bytes(held.bytes)}, and nothing more is lost.`;
   if (plan.kl_nats === 0)
     return `At ${bytes(plan.bytes)}, the planned model answers exactly as the original does: a KL divergence of 0.`;
   const squeezed =
@@ -125,7 +132,7 @@ export function headline(report: Report): HTMLElement {
   if (plan) {
     const smaller =
       reference && isNumber(reference.bytes) && isNumber(plan.bytes)
-        ? plan.bytes < reference.bytes
+        ? reference.bytes / plan.bytes >= 1.05
           ? `${number(reference.bytes / plan.bytes, 2)} times smaller than the original`
           : "no smaller than the original"
         : "whole file";

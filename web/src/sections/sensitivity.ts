@@ -160,11 +160,14 @@ function ranking(components: Drawn[]): HTMLElement {
   const inner = components.filter((c) => c.kind !== "layer");
   const top = [...inner].sort((a, b) => b.kl_nats - a.kl_nats).slice(0, 12);
   const view = table<Drawn>(
-    "Most sensitive components",
+    `Most sensitive components${top.some((c) => c.foretold) ? "; ~ is foretold" : ""}`,
     [
       { head: "Component", cell: (c) => c.name },
-      { head: `KL, ${natsPer()}`, numeric: true, cell: (c) => measured(c.kl_nats, c.kl_nats_stderr) },
-      ...(top.some((c) => c.foretold) ? [{ head: "", cell: howKnown }] : []),
+      {
+        head: `KL, ${natsPer()}`,
+        numeric: true,
+        cell: (c) => `${c.foretold ? "~ " : ""}${measured(c.kl_nats, c.kl_nats_stderr)}`,
+      },
     ],
     top,
   );
