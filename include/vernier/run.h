@@ -49,28 +49,29 @@ struct RunOptions {
   /// How stored values are searched (find_value_search). "": "auto" for language models of up to kSearchedWeights
   /// weights, else "importance".
   std::string method{};
+  std::filesystem::path output = "out";  ///< the run directory; the same one again goes on where it stopped
   bool codebooks = false;  ///< iq2, iq3 and iq4_xs are candidates too: better plans, several times the time for values
-  std::filesystem::path output = "out";         ///< the run directory; the same one again goes on where it stopped
-  bool replace = false;                         ///< also where the directory holds another model's run
+  bool replace = false;    ///< also where the directory holds another model's run
   std::vector<std::string> calibration_text{};  ///< files to calibrate and diagnose on, joined; none: built-in
   int64_t calibration_windows = 0;              ///< evenly spaced over the text, or so many images; 0: all
   Effort effort = Effort::kConfirm;
   /// Damage measured once more around the plan, and the budget spent again where that pays (refine.h).
   bool second_round = false;
+  /// The rate-distortion limit also where its eigenvalues take more than about a minute of one core
+  /// (limit_core_seconds) or the screened text is short for it (tokens_for_limit). With Effort::kExact there is none.
+  bool limit = false;
   /// Of the same text, evenly spaced; 0: all. Several files are a domain each, and so are the built-in texts; they share.
   int64_t screen_windows = 16;
   DomainObjective domains = DomainObjective::kMean;  ///< what a plan makes of their damages
   PlanObjective objective{};                         ///< over the calibration texts as groups
   int64_t diagnose_windows = 16;                     ///< of exact measurements, likewise
-  /// The rate-distortion limit also where its eigenvalues take more than about a minute of one core
-  /// (limit_core_seconds) or the screened text is short for it (tokens_for_limit). With Effort::kExact there is none.
-  bool limit = false;
   /// Confirming ends early enough for all that follows to be done after so many minutes; 0: no limit. A warning where
   /// even the rest of the run is foretold to take longer.
   double max_minutes = 0;
   std::vector<std::string> evaluation_text{};  ///< files to evaluate on, joined; none: built-in
   int64_t evaluation_windows = 0;  ///< the first ones of the text, not of documents, or so many images; 0: all
   bool score_all = false;          ///< every token of the text instead of the second half of each window
+  bool strict = false;             ///< text that calibration and evaluation share is an error, not a warning
   std::string groups{};      ///< JSON lines of documents with groups; none: built-in, unless evaluation_text is named
   std::string filter{};      ///< KEY=VALUE of the documents to keep
   int64_t context = 512;     ///< tokens per window
@@ -83,7 +84,6 @@ struct RunOptions {
   std::vector<std::string> classes{};  ///< names by index, where neither model nor images say them in that order
   std::string prompts = "single";      ///< of a model of images and texts, as prompt_templates reads it
   int64_t diagnose_images = 256;       ///< screened and measured on, evenly over the classes; 0: all
-  bool strict = false;                 ///< text that calibration and evaluation share is an error, not a warning
   uint64_t seed = 0;                   ///< of the labels that a screen draws and the sample that confirms it
 };
 

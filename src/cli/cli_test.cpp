@@ -165,6 +165,12 @@ TEST_F(Cli, WindowsBeyondWhatTheModelIsMadeForAreWarnedOf) {
   EXPECT_THAT(warning("1024"), ::testing::Not(::testing::HasSubstr("is made for")));
 }
 
+TEST_F(Cli, AnExportIsNotNamedAsWhatItIsNot) {
+  for (const char* target : {"llama.cpp", "huggingface"})
+    EXPECT_EQ(run({"export", demo_, "--target", target, "--scheme", "f16", "-o", at("x.safetensors")}), 2);
+  EXPECT_FALSE(fs::exists(at("x.safetensors")));
+}
+
 TEST_F(Cli, PresetsArePlannedWithoutDamage) {
   ASSERT_EQ(run({"plan", demo_, "--preset", "q3_k_m", "-o", at("p.json"), "--recipe", at("r.txt")}), 0);
   const Json plan = read_json(at("p.json"));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
@@ -40,6 +42,9 @@ void add_export(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     const Target& target = find_target(a->target);
     if (a->output.empty()) a->output = target.output;
+    if (std::filesystem::path(a->output).extension() == ".safetensors")
+      fail(ErrorKind::kInvalidArgument, "export: -o {}: --target {} writes {}; give it another name", a->output,
+           target.name, target.about);
     if (target.is_folder())
       a->io.writes_folder("--output", a->output, target.files);
     else

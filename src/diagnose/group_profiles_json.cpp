@@ -49,7 +49,7 @@ std::map<std::string, GroupDamage> groups_of_damage_from_json(const Json& json, 
   if (!json.is_object()) fail(ErrorKind::kBadFile, "{}: \"groups\": expected an object", origin);
   std::map<std::string, GroupDamage> groups;
   for (const auto& [name, row] : json.items()) {
-    const std::string where = origin + ": group " + name;
+    const std::string where = fmt::format("{}: group {}", origin, name);
     groups[name] = {measured_at(row, "kl_nats", where), measured_at(row, "delta_nll_nats", where)};
   }
   return groups;

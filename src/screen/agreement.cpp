@@ -91,7 +91,7 @@ Interval with_interval(const std::vector<RankGroup>& groups, const std::function
   if (resampled.size() < kResamples / 2) return interval;
   std::sort(resampled.begin(), resampled.end());
   const auto at = [&](double q) {
-    return resampled[static_cast<size_t>(q * static_cast<double>(resampled.size() - 1) + 0.5)];
+    return resampled[static_cast<size_t>(std::lround(q * static_cast<double>(resampled.size() - 1)))];
   };
   interval.low = at(0.025);
   interval.high = at(0.975);
