@@ -50,6 +50,8 @@ std::string name_of(const Component& component);
 Component parse_component(std::string_view name);
 /// The component that is this one matrix.
 Component component_of(const TensorId& matrix);
+/// Of kinds that component_of gives: tensor, router, embed and lm_head.
+bool is_one_matrix(ComponentKind kind);
 
 /// "head", "kv_head", "ffn", "expert", "router", "tensor", "layer", "embed", "lm_head".
 std::string_view kind_name(ComponentKind kind);

@@ -17,10 +17,11 @@ namespace {
 /// What a file from outside may not do to a parser: take the stack, since values are destroyed recursively, or time by
 /// the square of an object's keys. A pass over the text: nlohmann's parser with a callback goes through all that a value
 /// holds whenever a part of it ends. What is not JSON is left to the parser.
-void check_shape(std::string_view text, const std::string& origin, size_t max_keys) {
+void check_shape(std::string_view text, const std::string& origin, uint64_t max_look_ups) {
   constexpr size_t kMaxDepth = 64;
   std::array<size_t, kMaxDepth + 1> keys{};
   size_t depth = 0;
+  uint64_t look_ups = 0;  // of an ordered object: every key that comes is compared with those before it
   bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -34,16 +35,18 @@ void check_shape(std::string_view text, const std::string& origin, size_t max_ke
       keys[depth] = 0;
     } else if (c == ']' || c == '}') {
       if (depth > 0) --depth;
-    } else if (c == ':' && ++keys[depth] > max_keys) {
-      fail(ErrorKind::kBadFile, "{}: a JSON object of more than {} keys, expected fewer", origin, max_keys);
+    } else if (c == ':') {
+      look_ups += keys[depth]++;
+      if (look_ups > max_look_ups)
+        fail(ErrorKind::kBadFile, "{}: JSON objects of too many keys ({} in one), expected fewer", origin, keys[depth]);
     }
   }
 }
 
 template <class AnyJson>
-AnyJson parse_guarded(std::string_view text, const std::string& origin, size_t max_keys) {
+AnyJson parse_guarded(std::string_view text, const std::string& origin, uint64_t max_look_ups) {
   text = without_byte_order_mark(text, origin);
-  check_shape(text, origin, max_keys);
+  check_shape(text, origin, max_look_ups);
   try {
     return AnyJson::parse(text.begin(), text.end());
   } catch (const nlohmann::json::exception& e) {
@@ -54,11 +57,12 @@ AnyJson parse_guarded(std::string_view text, const std::string& origin, size_t m
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& origin) {
-  return parse_guarded<Json>(text, origin, /*max_keys=*/20'000);
+  constexpr uint64_t kSecondsOfLookUps = 1'800'000'000;  // 60,000 keys in one object
+  return parse_guarded<Json>(text, origin, kSecondsOfLookUps);
 }
 
 SortedJson parse_sorted_json(std::string_view text, const std::string& origin) {
-  return parse_guarded<SortedJson>(text, origin, std::numeric_limits<size_t>::max());
+  return parse_guarded<SortedJson>(text, origin, std::numeric_limits<uint64_t>::max());
 }
 
 Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }

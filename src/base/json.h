@@ -23,7 +23,7 @@ extern template class nlohmann::basic_json<nlohmann::ordered_map>;
 namespace vernier {
 
 /// Parses `text`; `origin` names it in messages. @throws Error{kBadFile} on syntax errors, on nesting deeper than 64 and
-/// on an object of more than 20,000 keys, which would take time by their square
+/// on objects of very many keys (60,000 in one, or as many in all by the squares), which would take time by their square
 Json parse_json(std::string_view text, const std::string& origin);
 /// The same of any number of keys.
 SortedJson parse_sorted_json(std::string_view text, const std::string& origin);

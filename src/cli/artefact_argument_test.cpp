@@ -20,6 +20,8 @@ TEST(ReadArtefact, OneOfAnotherCommandIsNamed) {
   refused(R"({"kind": "plan"})", "diagnose", {"`vernier plan`", "`vernier diagnose`"});
   refused(R"({"kind": "damage"})", "screen", {"`vernier run`", "`vernier screen`"});
   refused(R"({"kind": "diagnosis"})", "screen", {"`vernier diagnose`"});
+  refused(R"({"noise_floor_kl_nats": 0})", "screen", {"`vernier diagnose`"});  // of before they had a kind
+  refused(R"({"kfac_rows": 4})", "plan", {"`vernier screen`"});
   write_file(path, R"({"kind": "plan", "label": "x"})");
   EXPECT_EQ(read_artefact(path.string(), "plan")["label"], "x");
   for (const char* unknown : {"[]", "{}", R"({"kind": 3})"}) {  // its reader says what it lacks

@@ -90,6 +90,13 @@ constexpr std::pair<std::string_view, std::string_view> kArtefacts[] = {
     {"finetune", "finetune"},  {"evaluate --reliability", "reliability"},
 };
 
+/// Screens and diagnoses of before they had one are known by a key.
+std::string kind_of(const Json& json) {
+  if (const Json* own = json_find(json, "kind"); own != nullptr) return own->is_string() ? own->get<std::string>() : "";
+  if (json_find(json, "kfac_rows") != nullptr) return "screen";
+  return json_find(json, "noise_floor_kl_nats") != nullptr ? "diagnosis" : "";
+}
+
 }  // namespace
 
 Json read_artefact(const std::string& path, const char* stage) {
@@ -100,9 +107,9 @@ Json read_artefact(const std::string& path, const char* stage) {
          stage);
   Json json = read_json(path);
   if (!json.is_object()) return json;
-  const Json* own = json_find(json, "kind");
-  for (const auto& [command, kind] : kArtefacts)
-    if (command != stage && own != nullptr && own->is_string() && own->get_ref<const std::string&>() == kind)
+  const std::string kind = kind_of(json);
+  for (const auto& [command, own] : kArtefacts)
+    if (command != stage && own == kind)
       fail(ErrorKind::kInvalidArgument, "{}: is of `vernier {}`; expected what `vernier {}` writes", path, command,
            stage);
   return json;

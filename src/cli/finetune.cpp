@@ -249,7 +249,7 @@ Model begun(const Model& model, const Plan& plan, const FinetuneArguments& a, Co
 void check_method(const Plan& plan, const FinetuneArguments& a, Console& console) {
   if (!a.begin.empty() || a.begin_fitted || !a.calibration.path.empty()) return;
   if (!a.plan.method.empty()) calibration_for(plan, a.calibration);  // says what is missing
-  if (find_value_search(plan.method).needs != ValueSearch::Needs::kNothing && !a.plan.plan.empty())
+  if (find_value_search(plan.method).needs != ValueSearch::Needs::kNothing)
     console.progress.warn(
         fmt::format("training begins with nearest values, not with those that the plan's method {} finds: give "
                     "--calibration for these",

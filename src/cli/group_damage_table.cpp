@@ -10,10 +10,6 @@ namespace vernier {
 
 namespace {
 
-bool is_whole_tensor(ComponentKind kind) {
-  return kind == ComponentKind::kTensor || kind == ComponentKind::kEmbed || kind == ComponentKind::kLmHead;
-}
-
 struct GroupTotal {
   double sum = 0;  ///< over matrices
   const ComponentDamage* matrix = nullptr;
@@ -28,7 +24,7 @@ GroupTotal total_of(const Diagnosis& d, const std::string& group) {
     const auto take = [&](const ComponentDamage*& most) {
       if (most == nullptr || kl > most->groups.at(group).kl.mean) most = &c;
     };
-    if (is_whole_tensor(kind)) {
+    if (is_one_matrix(kind)) {
       total.sum += kl;
       take(total.matrix);
     } else if (kind != ComponentKind::kLayer) {

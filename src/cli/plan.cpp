@@ -48,10 +48,10 @@ struct PlanArguments {
   bool dry_run = false, front = false, codebooks = false;
 };
 
-/// Of the one artefact that is given.
-/// Where `export`, `quantize` and `finetune` read a recipe, `plan` writes one: what people wrote there is not lost.
+/// Where `export`, `quantize` and `finetune` read a recipe, `plan` writes one: what somebody wrote by hand is not replaced.
+/// What plan wrote is, edited or not, as any output.
 void require_own_recipe(const std::string& path) {
-  if (path.empty() || !std::filesystem::exists(path)) return;
+  if (path.empty() || !std::filesystem::is_regular_file(path) || std::filesystem::is_empty(path)) return;
   std::ifstream file(path);
   std::string first;
   std::getline(file, first);
@@ -62,6 +62,7 @@ void require_own_recipe(const std::string& path) {
          path);
 }
 
+/// Of the one artefact that is given.
 DamageTable read_damage(const PlanArguments& a, const Model& model) {
   if (!a.damage.empty()) return damage_table_from_json(read_artefact(a.damage, "run"), a.damage);
   if (!a.screen.empty())
@@ -116,7 +117,7 @@ void add_plan(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     a->io.check();
     find_target(a->target);  // says what is not supported yet, before the model is read
-    require_own_recipe(a->recipe);
+    if (!a->dry_run) require_own_recipe(a->recipe);
     const Model model = open_model(a->model, console);
     const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);

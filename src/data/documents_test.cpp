@@ -65,6 +65,10 @@ TEST(Documents, FilesOfWindowsAreRead) {
   EXPECT_EQ(documents[0].text, "a\r\nb") << "what a string says stays";
   EXPECT_EQ(documents[1].group, "y");
   expect_refused("{\"text\":\"a\",\"group\":\"x\"}\r\n\r\n{\r\n", "", ErrorKind::kBadFile, "g.jsonl:3");
+  EXPECT_EQ(
+      parse_documents("{\"text\":\"a\",\"group\":\"x\"}\n\xEF\xBB\xBF{\"text\":\"b\",\"group\":\"y\"}\n", "g").size(),
+      2u)
+      << "files joined by `cat`";
   expect_refused("once upon a time\n", "", ErrorKind::kBadFile, "g.jsonl:1: expected JSON lines");
   expect_refused("\xFF\xFE{", "", ErrorKind::kBadFile, "UTF-16");
   expect_refused("{\"text\":\"caf\xE9\",\"group\":\"x\"}\n", "", ErrorKind::kBadFile, "g.jsonl: byte 12 (line 1)");

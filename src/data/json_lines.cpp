@@ -18,7 +18,10 @@ void for_each_json_line(std::string_view bytes, const std::string& file,
     ++line;
     if (row.find_first_not_of(" \t") == std::string_view::npos) continue;
     const std::string origin = fmt::format("{}:{}", file, line);
-    if (const char first = row[row.find_first_not_of(" \t")]; first != '{' && first != '[')
+    // Files that are joined bring their byte-order marks into the middle.
+    const std::string_view content = row.starts_with("\xEF\xBB\xBF") ? row.substr(3) : row;
+    if (content.find_first_not_of(" \t") == std::string_view::npos) continue;
+    if (const char first = content[content.find_first_not_of(" \t")]; first != '{' && first != '[')
       fail(ErrorKind::kBadFile,
            "{}: expected JSON lines, an object such as {{\"text\": ..., \"group\": ...}} on each; this is text",
            origin);

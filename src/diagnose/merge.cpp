@@ -73,10 +73,7 @@ void add_joint(Diagnosis& d, const Measured& joint_kl) {
   d.joint_kl = joint_kl;
   d.sum_isolated_kl = 0;
   for (const ComponentDamage& c : d.components) {
-    const ComponentKind kind = c.component.kind;
-    const bool whole_tensor =
-        kind == ComponentKind::kTensor || kind == ComponentKind::kEmbed || kind == ComponentKind::kLmHead;
-    if (whole_tensor) d.sum_isolated_kl += c.kl.mean;
+    if (is_one_matrix(c.component.kind)) d.sum_isolated_kl += c.kl.mean;
   }
   d.additivity_ratio = d.sum_isolated_kl > 0 ? joint_kl.mean / d.sum_isolated_kl : 0;
 }

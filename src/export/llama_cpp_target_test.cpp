@@ -219,6 +219,29 @@ TEST(ExportMetadata, AnUnknownPreTokenizerNamesTheOption) {
   EXPECT_GT(bytes_under(small_tokenizer(), "llama-bpe", false), 0u);
 }
 
+/// As llama-quantize writes the switch of a shared expert.
+TEST(ExportMetadata, AMatrixOfOneRowMayBeAVector) {
+  const Model model = fixture_model("qwen2_moe");
+  const std::filesystem::path path = scratch_path("one_row.gguf"), vector = scratch_path("one_row_vector.gguf");
+  export_gguf(quantized(model, "gguf:q8_0"), small_tokenizer(), path);
+  {
+    const GgufFile file(path);
+    GgufWriter writer;
+    for (const auto& [key, value] : file.values()) writer.set(key, value);
+    int changed = 0;
+    for (const GgufTensor& tensor : file.tensors()) {
+      const bool one_row = tensor.shape.size() == 2 && tensor.shape[0] == 1;
+      changed += one_row ? 1 : 0;
+      writer.add_tensor(tensor.name, tensor.type->id, one_row ? std::vector{tensor.shape[1]} : tensor.shape);
+    }
+    EXPECT_EQ(changed, model.config().depth());
+    writer.write(vector, [&](size_t i, const ByteSink& append) { append(file.tensors()[i].data); });
+    EXPECT_EQ(model_hash(load_model(vector.string())), model_hash(load_model(path.string())));
+  }
+  std::filesystem::remove(path);
+  std::filesystem::remove(vector);
+}
+
 TEST(ExportMetadata, WhatLlamaCppHasNoPlaceForIsRefused) {
   const auto expect_unsupported = [](const char* fixture, const char* part, auto&& change) {
     const Model model = fixture_model(fixture);

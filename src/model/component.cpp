@@ -143,7 +143,14 @@ Component component_of(const TensorId& matrix) {
   Component component{ComponentKind::kTensor, matrix.layer, 0, matrix.role, matrix.expert, matrix.stack};
   if (matrix.role == Role::kTokenEmbedding) component = {.kind = ComponentKind::kEmbed, .stack = matrix.stack};
   if (matrix.role == Role::kOutput) component = {.kind = ComponentKind::kLmHead, .stack = matrix.stack};
+  if (matrix.role == Role::kRouter)
+    component = {.kind = ComponentKind::kRouter, .layer = matrix.layer, .stack = matrix.stack};
   return component;
+}
+
+bool is_one_matrix(ComponentKind kind) {
+  return kind == ComponentKind::kTensor || kind == ComponentKind::kRouter || kind == ComponentKind::kEmbed ||
+         kind == ComponentKind::kLmHead;
 }
 
 Component parse_component(std::string_view name) {
@@ -220,8 +227,10 @@ std::vector<Component> components_of(const ModelConfig& config, const std::set<C
   for (int layer = 0; layer < config.depth(); ++layer)
     for (const ComponentKind kind : kinds) {  // in the order of the enum
       if (kind == ComponentKind::kTensor)
-        for (const WeightSlice& slice : layer_slices(config, {ComponentKind::kLayer, layer}))
-          all.push_back(component_of(slice.tensor));
+        for (const WeightSlice& slice : layer_slices(config, {ComponentKind::kLayer, layer})) {
+          const Component component = component_of(slice.tensor);  // a router may stand there by its own kind
+          if (component.kind == kind || !kinds.contains(component.kind)) all.push_back(component);
+        }
       else if (row_of(kind).count != nullptr)
         for (int i = 0; i < count_in(config, layer, kind); ++i)
           all.push_back({.kind = kind, .layer = layer, .index = i, .stack = config.stack});

@@ -51,7 +51,6 @@ const std::vector<ForeignKeys>& foreign_gguf_keys() {
       {"runs attention and feed-forward side by side", {false}, {"use_parallel_residual"}},
       {"puts norms elsewhere", {false}, {"swin_norm"}},
       {"scales the rotation", {0}, {"rope.scaling.yarn_log_multiplier"}},
-      {"scales the rotation", {1}, {"rope.scaling.yarn_attn_factor"}},
       // -1: as the type says.
       {"bends rotary frequencies otherwise", {1, -1}, {"rope.scaling.yarn_ext_factor"}},
       {"bends rotary frequencies otherwise", {32}, {"rope.scaling.yarn_beta_fast"}},
@@ -85,7 +84,8 @@ void refuse_foreign_gguf_keys(const GgufFile& file, const Architecture& row, con
                                  "rope.scaling.factor",
                                  "rope.scaling.attn_factor",
                                  "rope.scaling.original_context_length",
-                                 "rope.scaling.finetuned"};
+                                 "rope.scaling.finetuned",
+                                 "rope.scaling.yarn_attn_factor"};  // converters write it; Grok's code alone reads it
   for (const std::vector<ForeignKeys>* rows : {&foreign_gguf_keys(), &row.gguf_keys})
     for (const ForeignKeys& keys : *rows) known.insert(keys.keys.begin(), keys.keys.end());
   for (const auto& [key, value] : values)

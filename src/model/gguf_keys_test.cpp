@@ -75,7 +75,7 @@ class GgufKeys : public FormatTest {
     writer.set("general.architecture", architecture);
     for (const auto& [key, value] : values_)
       if (key.starts_with("llama.")) writer.set(architecture + key.substr(5), value);
-    for (const auto& [key, value] : more) writer.set(architecture + "." + key, value);
+    for (const auto& [key, value] : more) writer.set(fmt::format("{}.{}", architecture, key), value);
     writer.add_tensor("token_embd.weight", kGgmlF32, {8, 32});
     writer.write(folder_ / "other.gguf", [](size_t, const ByteSink& append) {
       const std::vector<float> zeros(8 * 32);
@@ -179,6 +179,9 @@ TEST_F(GgufKeys, Olmo2WithAWindowIsOlmo3) {
   EXPECT_EQ(windows.family, "olmo3");
   for (int layer = 0; layer < 5; ++layer) EXPECT_EQ(windows.layer(layer).attention.window, layer == 3 ? 0 : 9);
   EXPECT_EQ(windows.rope.kind, RopeConfig::Kind::kYarn);
+  EXPECT_NO_THROW(
+      read_as("olmo2", {{"attention.sliding_window", uint32_t{9}}, {"rope.scaling.yarn_attn_factor", 1.2f}}))
+      << "converters write it, and only grok's code reads it";
   EXPECT_EQ(windows.window_rope->kind, RopeConfig::Kind::kDefault) << "what bends the others does not bend these";
   EXPECT_EQ(windows.window_rope->theta, windows.rope.theta);
 }

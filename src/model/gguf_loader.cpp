@@ -45,6 +45,12 @@ void refuse_unknown_tensors(const GgufFile& file, const ModelConfig& config, std
            file.path().string(), tensor.name, config.family);
 }
 
+/// ggml counts no dimension beyond the last that is not 1: llama-quantize writes a matrix of one row as a vector.
+std::span<const int64_t> without_leading_ones(std::span<const int64_t> shape) {
+  while (shape.size() > 1 && shape.front() == 1) shape = shape.subspan(1);
+  return shape;
+}
+
 TensorOutline outline_of(const TensorSpec& spec, const GgufTensor& stored) {
   const Scheme scheme = scheme_of(stored, spec.id);
   return {
@@ -71,7 +77,8 @@ ModelOutline outline_gguf(const std::filesystem::path& path) {
     const GgufTensor* tensor = file->find_tensor(name);
     if (tensor == nullptr)
       fail(ErrorKind::kBadFile, "load: {}: tensor {} is missing; fetch or convert the file again", path.string(), name);
-    if (tensor->shape != spec.gguf.shape)
+    if (const auto own = without_leading_ones(tensor->shape), expected = without_leading_ones(spec.gguf.shape);
+        !std::equal(own.begin(), own.end(), expected.begin(), expected.end()))
       fail(ErrorKind::kBadFile, "load: {}: {}: expected [{}], got [{}]", path.string(), name,
            fmt::join(spec.gguf.shape, ", "), fmt::join(tensor->shape, ", "));
     outline.tensors.push_back(outline_of(spec, *tensor));

@@ -47,9 +47,13 @@ ConfirmedMatrix matrix_from_json(const Json& json, const std::string& origin) {
 }  // namespace
 
 nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
-  Json json = {
-      {"factor", c.factor},     {"factor_log_spread", c.factor_spread}, {"doubt_kl_nats", finite_or_null(c.doubt)},
-      {"complete", c.complete}, {"control_kl_nats", c.control_kl},      {"matrices", Json::array()}};
+  Json json = {{"kind", "confirmation"},
+               {"factor", c.factor},
+               {"factor_log_spread", c.factor_spread},
+               {"doubt_kl_nats", finite_or_null(c.doubt)},
+               {"complete", c.complete},
+               {"control_kl_nats", c.control_kl},
+               {"matrices", Json::array()}};
   for (const ConfirmedMatrix& m : c.matrices) {
     Json row = {
         {"tensor", name_of(m.tensor)}, {"why", name_of(m.why)}, {"scheme", m.scheme}, {"foretold_kl_nats", m.foretold}};

@@ -24,7 +24,7 @@ MeasuredExchange exchange_from_json(const Json& json, const std::string& origin)
 }  // namespace
 
 nlohmann::ordered_json refinement_to_json(const Refinement& r) {
-  Json json = {{"kept", r.kept}, {"factor", r.factor}, {"changed", r.changed}};
+  Json json = {{"kind", "refinement"}, {"kept", r.kept}, {"factor", r.factor}, {"changed", r.changed}};
   put_measured(json, "before_kl_nats", r.before);
   put_measured(json, "after_kl_nats", r.after);
   json["exchanges"] = Json::array();

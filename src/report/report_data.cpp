@@ -123,21 +123,28 @@ namespace {
 struct BesidePart {
   const char* file;
   Json ReportParts::*part;
-  const char* hash;  ///< JSON pointer
+  const char* hash;            ///< JSON pointer
+  const char* name = nullptr;  ///< of files that may be of the run's own model.gguf, whose hash a run does not know
 };
 constexpr BesidePart kBeside[] = {
     {"reliability.json", &ReportParts::reliability, "/model/hash"},
     {"groups.json", &ReportParts::groups, "/provenance/model/hash"},
     {"finetune.json", &ReportParts::finetune, "/model_hash"},
-    {"activations.json", &ReportParts::activations, "/model/hash"},
+    {"activations.json", &ReportParts::activations, "/model/hash", "/model/name"},
     {"protection.json", &ReportParts::protection, "/model_hash"},
 };
 
-/// False only where both hashes are known and differ.
-bool is_of_another(const Json& part, const char* pointer, const Json& manifest) {
-  const Json model = value_or_null(manifest, "model"), expected = value_or_null(model, "hash");
+/// Only where both are known.
+bool differs(const Json& part, const char* pointer, const Json& expected) {
   const Json::json_pointer place(pointer);
   return part.contains(place) && part.at(place).is_string() && expected.is_string() && part.at(place) != expected;
+}
+
+bool is_of_another(const Json& part, const BesidePart& row, const Json& manifest) {
+  const Json model = value_or_null(manifest, "model");
+  return differs(part, row.hash, value_or_null(model, "hash")) &&
+         (row.name == nullptr ||
+          (differs(part, row.name, value_or_null(model, "name")) && differs(part, row.name, Json("model.gguf"))));
 }
 
 }  // namespace
@@ -159,7 +166,7 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
   if (value_or_null(options, "second_round") == true) parts.refinement = optional_part("work/refinement.json");
   for (const BesidePart& row : kBeside) {
     Json beside = optional_part(row.file);
-    if (is_of_another(beside, row.hash, manifest))
+    if (is_of_another(beside, row, manifest))
       parts.left_out.push_back(row.file);
     else
       parts.*row.part = std::move(beside);

@@ -73,6 +73,29 @@ class RunLibrary : public ::testing::Test {
   }
 };
 
+/// Experts, their router, a shared one and its switch: what plans are made from goes through files in between.
+TEST_F(RunLibrary, ModelsWithExpertsArePlannedAtEveryEffort) {
+  for (const char* fixture : {"qwen2_moe", "mixtral"}) {
+    const Model model = fixture_model(fixture);
+    const std::string path = (work_ / "experts.gguf").string();
+    export_model(find_target("llama.cpp"),
+                 quantize(model, calibrate(model, made_up_windows(2, 16, 300)), plan_uniform(model, "f16"), 1),
+                 small_tokenizer(), path);
+    for (const Effort effort : {Effort::kScreen, Effort::kConfirm, Effort::kExact}) {
+      RunOptions o = options();
+      o.effort = effort;
+      o.diagnose_windows = 2;
+      o.output = out_ / fixture / std::string(effort_name(effort));
+      const RunResult result = run(path, o);
+      EXPECT_EQ(result.rows.back().kind, "plan") << fixture << " " << effort_name(effort);
+      const Json plan = read_json(result.files.plan);
+      int routers = 0;
+      for (const Json& tensor : plan["tensors"]) routers += tensor["role"] == "router" && tensor["scheme"] == "f32";
+      EXPECT_EQ(routers, model.config().depth());
+    }
+  }
+}
+
 TEST_F(RunLibrary, ACalibrationFromBeforeItsTextWasKeptIsMadeAgain) {
   const std::string path = source("f16");
   const RunResult first = run(path, options());

@@ -27,7 +27,7 @@ struct Family {
 std::vector<Family> families() {
   using Kind = ComponentKind;
   std::vector<Family> all = {
-      {"matrices", [](Kind k) { return k == Kind::kTensor || k == Kind::kEmbed || k == Kind::kLmHead; }},
+      {"matrices", is_one_matrix},
       {"parts", [](Kind k) { return k == Kind::kHead || k == Kind::kKvHead || k == Kind::kFfn; }}};
   for (const Kind kind : {Kind::kHead, Kind::kKvHead, Kind::kFfn, Kind::kExpert, Kind::kLayer})
     all.push_back({std::string(kind_name(kind)), [kind](Kind k) { return k == kind; }});

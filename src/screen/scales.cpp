@@ -13,10 +13,6 @@ namespace {
 // How far a model's true ratio lies from 1 (0.97 to 1.25 were seen), and a kind's from that of all matrices.
 constexpr double kSpreadOfModels = 0.25, kSpreadOfKinds = 0.1;
 
-bool whole_matrix(ComponentKind kind) {
-  return kind == ComponentKind::kTensor || kind == ComponentKind::kEmbed || kind == ComponentKind::kLmHead;
-}
-
 /// Each scheme counts alike: coarse ones would otherwise speak for all.
 Measured ratio_over(const std::vector<Component>& components, size_t schemes, const SumsOfComponent& sums,
                     const std::function<bool(ComponentKind)>& inside) {
@@ -62,7 +58,7 @@ std::map<std::string, ScreenScale> scales_of(const std::vector<Component>& compo
                                              const SumsOfComponent& sums) {
   std::map<std::string, ScreenScale> scales;
   ScreenScale& all = scales["all"];
-  all.ratio = ratio_over(components, schemes, sums, whole_matrix);
+  all.ratio = ratio_over(components, schemes, sums, is_one_matrix);
   all.used = shrink(all.ratio, 1, kSpreadOfModels);
   std::set<ComponentKind> kinds;
   for (const Component& component : components) kinds.insert(component.kind);

@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kFullEvery = 4;
 constexpr double kTheta = 500000;
 
+/// Where a file of before transformers 5 has one theta it is that of all layers, as it was then (transformers 5 gives those
+/// with a window the default of the family, which released models have).
 ModelConfig read_olmo3(const ConfigFile& file) {
   const double theta = file.positive_number("rope_theta", kTheta);
   ModelConfig config = read_decoder(ConfigFile(rotation_of(file, {.full = true}), file.origin()),

@@ -99,8 +99,8 @@ std::optional<std::string> why_not_gguf_windows(const ModelConfig& config, int64
     const int64_t own = config.layer(layer).attention.window;
     if ((layer + 1) % full_every == 0 ? own != 0 : own == 0 || own != first)
       return fmt::format(
-          "layer {} has a window of {} (0: none): llama.cpp's {} has one window in all layers but every {}th", layer,
-          own, architecture, full_every);
+          "layer {} has a window of {} (0: none): llama.cpp's {} has one window in all layers but every {}", layer, own,
+          architecture, full_every == 2 ? std::string("second") : fmt::format("{}th", full_every));
   }
   return std::nullopt;
 }

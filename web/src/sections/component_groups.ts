@@ -22,7 +22,7 @@ interface Cell {
   error: unknown;
 }
 
-const isMatrix = (c: Component) => ["tensor", "embed", "lm_head"].includes(c.kind);
+const isMatrix = (c: Component) => ["tensor", "router", "embed", "lm_head"].includes(c.kind);
 const klOf = (c: Component, group: string) => c.groups?.[group]?.kl_nats;
 
 /**
