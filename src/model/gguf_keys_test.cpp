@@ -1,5 +1,6 @@
 // A GGUF file's metadata: what is read, and what is refused because ignoring it would make every number wrong.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
