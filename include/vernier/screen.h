@@ -184,8 +184,8 @@ int64_t least_screen_memory(const Model& model, const AnswerData& data, const Sc
 /// About how many seconds of one core a limit's eigenvalue decompositions take: 4/3 n^3 operations each, 4e9 a second.
 /// The sums of outer products come on top, about as much as a forward pass or two.
 double limit_core_seconds(const Model& model);
-/// How many tokens a limit should be of: four times the widest side of a matrix. Of fewer, the smallest eigenvalues are
-/// much too small, and the limit is too low.
+/// How many tokens a limit should be of: four times the widest side of a matrix, of experts as many more as tokens pass them
+/// by. Of fewer, the smallest eigenvalues are much too small, and the limit is too low.
 int64_t tokens_for_limit(const Model& model);
 
 nlohmann::ordered_json screen_to_json(const Screen& screen);

@@ -95,6 +95,9 @@ TEST_F(Cli, HelpExplainsEveryOption) {
     EXPECT_THAT(text, HasSubstr("Exit codes")) << command;
     EXPECT_THAT(text, Not(HasSubstr("1099511627776"))) << command;
   }
+  const std::string diagnose = help({"diagnose", "--help"});
+  for (const ComponentKind kind : all_component_kinds())
+    EXPECT_THAT(diagnose, HasSubstr(std::string(kind_name(kind)))) << "a kind that is measured can be asked for";
 }
 
 TEST_F(Cli, TokenizeAndLogitsWriteWhatTheySay) {

@@ -83,9 +83,11 @@ void add_diagnose(CLI::App& app, Console& console) {
   a->target_option = add_option(*command, "--target", a->target,
                                 "Engine whose schemes are compared for the planner; huggingface for a model that sees")
                          ->capture_default_str();
+  std::vector<std::string> kinds;
+  for (const ComponentKind kind : all_component_kinds()) kinds.emplace_back(kind_name(kind));
   add_option(*command, "--kinds", a->kinds, "Kinds of components; all by default")
       ->delimiter(',')
-      ->check(CLI::IsMember({"head", "kv_head", "ffn", "tensor", "layer", "embed", "lm_head"}));
+      ->check(CLI::IsMember(kinds));
   add_option(
       *command, "--data", a->files,
       "Text to measure on, the built-in calibration text when none is named; damage is also told by group for a "

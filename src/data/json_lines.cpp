@@ -13,15 +13,14 @@ void for_each_json_line(std::string_view bytes, const std::string& file,
   int64_t line = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view row(text.data() + begin, end - begin);
+    std::string_view row(text.data() + begin, end - begin);
+    if (row.starts_with("\xEF\xBB\xBF")) row.remove_prefix(3);  // in the middle of files that were joined
     begin = end + 1;
     ++line;
-    if (row.find_first_not_of(" \t") == std::string_view::npos) continue;
+    const size_t first = row.find_first_not_of(" \t");
+    if (first == std::string_view::npos) continue;
     const std::string origin = fmt::format("{}:{}", file, line);
-    // Files that are joined bring their byte-order marks into the middle.
-    const std::string_view content = row.starts_with("\xEF\xBB\xBF") ? row.substr(3) : row;
-    if (content.find_first_not_of(" \t") == std::string_view::npos) continue;
-    if (const char first = content[content.find_first_not_of(" \t")]; first != '{' && first != '[')
+    if (row[first] != '{' && row[first] != '[')
       fail(ErrorKind::kBadFile,
            "{}: expected JSON lines, an object such as {{\"text\": ..., \"group\": ...}} on each; this is text",
            origin);

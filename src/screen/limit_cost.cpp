@@ -27,7 +27,12 @@ int64_t tokens_for_limit(const Model& model) {
   for (const TensorId& id : model.matrices()) {
     if (id.layer < 0) continue;
     const std::vector<int64_t> shape = model.shape(id);
-    widest = std::max({widest, shape[0], shape[1]});
+    int64_t own = std::max(shape[0], shape[1]);
+    if (id.expert >= 0) {  // sees its share where all are chosen alike; one that is chosen seldom still has too few
+      const ExpertsConfig& experts = model.config().layer(id.layer).feed_forward.experts;
+      own = own * experts.count / experts.used;
+    }
+    widest = std::max(widest, own);
   }
   return 4 * widest;
 }

@@ -204,6 +204,11 @@ TEST(LimitPassOfAllModels, EveryMatrixHasASpectrum) {
   }
 }
 
+TEST(LimitPassOfAllModels, ExpertsWantAsManyMoreTokensAsPassThemBy) {
+  EXPECT_EQ(tokens_for_limit(fixture_model("llama")), 4 * 128);
+  EXPECT_EQ(tokens_for_limit(fixture_model("mixtral")), 4 * 128 * 2) << "two of four experts see a token";
+}
+
 TEST(LimitPassOfAllModels, NothingElseOfTheScreenChanges) {
   const Model model = fixture_model("mixtral");
   const Calibration calibration = calibrate(model, made_up_windows(2, 32, 320));

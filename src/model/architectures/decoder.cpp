@@ -52,6 +52,17 @@ Activation read_activation(const ConfigFile& file, const char* key, const char* 
   fail(ErrorKind::kUnsupported, "{}: {} \"{}\"; supported: {}", file.origin(), key, name, known);
 }
 
+void read_attention_bias(const ConfigFile& file, ModelConfig& config) {
+  const bool bias = file.flag("attention_bias", false);
+  for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
+}
+
+ForeignKeys qk_norm_keys() {
+  return {"leaves queries and keys without their norm",
+          {true},
+          {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}};
+}
+
 ModelConfig read_decoder(const ConfigFile& file, const DecoderDefaults& defaults) {
   ModelConfig config;
   config.vocabulary = file.dimension("vocab_size");

@@ -49,6 +49,12 @@ void read_gguf_windows(const GgufFile& file, int64_t full_every, ModelConfig& co
 /// The keys that read_sliding_windows reads.
 ForeignKeys sliding_window_keys();
 
+/// Biases of queries, keys, values and the output where "attention_bias" says so; none by default.
+void read_attention_bias(const ConfigFile& file, ModelConfig& config);
+
+/// The keys by which code for other families turns the norms of queries and keys on: here they always are.
+ForeignKeys qk_norm_keys();
+
 bool has_window(const ModelConfig& config);
 
 /// Where windows are not those of llama.cpp's code for an architecture: one in all layers but every `full_every`-th.

@@ -38,14 +38,22 @@ void set_experts(const ExpertsConfig& experts, const std::string& origin, ModelC
   for (LayerConfig& layer : config.layers) layer.feed_forward.experts = experts;
 }
 
-void read_sparse_layers(const ConfigFile& file, const SparseDefaults& defaults, ModelConfig& config) {
+ForeignKeys expert_keys() { return {nullptr, {}, {"num_experts", "num_local_experts", "mlp_only_layers"}}; }
+
+ExpertsConfig read_experts(const ConfigFile& file, int64_t count, int64_t used) {
   // transformers 5 writes num_local_experts for num_experts.
   const char* count_key = file.find("num_experts") != nullptr ? "num_experts" : "num_local_experts";
   ExpertsConfig experts;
-  experts.count = file.integer_or(count_key, defaults.count, 0, kMaxDimension);
-  if (experts.count == 0) return;
-  experts.used = file.integer_or("num_experts_per_tok", defaults.used, 1, experts.count);
+  experts.count = file.integer_or(count_key, count, 0, kMaxDimension);
+  if (experts.count == 0) return experts;
+  experts.used = file.integer_or("num_experts_per_tok", used, 1, experts.count);
   experts.normalize = file.flag("norm_topk_prob", false);
+  return experts;
+}
+
+void read_sparse_layers(const ConfigFile& file, const SparseDefaults& defaults, ModelConfig& config) {
+  ExpertsConfig experts = read_experts(file, defaults.count, defaults.used);
+  if (experts.count == 0) return;
   if (defaults.shared_intermediate > 0) {
     experts.shared_intermediate =
         file.integer_or("shared_expert_intermediate_size", defaults.shared_intermediate, 1, kMaxDimension);

@@ -12,6 +12,13 @@ namespace vernier {
 /// The same choice among experts in every layer. @throws Error{kBadFile} for more than 2^18 experts in all
 void set_experts(const ExpertsConfig& experts, const std::string& origin, ModelConfig& config);
 
+/// The keys that say how many experts there are, and where.
+ForeignKeys expert_keys();
+
+/// How many there are and are used, and whether their shares are divided by their sum, where the keys are those of Qwen and
+/// OLMoE. `count` and `used`: where they are absent. @throws Error{kBadFile}
+ExpertsConfig read_experts(const ConfigFile& file, int64_t count, int64_t used);
+
 /// What transformers takes where a key of Qwen's lineage is absent.
 struct SparseDefaults {
   int64_t count = 0, used = 0;

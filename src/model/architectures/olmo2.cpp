@@ -17,9 +17,7 @@ void place_olmo2_norms(ModelConfig& config) {
 
 std::vector<ForeignKeys> olmo2_config_keys(bool windows) {
   std::vector<ForeignKeys> keys = {
-      {"leaves queries and keys without their norm",
-       {true},
-       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}},
+      qk_norm_keys(),
       {"leaves out the norms after attention and feed-forward", {true}, {"use_post_norm", "post_norm", "norm_after"}},
       {"norms what attention and feed-forward read",
        {false},
@@ -43,8 +41,7 @@ namespace {
 
 ModelConfig read_olmo2(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.epsilon = 1e-5});
-  const bool bias = file.flag("attention_bias", false);
-  for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
+  read_attention_bias(file, config);
   place_olmo2_norms(config);
   return config;
 }

@@ -18,8 +18,7 @@ ModelConfig read_olmo3(const ConfigFile& file) {
   const double theta = file.positive_number("rope_theta", kTheta);
   ModelConfig config = read_decoder(ConfigFile(rotation_of(file, {.full = true}), file.origin()),
                                     {.epsilon = 1e-5, .rope_theta = kTheta});
-  const bool bias = file.flag("attention_bias", false);
-  for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
+  read_attention_bias(file, config);
   place_olmo2_norms(config);
   read_sliding_windows(file, {.full_every = kFullEvery}, config);
   if (has_window(config))

@@ -1,5 +1,4 @@
-#include <fmt/format.h>
-
+#include "base/fail.h"
 #include "model/architectures/decoder.h"
 #include "model/architectures/experts.h"
 #include "model/architectures/rows.h"
@@ -15,14 +14,10 @@ void norm_all_heads(ModelConfig& config) {
 
 ModelConfig read_olmoe(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.context_length = 4096, .epsilon = 1e-5});
-  const bool bias = file.flag("attention_bias", false);
-  for (LayerConfig& layer : config.layers) layer.attention.qkv_bias = layer.attention.output_bias = bias;
+  read_attention_bias(file, config);
   norm_all_heads(config);
-  const char* count_key = file.find("num_experts") != nullptr ? "num_experts" : "num_local_experts";
-  ExpertsConfig experts;
-  experts.count = file.integer_or(count_key, 64, 1, kMaxDimension);
-  experts.used = file.integer_or("num_experts_per_tok", 8, 1, experts.count);
-  experts.normalize = file.flag("norm_topk_prob", false);
+  const ExpertsConfig experts = read_experts(file, 64, 8);
+  if (experts.count == 0) fail(ErrorKind::kBadFile, "{}: num_experts: expected at least 1, got 0", file.origin());
   set_experts(experts, file.origin(), config);
   return config;
 }
@@ -54,10 +49,7 @@ const Architecture& olmoe_architecture() {
       .name = "olmoe",
       .model_types = {"olmoe"},
       .read_config = read_olmoe,
-      .config_keys = {{nullptr, {}, {"num_experts", "num_local_experts"}},
-                      {"leaves queries and keys without their norm",
-                       {true},
-                       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}}},
+      .config_keys = {{nullptr, {}, {"num_experts", "num_local_experts"}}, qk_norm_keys()},
       .gguf = "olmoe",
       .read_gguf = read_olmoe_gguf,
       .gguf_keys = {{nullptr, {}, {"expert_count"}}},

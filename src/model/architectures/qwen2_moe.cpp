@@ -45,7 +45,7 @@ const Architecture& qwen2_moe_architecture() {
       .name = "qwen2_moe",
       .model_types = {"qwen2_moe"},
       .read_config = read_qwen2_moe,
-      .config_keys = {sliding_window_keys(), {nullptr, {}, {"num_experts", "num_local_experts", "mlp_only_layers"}}},
+      .config_keys = {sliding_window_keys(), expert_keys()},
       .gguf = "qwen2moe",
       .read_gguf = read_qwen2_moe_gguf,
       .gguf_keys = {{nullptr, {}, {"expert_count"}}, {"shares otherwise", {0, 1}, {"expert_shared_count"}}},

@@ -8,11 +8,8 @@ namespace {
 ModelConfig read_qwen3(const ConfigFile& file) {
   // head_dim has a default of its own, whatever hidden / heads is.
   ModelConfig config = read_decoder(file, {.kv_heads = 32, .context_length = 32768, .head_dim = 128});
-  const bool bias = file.flag("attention_bias", false);
-  for (LayerConfig& layer : config.layers) {
-    layer.attention.qkv_bias = layer.attention.output_bias = bias;
-    layer.attention.qk_norm = AttentionConfig::QkNorm::kHead;
-  }
+  read_attention_bias(file, config);
+  for (LayerConfig& layer : config.layers) layer.attention.qk_norm = AttentionConfig::QkNorm::kHead;
   read_sliding_windows(file, {.needs_flag = true, .first_layer = 28}, config);
   return config;
 }
@@ -29,11 +26,7 @@ const Architecture& qwen3_architecture() {
       .name = "qwen3",
       .model_types = {"qwen3"},
       .read_config = read_qwen3,
-      .config_keys = {sliding_window_keys(),
-                      {"leaves queries and keys without their norm",
-                       {true},
-                       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}},
-                      {nullptr, {}, {"qk_layer_norms"}}},
+      .config_keys = {sliding_window_keys(), qk_norm_keys(), {nullptr, {}, {"qk_layer_norms"}}},
       .gguf = "qwen3",
       .read_gguf = read_gguf_decoder,
       .why_not_gguf = why_not_qwen3_gguf,

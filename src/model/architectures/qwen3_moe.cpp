@@ -8,11 +8,8 @@ namespace {
 
 ModelConfig read_qwen3_moe(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.kv_heads = 4, .context_length = 32768});
-  const bool bias = file.flag("attention_bias", false);
-  for (LayerConfig& layer : config.layers) {
-    layer.attention.qkv_bias = layer.attention.output_bias = bias;
-    layer.attention.qk_norm = AttentionConfig::QkNorm::kHead;
-  }
+  read_attention_bias(file, config);
+  for (LayerConfig& layer : config.layers) layer.attention.qk_norm = AttentionConfig::QkNorm::kHead;
   read_sparse_layers(file, {.count = 128, .used = 8, .intermediate = 768}, config);
   read_sliding_windows(file, {.needs_flag = true, .every_layer = true}, config);
   return config;
@@ -37,11 +34,7 @@ const Architecture& qwen3_moe_architecture() {
       .name = "qwen3_moe",
       .model_types = {"qwen3_moe"},
       .read_config = read_qwen3_moe,
-      .config_keys = {sliding_window_keys(),
-                      {nullptr, {}, {"num_experts", "num_local_experts", "mlp_only_layers"}},
-                      {"leaves queries and keys without their norm",
-                       {true},
-                       {"use_qk_norm", "qk_layernorm", "qk_norm", "use_qk_layernorm", "query_key_norm"}}},
+      .config_keys = {sliding_window_keys(), expert_keys(), qk_norm_keys()},
       .gguf = "qwen3moe",
       .read_gguf = read_qwen3_moe_gguf,
       .gguf_keys = {{nullptr, {}, {"expert_count"}}},

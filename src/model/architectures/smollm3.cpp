@@ -34,11 +34,9 @@ void read_rotated_layers(const ConfigFile& file, ModelConfig& config) {
 ModelConfig read_smollm3(const ConfigFile& file) {
   ModelConfig config = read_decoder(file, {.kv_heads = 4, .context_length = 32768, .rope_theta = 2e6});
   config.tied_embedding = file.flag("tie_word_embeddings", true);
-  const bool bias = file.flag("attention_bias", false), feed_forward_bias = file.flag("mlp_bias", false);
-  for (LayerConfig& layer : config.layers) {
-    layer.attention.qkv_bias = layer.attention.output_bias = bias;
-    layer.feed_forward.bias = feed_forward_bias;
-  }
+  read_attention_bias(file, config);
+  const bool feed_forward_bias = file.flag("mlp_bias", false);
+  for (LayerConfig& layer : config.layers) layer.feed_forward.bias = feed_forward_bias;
   read_rotated_layers(file, config);
   if (file.flag("use_sliding_window", false) && file.find("layer_types") == nullptr)
     fail(ErrorKind::kUnsupported, "{}: use_sliding_window without layer_types; list which layers have a window",
