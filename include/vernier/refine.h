@@ -25,9 +25,9 @@ struct RefineOptions {
   ComputeOptions compute{};
 };
 
-/// One matrix of the plan in another scheme, all others as planned.
+/// One matrix of the plan, or all that the target's file holds in one type, in another scheme, all others as planned.
 struct MeasuredExchange {
-  TensorId tensor;
+  std::vector<TensorId> tensors;
   std::string from, to;
   double foretold = 0;  ///< nats per token that it adds, by the table
   double measured = 0;  ///< the same around the plan

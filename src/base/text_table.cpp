@@ -1,8 +1,10 @@
 #include "base/text_table.h"
 
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/utf8.h"
@@ -47,6 +49,11 @@ bool is_figure(std::string_view cell) {
 }
 
 }  // namespace
+
+std::string number_cell(double value, int decimals, bool sign) {
+  if (!std::isfinite(value)) return "-";
+  return sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
+}
 
 size_t display_width(std::string_view text) {
   size_t width = 0;

@@ -28,6 +28,9 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// A number for a cell, and for text beside it: "-" where there is none (NaN, infinity), such as the error of one window.
+std::string number_cell(double value, int decimals, bool sign = false);
+
 /// Terminal columns that UTF-8 `text` takes: two for wide characters as in Chinese, none for combining marks.
 size_t display_width(std::string_view text);
 

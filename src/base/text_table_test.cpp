@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace vernier {
 namespace {
 
@@ -91,6 +93,13 @@ TEST(TextTable, CutsWideCharactersWhole) {
     EXPECT_EQ(lines[2].back(), '1');
     EXPECT_EQ(display_width(lines[2]), lines[1].size());
   }
+}
+
+TEST(NumberCell, WhatIsNotThereIsADash) {
+  EXPECT_EQ(number_cell(0.12345, 3), "0.123");
+  EXPECT_EQ(number_cell(0.12345, 3, true), "+0.123");
+  EXPECT_EQ(number_cell(std::numeric_limits<double>::quiet_NaN(), 3), "-");
+  EXPECT_EQ(number_cell(std::numeric_limits<double>::infinity(), 3, true), "-");
 }
 
 }  // namespace

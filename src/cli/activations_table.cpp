@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 #include <span>
@@ -16,8 +15,7 @@ namespace vernier {
 namespace {
 
 std::string kl_text(const Measured& kl) {
-  if (!std::isfinite(kl.standard_error)) return fmt::format("{:.5f} ± -", kl.mean);  // of one window
-  return fmt::format("{:.5f} ± {:.5f}", kl.mean, kl.standard_error);
+  return fmt::format("{:.5f} ± {}", kl.mean, number_cell(kl.standard_error, 5));
 }
 
 /// Of every kind of site the layer of the largest magnitude.

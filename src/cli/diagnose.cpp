@@ -33,9 +33,9 @@ void print_diagnosis(const Diagnosis& d, int64_t top, std::FILE* out) {
   if (top > 0 && static_cast<int64_t>(ranked.size()) > top) ranked.resize(static_cast<size_t>(top));
   TextTable table({"component", "kind", "KL nats", "±", "ΔNLL nats", "same top %"});
   for (const ComponentDamage* c : ranked)
-    table.add({name_of(c->component), std::string(kind_name(c->component.kind)), fmt::format("{:.6f}", c->kl.mean),
-               fmt::format("{:.6f}", c->kl.standard_error), fmt::format("{:+.6f}", c->delta_nll.mean),
-               fmt::format("{:.2f}", 100 * c->same_top.mean)});
+    table.add({name_of(c->component), std::string(kind_name(c->component.kind)), number_cell(c->kl.mean, 6),
+               number_cell(c->kl.standard_error, 6), number_cell(c->delta_nll.mean, 6, /*sign=*/true),
+               number_cell(100 * c->same_top.mean, 2)});
   fmt::print(out, "\n{}", table.str(static_cast<size_t>(terminal_width(out))));
   TextTable bias({"differential bias of", "count", "min", "max", "range", "mean", "standard deviation", "CV"});
   for (const DifferentialBias& b : d.differential_bias)
@@ -44,8 +44,8 @@ void print_diagnosis(const Diagnosis& d, int64_t top, std::FILE* out) {
               fmt::format("{:.3g}", b.standard_deviation), fmt::format("{:.2f}", b.coefficient_of_variation)});
   fmt::print(out, "\n{}", bias.str(static_cast<size_t>(terminal_width(out))));
   if (d.joint_kl)
-    fmt::print(out, "\nall at once: KL {:.6f} ± {:.6f}; sum of isolated {:.6f}; additivity ratio J = {:.3f}\n",
-               d.joint_kl->mean, d.joint_kl->standard_error, d.sum_isolated_kl, d.additivity_ratio);
+    fmt::print(out, "\nall at once: KL {:.6f} ± {}; sum of isolated {:.6f}; additivity ratio J = {:.3f}\n",
+               d.joint_kl->mean, number_cell(d.joint_kl->standard_error, 6), d.sum_isolated_kl, d.additivity_ratio);
   for (const RankCorrelation& r : d.rank_correlation)
     fmt::print(out, "rank correlation of {} with KL over {} matrices: {:+.3f}\n", r.fact, r.count, r.spearman);
 }

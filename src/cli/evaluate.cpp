@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "base/fail.h"
@@ -26,8 +25,7 @@ namespace {
 std::string with_error(const Metric& metric, const Measured& m, int fewer = 0) {
   const double mean = metric.scale * m.mean, error = metric.scale * m.standard_error;
   const int digits = metric.decimals - fewer;
-  if (!std::isfinite(error)) return fmt::format("{:.{}f} ± -", mean, digits);  // of one window or document
-  return fmt::format("{:.{}f} ± {:.{}f}", mean, digits, error, digits);
+  return fmt::format("{:.{}f} ± {}", mean, digits, number_cell(error, digits));
 }
 
 void print_groups(const std::map<std::string, Scores>& groups, std::FILE* out) {

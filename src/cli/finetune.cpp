@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <vector>
+
 #include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
@@ -15,6 +18,7 @@
 #include "vernier/export.h"
 #include "vernier/planning.h"
 #include "vernier/report.h"
+#include "vernier/stored_matrix.h"
 #include "vernier/value_search.h"
 #include "vernier/version.h"
 
@@ -218,6 +222,17 @@ TrainingData self_written(const Model& model, const TrainingData& learned, const
                            &console.progress);
 }
 
+/// A matrix of a file in its bytes, those that hold plain values as well.
+StoredMatrix stored_matrix(const Model& model, const TensorId& id) {
+  if (const StoredMatrix* stored = model.stored(id)) return *stored;
+  const at::Tensor values = model.weight(id).to(at::kFloat).contiguous();
+  const int64_t rows = values.size(0), cols = values.size(1);
+  const Scheme scheme = model.scheme_in_file(id);
+  std::vector<std::byte> bytes(scheme.bytes(rows, cols));
+  encode(scheme, {values.data_ptr<float>(), static_cast<size_t>(values.numel())}, rows, cols, {}, bytes);
+  return {scheme, {rows, cols}, bytes};
+}
+
 /// --begin: the same model as the plan rounds it, searched before. What is not rounded is the file's, too: a search may
 /// have folded scales into norms.
 Model begun(const Model& model, const Plan& plan, const FinetuneArguments& a, Console& console) {
@@ -230,17 +245,11 @@ Model begun(const Model& model, const Plan& plan, const FinetuneArguments& a, Co
     begins.set_weight(id, given.weight(id));
   }
   for (const auto& [id, scheme] : schemes_of(plan, model)) {
-    const StoredMatrix* stored = given.has(id) ? given.stored(id) : nullptr;
-    const at::Tensor weight = model.weight(id);
-    if (stored == nullptr || !(stored->scheme() == scheme) || stored->rows() != weight.size(0) ||
-        stored->cols() != weight.size(1))
+    if (!(given.scheme_in_file(id) == scheme))
       fail(ErrorKind::kInvalidArgument,
-           "finetune: --begin {}: {} is {}, the plan has {} of {} x {}; make it by the same plan with `vernier export`",
-           a.begin, name_of(id),
-           stored == nullptr ? std::string("not quantized")
-                             : fmt::format("{} of {} x {}", stored->scheme().name(), stored->rows(), stored->cols()),
-           scheme.name(), weight.size(0), weight.size(1));
-    begins.set_stored(id, *stored);
+           "finetune: --begin {}: {} is {}, the plan has {}; make it by the same plan with `vernier export`", a.begin,
+           name_of(id), given.scheme_in_file(id).name(), scheme.name());
+    begins.set_stored(id, stored_matrix(given, id));
   }
   return begins;
 }

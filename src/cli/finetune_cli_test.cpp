@@ -136,11 +136,9 @@ TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
   words.insert(words.end(), searched.begin(), searched.end());
   ASSERT_EQ(run_quietly(words), 0);
   const std::vector<std::string> begun = {"--begin", at("begun.gguf")};
-  const auto tune = [&](const std::string& scheme, const std::vector<std::string>& how, const char* out) {
+  const auto tune_by = [&](const std::vector<std::string>& plan, const std::vector<std::string>& how, const char* out) {
     std::vector<std::string> all{"finetune",
                                  model,
-                                 "--scheme",
-                                 scheme,
                                  "--data",
                                  at("c.safetensors"),
                                  "--steps",
@@ -157,8 +155,12 @@ TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
                                  "0",
                                  "-o",
                                  at(out)};
+    all.insert(all.end(), plan.begin(), plan.end());
     all.insert(all.end(), how.begin(), how.end());
     return run_quietly(all);
+  };
+  const auto tune = [&](const std::string& scheme, const std::vector<std::string>& how, const char* out) {
+    return tune_by({"--scheme", scheme}, how, out);
   };
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(tune("gguf:q8_0", begun, "refused"), 2);
@@ -173,6 +175,14 @@ TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
   EXPECT_NEAR(json["models"]["before"]["all"]["kl_nats"].get<double>() /
                   same["models"]["before"]["all"]["kl_nats"].get<double>(),
               1, 1e-5);
+  // Matrices that the plan leaves plain are in no scheme of a file: an expert's router, or what a recipe keeps.
+  write_file(at("recipe.txt"), "^L0.attn_v = f16\n^L1.attn_v = f32\n.* = gguf:q4_0\n");
+  ASSERT_EQ(run_quietly({"export", model, "--recipe", at("recipe.txt"), "--method", "nearest", "-o", at("plain.gguf")}),
+            0);
+  ASSERT_EQ(tune_by({"--recipe", at("recipe.txt")}, {"--begin", at("plain.gguf")}, "plain"), 0);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune_by({"--recipe", at("recipe.txt")}, begun, "unlike"), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("L0.attn_v is gguf:q4_0"));
   const double first = json["trained"]["points"][0]["validation"]["all"]["kl_nats"].get<double>();
   EXPECT_NEAR(first / json["models"]["before"]["all"]["kl_nats"].get<double>(), 1, 1e-5);  // the same weights
   std::filesystem::remove_all(folder);

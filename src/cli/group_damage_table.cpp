@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "base/text_table.h"
 
 namespace vernier {
@@ -37,8 +35,7 @@ GroupTotal total_of(const Diagnosis& d, const std::string& group) {
 std::string described(const ComponentDamage* damage, const std::string& group) {
   if (damage == nullptr) return "";
   const Measured& kl = damage->groups.at(group).kl;
-  const std::string error = std::isfinite(kl.standard_error) ? fmt::format("{:.5f}", kl.standard_error) : "-";
-  return fmt::format("{} ({:.5f} ± {})", name_of(damage->component), kl.mean, error);
+  return fmt::format("{} ({:.5f} ± {})", name_of(damage->component), kl.mean, number_cell(kl.standard_error, 5));
 }
 
 }  // namespace

@@ -30,11 +30,6 @@ GroupView view_of(const GroupAnalysis& analysis, const std::string& unit) {
   return {kLoss, "excess loss", kLoss, "loss", 1};
 }
 
-std::string number(double value, int decimals, bool sign = false) {
-  if (!std::isfinite(value)) return "-";
-  return sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
-}
-
 std::string interval(const ConfidenceInterval& i, double scale, int decimals) {
   if (!std::isfinite(i.low) || !std::isfinite(i.high)) return "-";
   return fmt::format("{:+.{}f} to {:+.{}f}", scale * i.low, decimals, scale * i.high, decimals);
@@ -57,14 +52,14 @@ void print_table(const GroupStudyEntry& entry, const GroupView& view, Console& c
     const GroupValue& paid = group.figures.find(view.paid)->second;
     const GroupValue& shown = group.figures.find(view.shown)->second;
     std::vector<std::string> row{name, fmt::format("{}", group.examples),
-                                 number(view.scale * shown.model, shown_decimals)};
+                                 number_cell(view.scale * shown.model, shown_decimals)};
     if (!alone) {
       const bool judged = !everyone && group.clusters >= entry.analysis.options.min_clusters;
       for (const std::string& cell :
-           {number(view.scale * shown.reference, shown_decimals), number(scale * paid.change.value, decimals, true),
-            interval(paid.change.interval, scale, decimals),
-            everyone ? std::string() : number(scale * paid.skew.value, decimals, true),
-            judged ? number(paid.null_p, 3) : std::string(),
+           {number_cell(view.scale * shown.reference, shown_decimals),
+            number_cell(scale * paid.change.value, decimals, true), interval(paid.change.interval, scale, decimals),
+            everyone ? std::string() : number_cell(scale * paid.skew.value, decimals, true),
+            judged ? number_cell(paid.null_p, 3) : std::string(),
             judged ? std::string(name_of(paid.skew.verdict)) : std::string()})
         row.push_back(cell);
     }
@@ -98,7 +93,7 @@ void print_chain(const AttributeChain& chain, Console& console) {
   TextTable table({"link", "value", "interval", "p", "verdict"});
   for (const ChainStep& step : chain.report.steps)
     if (std::isfinite(step.correlation))
-      table.add({step.claim, number(step.correlation, 2), interval(step.interval, 1, 2), number(step.p, 3),
+      table.add({step.claim, number_cell(step.correlation, 2), interval(step.interval, 1, 2), number_cell(step.p, 3),
                  std::string(name_of(step.verdict))});
   fmt::print(console.out, "{}", table.str(console.width()));
 }

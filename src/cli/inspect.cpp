@@ -44,14 +44,16 @@ Json config_json(const ModelOutline& model) {
   const auto matrices = std::count_if(model.tensors.begin(), model.tensors.end(),
                                       [](const TensorOutline& tensor) { return is_matrix(tensor.id.role); });
   const auto count = [&](ComponentKind kind) { return components_of(c, {kind}).size(); };
-  json["components"] = {{"heads", count(ComponentKind::kHead)},
-                        {"kv_heads", count(ComponentKind::kKvHead)},
-                        {"ffns", count(ComponentKind::kFfn)},
-                        {"matrices", matrices}};
-  for (const TensorOutline& tensor : model.tensors)
-    json["tensors"].push_back({{"name", c.is_language_model() ? gguf_name(tensor.id) : name_of(tensor.id)},
-                               {"shape", tensor.shape},
-                               {"dtype", tensor.scheme.name()}});
+  json["components"] = {{"heads", count(ComponentKind::kHead)},     {"kv_heads", count(ComponentKind::kKvHead)},
+                        {"ffns", count(ComponentKind::kFfn)},       {"experts", count(ComponentKind::kExpert)},
+                        {"routers", count(ComponentKind::kRouter)}, {"matrices", matrices}};
+  for (const TensorOutline& tensor : model.tensors) {
+    Json one = {{"name", name_of(tensor.id)}};
+    if (c.is_language_model()) one["gguf"] = gguf_name(tensor.id);  // which experts of a layer share
+    one["shape"] = tensor.shape;
+    one["dtype"] = tensor.scheme.name();
+    json["tensors"].push_back(std::move(one));
+  }
   return json;
 }
 
@@ -106,9 +108,14 @@ void add_inspect(CLI::App& app, Console& console) {
     if (a->json.write(json, console)) return;
     fmt::print(console.out, "{}", facts_table(json).str(console.width()));
     if (!a->tensors) return;
-    TextTable tensors({"tensor", "shape", "dtype"});
-    for (const Json& t : json["tensors"])
-      tensors.add({t["name"].get<std::string>(), t["shape"].dump(), t["dtype"].get<std::string>()});
+    const bool named = model.config.is_language_model();
+    TextTable tensors(named ? std::vector<std::string>{"tensor", "in GGUF files", "shape", "dtype"}
+                            : std::vector<std::string>{"tensor", "shape", "dtype"});
+    for (const Json& t : json["tensors"]) {
+      std::vector<std::string> row{t["name"].get<std::string>(), t["shape"].dump(), t["dtype"].get<std::string>()};
+      if (named) row.insert(row.begin() + 1, t["gguf"].get<std::string>());
+      tensors.add(row);
+    }
     fmt::print(console.out, "\n{}", tensors.str(console.width()));
   });
 }

@@ -12,6 +12,8 @@
 #include "cli/image_arguments.h"
 #include "cli/plan_table.h"
 #include "cli/subcommands.h"
+#include "planning/unreached_experts.h"
+#include "vernier/component.h"
 #include "vernier/plan_front.h"
 #include "vernier/planning.h"
 #include "vernier/screen.h"
@@ -63,12 +65,25 @@ void require_own_recipe(const std::string& path) {
 }
 
 /// Of the one artefact that is given.
-DamageTable read_damage(const PlanArguments& a, const Model& model) {
+DamageTable damage_of(const PlanArguments& a, const Model& model) {
   if (!a.damage.empty()) return damage_table_from_json(read_artefact(a.damage, "run"), a.damage);
   if (!a.screen.empty())
     return damage_table(model, screen_from_json(read_artefact(a.screen, "screen"), a.screen),
                         parse_objective(a.over_domains));
   return damage_table(model, diagnosis_from_json(read_artefact(a.diagnosis, "diagnose"), a.diagnosis));
+}
+
+/// Empty for a preset. Warns of what its figures do not say.
+DamageTable read_damage(const PlanArguments& a, const Model& model, Console& console) {
+  if (!a.preset.empty()) return {};
+  DamageTable table = damage_of(a, model);
+  if (const std::string note = unreached_note(table); !note.empty()) console.progress.warn(note);
+  if (!a.screen.empty() && !components_of(model.config(), {ComponentKind::kExpert}).empty())
+    console.progress.warn(
+        "of a model with experts a screen foretells which matrices hurt more, and too few nats, the fewer the finer "
+        "the "
+        "scheme: that tokens change their experts is not in it. `vernier evaluate` measures");
+  return table;
 }
 
 }  // namespace
@@ -125,13 +140,14 @@ void add_plan(CLI::App& app, Console& console) {
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
       fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");
+    const DamageTable damage = read_damage(*a, model, console);
     if (a->front) {
-      const PlanFront front = plan_front(model, tokenizer, read_damage(*a, model), options);
+      const PlanFront front = plan_front(model, tokenizer, damage, options);
       const Limit* known = limit ? &*limit : nullptr;
       if (!a->json.write(front_to_json(front, known), console)) print_front(front, known, console);
       return;
     }
-    const Plan plan = a->preset.empty() ? plan_within(model, tokenizer, read_damage(*a, model), a->budget, options)
+    const Plan plan = a->preset.empty() ? plan_within(model, tokenizer, damage, a->budget, options)
                                         : plan_preset(model, a->preset, target.name);
     if (!a->dry_run) {
       write_json(a->output, plan_to_json(plan));
@@ -139,7 +155,7 @@ void add_plan(CLI::App& app, Console& console) {
     }
     std::optional<Plan> worst;
     if (!a->worst.empty()) {
-      worst = plan_worst(model, read_damage(*a, model), plan, options);
+      worst = plan_worst(model, damage, plan, options);
       write_json(a->worst, plan_to_json(*worst));
     }
     Json json = plan_to_json(plan);

@@ -29,8 +29,8 @@ struct ProtectArguments {
 };
 
 void print_protection(const Protection& p, const std::string& output, Console& console) {
-  fmt::print(console.out, "{}: {} bytes of matrices, KL {:.5f} ± {:.5f} nats without protection\n\n", p.scheme,
-             p.base_bytes, p.base_kl.mean, p.base_kl.standard_error);
+  fmt::print(console.out, "{}: {} bytes of matrices, KL {:.5f} ± {} nats without protection\n\n", p.scheme,
+             p.base_bytes, p.base_kl.mean, number_cell(p.base_kl.standard_error, 5));
   std::vector<std::string> head{"kept", "chosen by"};
   if (!p.curves.empty())
     for (const ProtectionPoint& point : p.curves.front().points)

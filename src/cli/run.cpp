@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
@@ -107,22 +106,20 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
   const bool limits = !result.limits.empty();
   if (limits) head.insert(head.end(), {"limit nats", "times limit"});
   TextTable table(head);
-  const auto number = [](double value, int digits) {
-    return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
-  };
   for (const EvaluationRow& r : result.rows) {
     const auto measured = [&](const char* key) {  // the source is compared with nothing
       const Measured* value = r.text.find(key);
       return value == nullptr ? Measured{NAN, NAN} : *value;
     };
     const Measured kl = measured("kl_nats");
-    std::vector<std::string> row{r.label, fmt::format("{}", r.bytes), number(r.bits_per_weight, 3)};
+    std::vector<std::string> row{r.label, fmt::format("{}", r.bytes), number_cell(r.bits_per_weight, 3)};
     if (result.of_images)
-      row.insert(row.end(), {number(100 * measured("accuracy_share").mean, 2), number(measured("nll_nats").mean, 4)});
+      row.insert(row.end(),
+                 {number_cell(100 * measured("accuracy_share").mean, 2), number_cell(measured("nll_nats").mean, 4)});
     else
-      row.push_back(number(measured("perplexity").mean, 4));
-    row.insert(row.end(),
-               {number(kl.mean, 6), number(kl.standard_error, 6), number(100 * measured("same_top_share").mean, 3)});
+      row.push_back(number_cell(measured("perplexity").mean, 4));
+    row.insert(row.end(), {number_cell(kl.mean, 6), number_cell(kl.standard_error, 6),
+                           number_cell(100 * measured("same_top_share").mean, 3)});
     if (limits) {
       const auto it = result.limits.find(r.label);
       const bool known = it != result.limits.end();

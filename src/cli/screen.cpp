@@ -22,8 +22,9 @@ namespace {
 void print_screen(const Screen& s, int64_t top, Console& console) {
   for (const ScreenedDomain& domain : s.domains) {
     const ScreenScale& all = domain.scales.at("all");
-    fmt::print(console.out, "{}: {} labels in {} windows of {}; directional / diagonal {:.3f} ± {:.3f}\n", domain.name,
-               domain.tokens, domain.windows, domain.data_name, all.ratio.mean, all.ratio.standard_error);
+    fmt::print(console.out, "{}: {} labels in {} windows of {}; directional / diagonal {:.3f} ± {}\n", domain.name,
+               domain.tokens, domain.windows, domain.data_name, all.ratio.mean,
+               number_cell(all.ratio.standard_error, 3));
   }
   for (size_t d = 0; d < s.domains.size(); ++d)
     for (const std::string& scheme : s.schemes) {
@@ -39,10 +40,9 @@ void print_screen(const Screen& s, int64_t top, Console& console) {
       TextTable table({"component", "kind", "predicted KL nats", "±", "diagonal", "directional"});
       for (const size_t c : order)
         table.add({name_of(s.components[c]), std::string(kind_name(s.components[c].kind)),
-                   fmt::format("{:.6f}", value(c, "predicted_kl").mean),
-                   fmt::format("{:.6f}", value(c, "predicted_kl").standard_error),
-                   fmt::format("{:.6f}", value(c, "diagonal").mean),
-                   fmt::format("{:.6f}", value(c, "directional").mean)});
+                   number_cell(value(c, "predicted_kl").mean, 6),
+                   number_cell(value(c, "predicted_kl").standard_error, 6), number_cell(value(c, "diagonal").mean, 6),
+                   number_cell(value(c, "directional").mean, 6)});
       fmt::print(console.out, "\n{} on {}\n{}", scheme, s.domains[d].name, table.str(console.width()));
     }
 }

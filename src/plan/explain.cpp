@@ -109,8 +109,7 @@ std::vector<std::string> explain_solution(const KnapsackProblem& problem, const 
     const size_t index = static_cast<size_t>(chosen - available.begin());
     const std::string reason =
         explain_choice(internal::merged_item(problem, choice_class), index, solution.price_per_byte);
-    const std::string suffix =
-        fmt::format(" (together with the {} tensors that must be alike)", choice_class.members.size());
+    const std::string suffix = fmt::format(" (all {} that must be alike together)", choice_class.members.size());
     for (const size_t member : choice_class.members) reasons[member] = reason + suffix;
   }
   return reasons;

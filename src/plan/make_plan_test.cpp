@@ -206,7 +206,7 @@ TEST(MakePlan, ExpertsThatTheTargetStacksGetOneScheme) {
       if (entry.tensor.find("expert") == std::string::npos) continue;
       schemes[{entry.layer, entry.role}].insert(entry.scheme);
       if (rules.one_scheme_per_tensor) {
-        EXPECT_THAT(entry.reason, ::testing::HasSubstr("together with the 4 tensors that must be alike"));
+        EXPECT_THAT(entry.reason, ::testing::HasSubstr("all 4 that must be alike"));
       }
     }
     return schemes;

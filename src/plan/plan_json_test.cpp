@@ -137,7 +137,7 @@ TEST(ExplainSolution, GroupsAreExplainedByTheirSums) {
   ASSERT_EQ(reasons.size(), 3u);
   EXPECT_EQ(reasons[0], reasons[1]);
   EXPECT_THAT(reasons[0], testing::HasSubstr("saves 2.2 nats for 20 bytes"));
-  EXPECT_THAT(reasons[0], testing::HasSubstr("2 tensors that must be alike"));
+  EXPECT_THAT(reasons[0], testing::HasSubstr("all 2 that must be alike"));
   EXPECT_THAT(reasons[2], testing::HasSubstr("stays at s"));
 }
 

@@ -109,12 +109,14 @@ std::string recipe_text(const Plan& plan) {
           ? fmt::format("predicted damage {:.4g} nats per token", plan.predicted_kl_nats)
           : fmt::format("predicted damage {:.4g} nats per token, at least {:.4g} for any choice of this size",
                         plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+  const std::string budget = plan.budget_bytes == 0 ? ""
+                                                    : fmt::format(", budget {} = {} bytes", one_line(plan.budget_text),
+                                                                  with_commas(plan.budget_bytes));
   std::string text = fmt::format(
-      "# vernier recipe: {} for {}, budget {} = {} bytes\n"
+      "# vernier recipe: {} for {}{}\n"
       "# {} tensors, {} bytes; {}\n"
       "# One line per tensor: regex = scheme  # reason. The first match wins.\n\n",
-      one_line(plan.label), one_line(plan.target), one_line(plan.budget_text), with_commas(plan.budget_bytes),
-      plan.entries.size(), with_commas(plan.tensor_bytes), damage);
+      one_line(plan.label), one_line(plan.target), budget, plan.entries.size(), with_commas(plan.tensor_bytes), damage);
   for (const PlanEntry& entry : plan.entries) {
     text += fmt::format("{} = {}", anchored_pattern(entry.tensor), entry.scheme);
     if (!entry.reason.empty()) text += "  # " + one_line(entry.reason);

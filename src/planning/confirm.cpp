@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
-#include <optional>
+#include <map>
 #include <random>
 #include <set>
 
 #include "base/fail.h"
 #include "base/statistics.h"
 #include "diagnose/measure_until.h"
+#include "planning/choices.h"
 #include "planning/doubt.h"
-#include "vernier/scheme.h"
 
 namespace vernier {
 
@@ -31,11 +32,13 @@ class Confirming {
         foretold_(table),
         options_(options),
         progress_(progress),
-        rules_(find_target(options.planning.target).rules),
+        choices_(choices_of(model, table, options.planning)),
         quantized_(model, calibration, diagnose_options(), resolve_threads(options.compute)) {
-    for (const TensorId& id : model.matrices()) {
-      if (measurable(id)) (id.layer < 0 ? outside_ : inside_).push_back(id);
-    }
+    for (size_t c = 0; c < choices_.size(); ++c)
+      for (const TensorId& id : choices_[c].tensors) choice_of_[id] = c;
+    for (const TensorId& id : model.matrices())
+      if (choices_[choice_of_.at(id)].offers.size() > 1 && foretold(id) > 0)
+        (id.layer < 0 ? outside_ : inside_).push_back(id);
     result_.table = table;
   }
 
@@ -84,22 +87,29 @@ class Confirming {
     return at == kl.end() ? 0 : at->second;
   }
 
-  bool measurable(const TensorId& id) const {
-    if (!foretold_.kl.contains(id))
-      fail(ErrorKind::kInvalidArgument, "confirm: nothing is foretold of {}", name_of(id));
-    return foretold(id) > 0;
-  }
-
   bool was_measured(const TensorId& id) const {
     return std::any_of(result_.matrices.begin(), result_.matrices.end(),
                        [&](const ConfirmedMatrix& m) { return m.tensor == id; });
   }
 
-  std::vector<Offer> offers_of(const TensorId& id, const DamageTable& table) const {
-    const std::vector<int64_t> shape = model_.shape(id);
+  /// Measured over foretold, of one that was not measured that of all; so of an expert that no measured token came to.
+  double factor_of(const TensorId& id) const {
+    for (const ConfirmedMatrix& m : result_.matrices)
+      if (m.tensor == id && (m.exact.mean != 0 || m.high > 0)) return m.exact.mean / m.foretold;
+    return result_.factor;
+  }
+
+  /// What a choice offers where the factor of some of its matrices is not known.
+  std::vector<Offer> offers_of(const Choice& choice, const std::set<TensorId>& unknown) const {
     std::vector<Offer> offers;
-    for (const auto& [scheme, kl] : table.kl.at(id))
-      offers.push_back({static_cast<double>(rules_.padded_bytes(Scheme::parse(scheme).bytes(shape[0], shape[1]))), kl});
+    for (const ChoiceOffer& each : choice.offers) {
+      Offer& offer = offers.emplace_back(Offer{.bytes = each.bytes});
+      for (size_t i = 0; i < choice.tensors.size(); ++i)
+        if (unknown.contains(choice.tensors[i]))
+          offer.kl += each.kl[i];
+        else
+          offer.known += each.kl[i] * factor_of(choice.tensors[i]);
+    }
     return offers;
   }
 
@@ -115,7 +125,7 @@ class Confirming {
     const double middle = (kl.low + kl.high) / 2;
     if (kl.high - middle <= kNarrow * middle) return true;
     if (kl.low <= 0 || price_ <= 0) return false;
-    const std::vector<Offer> offers = offers_of(id, foretold_);
+    const std::vector<Offer> offers = offers_of(choices_[choice_of_.at(id)], {id});
     return best_offer(offers, kl.low / foretold(id), price_) == best_offer(offers, kl.high / foretold(id), price_);
   }
 
@@ -186,16 +196,22 @@ class Confirming {
       for (auto& [scheme, value] : kl) value *= result_.factor;
     for (const ConfirmedMatrix& m : result_.matrices)
       for (auto& [scheme, value] : corrected.at(m.tensor))
-        value = foretold.at(m.tensor).at(scheme) * m.exact.mean / m.foretold;
+        value = foretold.at(m.tensor).at(scheme) * factor_of(m.tensor);
   }
 
-  /// What not knowing each matrix that was not measured costs on average, the most first; nothing where it costs nothing.
+  /// What not knowing the matrices of a choice that were not measured costs on average, the most first, with the one of
+  /// them that is foretold to hurt most; nothing where it costs nothing.
   std::vector<std::pair<double, TensorId>> doubts_by_size() const {
+    std::map<size_t, std::set<TensorId>> unknown;
+    for (const TensorId& id : inside_)
+      if (!was_measured(id)) unknown[choice_of_.at(id)].insert(id);
     std::vector<std::pair<double, TensorId>> doubts;
-    for (const TensorId& id : inside_) {
-      if (was_measured(id)) continue;
-      const double regret = expected_regret(offers_of(id, foretold_), belief_, price_);
-      if (regret > 0) doubts.emplace_back(regret, id);
+    for (const auto& [choice, ids] : unknown) {
+      std::vector<double> parts;
+      for (const TensorId& id : ids) parts.push_back(foretold(id));
+      const double regret = expected_regret(offers_of(choices_[choice], ids), belief_of_sum(belief_, parts), price_);
+      const auto dearest = std::next(ids.begin(), std::ranges::max_element(parts) - parts.begin());
+      if (regret > 0) doubts.emplace_back(regret, *dearest);
     }
     std::sort(doubts.begin(), doubts.end(), [](const auto& a, const auto& b) {
       return a.first != b.first ? a.first > b.first : a.second < b.second;
@@ -209,7 +225,8 @@ class Confirming {
   const DamageTable& foretold_;
   const ConfirmOptions& options_;
   ProgressSink* progress_;
-  const TargetRules& rules_;
+  const std::vector<Choice> choices_;
+  std::map<TensorId, size_t> choice_of_;
   QuantizedWeights quantized_;
   std::vector<TensorId> outside_, inside_;
   double price_ = 0, predicted_kl_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "planning/unreached_experts.h"
 
 namespace vernier {
 
@@ -48,6 +49,7 @@ DamageTable damage_table(const Model& model, const Diagnosis& diagnosis) {
   table.provenance = {{"model_hash", diagnosis.model_hash},
                       {"diagnosis_data_hash", diagnosis.data_hash},
                       {"calibration_hash", diagnosis.calibration_hash}};
+  fill_in_unreached(table);
   return table;
 }
 

@@ -5,8 +5,22 @@
 namespace vernier {
 
 namespace {
-double cost(const Offer& offer, double factor, double price) { return factor * offer.kl + price * offer.bytes; }
+double cost(const Offer& offer, double factor, double price) {
+  return offer.known + factor * offer.kl + price * offer.bytes;
+}
 }  // namespace
+
+FactorBelief belief_of_sum(const FactorBelief& of_each, const std::vector<double>& parts) {
+  double sum = 0, squares = 0;
+  for (const double part : parts) {
+    sum += part;
+    squares += part * part;
+  }
+  if (sum <= 0) return of_each;
+  const double variance = of_each.log_spread * of_each.log_spread;
+  const double of_sum = std::log1p(squares / (sum * sum) * std::expm1(variance));
+  return {of_each.log_mean + (variance - of_sum) / 2, std::sqrt(of_sum)};
+}
 
 size_t best_offer(const std::vector<Offer>& offers, double factor, double price) {
   size_t best = 0;

@@ -39,6 +39,36 @@ TEST(Doubt, RegretIsThatOfDrawnFactors) {
   }
 }
 
+TEST(Doubt, ASumIsLessInDoubtThanItsParts) {
+  const FactorBelief each{0.2, 0.6};
+  const FactorBelief one = belief_of_sum(each, {0.4});
+  EXPECT_NEAR(one.log_mean, each.log_mean, 1e-12);
+  EXPECT_NEAR(one.log_spread, each.log_spread, 1e-12);
+  std::mt19937_64 random(3);
+  std::lognormal_distribution<double> factors(each.log_mean, each.log_spread);
+  const std::vector<double> parts = {0.3, 0.1, 0.1, 0.05};
+  const FactorBelief sum = belief_of_sum(each, parts);
+  const int draws = 200000;
+  double mean = 0, square = 0;
+  for (int i = 0; i < draws; ++i) {
+    double factor = 0;
+    for (const double part : parts) factor += part / 0.55 * factors(random);
+    mean += factor / draws;
+    square += factor * factor / draws;
+  }
+  // Mean and variance of a lognormal, within a percent of the drawn ones.
+  const double expected = std::exp(sum.log_mean + sum.log_spread * sum.log_spread / 2);
+  EXPECT_NEAR(expected, mean, 0.01 * mean);
+  EXPECT_NEAR(std::expm1(sum.log_spread * sum.log_spread) * expected * expected, square - mean * mean,
+              0.03 * (square - mean * mean));
+}
+
+TEST(Doubt, WhatIsKnownNoFactorChanges) {
+  const std::vector<Offer> offers = {{100, 0.1, 0.5}, {200, 0.1, 0.1}};
+  for (const double factor : {0.1, 1.0, 10.0}) EXPECT_EQ(best_offer(offers, factor, 0.001), 1u);
+  EXPECT_EQ(expected_regret(offers, {0, 1}, 0.001), 0);
+}
+
 TEST(Doubt, WithoutDoubtOrChoiceThereIsNoRegret) {
   EXPECT_EQ(expected_regret(kOffers, {0, 0}, 0.004), 0);
   EXPECT_EQ(expected_regret({{100, 0.5}}, {0, 1}, 0.004), 0);

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "base/fail.h"
+#include "planning/choices.h"
 #include "vernier/evaluate.h"
 #include "vernier/quantize.h"
 
@@ -41,7 +44,6 @@ class Refining {
         judging_(every_other(data, 1)),
         options_(options),
         progress_(progress),
-        rules_(planning_rules(options.planning.target, options.planning.codebooks)),
         threads_(resolve_threads(options.compute)) {
     if (data.windows.size() < 2)
       fail(ErrorKind::kInvalidArgument, "refine: {} window of {}, expected at least two", data.windows.size(),
@@ -79,27 +81,26 @@ class Refining {
 
   Model made(const Plan& plan) const { return quantize(model_, calibration_, plan, threads_).in_memory(nullptr); }
 
-  double bytes_of(const TensorId& id, const std::string& scheme) const {
-    const std::vector<int64_t> shape = model_.shape(id);
-    return static_cast<double>(rules_.padded_bytes(Scheme::parse(scheme).bytes(shape[0], shape[1])));
-  }
-
-  /// Of every matrix the exchange for more bytes and the one for fewer that are nearest to being made.
+  /// Of every choice the exchange for more bytes and the one for fewer that are nearest to being made.
   std::vector<Offered> offers_around(const Plan& plan) const {
+    std::map<std::string, std::string> scheme_of;
+    for (const PlanEntry& entry : plan.entries) scheme_of[entry.tensor] = entry.scheme;
     std::vector<Offered> offered;
-    for (const PlanEntry& entry : plan.entries) {
-      const TensorId id = parse_tensor(entry.tensor);
-      const std::map<std::string, double>& kl = result_.table.kl.at(id);
-      const auto now = kl.find(entry.scheme);
-      if (now == kl.end()) continue;  // stays as it is stored
+    for (const Choice& choice : choices_of(model_, result_.table, options_.planning)) {
+      const std::string& from = scheme_of.at(name_of(choice.tensors.front()));
+      const std::map<std::string, double>& foretold = result_.table.kl.at(choice.tensors.front());
+      const auto now = std::ranges::find(choice.offers, from, &ChoiceOffer::scheme);
+      if (now == choice.offers.end() || !foretold.contains(from)) continue;  // stays as it is stored
       std::optional<Offered> larger, smaller;
-      for (const auto& [scheme, value] : kl) {
-        const double more = bytes_of(id, scheme) - bytes_of(id, entry.scheme), moved = value - now->second;
-        if (scheme == entry.scheme || more == 0 || moved == 0) continue;
+      for (const ChoiceOffer& offer : choice.offers) {
+        const double more = offer.bytes - now->bytes;
+        double moved = 0;
+        for (size_t i = 0; i < offer.kl.size(); ++i) moved += offer.kl[i] - now->kl[i];
+        if (!foretold.contains(offer.scheme) || more == 0 || moved == 0) continue;
         const double loss = std::max(0.0, moved + plan.price_per_byte * more);
         std::optional<Offered>& nearest = more > 0 ? larger : smaller;
         if (const double margin = loss / std::abs(moved); !nearest || margin < nearest->margin)
-          nearest = Offered{{id, entry.scheme, scheme, moved, 0}, margin};
+          nearest = Offered{{choice.tensors, from, offer.scheme, moved, 0}, margin};
       }
       for (const std::optional<Offered>& one : {larger, smaller})
         if (one) offered.push_back(*one);
@@ -117,13 +118,18 @@ class Refining {
     return kl;
   }
 
-  /// The plan with one matrix in the scheme that it would be exchanged for.
+  /// The plan with the matrices of an exchange in the scheme that they would be exchanged for.
   Model exchanged(Plan plan, const Model& base, const MeasuredExchange& exchange) const {
     for (PlanEntry& entry : plan.entries)
-      if (parse_tensor(entry.tensor) == exchange.tensor) entry.scheme = exchange.to;
+      if (is_of(exchange, parse_tensor(entry.tensor))) entry.scheme = exchange.to;
     Model changed = base;
-    changed.set_stored(exchange.tensor, quantize(model_, calibration_, plan, threads_).stored(exchange.tensor));
+    const QuantizedModel quantized = quantize(model_, calibration_, plan, threads_);
+    for (const TensorId& id : exchange.tensors) changed.set_stored(id, quantized.stored(id));
     return changed;
+  }
+
+  static bool is_of(const MeasuredExchange& exchange, const TensorId& id) {
+    return std::ranges::find(exchange.tensors, id) != exchange.tensors.end();
   }
 
   void measure(const Plan& plan, const Model& base, std::vector<Offered>& offered) {
@@ -181,7 +187,7 @@ class Refining {
     const double prior = 1 / (kSpread * kSpread * result_.factor * result_.factor);
     double evidence = result_.factor * prior, weight = prior;
     for (const MeasuredExchange& e : result_.exchanges) {
-      if (e.tensor != id || noise_ <= 0) continue;
+      if (!is_of(e, id) || noise_ <= 0) continue;
       if (std::abs(e.measured - result_.factor * e.foretold) > kNoNoise * noise_)
         return std::max(0.0, e.measured / e.foretold);
       evidence += e.measured * e.foretold / (noise_ * noise_);
@@ -202,7 +208,6 @@ class Refining {
   const EvaluationData measuring_, judging_;
   const RefineOptions& options_;
   ProgressSink* progress_;
-  const TargetRules rules_;
   const int threads_;
   double noise_ = 0;  // of a measured exchange, nats: a standard deviation
   Refinement result_;

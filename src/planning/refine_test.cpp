@@ -60,13 +60,13 @@ TEST_F(Refine, ExchangesAreMeasuredInTheQuantizedModel) {
   const Plan plan = plan_of(shared_->table);
   const MeasuredExchange& e = r.exchanges.back();
   Plan changed = plan;
-  const auto entry = std::ranges::find(changed.entries, name_of(e.tensor), &PlanEntry::tensor);
+  const auto entry = std::ranges::find(changed.entries, name_of(e.tensors.at(0)), &PlanEntry::tensor);
   ASSERT_NE(entry, changed.entries.end());
   EXPECT_EQ(entry->scheme, e.from);
   entry->scheme = e.to;
   // The same forward passes, several models at once: as far as float32 sums go.
   EXPECT_NEAR(e.measured, kl_of(changed, 0) - kl_of(plan, 0), 1e-6);
-  const auto& kl = shared_->table.kl.at(e.tensor);
+  const auto& kl = shared_->table.kl.at(e.tensors.at(0));
   EXPECT_DOUBLE_EQ(e.foretold, kl.at(e.to) - kl.at(e.from));
   EXPECT_NEAR(r.before.mean, kl_of(plan, 1), 1e-6);
 }
@@ -104,7 +104,7 @@ TEST_F(Refine, ComesBackFromJson) {
   const nlohmann::ordered_json json = refinement_to_json(r);
   EXPECT_EQ(refinement_to_json(refinement_from_json(json, "refinement.json")), json);
   nlohmann::ordered_json bad = json;
-  bad["exchanges"][0]["tensor"] = "nothing";
+  bad["exchanges"][0]["tensors"][0] = "nothing";
   expect_error(ErrorKind::kBadFile, {"refinement.json"}, [&] { refinement_from_json(bad, "refinement.json"); });
 }
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <string>
+
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/measured_json.h"
@@ -9,8 +12,11 @@ namespace {
 
 MeasuredExchange exchange_from_json(const Json& json, const std::string& origin) {
   MeasuredExchange e;
+  const Json& tensors = json_member(json, "tensors", origin);
+  if (!tensors.is_array() || tensors.empty() || !std::ranges::all_of(tensors, &Json::is_string))
+    fail(ErrorKind::kBadFile, "{}: expected \"tensors\" to be names of matrices", origin);
   try {
-    e.tensor = parse_tensor(json_string(json, "tensor", origin));
+    for (const Json& name : tensors) e.tensors.push_back(parse_tensor(name.get<std::string>()));
   } catch (const Error& error) {
     fail(ErrorKind::kBadFile, "{}: {}", origin, error.what());
   }
@@ -28,12 +34,15 @@ nlohmann::ordered_json refinement_to_json(const Refinement& r) {
   put_measured(json, "before_kl_nats", r.before);
   put_measured(json, "after_kl_nats", r.after);
   json["exchanges"] = Json::array();
-  for (const MeasuredExchange& e : r.exchanges)
-    json["exchanges"].push_back({{"tensor", name_of(e.tensor)},
+  for (const MeasuredExchange& e : r.exchanges) {
+    Json tensors = Json::array();
+    for (const TensorId& id : e.tensors) tensors.push_back(name_of(id));
+    json["exchanges"].push_back({{"tensors", std::move(tensors)},
                                  {"from", e.from},
                                  {"to", e.to},
                                  {"foretold_kl_nats", e.foretold},
                                  {"measured_kl_nats", e.measured}});
+  }
   json["damage"] = damage_table_to_json(r.table);
   return json;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "planning/unreached_experts.h"
 #include "vernier/damage_table.h"
 #include "vernier/screen.h"
 
@@ -48,6 +49,7 @@ DamageTable damage_table(const Model& model, const Screen& screen, DomainObjecti
   table.provenance = {{"model_hash", screen.model_hash}, {"calibration_hash", screen.calibration_hash}};
   for (const ScreenedDomain& domain : screen.domains)
     table.provenance["screened"].push_back({{"domain", domain.name}, {"data_hash", domain.data_hash}});
+  fill_in_unreached(table);
   return table;
 }
 

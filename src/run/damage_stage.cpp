@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/fail.h"
+#include "planning/unreached_experts.h"
 #include "run/foretold_diagnosis.h"
 #include "run/run_stages.h"
 #include "vernier/planning.h"
@@ -92,7 +93,8 @@ std::pair<DamageTable, std::string> refine_stage(const RunContext& run, const Ca
   options.compute = run.options.compute;
   const std::string key =
       stage_key({run.directory.hash(evidence), run.inputs.diagnosis.hash, options.budget, run.inputs.exported_as,
-                 run.directory.hash("calibration.safetensors"), std::string(objective_name(run.options.domains))});
+                 run.directory.hash("calibration.safetensors"), std::string(objective_name(run.options.domains)),
+                 "by choice"});  // before, matrices that must be alike were exchanged one by one
   run.stage("refine", "refine", key, kRefinement, [&](const std::filesystem::path& path) {
     write_json(path, refinement_to_json(refine(run.model, run.inputs.tokenizer, calibration, run.inputs.diagnosis,
                                                table, options, &run.progress)));
@@ -112,6 +114,7 @@ Confirmation unconfirmed(const DamageTable& foretold) {
 
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration) {
   const auto save = [&](const DamageTable& found, const std::string& first_evidence) {
+    if (const std::string note = unreached_note(found); !note.empty()) run.progress.warn(note);
     const auto [table, evidence] = refine_stage(run, calibration, found, first_evidence);
     run.stage(
         "plan", "damage",

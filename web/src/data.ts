@@ -143,7 +143,8 @@ export interface Refinement {
   after_kl_nats: Num;
   after_kl_nats_stderr: Num;
   exchanges: {
-    tensor: string;
+    tensors?: string[]; // one, or all that must be alike; absent in older files
+    tensor?: string; // older files
     from: string;
     to: string;
     foretold_kl_nats: Num;
@@ -223,7 +224,7 @@ export interface GroupRow {
 
 export interface Component {
   name: string; // "L3.head5"
-  kind: string; // head, kv_head, ffn, tensor, layer, embed, lm_head
+  kind: string; // head, kv_head, ffn, expert, router, tensor, layer, embed, lm_head
   layer: number; // -1 outside the layers
   index: number;
   tensor: string | null; // role, such as ffn_down, for kind "tensor"

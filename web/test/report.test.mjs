@@ -517,6 +517,55 @@ test("component by group claims no more than its probabilities allow", async () 
   await page.close();
 });
 
+test("matrices of experts share a cell, which shows the worst of them", async () => {
+  if (given || !data.diagnosis || !data.plan) return;
+  const experts = structuredClone(data);
+  const { components } = experts.diagnosis;
+  const dense = components.filter((c) => c.tensor !== "ffn_up");
+  const up = components.find((c) => c.tensor === "ffn_up" && c.layer === 0);
+  const count = 40;
+  const ofExpert = (e, kind, name) => ({ ...up, name, kind, index: kind === "expert" ? e : 0, tensor: kind === "tensor" ? "ffn_up" : null, kl_nats: e === 3 ? 9.5 : 1e-6 * (e + 1) });
+  experts.diagnosis.components = [
+    ...dense,
+    ...Array.from({ length: count }, (_, e) => ofExpert(e, "expert", `L0.expert${e}`)),
+    ...Array.from({ length: count }, (_, e) => ofExpert(e, "tensor", `L0.expert${e}.ffn_up`)),
+    { ...up, name: "L0.route", kind: "router", tensor: null, index: 0 },
+  ];
+  const entry = experts.plan.entries.find((e) => e.layer === 0 && e.role === "ffn_up");
+  experts.plan.entries = [
+    ...experts.plan.entries.filter((e) => e !== entry),
+    ...[3, 3, 3, 7].map((bits_per_weight, e) => ({ ...entry, tensor: `L0.expert${e}.ffn_up`, scheme: `s${bits_per_weight}`, bits_per_weight })),
+  ];
+  const { page, problems } = await open(withData(html, JSON.stringify(experts)));
+  const labels = await page.locator("#sensitivity figure").first().locator("svg text").allTextContents();
+  for (const label of ["worst expert", "router", "ffn_up"]) assert.ok(labels.includes(label), `${label} among ${labels}`);
+  assert.ok(!labels.includes("router 0") && !labels.some((label) => /^expert \d/.test(label)));
+  const alone = dense.filter((c) => c.layer >= 0).length;
+  assert.equal(await marks(page, "sensitivity", "sensitivity cells"), alone + 3);
+  const tips = async (section, cells) => {
+    const found = [];
+    for (let i = 0; i < cells; ++i) {
+      await page.mouse.move(1, 1);
+      await page.locator(`#${section} .mark-${section === "plan" ? "plan" : "sensitivity"}-cells rect`).nth(i).hover({ force: true }); // the cell's number lies over it
+      found.push(await page.evaluate((s) => document.querySelector(`#${s} [aria-label="tip"]`)?.textContent ?? "", section));
+    }
+    return found;
+  };
+  await eventually(async () => {
+    const shared = (await tips("sensitivity", alone + 3)).filter((tip) => tip.includes("the worst of 40"));
+    assert.equal(shared.length, 2);
+    for (const tip of shared) assert.match(tip, /L0\.expert3[\s\S]*KL 9\.5[\s\S]*the least is L0\.expert0/);
+  });
+  assert.match((await page.locator("#plan figure").first().locator("svg text").allTextContents()).join(" "), /\b4(\.0+)?\b/); // the mean of 3, 3, 3 and 7
+  await eventually(async () => {
+    const cells = await marks(page, "plan", "plan cells");
+    const tip = (await tips("plan", cells)).find((t) => t.includes("and 3 more")) ?? "none";
+    assert.match(tip, /3 × s3, 1 × s7/);
+  });
+  await expectNoProblems({ page, problems });
+  await page.close();
+});
+
 test("warnings say what is wrong, and only then", async () => {
   const warned = structuredClone(data);
   warned.provenance.shared_token_runs = 3;

@@ -7,6 +7,7 @@ import { heldInstead, type Plan, type PlanEntry, type Report, type ResultRow } f
 import { el, p, section, strong } from "../dom";
 import { bits, bytes, count, fixed, isNumber, number } from "../format";
 import { layerGrid } from "../layer_grid";
+import { sharedCells, type Cell } from "../shared_cells";
 import { table } from "../table";
 import { stackOf } from "../stack";
 import { natsPer } from "../unit";
@@ -23,14 +24,39 @@ function describe(e: PlanEntry): string {
   ].join("\n");
 }
 
+/** Of all weights in a cell. */
+function cellBits(cell: Cell<Drawn>): number {
+  const weights = (e: Drawn) => (e.rows ?? 0) * (e.cols ?? 0);
+  const all = cell.items.reduce((sum, e) => sum + weights(e), 0);
+  return all > 0
+    ? cell.items.reduce((sum, e) => sum + e.bits_per_weight * weights(e), 0) / all
+    : cell.items[0].bits_per_weight;
+}
+
+/** Experts of one layer and role share a cell: how many of them each scheme has. */
+function describeCell(cell: Cell<Drawn>): string {
+  if (cell.items.length === 1) return describe(cell.items[0]);
+  const of = new Map<string, number>();
+  for (const e of cell.items) of.set(e.scheme, (of.get(e.scheme) ?? 0) + 1);
+  const sum = (value: (e: Drawn) => number | null) => cell.items.reduce((s, e) => s + (value(e) ?? 0), 0);
+  return [
+    `${cell.items[0].tensor} and ${cell.items.length - 1} more`,
+    `${[...of].map(([scheme, n]) => (of.size > 1 ? `${n} × ${scheme}` : scheme)).join(", ")}, ${bits(cellBits(cell))} bits per weight`,
+    `${bytes(sum((e) => e.bytes))} together`,
+    `predicted KL ${number(sum((e) => e.predicted_kl_nats))} ${natsPer()} together`,
+    ...(of.size === 1 ? [cell.items[0].reason] : []),
+  ].join("\n");
+}
+
 function grid(entries: Drawn[]): HTMLElement | null {
   const inLayers = entries.filter((e) => e.layer >= 0);
   const outside = entries.filter((e) => e.layer < 0);
   const values = entries.map((e) => e.bits_per_weight);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const position = (e: Drawn) => (high > low ? (e.bits_per_weight - low) / (high - low) : 0.5);
+  const position = (bitsPerWeight: number) => (high > low ? (bitsPerWeight - low) / (high - low) : 0.5);
   const rowOf = (e: Drawn) => [stackOf(e.tensor), e.role].filter(Boolean).join(" ");
   const roles = [...new Set(inLayers.map(rowOf))];
+  const cells = sharedCells(inLayers, rowOf);
   const layers = [...new Set(inLayers.map((e) => e.layer))].sort((a, b) => a - b);
   const chips = outside.map((e) => ({
     e,
@@ -47,29 +73,32 @@ function grid(entries: Drawn[]): HTMLElement | null {
   const draw = ({ width, dark }: Frame) => {
     const colours = ramp("bits", dark);
     scaleBar.style.background = colours.css;
-    for (const { e, chip } of chips) chip.style.setProperty("--chip", colours.at(position(e)));
+    for (const { e, chip } of chips) chip.style.setProperty("--chip", colours.at(position(e.bits_per_weight)));
     const marginLeft = Math.min(Math.max(60, Math.max(0, ...roles.map((r) => r.length)) * 7 + 12), 140);
     const { cellWidth, frame } = layerGrid({ layers, rows: roles, width, marginLeft, cellHeight: 28, widestCell: 110 });
     return Plot.plot({
       ...frame,
       y: { type: "band", domain: roles, label: null, tickSize: 0, paddingInner: 0.07, paddingOuter: 0 },
       marks: [
-        Plot.cell(inLayers, {
+        Plot.cell(cells, {
           x: "layer",
-          y: rowOf,
-          fill: (e: Drawn) => colours.at(position(e)),
+          y: "row",
+          fill: (cell: Cell<Drawn>) => colours.at(position(cellBits(cell))),
           className: "mark-plan-cells",
         }),
         cellWidth >= 28
-          ? Plot.text(inLayers, {
+          ? Plot.text(cells, {
               x: "layer",
-              y: rowOf,
-              text: (e: Drawn) => bits(e.bits_per_weight),
-              fill: (e: Drawn) => inkOn(colours.at(position(e))),
+              y: "row",
+              text: (cell: Cell<Drawn>) => bits(cellBits(cell)),
+              fill: (cell: Cell<Drawn>) => inkOn(colours.at(position(cellBits(cell)))),
               fontSize: 11,
             })
           : null,
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: rowOf, title: describe, maxRadius: 60 })),
+        Plot.tip(
+          cells,
+          Plot.pointer({ ...tipStyle(width), x: "layer", y: "row", title: describeCell, maxRadius: 60 }),
+        ),
       ],
     });
   };

@@ -8,6 +8,12 @@ import { natsPer } from "../unit";
 
 type Row = Refinement["exchanges"][number];
 
+/** Experts that a file stacks are exchanged together. */
+function matrixOf(row: Row): string {
+  const [first = row.tensor ?? "", ...others] = row.tensors ?? [];
+  return others.length > 0 ? `${first} and ${others.length} more` : first;
+}
+
 const ratio = (row: Row): number | null =>
   isNumber(row.measured_kl_nats) && isNumber(row.foretold_kl_nats) && row.foretold_kl_nats !== 0
     ? row.measured_kl_nats / row.foretold_kl_nats
@@ -46,7 +52,7 @@ export function refinement(report: Report): HTMLElement | null {
     table<Row>(
       "Exchanges made around the plan",
       [
-        { head: "Matrix", cell: (r) => r.tensor, key: (r) => r.tensor },
+        { head: "Matrix", cell: matrixOf, key: matrixOf },
         { head: "Planned", cell: (r) => r.from, key: (r) => r.from },
         { head: "Instead", cell: (r) => r.to, key: (r) => r.to },
         {

@@ -7,6 +7,7 @@ import type { Component, Diagnosis, Report, Spread } from "../data";
 import { disclosure, el, p, section, strong } from "../dom";
 import { count, isNumber, measured, number, share, tick } from "../format";
 import { layerGrid } from "../layer_grid";
+import { sharedCells, type Cell } from "../shared_cells";
 import { stackOf, stacksOf } from "../stack";
 import { box, logHistogram } from "../stats";
 import { table } from "../table";
@@ -29,20 +30,40 @@ const KIND_NAME: Record<string, string> = {
 const kindName = (kind: string) => KIND_NAME[kind] ?? kind;
 const kindRank = (kind: string) => (KIND_ORDER.includes(kind) ? KIND_ORDER.indexOf(kind) : KIND_ORDER.length);
 
-function rowKey(c: Component): string {
-  return c.kind === "tensor"
-    ? `tensor/${c.tensor ?? c.index}`
-    : `${c.kind}/${c.kind === "ffn" || c.kind === "layer" ? 0 : c.index}`;
+/** More experts than this share one row of the map: its labels would be unreadable. */
+const EXPERT_ROWS = 16;
+
+/** Experts of the layer with most of them. */
+const expertCount = (components: Component[]) =>
+  Math.max(0, ...components.filter((c) => c.kind === "expert").map((c) => c.index + 1));
+
+function rowKey(c: Component, experts: number): string {
+  switch (c.kind) {
+    case "tensor":
+      return `tensor/${c.tensor ?? c.index}`;
+    case "ffn":
+    case "layer":
+    case "router":
+      return c.kind;
+    case "expert":
+      return experts > EXPERT_ROWS ? c.kind : `expert/${c.index}`;
+    default:
+      return `${c.kind}/${c.index}`;
+  }
 }
 
-function rowLabel(c: Component): string {
+function rowLabel(c: Component, experts: number): string {
   switch (c.kind) {
     case "layer":
       return "whole layer";
     case "ffn":
       return "FFN";
+    case "router":
+      return "router";
     case "tensor":
       return c.tensor ?? c.name;
+    case "expert":
+      return experts > EXPERT_ROWS ? "worst expert" : `expert ${c.index}`;
     default:
       return `${c.kind.replace("kv_head", "KV head")} ${c.index}`;
   }
@@ -62,10 +83,20 @@ function describe(c: Component): string {
   ].join("\n");
 }
 
+/** Of several that share a cell the worst gives the colour, and all are told. */
+const worstOf = (cell: Cell<Drawn>) => cell.items.reduce((a, b) => (b.kl_nats > a.kl_nats ? b : a));
+
+function describeCell(cell: Cell<Drawn>): string {
+  const worst = worstOf(cell);
+  if (cell.items.length === 1) return describe(worst);
+  const least = cell.items.reduce((a, b) => (b.kl_nats < a.kl_nats ? b : a));
+  return `${describe(worst)}\nthe worst of ${cell.items.length}; the least is ${least.name} with ${measured(least.kl_nats, least.kl_nats_stderr)}`;
+}
+
 const howKnown = (c: Component) => (c.foretold ? "foretold" : "measured");
 
 /** Rows of the map from top to bottom, with an empty one between kinds. */
-function mapRows(components: Drawn[]): { domain: string[]; labels: Map<string, string> } {
+function mapRows(components: Drawn[], experts: number): { domain: string[]; labels: Map<string, string> } {
   const labels = new Map<string, string>();
   const domain: string[] = [];
   const sorted = [...components].sort(
@@ -73,11 +104,12 @@ function mapRows(components: Drawn[]): { domain: string[]; labels: Map<string, s
   );
   let previous: string | null = null;
   for (const c of sorted) {
-    if (labels.has(rowKey(c))) continue;
+    const key = rowKey(c, experts);
+    if (labels.has(key)) continue;
     if (previous !== null && previous !== c.kind) domain.push(`gap/${c.kind}`);
     previous = c.kind;
-    labels.set(rowKey(c), rowLabel(c));
-    domain.push(rowKey(c));
+    labels.set(key, rowLabel(c, experts));
+    domain.push(key);
   }
   return { domain, labels };
 }
@@ -91,7 +123,10 @@ function heatMap(all: Drawn[], noise: number, stack: string): HTMLElement {
   const position = (v: number) => (v <= low ? 0 : Math.log(v / low) / Math.log(high / low));
   const floored = inLayers.some((c) => c.kl_nats < low);
   const outside = components.filter((c) => c.layer < 0);
-  const { domain, labels } = mapRows(inLayers);
+  const experts = expertCount(inLayers);
+  const { domain, labels } = mapRows(inLayers, experts);
+  const cells = sharedCells(inLayers, (c) => rowKey(c, experts));
+  const shared = cells.some((cell) => cell.items.length > 1);
   const layers = [...new Set(inLayers.map((c) => c.layer))].sort((a, b) => a - b);
 
   const scaleBar = el("div", { class: "ramp" });
@@ -114,13 +149,16 @@ function heatMap(all: Drawn[], noise: number, stack: string): HTMLElement {
         tickFormat: (key: string) => labels.get(key) ?? "",
       },
       marks: [
-        Plot.cell(inLayers, {
+        Plot.cell(cells, {
           x: "layer",
-          y: rowKey,
-          fill: (c: Drawn) => colours.at(position(c.kl_nats)),
+          y: "row",
+          fill: (cell: Cell<Drawn>) => colours.at(position(worstOf(cell).kl_nats)),
           className: "mark-sensitivity-cells",
         }),
-        Plot.tip(inLayers, Plot.pointer({ ...tipStyle(width), x: "layer", y: rowKey, title: describe, maxRadius: 60 })),
+        Plot.tip(
+          cells,
+          Plot.pointer({ ...tipStyle(width), x: "layer", y: "row", title: describeCell, maxRadius: 60 }),
+        ),
       ],
     });
   };
@@ -144,7 +182,7 @@ function heatMap(all: Drawn[], noise: number, stack: string): HTMLElement {
   );
   return figure(
     `Damage by layer and component${stack ? `, of the ${stack} tower` : ""}.`,
-    `Log colour scale${floored ? `; ${number(low)} and below share the first colour` : ""}. Point at a cell for its numbers.`,
+    `Log colour scale${floored ? `; ${number(low)} and below share the first colour` : ""}. ${shared ? "A row of experts' matrices shows the worst of them. " : ""}Point at a cell for its numbers.`,
     draw,
     legend,
     outside.length > 0 &&
