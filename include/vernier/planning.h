@@ -25,6 +25,10 @@ struct PlanningOptions {
   ExportOptions file{};              ///< what else decides the size of the file
   PlanObjective objective{};         ///< of plan_within alone: fronts and uniform plans go by the mean
   bool codebooks = false;            ///< TargetRules::codebooks are candidates too
+  /// Of plan_within by the mean: the last layer's damage counts so many times the first's, geometrically in between, and
+  /// what stands outside of the layers once. For a model that will be trained with rounding (finetune.h): the layers
+  /// behind an error learn to make up for it, so that less is left of early ones.
+  double last_over_first = 1;
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that
@@ -40,7 +44,8 @@ TargetRules planning_rules(const std::string& target, bool codebooks);
 /// targets the whole file) stay within `budget`: "+10%" over our own uniform 4-bit file (Target::four_bit_schemes) with
 /// the same metadata, "4.5bpw" in bits per weight of the whole file, or a size such as "3.8GiB".
 /// @throws Error{kInvalidArgument} when the budget cannot be read, or the damage is of another model or of too few
-///         matrices, or knows no groups that the objective asks for; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
+///         matrices, knows no groups that the objective asks for, or last_over_first is not a positive number or not
+///         by the mean; Error{kUnsupported} for the target or the tokenizer; Error{kInfeasible} with the smallest
 ///         reachable size
 Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const DamageTable& damage,
                  const std::string& budget, const PlanningOptions& options = {});

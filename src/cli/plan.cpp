@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/output_file.h"
+#include "base/text_table.h"
 #include "cli/command.h"
 #include "cli/image_arguments.h"
 #include "cli/plan_table.h"
@@ -45,6 +46,7 @@ struct PlanArguments {
   std::string over_domains = std::string(objective_name(DomainObjective::kMean));
   ExportOptions options;
   CLI::Option* target_option = nullptr;
+  double last_over_first = 1;  // PlanningOptions
   JsonArgument json;
   CommandFiles io;
   bool dry_run = false, front = false, codebooks = false;
@@ -115,6 +117,11 @@ void add_plan(CLI::App& app, Console& console) {
   preset->excludes(
       add_flag(*command, "--codebooks", a->codebooks,
                "iq2, iq3 and iq4_xs are candidates too, where their damage is known: of `run --best`, or of --screen"));
+  auto* for_training = add_option(
+      *command, "--for-training", a->last_over_first,
+      "For a model that `vernier finetune` will train: the last layer's damage counts so many times the first's, since "
+      "layers learn to make up for errors before them (docs/finetune.md)");
+  for_training->excludes(preset);
   add_export_options(*command, a->options);
   add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   preset->excludes(add_input(
@@ -122,7 +129,7 @@ void add_plan(CLI::App& app, Console& console) {
       "screen.json of `vernier screen --limit`, or of `vernier run --limit`: compare with the least KL of any code"));
   auto* front = add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
   preset->excludes(front);
-  front->excludes(budget);
+  front->excludes(budget)->excludes(for_training);
   preset->excludes(add_output(
       *command, a->io, "--worst", a->worst,
       "Also write the plan of as many bytes that is foretold to hurt most, and compare with it and random mixes"));
@@ -136,7 +143,8 @@ void add_plan(CLI::App& app, Console& console) {
     const Model model = open_model(a->model, console);
     const Target& target = find_target(target_for(*a->target_option, a->target, model));
     const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
-    const PlanningOptions options{target.name, a->options, PlanObjective::parse(a->objective), a->codebooks};
+    const PlanningOptions options{target.name, a->options, PlanObjective::parse(a->objective), a->codebooks,
+                                  a->last_over_first};
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
       fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");
@@ -164,9 +172,9 @@ void add_plan(CLI::App& app, Console& console) {
     print_plan(plan, console);
     const uint64_t bytes = target.counted_bytes(model, plan, tokenizer, a->options);
     if (a->preset.empty())
-      fmt::print(console.out,
-                 "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {:.5f}\n", bytes,
-                 plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats, plan.lower_bound_kl_nats);
+      fmt::print(console.out, "\n{} of {} bytes ({:.3f} bits per weight), predicted KL {:.5f} nats, proven bound {}\n",
+                 bytes, plan.budget_bytes, bits_per_weight(bytes, model), plan.predicted_kl_nats,
+                 number_cell(plan.lower_bound_kl_nats, 5));
     else
       fmt::print(console.out, "\n{} bytes ({:.3f} bits per weight)\n", bytes, bits_per_weight(bytes, model));
     if (plan.objective) print_objective(*plan.objective, console);

@@ -50,7 +50,7 @@ PlanItem item_of(const TensorDamage& tensor, const TargetRules& rules) {
     if (!damage) continue;
     // Padded as in the file, so that the sum of the choices is the file's.
     const uint64_t bytes = rules.padded_bytes(Scheme::parse(scheme).bytes(tensor.rows, tensor.cols));
-    item.candidates.push_back({scheme, bytes, *damage});
+    item.candidates.push_back({scheme, bytes, *damage * tensor.counts});
   }
   if (item.candidates.empty())
     fail(
@@ -84,6 +84,8 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
   for (size_t i = 0; i < tensors.size(); ++i)
     all_foretold &= problem.items[i].candidates.size() == open_schemes(tensors[i], rules).size();
 
+  const bool all_count_alike = std::ranges::all_of(tensors, [](const TensorDamage& t) { return t.counts == 1; });
+
   Outcome outcome{{}, 0, all_foretold};
   Plan& plan = outcome.plan;
   plan.target = rules.target;
@@ -105,12 +107,14 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
     for (size_t i = 0; i < tensors.size(); ++i) {
       const Candidate& choice = problem.items[i].candidates[solution.choice[i]];
       plan.entries[i] = entry_of(tensors[i], choice.scheme);
-      plan.entries[i].damage = choice.damage;
+      plan.entries[i].damage = choice.damage / tensors[i].counts;
       plan.entries[i].reason = brief ? "" : made.reasons[i];
+      if (tensors[i].counts != 1 && !brief)
+        plan.entries[i].reason += fmt::format("; its nats count {:.2f} times", tensors[i].counts);
       padded += choice.bytes;
     }
     plan.price_per_byte = solution.price_per_byte;
-    plan.lower_bound_kl_nats = solution.lower_bound;
+    plan.lower_bound_kl_nats = all_count_alike ? solution.lower_bound : std::numeric_limits<double>::quiet_NaN();
     plan.objective = made.objective;
     finish(plan);
     return padded;

@@ -27,6 +27,8 @@ struct TensorDamage {
   int64_t expert = -1;                                       ///< -1: of no expert
   std::string stored_in = {};                                ///< tensor of the target's file that holds it
   std::vector<std::map<std::string, double>> group_kl = {};  ///< as kl, by group of PlanRequest; empty: none is known
+  /// So many times its nats count where make_plan chooses by the mean; those that a plan tells stay what they are.
+  double counts = 1;
 };
 
 struct PlanGroup {

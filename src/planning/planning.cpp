@@ -60,6 +60,23 @@ bool same_schemes(const Plan& a, const Plan& b) {
       [](const PlanEntry& x, const PlanEntry& y) { return x.tensor == y.tensor && x.scheme == y.scheme; });
 }
 
+/// As PlanningOptions::last_over_first says.
+void count_by_depth(std::vector<TensorDamage>& tensors, const PlanningOptions& options) {
+  if (options.last_over_first == 1) return;
+  if (!(options.last_over_first > 0 && std::isfinite(options.last_over_first)))
+    fail(ErrorKind::kInvalidArgument,
+         "plan: the last layer's damage counts {} times the first's, expected a number > 0", options.last_over_first);
+  if (options.objective.kind != PlanObjective::Kind::kMean)
+    fail(ErrorKind::kInvalidArgument, "plan: damages that count by depth are planned by their mean, not by {}",
+         options.objective.text());
+  int64_t last = 0;
+  for (const TensorDamage& tensor : tensors) last = std::max(last, tensor.layer);
+  for (TensorDamage& tensor : tensors)
+    if (tensor.layer >= 0 && last > 0)
+      tensor.counts =
+          std::pow(options.last_over_first, static_cast<double>(tensor.layer) / static_cast<double>(last) - 0.5);
+}
+
 }  // namespace
 
 TargetRules planning_rules(const std::string& target, bool codebooks) {
@@ -85,9 +102,12 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
                             .file_bytes = size,
                             .objective = options.objective,
                             .groups = groups_of(table)};
-  Plan plan = make_plan(tensor_damages(model, table, target), request);
+  std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
+  count_by_depth(tensors, options);
+  Plan plan = make_plan(tensors, request);
   plan.provenance = table.provenance;
   plan.provenance["uniform_int4_bytes"] = int4;
+  if (options.last_over_first != 1) plan.provenance["last_over_first"] = options.last_over_first;
   return plan;
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -127,6 +128,35 @@ TEST_F(Planning, TheWholeFileStaysWithinTheBudgetAndEveryMatrixIsPlanned) {
 }
 
 // llama-quantize's own Q4_K_M of this model has 3,777,248 bytes, and 3,032,288 as IQ3_S.
+TEST_F(Planning, LaterLayersCanCountMoreForWhatWillBeTrained) {
+  const DamageTable known = table();
+  const Plan plain = plan_within(model_, tokenizer_, known, "+10%");
+  const Plan later = plan_within(model_, tokenizer_, known, "+10%", {.last_over_first = 8});
+  const auto bytes_of = [](const Plan& plan, int64_t layer) {
+    uint64_t bytes = 0;
+    for (const PlanEntry& e : plan.entries) bytes += e.layer == layer ? e.bytes : 0;
+    return bytes;
+  };
+  EXPECT_LT(bytes_of(later, 0), bytes_of(plain, 0));
+  EXPECT_GT(bytes_of(later, 5), bytes_of(plain, 5));
+  EXPECT_LE(file_bytes(model_, later, tokenizer_), later.budget_bytes);
+  double foretold = 0;  // in nats, whatever they count
+  for (const PlanEntry& e : later.entries) {
+    EXPECT_NEAR(e.damage, known.kl.at(parse_tensor(e.tensor)).at(e.scheme), 1e-12 * e.damage) << e.tensor;
+    foretold += e.damage;
+  }
+  EXPECT_DOUBLE_EQ(later.predicted_kl_nats, foretold);
+  EXPECT_GT(later.predicted_kl_nats, plain.predicted_kl_nats);
+  EXPECT_TRUE(std::isnan(later.lower_bound_kl_nats));
+  EXPECT_THAT(later.entries.front().reason, ::testing::Not(HasSubstr("count")));  // the embedding
+  expect_error(ErrorKind::kInvalidArgument, {"expected a number > 0"},
+               [&] { plan_within(model_, tokenizer_, known, "+10%", {.last_over_first = 0}); });
+  expect_error(ErrorKind::kInvalidArgument, {"by their mean"}, [&] {
+    plan_within(model_, tokenizer_, grouped_table(), "+10%",
+                {.objective = PlanObjective::parse("worst-group"), .last_over_first = 2});
+  });
+}
+
 TEST_F(Planning, PresetsAreLlamaCppsMixes) {
   const Plan q4 = plan_preset(model_, "q4_k_m"), iq3 = plan_preset(model_, "iq3_s");
   EXPECT_EQ(q4.tensor_bytes - iq3.tensor_bytes, 3777248u - 3032288u);
