@@ -3,8 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "base/fail.h"
 #include "vernier/scheme.h"
@@ -23,8 +26,9 @@ enum class MixLayers : uint8_t {
   kFirst4,
   kFirst16th,
   kFirst8th,
-  kMiddle,   ///< all but the first and the last eighth
-  kMoreBits  ///< the first and the last eighth and every third between
+  kFirstDowns,  ///< so many matrices that lead down as are an eighth of the layers, which may have two of them
+  kMiddle,      ///< all but the first and the last eighth
+  kMoreBits     ///< the first and the last eighth and every third between
 };
 
 /// Models that a rule is for.
@@ -62,9 +66,12 @@ std::vector<MixRule> two_bit_rules(const char* raised) {
   using enum MixRole;
   using enum MixLayers;
   using enum MixWhen;
-  std::vector<MixRule> rules = {{kEmbedding, raised},       {kValue, "gguf:q4_k", kAll, kGroupedOrExperts},
-                                {kValue, raised},           {kKey, "gguf:q4_k", kAll, kMixtral},
-                                {kDown, raised, kFirst8th}, {kAttnOutput, "gguf:q5_k", kAll, kMixtral}};
+  std::vector<MixRule> rules = {{kEmbedding, raised},
+                                {kValue, "gguf:q4_k", kAll, kGroupedOrExperts},
+                                {kValue, raised},
+                                {kKey, "gguf:q4_k", kAll, kMixtral},
+                                {kDown, raised, kFirstDowns},
+                                {kAttnOutput, "gguf:q5_k", kAll, kMixtral}};
   if (std::string_view(raised) == "gguf:iq3_s") rules.push_back({kAttnOutput, raised});
   return rules;
 }
@@ -210,8 +217,18 @@ std::optional<MixRole> mix_role(const TensorDamage& tensor, bool untied) {
   }
 }
 
-/// @param i which of the role's n tensors, from 0; all divisions cut off
-bool is_for(MixLayers layers, int64_t i, int64_t n) {
+/// The file's tensors of those that lead down, by layer and name: which one each is, from 0.
+std::map<std::string, int64_t> numbered_downs(const std::vector<TensorDamage>& tensors) {
+  std::set<std::pair<int64_t, std::string>> downs;
+  for (const TensorDamage& tensor : tensors)
+    if (mix_role(tensor, false) == MixRole::kDown) downs.emplace(tensor.layer, tensor.stored_in);
+  std::map<std::string, int64_t> numbers;
+  for (const auto& [layer, name] : downs) numbers.emplace(name, static_cast<int64_t>(numbers.size()));
+  return numbers;
+}
+
+/// @param i the layer of n, @param down which of numbered_downs(), both from 0; all divisions cut off
+bool is_for(MixLayers layers, int64_t i, int64_t down, int64_t n) {
   using enum MixLayers;
   switch (layers) {
     case kAll: return true;
@@ -219,6 +236,7 @@ bool is_for(MixLayers layers, int64_t i, int64_t n) {
     case kFirst4: return i < 4;
     case kFirst16th: return i < n / 16;
     case kFirst8th: return i < n / 8;
+    case kFirstDowns: return down < n / 8;
     case kMiddle: return i >= n / 8 && i < 7 * n / 8;
     case kMoreBits: return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
   }
@@ -235,12 +253,13 @@ bool is_for(MixWhen when, const MixModel& model, const TensorDamage& tensor) {
     case kImportance: return model.importance;
     case kNoImportance: return !model.importance;
     case kMixtral: return model.experts == 8;
-    case kExpert: return tensor.expert >= 0;
+    case kExpert: return tensor.expert >= 0 && model.experts > 1;  // by the stack's third dimension
   }
   return false;
 }
 
-std::string mix_scheme(const MixRow& row, const MixModel& model, MixRole role, const TensorDamage& tensor) {
+std::string mix_scheme(const MixRow& row, const MixModel& model, MixRole role, const TensorDamage& tensor,
+                       int64_t down) {
   if (role == MixRole::kOutput)  // where the mix's own blocks do not fit, llama.cpp does not look for others
     return Scheme::parse(row.base).why_not(tensor.rows, tensor.cols) ? "gguf:q8_0" : row.output;
   if (model.experts == 8 && !row.own_mixtral_rules) {
@@ -249,7 +268,8 @@ std::string mix_scheme(const MixRow& row, const MixModel& model, MixRole role, c
   }
   std::string scheme = row.base;
   for (const MixRule& rule : row.rules) {
-    if (rule.role != role || !is_for(rule.layers, tensor.layer, model.layers) || !is_for(rule.when, model, tensor))
+    if (rule.role != role || !is_for(rule.layers, tensor.layer, down, model.layers) ||
+        !is_for(rule.when, model, tensor))
       continue;
     scheme = rule.scheme;
     break;
@@ -277,9 +297,12 @@ Plan mix_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules
   plan.target = rules.target;
   plan.label = "llama.cpp's " + mix;
   plan.predicted_kl_nats = 0;
+  const std::map<std::string, int64_t> downs = numbered_downs(tensors);
   for (const TensorDamage& tensor : tensors) {
     const std::optional<MixRole> role = mix_role(tensor, untied);
-    const std::string scheme = role ? mix_scheme(row, model, *role, tensor) : row.base;
+    const auto down = downs.find(tensor.stored_in);
+    const std::string scheme =
+        role ? mix_scheme(row, model, *role, tensor, down == downs.end() ? 0 : down->second) : row.base;
     PlanEntry entry = uniform_plan({tensor}, rules, scheme).entries[0];
     if (entry.reason == "uniform") entry.reason = mix + (scheme == row.base ? "" : "'s exception");
     plan.tensor_bytes += entry.bytes;

@@ -135,6 +135,32 @@ TEST(LlamaCppMix, SeventyBillionAndEightExperts) {
   EXPECT_EQ(mxfp4["L9.attn_k"], "gguf:q8_0");
 }
 
+// What libllama's llama_model_quantize (build 0.5.0, a dry run) chose for a Qwen2 MoE of 24 layers with a shared expert: it
+// counts matrices of this role, of which every layer has two, and not layers.
+TEST(LlamaCppMix, TheSmallestMixesCountSharedExpertsAsWell) {
+  const MixShapes shapes{320, 256, 256, 24, 4, 4, 3};
+  std::vector<TensorDamage> tensors = mix_tensors(shapes);
+  for (int layer = 0; layer < 24; ++layer) {
+    const TensorId id{TensorRole::kSharedDown, layer};
+    TensorDamage shared{name_of(id), id.role, layer, 256, 256, {}};
+    shared.stored_in = gguf_name(id);
+    tensors.push_back(shared);
+  }
+  const auto raised = [&](const std::string& mix, const std::string& scheme) {
+    std::set<std::string> stored;
+    const Plan plan = mix_plan(tensors, kMixTarget, mix_model(shapes), mix);
+    for (size_t i = 0; i < tensors.size(); ++i)
+      if (tensors[i].stored_in.find("ffn_down") != std::string::npos && plan.entries[i].scheme == scheme)
+        stored.insert(tensors[i].stored_in);
+    return stored;
+  };
+  const std::set<std::string> first = {"blk.0.ffn_down_exps.weight", "blk.0.ffn_down_shexp.weight",
+                                       "blk.1.ffn_down_exps.weight"};
+  EXPECT_EQ(raised("iq2_xxs", "gguf:q2_k"), first);
+  EXPECT_EQ(raised("iq2_m", "gguf:iq3_s"), first);
+  EXPECT_EQ(raised("q2_k_s", "gguf:q4_k").size(), 6u);  // by layers: both of the first three
+}
+
 TEST(LlamaCppMix, FallsBackByShapeAsLlamaCppDoes) {
   auto q4 = mix_schemes({49152, 576, 1536, 30, 9, 3, 0}, "q4_k_m");  // SmolLM2: rows of 576
   EXPECT_EQ(q4["embed"], "gguf:q8_0");
