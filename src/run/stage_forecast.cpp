@@ -69,8 +69,12 @@ class StageForecast {
     constexpr double kWithReference = 1.25;  // four exchanges share one pass of the reference
     constexpr double kJudging = 4;  // two plans and the reference, and the first plan where exchanges start from
     const auto exchanges = static_cast<double>(RefineOptions().exchanges);
+    // Every exchange rounds what it exchanges: one tensor of the file, be it a stack of experts.
+    const std::vector<TensorId> matrices = model_.matrices();
+    const auto stacks = static_cast<double>(
+        std::count_if(matrices.begin(), matrices.end(), [](const TensorId& id) { return id.expert <= 0; }));
     return rounds(inputs_.diagnosis) / 2 * (kWithReference * exchanges + kJudging) * forward() +
-           2 * encoding_ / static_cast<double>(schemes_.size());
+           (2 + exchanges / stacks) * encoding_ / static_cast<double>(schemes_.size());
   }
 
   double exporting() const {
