@@ -1,6 +1,7 @@
 // Tables that scroll inside their own box and sort by a click on a heading.
 
 import { el } from "./dom";
+import { count } from "./format";
 
 export interface Column<Row> {
   head: string;
@@ -21,6 +22,9 @@ export interface TableOptions<Row> {
   /** No wider than its content. */
   narrow?: boolean;
 }
+
+/** Rows that are drawn before anybody asks for more: tens of thousands take seconds. */
+const FIRST_ROWS = 500;
 
 /** What is missing comes last, whichever way is up. */
 function compare(a: number | string | null, b: number | string | null, sign: number): number {
@@ -51,23 +55,29 @@ export function table<Row>(
   const columnClass = (column: Column<Row>) =>
     [column.numeric && "numeric", column.wide && "wide"].filter(Boolean).join(" ") || null;
 
+  const line = (row: Row) =>
+    el(
+      "tr",
+      { class: options.rowClass?.(row) || null },
+      ...columns.map((column, i) =>
+        i === 0
+          ? el("th", { scope: "row", class: columnClass(column) }, column.cell(row))
+          : el("td", { class: columnClass(column) }, column.cell(row)),
+      ),
+    );
+
   const fill = () => {
     const by = order;
     const key = by?.column.key;
     const sorted = by && key ? [...shown].sort((a, b) => compare(key(a), key(b), by.sign)) : shown;
-    body.replaceChildren(
-      ...sorted.map((row) =>
-        el(
-          "tr",
-          { class: options.rowClass?.(row) || null },
-          ...columns.map((column, i) =>
-            i === 0
-              ? el("th", { scope: "row", class: columnClass(column) }, column.cell(row))
-              : el("td", { class: columnClass(column) }, column.cell(row)),
-          ),
-        ),
-      ),
-    );
+    // One row more is shown at once: a line that offers it would take as much room.
+    const first = sorted.length <= FIRST_ROWS + 1 ? sorted.length : FIRST_ROWS;
+    body.replaceChildren(...sorted.slice(0, first).map(line));
+    if (first === sorted.length) return;
+    const button = el("button", { type: "button" }, `Show the other ${count(sorted.length - first)} rows`);
+    const offer = el("tr", null, el("td", { colspan: columns.length }, el("div", { class: "actions" }, button)));
+    button.addEventListener("click", () => offer.replaceWith(...sorted.slice(first).map(line)));
+    body.append(offer);
   };
 
   const heads = columns.map((column) => {

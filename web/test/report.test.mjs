@@ -566,6 +566,25 @@ test("matrices of experts share a cell, which shows the worst of them", async ()
   await page.close();
 });
 
+test("a long table shows its first rows, and all when asked", async () => {
+  if (given || !data.plan) return;
+  const long = structuredClone(data);
+  const entry = long.plan.entries.find((e) => e.layer >= 0);
+  long.plan.entries = Array.from({ length: 700 }, (_, i) => ({ ...entry, tensor: `L0.expert${i}.ffn_up`, bytes: i }));
+  const { page, problems } = await open(withData(html, JSON.stringify(long)));
+  const rows = page.locator("#plan tbody tr");
+  assert.equal(await rows.count(), 501);
+  await page.locator("#plan thead button", { hasText: "Size" }).click(); // of all, not of those that are shown
+  assert.match(await rows.first().textContent(), /expert699/);
+  await page.locator("#plan-filter").fill("expert7");
+  assert.equal(await rows.count(), 11); // 7 and 70 to 79
+  await page.locator("#plan-filter").fill("");
+  await page.getByRole("button", { name: "Show the other 200 rows" }).click();
+  assert.equal(await rows.count(), 700);
+  await expectNoProblems({ page, problems });
+  await page.close();
+});
+
 test("warnings say what is wrong, and only then", async () => {
   const warned = structuredClone(data);
   warned.provenance.shared_token_runs = 3;
