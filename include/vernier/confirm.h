@@ -45,10 +45,12 @@ struct ConfirmedMatrix {
 };
 
 struct Confirmation {
-  DamageTable table;  ///< measured matrices scaled to what was measured, the others by the sample's factor
+  DamageTable table;  ///< measured matrices scaled to what was measured, the others by the factor of their depth
   std::vector<ConfirmedMatrix> matrices;
-  double factor = 1;         ///< exact over foretold, of matrices of layers: geometric mean
-  double factor_spread = 0;  ///< standard deviation of its logarithm
+  /// Exact over foretold of matrices of layers, as a line in logarithms over the depth: at the middle, and the last layer's
+  /// logarithm less the first's.
+  double factor = 1, factor_slope = 0;
+  double factor_spread = 0;  ///< standard deviation of its logarithm about that line
   double doubt =
       0;  ///< nats that plans of the true damage would save on average; NaN: time was up before anything told
   bool complete = true;   ///< false: ended before the doubt was within the tolerance

@@ -9,9 +9,9 @@
 #include <set>
 
 #include "base/fail.h"
-#include "base/statistics.h"
 #include "diagnose/measure_until.h"
 #include "planning/choices.h"
+#include "planning/depth_trend.h"
 #include "planning/doubt.h"
 
 namespace vernier {
@@ -33,6 +33,7 @@ class Confirming {
         options_(options),
         progress_(progress),
         choices_(choices_of(model, table, options.planning)),
+        depths_(model),
         quantized_(model, calibration, diagnose_options(), resolve_threads(options.compute)) {
     for (size_t c = 0; c < choices_.size(); ++c)
       for (const TensorId& id : choices_[c].tensors) choice_of_[id] = c;
@@ -92,12 +93,14 @@ class Confirming {
                        [&](const ConfirmedMatrix& m) { return m.tensor == id; });
   }
 
-  /// Measured over foretold, of one that was not measured that of all; so of an expert that no measured token came to.
+  /// Measured over foretold, of one that was not measured that of its depth; so of an expert that no measured token came to.
   double factor_of(const TensorId& id) const {
     for (const ConfirmedMatrix& m : result_.matrices)
       if (m.tensor == id && (m.exact.mean != 0 || m.high > 0)) return m.exact.mean / m.foretold;
-    return result_.factor;
+    return trend_.factor_at(depth_of(id));
   }
+
+  double depth_of(const TensorId& id) const { return depths_.of(id.stack, id.layer); }
 
   /// What a choice offers where the factor of some of its matrices is not known.
   std::vector<Offer> offers_of(const Choice& choice, const std::set<TensorId>& unknown) const {
@@ -173,16 +176,15 @@ class Confirming {
 
   /// The table by what is known now: measured matrices by their own factor, the others by the sample's.
   void correct() {
-    std::vector<double> logs;
+    std::vector<std::pair<double, double>> ratios;
     for (const ConfirmedMatrix& m : result_.matrices)
-      if (m.tensor.layer >= 0 && m.exact.mean > 0) logs.push_back(std::log(m.exact.mean / m.foretold));
-    if (!logs.empty()) {
-      const Spread spread = spread_of(logs);
-      belief_ = {spread.mean, spread.standard_deviation};
-      // The factor of a matrix not yet seen: the spread of those seen, and that their mean is known from few.
-      belief_.log_spread *= std::sqrt(1 + 1.0 / static_cast<double>(spread.count));
-      result_.factor = std::exp(spread.mean);
-      result_.factor_spread = spread.standard_deviation;
+      if (m.tensor.layer >= 0 && m.exact.mean > 0)
+        ratios.emplace_back(depth_of(m.tensor), std::log(m.exact.mean / m.foretold));
+    if (!ratios.empty()) {
+      trend_ = fit_depth_trend(ratios);
+      result_.factor = trend_.factor_at(0);
+      result_.factor_slope = trend_.log_slope;
+      result_.factor_spread = trend_.log_spread;
     }
     correct(foretold_.kl, result_.table.kl);
     // Of groups by the same factors: what was measured is all of them together.
@@ -193,7 +195,7 @@ class Confirming {
                std::map<TensorId, std::map<std::string, double>>& corrected) const {
     corrected = foretold;
     for (auto& [id, kl] : corrected)
-      for (auto& [scheme, value] : kl) value *= result_.factor;
+      for (auto& [scheme, value] : kl) value *= trend_.factor_at(depth_of(id));
     for (const ConfirmedMatrix& m : result_.matrices)
       for (auto& [scheme, value] : corrected.at(m.tensor))
         value = foretold.at(m.tensor).at(scheme) * factor_of(m.tensor);
@@ -209,7 +211,8 @@ class Confirming {
     for (const auto& [choice, ids] : unknown) {
       std::vector<double> parts;
       for (const TensorId& id : ids) parts.push_back(foretold(id));
-      const double regret = expected_regret(offers_of(choices_[choice], ids), belief_of_sum(belief_, parts), price_);
+      const double regret = expected_regret(offers_of(choices_[choice], ids),
+                                            belief_of_sum(trend_.belief_at(depth_of(*ids.begin())), parts), price_);
       const auto dearest = std::next(ids.begin(), std::ranges::max_element(parts) - parts.begin());
       if (regret > 0) doubts.emplace_back(regret, *dearest);
     }
@@ -226,11 +229,12 @@ class Confirming {
   const ConfirmOptions& options_;
   ProgressSink* progress_;
   const std::vector<Choice> choices_;
+  const Depths depths_;
   std::map<TensorId, size_t> choice_of_;
   QuantizedWeights quantized_;
   std::vector<TensorId> outside_, inside_;
   double price_ = 0, predicted_kl_ = 0;
-  FactorBelief belief_;
+  DepthTrend trend_;
   Confirmation result_;
 };
 

@@ -49,6 +49,7 @@ ConfirmedMatrix matrix_from_json(const Json& json, const std::string& origin) {
 nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
   Json json = {{"kind", "confirmation"},
                {"factor", c.factor},
+               {"factor_log_slope", c.factor_slope},
                {"factor_log_spread", c.factor_spread},
                {"doubt_kl_nats", finite_or_null(c.doubt)},
                {"complete", c.complete},
@@ -72,6 +73,8 @@ nlohmann::ordered_json confirmation_to_json(const Confirmation& c) {
 Confirmation confirmation_from_json(const nlohmann::ordered_json& json, const std::string& origin) {
   Confirmation c;
   c.factor = json_number(json, "factor", origin);
+  if (json_find(json, "factor_log_slope") != nullptr)  // absent in older files
+    c.factor_slope = json_number(json, "factor_log_slope", origin);
   c.factor_spread = json_number(json, "factor_log_spread", origin);
   c.doubt = number_or_nan(json, "doubt_kl_nats", origin);
   c.control_kl = json_number(json, "control_kl_nats", origin);

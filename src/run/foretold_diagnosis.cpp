@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "diagnose/merge.h"
 #include "diagnose/weight_facts.h"
+#include "planning/depth_trend.h"
 #include "vernier/scheme.h"
 
 namespace vernier {
@@ -74,6 +75,7 @@ Diagnosis foretold_diagnosis(const Model& model, const Calibration& calibration,
   }
   d.data_name = fmt::format("{}", fmt::join(names, " + "));
   d.data_hash = fmt::format("{}", fmt::join(hashes, " "));
+  const Depths depths(model);
   for (size_t i = 0; i < screen.components.size(); ++i) {
     ComponentDamage damage;
     damage.component = screen.components[i];
@@ -87,8 +89,10 @@ Diagnosis foretold_diagnosis(const Model& model, const Calibration& calibration,
       damage.foretold = true;
       damage.kl = mean_over_domains(screen, damage.component, name);
       if (damage.component.layer >= 0) {
-        damage.kl.mean *= confirmation.factor;
-        damage.kl.standard_error *= confirmation.factor;
+        const double factor = confirmation.factor * std::exp(confirmation.factor_slope *
+                                                             depths.of(damage.component.stack, damage.component.layer));
+        damage.kl.mean *= factor;
+        damage.kl.standard_error *= factor;
       }
     }
     d.components.push_back(damage);

@@ -119,6 +119,7 @@ export interface FrontPoint {
 
 export interface Confirmation {
   factor: Num; // exact over foretold damage, of matrices of layers
+  factor_log_slope?: Num; // of the last layer less the first; absent in older files
   factor_log_spread: Num;
   doubt_kl_nats: Num;
   complete: boolean;

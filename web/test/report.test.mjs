@@ -566,6 +566,20 @@ test("matrices of experts share a cell, which shows the worst of them", async ()
   await page.close();
 });
 
+test("a forecast that is off by depth is told so", async () => {
+  if (given || !data.confirmation) return;
+  const tilted = structuredClone(data);
+  Object.assign(tilted.confirmation, { factor: 2, factor_log_slope: -2 * Math.log(3), factor_log_spread: 0.1 });
+  const { page } = await open(withData(html, JSON.stringify(tilted)));
+  const text = await page.locator("#confirmation > p").first().textContent();
+  assert.match(text, /6(\.0+)? times what was foretold in the first and 0\.667 times in the last/);
+  await page.close();
+  tilted.confirmation.factor_log_slope = 0.1;
+  const level = await open(withData(html, JSON.stringify(tilted)));
+  assert.match(await level.page.locator("#confirmation > p").first().textContent(), /was 2(\.0+)? times what was foretold,/);
+  await level.page.close();
+});
+
 test("a long table shows its first rows, and all when asked", async () => {
   if (given || !data.plan) return;
   const long = structuredClone(data);

@@ -13,15 +13,24 @@ const ratio = (row: Row): number | null =>
     ? row.kl_nats / row.foretold_kl_nats
     : null;
 
+/** A factor that changes by less than this from the first layer to the last is told as one. */
+const LEVEL = Math.log(1.25);
+
+function howFarOff(data: Confirmation): string {
+  if (!isNumber(data.factor) || !isNumber(data.factor_log_spread)) return "";
+  const { factor, factor_log_slope: slope } = data;
+  const times =
+    isNumber(slope) && Math.abs(slope) > LEVEL
+      ? `${number(factor * Math.exp(-slope / 2))} times what was foretold in the first and ${number(factor * Math.exp(slope / 2))} times in the last, between them along a line`
+      : `${number(factor)} times what was foretold`;
+  return `In the layers, measured damage was ${times}, within a factor of ${number(Math.exp(data.factor_log_spread))} from matrix to matrix. `;
+}
+
 function opening(data: Confirmation): HTMLElement {
   const inside = data.matrices.length;
   return p(
     `The plan rests on a forecast, of which ${count(inside)} matrices were measured: those outside of the layers, a random sample, and those whose scheme hung on it. `,
-    isNumber(data.factor) && isNumber(data.factor_log_spread)
-      ? strong(
-          `In the layers, measured damage was ${number(data.factor)} times what was foretold, within a factor of ${number(Math.exp(data.factor_log_spread))} from matrix to matrix. `,
-        )
-      : "",
+    strong(howFarOff(data)),
     data.complete
       ? `Knowing the others exactly would improve the plan by about ${number(data.doubt_kl_nats)} ${natsPer()} on average, so measuring ended there.`
       : isNumber(data.doubt_kl_nats)
