@@ -79,9 +79,11 @@ double mean_loss_nats(const Predictions& predictions, std::span<const double> we
 /// @throws Error as predictions_of_logits
 double fit_temperature(std::span<const float> logits, int64_t classes, std::span<const int32_t> labels);
 
-/// Predictions after a refit, each example by the temperature of the half that it is not in: even and odd examples.
+/// Predictions after a refit, each example by the temperature of the half that it is not in: every
+/// other example of each class, so that the order does not matter beyond that within classes.
 struct Refit {
-  double temperature_of_even = 1, temperature_of_odd = 1;  ///< fitted on these
+  double temperature_of_even = 1,
+         temperature_of_odd = 1;  ///< fitted on these, of every class the first, third ... and the others
   Predictions predictions;
 };
 /// @throws Error as predictions_of_logits, and for fewer than 2 examples

@@ -22,7 +22,7 @@ inline constexpr int kEvaluationSchema = 2;
 
 struct EvaluationRow {
   std::string label;
-  /// "reference"; "uniform" or "plan" of a run; "model" for what was given by name.
+  /// "reference"; "uniform", "preset" or "plan" of a run; "model" for what was given by name.
   std::string kind;
   uint64_t bytes = 0;  ///< of the whole file, or of the tensors in a directory
   double bits_per_weight = 0;

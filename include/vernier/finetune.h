@@ -131,7 +131,8 @@ struct FinetuneOptions {
   ActivationRanges ranges{};  ///< of static rounding, as activation_ranges() has them
   std::string
       only{};  ///< regular expression: tensors of other names (name_of) stay as they are first rounded; empty: none do
-  /// Scales of schemes that store them plainly (integers) learn as in LSQ (arXiv 1902.08153); others are fitted.
+  /// Scales of integer schemes and of GGUF's blocks learn as in LSQ (arXiv 1902.08153), each as it is stored; those of
+  /// mxfp4, of the ternary formats and of codebooks of several weights are fitted.
   bool learn_scales = false;
   /// Scales learn, of all schemes that LearnedSteps knows, and weights keep their places among the levels when they do: with a
   /// learning rate by level they move by this part of it, as a share of their size. 0: they do not. Not with learn_scales, nor

@@ -35,7 +35,8 @@ struct ChainRecord {
   double rescaled_loss_change = kNotMeasured;   ///< R(g) once the logits have the reference's variance again
   double gradient_norm = kNotMeasured;          ///< of the group's mean loss, of the reference
   double top_eigenvalue = kNotMeasured;         ///< of its Hessian
-  double foretold_loss_change = kNotMeasured;   ///< g dw + dw H dw / 2
+  double foretold_loss_change = kNotMeasured;   ///< g dw + dw H dw / 2, of some of its examples
+  double expanded_loss_change = kNotMeasured;   ///< of the same examples
 };
 
 /// Size, variance, loss and accuracy of the groups of an analysis, without those that are too small for intervals.

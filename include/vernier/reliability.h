@@ -28,12 +28,12 @@ struct ReliabilityOptions {
   int bins = 15;
   std::vector<std::string> corruptions = {};  ///< keys; empty: all
   int severities = 5;                         ///< 1 to this
-  int64_t corruption_images = 0;              ///< the first so many, evenly spaced; 0: all
-  int64_t feature_images = 1000;              ///< whose features are looked at, evenly spaced; 0: all
+  int64_t corruption_images = 0;              ///< so many, evenly over their classes; 0: all
+  int64_t feature_images = 1000;              ///< whose features are looked at, evenly over their classes; 0: all
   int control_seeds = 2;                      ///< of noise of the quantizer's power; 0: no control
   std::vector<double> attack_radii = {1. / 255, 2. / 255, 4. / 255, 8. / 255};  ///< of the largest change of a value
   std::vector<std::string> attacks = {};  ///< "fgsm", "pgd", "transfer", "square", "pgd_l2"; empty: all
-  int64_t attack_images = 200;            ///< evenly spaced; 0: all
+  int64_t attack_images = 200;            ///< evenly over their classes; 0: all
   int attack_steps = 10;
   int attack_restarts = 2;
   int square_queries = 200;

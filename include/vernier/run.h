@@ -104,7 +104,7 @@ struct RunResult {
   std::string model_name, model_hash;
   std::string budget_text;
   uint64_t budget_bytes = 0;
-  std::vector<EvaluationRow> rows;  ///< the reference, uniform files that fit by rising size, the plan
+  std::vector<EvaluationRow> rows;  ///< the reference, uniform files that fit by rising size, llama.cpp's mix, the plan
   bool of_images = false;           ///< measured on images: the rows hold image_metrics()
   size_t chosen = 0;                ///< the row that files.model holds; 0: the source itself, which fits as it is
   /// By label of a row, without the source's; empty without a limit.

@@ -63,7 +63,8 @@ class Scheme {
   /// f32.
   Scheme();
   /// "int2" .. "int8", then optionally ":tensor", ":channel" (default) or ":g128", then optionally ":sym" (default),
-  /// ":sym7" or ":asym"; "gguf:q4_k" and the like; "f32", "f16", "bf16" (also with "gguf:"). Upper case is accepted.
+  /// ":sym7" or ":asym"; "fp8:e4m3" with such a suffix, "mxfp4", "nvfp4"; "gguf:q4_k" and the like; "f32", "f16", "bf16"
+  /// (also with "gguf:"). Upper case is accepted.
   /// @throws Error{kInvalidArgument} that lists what exists
   static Scheme parse(std::string_view text);
   /// The canonical spelling, e.g. "int8:channel:sym"; parse(name()) == *this.

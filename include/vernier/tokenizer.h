@@ -98,7 +98,8 @@ struct TokenizerModel {
 };
 
 /// Reads the text of a tokenizer.json; `origin` names it in messages. Ids may have gaps (fewer than 65,536 in all).
-/// @throws Error{kBadFile} on every defect; Error{kUnsupported} naming the part when it is sound but not byte-level BPE
+/// @throws Error{kBadFile} on every defect; Error{kUnsupported} naming the part when it is sound but neither byte-level
+/// BPE nor SentencePiece's pairs
 TokenizerModel parse_tokenizer_json(std::string_view text, const std::string& origin);
 
 /// Adds what tokenizer_config.json says: bos_token, eos_token, pad_token and the like, chat_template, add_bos_token and

@@ -71,6 +71,14 @@ std::string json_text(const Json& value) { return value.dump(2, ' ', false, Json
 
 void write_json(const std::filesystem::path& path, const Json& value) { write_file(path, json_text(value)); }
 
+std::vector<double> json_numbers(const Json& object, const char* key, size_t count, const std::string& origin) {
+  const Json& numbers = json_member(object, key, origin);
+  if (!numbers.is_array() || numbers.size() != count ||
+      !std::all_of(numbers.begin(), numbers.end(), [](const Json& n) { return n.is_number(); }))
+    fail(ErrorKind::kBadFile, "{}: expected \"{}\" to be {} numbers", origin, key, count);
+  return numbers.get<std::vector<double>>();
+}
+
 const Json* json_find(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
   const auto it = object.find(key);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vernier {
 
@@ -39,6 +40,8 @@ int64_t json_int(const Json& object, const char* key, const std::string& origin,
 double json_number(const Json& object, const char* key, const std::string& origin);
 std::string json_string(const Json& object, const char* key, const std::string& origin);
 const Json& json_member(const Json& object, const char* key, const std::string& origin);
+/// An array of `count` numbers.
+std::vector<double> json_numbers(const Json& object, const char* key, size_t count, const std::string& origin);
 /// nullptr when absent or null.
 const Json* json_find(const Json& object, const char* key);
 /// A bound for json_int: more of anything is a broken file, and sums of such counts stay within int64_t.

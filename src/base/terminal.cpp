@@ -14,12 +14,19 @@ bool is_terminal(std::FILE* stream) { return ::isatty(::fileno(stream)) == 1; }
 std::string plainly(std::string_view text) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string plain;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f)
-      plain += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
-    else
-      plain += c;
+  const auto escape = [&](unsigned char byte) { plain += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]}; };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // a control character of Latin-1: U+009B begins sequences, too
+      escape(byte);
+      escape(next);
+      ++i;
+    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) {
+      escape(byte);
+    } else {
+      plain += text[i];
+    }
   }
   return plain;
 }

@@ -12,6 +12,7 @@ namespace {
 
 TEST(Plainly, NothingMovesTheCursor) {
   EXPECT_EQ(plainly("x\x1b]0;pwned\a\x7f"), "x\\x1b]0;pwned\\x07\\x7f");
+  EXPECT_EQ(plainly("a\u009b31m\u0085b\u00a0"), "a\\xc2\\x9b31m\\xc2\\x85b\u00a0");  // as some terminals read them
   EXPECT_EQ(plainly("two\n\tlines, \u00e9 \u6f22"), "two\n\tlines, \u00e9 \u6f22");
 }
 

@@ -11,6 +11,7 @@ namespace vernier {
 
 bool is_safetensors(const std::filesystem::path& path) {
   if (path.extension() == ".safetensors") return true;
+  if (std::error_code code; !std::filesystem::is_regular_file(path, code)) return false;  // what a pipe gives is gone
   std::array<char, 9> start{};
   if (!std::ifstream(path, std::ios::binary).read(start.data(), start.size())) return false;
   uint64_t header = 0;

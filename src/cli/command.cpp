@@ -9,10 +9,14 @@
 namespace vernier {
 
 void ComputeArguments::add(CLI::App& app) {
+  add_on_cpu(app);
+  add_option(app, "--device", device, "Where to compute: cpu, or cuda (cuda:1 ...) with a libtorch that has it")
+      ->capture_default_str();
+}
+
+void ComputeArguments::add_on_cpu(CLI::App& app) {
   add_option(app, "--dtype", dtype, "Type of the multiplied values; bf16 is faster, its noise hides mild damage")
       ->check(CLI::IsMember({"f32", "bf16"}))
-      ->capture_default_str();
-  add_option(app, "--device", device, "Where to compute: cpu, or cuda (cuda:1 ...) with a libtorch that has it")
       ->capture_default_str();
   ThreadsArgument::add(app);
 }

@@ -23,10 +23,12 @@ struct ThreadsArgument {
   int configure(Console& console) const;
 };
 
-/// --dtype and --threads.
+/// --dtype, --device and --threads.
 struct ComputeArguments : ThreadsArgument {
   std::string dtype = "f32", device = "cpu";
   void add(CLI::App& app);
+  /// Without --device, for what computes on the CPU alone.
+  void add_on_cpu(CLI::App& app);
   ComputeOptions options(Console& console) const;
 };
 

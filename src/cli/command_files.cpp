@@ -40,6 +40,26 @@ void CommandFiles::reads_model(const std::string& name) {
   inputs_.emplace_back([&name] { return name.empty() ? std::vector<fs::path>{} : files_of_model(name); });
 }
 
+void CommandFiles::reads_models(const std::vector<std::string>& names) {
+  inputs_.emplace_back([&names] {
+    std::vector<fs::path> files;
+    for (const std::string& name : names)
+      for (const fs::path& file : files_of_model(name)) files.push_back(file);
+    return files;
+  });
+}
+
+void CommandFiles::reads_named(const std::vector<std::string>& arguments) {
+  inputs_.emplace_back([&arguments] {
+    std::vector<fs::path> files;
+    for (const std::string& argument : arguments) {
+      const size_t sign = fs::exists(argument) ? std::string::npos : argument.find('=');
+      files.emplace_back(sign == std::string::npos ? argument : argument.substr(sign + 1));
+    }
+    return files;
+  });
+}
+
 void CommandFiles::writes(const std::string& option, const std::string& path) {
   outputs_.push_back({option, [&path] { return path.empty() ? std::vector<fs::path>{} : std::vector<fs::path>{path}; },
                       [&path] {

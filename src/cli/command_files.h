@@ -21,6 +21,9 @@ class CommandFiles {
   void reads_in(const std::string& folder, std::vector<std::string> names);
   /// A folder's files, a GGUF file with its other parts, or what a name in the Hugging Face cache means.
   void reads_model(const std::string& name);
+  void reads_models(const std::vector<std::string>& names);
+  /// The files of arguments FILE or NAME=FILE.
+  void reads_named(const std::vector<std::string>& arguments);
 
   /// Nothing is written where the path is empty.
   void writes(const std::string& option, const std::string& path);

@@ -77,6 +77,8 @@ TEST_F(CommandOutputs, AreNeverInputs) {
       {"evaluate", at("folder"), "--reference", m, "--json", m},
       {"evaluate", m, "--data", t, "--token-log", t},
       {"evaluate", m, "--groups", t, "--json", t},
+      {"evaluate", m, "--reliability", "--with", at("folder"), "-o", at("folder/model.safetensors")},
+      {"groups", m, "--data", "en=" + t, "-o", t},
       {"logits", m, "--input", i, "-o", i},
       {"logits", m, "--input", i, "-o", m},
       {"report", at("run"), "-o", at("run/plan.json")},

@@ -35,6 +35,10 @@ CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<
                         const std::string& help) {
   return command.add_option(name, value, help);
 }
+CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<double>& value,
+                        const std::string& help) {
+  return command.add_option(name, value, help);
+}
 CLI::Option* add_option(CLI::App& command, const std::string& name, int& value, const std::string& help) {
   return command.add_option(name, value, help);
 }

@@ -35,6 +35,8 @@ struct JsonArgument {
 CLI::Option* add_option(CLI::App& command, const std::string& name, std::string& value, const std::string& help = "");
 CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<std::string>& value,
                         const std::string& help = "");
+CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<double>& value,
+                        const std::string& help = "");
 CLI::Option* add_option(CLI::App& command, const std::string& name, int& value, const std::string& help = "");
 CLI::Option* add_option(CLI::App& command, const std::string& name, int64_t& value, const std::string& help = "");
 CLI::Option* add_option(CLI::App& command, const std::string& name, uint64_t& value, const std::string& help = "");

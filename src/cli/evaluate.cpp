@@ -119,8 +119,11 @@ void add_evaluate(CLI::App& app, Console& console) {
   command->callback([a, &console] {
     a->io.check();
     if (a->reliability.wanted) {
+      if (!a->token_log.empty())
+        fail(ErrorKind::kInvalidArgument,
+             "evaluate: --token-log is written without --reliability; leave one of them out");
       a->reliability.run({a->model, a->reference, a->data, a->compute.options(console),
-                          Activations::parse(a->activations), a->calibration},
+                          Activations::parse(a->activations), a->calibration, a->different_tokenizers},
                          a->json, console);
       return;
     }

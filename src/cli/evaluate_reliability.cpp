@@ -13,6 +13,9 @@
 #include "cli/plan_table.h"
 #include "cli/reliability_subject.h"
 #include "cli/reliability_table.h"
+#include "cli/same_ids.h"
+#include "data/image_set.h"
+#include "data/image_subset.h"
 #include "data/text_kind.h"
 #include "report/report_data.h"
 #include "vernier/classify.h"
@@ -36,7 +39,15 @@ class Subjects {
     named_.push_back({"original", &models_.back()});
     return models_.front();
   }
-  void add(const std::string& name, Model model) { add(name, std::move(model), shared_.activations, {}); }
+  /// A model of its own, named by its file.
+  void add_file(const std::string& path) {
+    Model model = open_model(path, console_);
+    if (const Model& original = models_.front();
+        original.config().is_language_model() && model.config().is_language_model())
+      require_same_ids("reliability", original, Tokenizer(open_tokenizer(original, console_)), model,
+                       shared_.data.texts(console_), shared_.different_tokenizers, console_);
+    add(std::filesystem::path(path).filename().string(), std::move(model), shared_.activations, {});
+  }
   void add_spelled(const SubjectSpelling& spelling) {
     const Model& original = models_.front();
     if (spelling.tower && original.config().stacks.empty())
@@ -52,7 +63,8 @@ class Subjects {
     add(spelling.name, std::move(model), spelling.activations.value_or(shared_.activations), spelling.tower);
   }
   void add_planned(const std::string& path) {
-    add(std::filesystem::path(path).stem().string(), made(read_plan(path, models_.front(), console_)));
+    add(std::filesystem::path(path).stem().string(), made(read_plan(path, models_.front(), console_)),
+        shared_.activations, {});
   }
   const std::vector<ReliabilitySubject>& named() const { return named_; }
 
@@ -89,31 +101,17 @@ class Subjects {
 
 /// Image files of a folder at any depth, sorted.
 std::vector<std::filesystem::path> files_of(const std::string& folder) {
-  constexpr std::string_view kEndings[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".webp"};
   std::vector<std::filesystem::path> paths;
   if (!std::filesystem::is_directory(folder)) {
     for (const LabelledImage& image : read_manifest(folder).images) paths.push_back(image.path);
     return paths;
   }
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (std::find(std::begin(kEndings), std::end(kEndings), entry.path().extension().string()) != std::end(kEndings))
-      paths.push_back(entry.path());
+    if (is_image_file(entry.path())) paths.push_back(entry.path());
   if (paths.empty())
     fail(ErrorKind::kBadFile, "reliability: {}: no image at any depth; expected files such as .png and .jpg", folder);
   std::sort(paths.begin(), paths.end());
   return paths;
-}
-
-/// Evenly spaced, so that every class of a sorted list stays.
-LabelledImages spaced_images(LabelledImages images, int64_t wanted) {
-  const size_t all = images.images.size();
-  if (wanted == 0 || static_cast<size_t>(wanted) >= all) return images;
-  std::vector<LabelledImage> some;
-  for (size_t i = 0; i < static_cast<size_t>(wanted); ++i)
-    some.push_back(images.images[i * all / static_cast<size_t>(wanted)]);
-  images.images = std::move(some);
-  images.hash += fmt::format("/{}", wanted);
-  return images;
 }
 
 }  // namespace
@@ -136,7 +134,8 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
                       fmt::format("Only some of {}; of a language model confidence and careless_text",
                                   fmt::join(reliability_dimensions(), ", "))))
       ->delimiter(',');
-  in_group(add_option(command, "--images", images, "Use N images, evenly spaced; 0: all"))->check(count_range());
+  in_group(add_option(command, "--images", images, "Use N images, evenly over their classes; 0: all"))
+      ->check(count_range());
   in_group(add_option(command, "--corruptions", corruptions, "Only some of them"))->delimiter(',');
   in_group(add_option(command, "--severities", options.severities, "1 to N"))->capture_default_str();
   in_group(add_option(command, "--corruption-images", options.corruption_images, "Corrupt N of the images; 0: all"))
@@ -176,6 +175,8 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   in_group(add_output(command, files, "--report", page, "Write a page with its diagrams and curves"));
   files.reads(plans);
   files.reads(ood);
+  files.reads_models(others);
+  files.reads(prompts);
 }
 
 void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, Console& console) {
@@ -186,20 +187,16 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
   Subjects subjects(shared, console);
   const Model& original = subjects.add_first(open_model(first, console));
   const bool sees = !original.config().is_language_model();
-  if (!shared.reference.empty())
-    subjects.add(std::filesystem::path(shared.model).filename().string(), open_model(shared.model, console));
+  if (!shared.reference.empty()) subjects.add_file(shared.model);
   for (const SubjectSpelling& spelling : spelled) subjects.add_spelled(spelling);
   for (const std::string& path : plans) subjects.add_planned(path);
-  for (const std::string& other : others)
-    subjects.add(std::filesystem::path(other).filename().string(), open_model(other, console));
+  for (const std::string& other : others) subjects.add_file(other);
 
   ReliabilityRequest request;
   request.options = options;
   request.options.corruptions = corruptions;
-  if (!radii.empty()) {
-    request.options.attack_radii.clear();
-    for (const std::string& radius : radii) request.options.attack_radii.push_back(std::stod(radius) / 255);
-  }
+  request.options.attack_radii.clear();
+  for (const double radius : radii) request.options.attack_radii.push_back(radius / 255);
   request.dimensions = dimensions;
   request.classify = {prompt_templates(prompts), shared.compute};
   if (!ood.empty()) request.outside = files_of(ood);
@@ -212,11 +209,9 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
            first);
     const std::vector<std::string> names = classes.empty() ? class_names_of(original) : classes;
     const std::string& path = data.data.front();
-    LabelledImages labelled =
-        std::filesystem::is_directory(path) ? read_image_folder(path, names) : read_manifest(path, names);
+    const LabelledImages labelled = read_labelled_images(path, names);
     for (const std::string& warning : labelled.warnings) console.progress.warn(warning);
-    found =
-        measure_reliability(subjects.named(), spaced_images(std::move(labelled), images), request, &console.progress);
+    found = measure_reliability(subjects.named(), spread_images(labelled, images), request, &console.progress);
   } else {
     if (images > 0 || !classes.empty())
       fail(ErrorKind::kInvalidArgument, "reliability: --images and --classes are of models that see; {} reads", first);

@@ -13,7 +13,8 @@ namespace vernier {
 
 struct ReliabilityArguments {
   bool wanted = false;
-  std::vector<std::string> schemes, plans, others, dimensions, corruptions, classes, radii;
+  std::vector<std::string> schemes, plans, others, dimensions, corruptions, classes;
+  std::vector<double> radii = {1, 2, 4, 8};  // in 255ths
   std::string ood, output, page, prompts = "single";
   int64_t images = 0, shots = 0;
   bool perturb_text = false;
@@ -28,6 +29,7 @@ struct ReliabilityArguments {
     ComputeOptions compute;
     Activations activations;  ///< of all but what they are compared with, where these do not say themselves
     const CalibrationArgument& calibration;
+    bool different_tokenizers = false;
   };
   void run(const Shared& shared, const JsonArgument& json, Console& console);
 

@@ -14,6 +14,19 @@
 
 namespace vernier {
 
+namespace {
+
+/// Whom it was made for; what cannot be read is told once it is known that nothing is overwritten.
+std::string target_of_plan(const std::string& path, const std::string& otherwise) {
+  try {
+    return plan_from_json(read_artefact(path, "plan"), path).target;
+  } catch (const Error&) {
+    return otherwise;
+  }
+}
+
+}  // namespace
+
 void add_export(CLI::App& app, Console& console) {
   struct Arguments {
     std::string model, output, target = "llama.cpp";
@@ -23,6 +36,7 @@ void add_export(CLI::App& app, Console& console) {
     ThreadsArgument threads;
     JsonArgument json;
     CommandFiles io;
+    CLI::Option* target_option = nullptr;
     bool dry_run = false;
   };
   auto* command = app.add_subcommand("export", "Write what an engine loads");
@@ -30,7 +44,7 @@ void add_export(CLI::App& app, Console& console) {
   add_model(*command, a->io, a->model);
   a->plan.add(*command, a->io);
   a->calibration.add(*command, a->io);
-  add_target(*command, a->target);
+  a->target_option = add_target(*command, a->target);
   add_export_options(*command, a->options);
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan and the size");
   std::string defaults;
@@ -40,6 +54,7 @@ void add_export(CLI::App& app, Console& console) {
   a->threads.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
+    if (!a->plan.plan.empty() && a->target_option->count() == 0) a->target = target_of_plan(a->plan.plan, a->target);
     const Target& target = find_target(a->target);
     if (a->output.empty()) a->output = target.output;
     if (std::filesystem::path(a->output).extension() == ".safetensors")

@@ -13,6 +13,7 @@
 #include "cli/named_numbers.h"
 #include "cli/plan_argument.h"
 #include "cli/subcommands.h"
+#include "data/text_kind.h"
 #include "report/finetune_data.h"
 #include "vernier/classify.h"
 #include "vernier/export.h"
@@ -136,7 +137,9 @@ bool sees_images(const Model& model) { return !model.config().is_language_model(
 
 std::vector<Document> training_documents(const std::string& path) {
   if (path.ends_with(".jsonl") || path.ends_with(".json")) return read_documents(path);
-  return {Document{read_text_file(path).text, ""}};
+  const std::string text = read_text_file(path).text;
+  if (holds_documents(text)) return read_documents(path);  // nobody means the braces and escapes
+  return {Document{text, ""}};
 }
 
 /// What a calibration was made from, window by window.
@@ -278,6 +281,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   for (const auto& [group, times] : named_numbers(a.oversample, "--oversample", "GROUP=TIMES, such as en-US=3"))
     a.options.oversample[group] = times;
   a.options.compute = a.compute.options(console);
+  a.options.activations = Activations::parse(a.activations);  // before much is read
   const int threads = resolve_threads(a.options.compute);
   const Model model = open_model(a.model, console);
   const Target& target = target_of(a, model);
@@ -298,7 +302,6 @@ void run_finetune(FinetuneArguments& a, Console& console) {
         "all");
   const Calibration calibration = a.calibration.path.empty() ? Calibration() : a.calibration.load();
   const uint64_t bytes = target.file_bytes(model, finetuned_plan(plan), tokenizer, a.file);
-  a.options.activations = Activations::parse(a.activations);
   a.options.ranges = activation_ranges(calibration);
   const auto [learned, validation] = split_training_data(all, a.validation_share, a.options.seed);
   check_finetune(model, learned, a.options);  // values are searched for minutes
@@ -381,6 +384,7 @@ void add_finetune(CLI::App& app, Console& console) {
       ->type_name("KEY=VALUE");
   add_option(*command, "--attribute", a->attribute, "Of images: the column of groups, or class");
   add_option(*command, "--prompts", a->prompts, "Of CLIP: single, best-7, or a file with a template per line");
+  a->io.reads(a->prompts);
   add_option(*command, "--activations", a->activations,
              "Also round the inputs of matrices: int8:token (dynamic), int8:tensor (static, needs --calibration) ...")
       ->capture_default_str();

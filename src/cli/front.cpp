@@ -31,8 +31,13 @@ int main(int argc, char** argv) {
     return vernier::run_subcommands(argc, argv, kLight);
   }
   std::error_code code;
-  const std::filesystem::path program =
-      std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "vernier-tensors";
+  const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", code);
+  if (code) {  // never what lies in the current folder
+    fmt::print(stderr, "vernier: /proc/self/exe: {}; start vernier-tensors, which lies beside this program\n",
+               code.message());
+    return 1;
+  }
+  const std::filesystem::path program = own.parent_path() / "vernier-tensors";
   ::execv(program.c_str(), argv);
   fmt::print(stderr, "vernier: start {}: {}; it belongs beside this program\n", program.string(), std::strerror(errno));
   return 1;

@@ -53,7 +53,8 @@ void GroupDataArgument::add(CLI::App& app, CommandFiles& files) {
       "Of models that see a manifest (CSV: path, label and a column per attribute) or a folder of classes. Of language "
       "models JSON lines with text and group, questions as HellaSwag or ARC have them, pairs of sentences (CSV as "
       "CrowS-Pairs), texts as NAME=FILE, or several of these; built-in documents when none is named");
-  files.reads(data);
+  files.reads_named(data);
+  files.reads(prompts);
   add_option(app, "--group-key", group_key, "Where JSON lines say their group")->capture_default_str();
   add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   add_option(app, "--context", context, "Tokens per window")->check(context_range())->capture_default_str();

@@ -59,7 +59,7 @@ void add_logits(CLI::App& app, Console& console) {
              "safetensors, F32, with logits [batch, time, vocabulary] or [batch, classes]; of CLIP logits_per_image, "
              "image_embeds and text_embeds")
       ->required();
-  a->compute.add(*command);
+  a->compute.add_on_cpu(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {
     a->io.check();

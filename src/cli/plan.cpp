@@ -123,16 +123,18 @@ void add_plan(CLI::App& app, Console& console) {
       "layers learn to make up for errors before them (docs/finetune.md)");
   for_training->excludes(preset);
   add_export_options(*command, a->options);
-  add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
+  auto* recipe = add_output(*command, a->io, "--recipe", a->recipe, "Also write the plan as editable text");
   preset->excludes(add_input(
       *command, a->io, "--limit", a->limit,
       "screen.json of `vernier screen --limit`, or of `vernier run --limit`: compare with the least KL of any code"));
   auto* front = add_flag(*command, "--front", a->front, "Print the best plans of all budgets instead of making one");
   preset->excludes(front);
   front->excludes(budget)->excludes(for_training);
-  preset->excludes(add_output(
+  auto* worst = add_output(
       *command, a->io, "--worst", a->worst,
-      "Also write the plan of as many bytes that is foretold to hurt most, and compare with it and random mixes"));
+      "Also write the plan of as many bytes that is foretold to hurt most, and compare with it and random mixes");
+  preset->excludes(worst);
+  front->excludes(worst)->excludes(recipe);
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
   front->excludes(add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str());
   a->json.add(*command, a->io);
@@ -164,7 +166,7 @@ void add_plan(CLI::App& app, Console& console) {
     std::optional<Plan> worst;
     if (!a->worst.empty()) {
       worst = plan_worst(model, damage, plan, options);
-      write_json(a->worst, plan_to_json(*worst));
+      if (!a->dry_run) write_json(a->worst, plan_to_json(*worst));
     }
     Json json = plan_to_json(plan);
     if (limit) json["limit"] = limit_shares_to_json(limit_shares(*limit, plan, plan.predicted_kl_nats));

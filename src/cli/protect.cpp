@@ -72,7 +72,7 @@ void add_protect(CLI::App& app, Console& console) {
       ->add_option("--units", o.units,
                    "What is kept as one: matrix, column, weight, feature (LLM.int8()); all by default")
       ->delimiter(',');
-  command->add_option("--shares", o.shares, "Added bytes, as shares of all matrices' own")
+  add_option(*command, "--shares", o.shares, "Added bytes, as shares of all matrices' own")
       ->delimiter(',')
       ->capture_default_str();
   add_option(*command, "--random", o.random_draws, "Random choices to average")

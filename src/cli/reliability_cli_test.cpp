@@ -109,7 +109,9 @@ TEST_F(ReliabilityCli, WhatCannotBe) {
     EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(said));
   };
   refused({"--dimensions", "luck"}, "luck");
-  refused({"--attack-steps", "0"}, "below");
+  refused({"--attack-steps", "0"}, "--attack-steps: got 0, expected 1 or more");
+  refused({"--attack-radii", "abc"}, "abc");
+  refused({"--token-log", at("log.json")}, "--token-log");
   ::testing::internal::CaptureStderr();
   EXPECT_NE(run_line({"evaluate", folder_.model(), "--reliability"}), 0);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("expected one --data"));
@@ -131,6 +133,8 @@ TEST(ReliabilityTextCli, WhatOnlyModelsThatSeeHaveIsRefused) {
   for (const std::vector<std::string>& asked : std::vector<std::vector<std::string>>{{"--dimensions", "corruptions"},
                                                                                      {"--dimensions", "careless_text"},
                                                                                      {"--attacks", "fgsm"},
+                                                                                     {"--draws", "-1"},
+                                                                                     {"--severities", "9"},
                                                                                      {"--images", "5"}}) {
     std::vector<std::string> line{"evaluate", model, "--reliability", "--context", "32", "--windows", "2"};
     line.insert(line.end(), asked.begin(), asked.end());
@@ -138,6 +142,21 @@ TEST(ReliabilityTextCli, WhatOnlyModelsThatSeeHaveIsRefused) {
     EXPECT_EQ(run_line(line), 2) << asked[0] << " " << asked[1];
     EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("reliability: "));
   }
+}
+
+TEST(ReliabilityTextCli, ModelsThatReadOtherTokensAreNotCompared) {
+  const std::string demo = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
+  const std::filesystem::path other = scratch_path("vernier_reliability_other_ids");
+  std::filesystem::copy(demo, other, std::filesystem::copy_options::recursive);
+  Json tokenizer = read_json(other / "tokenizer.json");
+  std::swap(tokenizer["model"]["vocab"]["e"], tokenizer["model"]["vocab"]["a"]);
+  write_json(other / "tokenizer.json", tokenizer);
+  const std::vector<std::string> line{"evaluate",  demo, "--reliability", "--with", other.string(), "--context", "32",
+                                      "--windows", "2",  "--draws",       "10"};
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run_line(line), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("read this text as other tokens"));
+  std::filesystem::remove_all(other);
 }
 
 }  // namespace

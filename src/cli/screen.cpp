@@ -111,20 +111,20 @@ void add_screen(CLI::App& app, Console& console) {
   auto a = std::make_shared<ScreenArguments>();
   add_model(*command, a->io, a->model);
   a->calibration.add(*command, a->io)->required();
-  command->add_option("--schemes", a->schemes, "Candidates, separated by commas")
+  add_option(*command, "--schemes", a->schemes, "Candidates, separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option(
-      "--data", a->texts,
+  add_option(
+      *command, "--data", a->texts,
       "Text files, each a domain for which scores are kept apart; NAME=FILE names it and joins files of "
       "one name. The built-in texts when none is given. For a model that sees a manifest (CSV: path, label) or a "
       "folder of classes");
   a->labelled.add(*command);
-  command->add_option("--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
-  command->add_option("--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
+  add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
+  add_option(*command, "--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("--images", a->images, "Use N images, evenly over their classes; 0: all")
+  add_option(*command, "--images", a->images, "Use N images, evenly over their classes; 0: all")
       ->check(count_range())
       ->capture_default_str();
   command
@@ -132,11 +132,11 @@ void add_screen(CLI::App& app, Console& console) {
                    "Next tokens (classes) that gradients are of: sampled from the model, or the data's own")
       ->check(CLI::IsMember({"sampled", "text"}))
       ->capture_default_str();
-  command->add_option("--seed", a->seed, "Of labels and rows")->capture_default_str();
-  command->add_option("--kfac-rows", a->kfac_rows, "Rows per matrix that K-FAC pairs; 0: no K-FAC")
+  add_option(*command, "--seed", a->seed, "Of labels and rows")->capture_default_str();
+  add_option(*command, "--kfac-rows", a->kfac_rows, "Rows per matrix that K-FAC pairs; 0: no K-FAC")
       ->check(count_range())
       ->capture_default_str();
-  command->add_option("--hessian-probes", a->hessian_probes, "Hutchinson probes for HAWQ-V2; slow, and all in f32")
+  add_option(*command, "--hessian-probes", a->hessian_probes, "Hutchinson probes for HAWQ-V2; slow, and all in f32")
       ->check(within(0, 1 << 20))
       ->capture_default_str();
   command
@@ -149,7 +149,7 @@ void add_screen(CLI::App& app, Console& console) {
   add_flag(*command, "--limit", a->limit,
            "Also the least KL of any code at a number of bytes; takes eigenvalues of every matrix' covariances");
   add_input(*command, a->io, "--against", a->against, "diagnosis.json to compare all estimators with");
-  command->add_option("--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
+  add_option(*command, "--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   add_output(*command, a->io, "--channels", a->channels, "Also write statistics per channel (safetensors)");
   a->compute.add(*command);

@@ -16,6 +16,7 @@ void MeasuredCauses::complete(const Model& quantized, const std::string& attribu
     record.gradient_norm = cause->second.gradient_norm;
     record.top_eigenvalue = cause->second.top_eigenvalue;
     record.foretold_loss_change = cause->second.foretold_loss_change;
+    record.expanded_loss_change = cause->second.expanded_loss_change;
     record.activation_change = cause->second.activation_change;
   }
 }
@@ -36,6 +37,7 @@ MeasuredCauses::Causes MeasuredCauses::measure(const Model& quantized, const std
   for (const GroupCurvature& one : curvature) {
     causes[one.group].gradient_norm = one.gradient_norm;
     causes[one.group].foretold_loss_change = one.expansion->foretold();
+    causes[one.group].expanded_loss_change = one.expansion->real;
   }
   for (const GroupCurvature& one : first) causes[one.group].top_eigenvalue = one.top_eigenvalue;
   for (const ActivationChange& one : activation_change(reference_, quantized, loss_, groups, options, progress_))

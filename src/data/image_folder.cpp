@@ -11,14 +11,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_image(const fs::path& path) {
-  constexpr std::array kEndings{".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"};
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
-}
-
 template <class Iterator, class Keep>
 std::vector<fs::path> sorted_entries(const fs::path& folder, const Keep& keep) {
   std::vector<fs::path> found;
@@ -33,6 +25,14 @@ std::vector<fs::path> sorted_entries(const fs::path& folder, const Keep& keep) {
 }
 
 }  // namespace
+
+bool is_image_file(const fs::path& path) {
+  constexpr std::array kEndings{".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"};
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
 
 LabelledImages read_image_folder(const fs::path& folder, const std::vector<std::string>& classes) {
   const auto subfolders = sorted_entries<fs::directory_iterator>(folder, [](const fs::directory_entry& entry) {
@@ -50,7 +50,8 @@ LabelledImages read_image_folder(const fs::path& folder, const std::vector<std::
   for (const fs::path& subfolder : subfolders) {
     const int32_t label = class_index(subfolder.filename().string(), set.classes, subfolder.string());
     const auto images = sorted_entries<fs::recursive_directory_iterator>(
-        subfolder, [](const fs::directory_entry& entry) { return entry.is_regular_file() && is_image(entry.path()); });
+        subfolder,
+        [](const fs::directory_entry& entry) { return entry.is_regular_file() && is_image_file(entry.path()); });
     if (images.empty()) fail(ErrorKind::kBadFile, "data: {}: no images in it", subfolder.string());
     for (const fs::path& image : images)
       set.images.push_back({image, label, {set.classes[static_cast<size_t>(label)]}, 0});

@@ -16,15 +16,16 @@ std::string place_of(const LabelledImage& image, const std::string& origin) {
 }
 
 void warn_of_copies(LabelledImages& set, const std::string& origin) {
-  std::map<std::filesystem::path, const LabelledImage*> first;
+  std::map<std::string, const LabelledImage*> first;  // by content: a copy under another name is a copy
   int64_t copies = 0;
   std::string example;
   for (const LabelledImage& image : set.images) {
-    const auto [it, is_new] = first.try_emplace(image.path.lexically_normal(), &image);
+    const auto [it, is_new] = first.try_emplace(hash_of_image(image.path), &image);
     if (is_new) continue;
     if (copies++ == 0)
-      example =
-          fmt::format("{}: {} is also in line {}", place_of(image, origin), image.path.string(), it->second->line);
+      example = fmt::format(
+          "{}: {} is the same image as {}", place_of(image, origin), image.path.string(),
+          it->second->line > 0 ? fmt::format("that of line {}", it->second->line) : it->second->path.string());
   }
   if (copies > 0) set.warnings.push_back(fmt::format("data: {}; {} images occur again in all", example, copies));
 }
@@ -48,12 +49,21 @@ void warn_of_single_examples(LabelledImages& set, const std::string& origin) {
 
 }  // namespace
 
+std::string hash_of_image(const std::filesystem::path& path) {
+  try {
+    return hash_file(path);
+  } catch (const Error&) {
+    return path.string();
+  }
+}
+
 std::string hash_of_images(const LabelledImages& set) {
   Hasher hasher;
   for (const std::string& name : set.classes) hasher.add(name);
   for (const std::string& name : set.attributes) hasher.add(name);
   for (const LabelledImage& image : set.images) {
     hasher.add(image.path.filename().string());
+    hasher.add(hash_of_image(image.path));
     hasher.add(std::to_string(image.label));
     for (const std::string& group : image.groups) hasher.add(group);
   }
@@ -73,6 +83,7 @@ LabelledImages read_labelled_images(const std::filesystem::path& path, const std
 bool is_image_set(const std::filesystem::path& path) {
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return true;
+  if (!std::filesystem::is_regular_file(path, code)) return false;  // what a pipe gives is gone
   std::string line;
   std::ifstream file(path);
   if (!std::getline(file, line) || line.size() > 1 << 12) return false;

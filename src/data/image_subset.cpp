@@ -37,6 +37,14 @@ LabelledImages those(const LabelledImages& images, const std::vector<bool>& take
 
 }  // namespace
 
+std::vector<size_t> spread_indices(const LabelledImages& images, int64_t count) {
+  const std::vector<bool> taken = spread(images, count);
+  std::vector<size_t> indices;
+  for (size_t i = 0; i < taken.size(); ++i)
+    if (taken[i]) indices.push_back(i);
+  return indices;
+}
+
 LabelledImages spread_images(const LabelledImages& images, int64_t count) {
   const std::vector<bool> taken = spread(images, count);
   if (std::find(taken.begin(), taken.end(), false) == taken.end()) return images;

@@ -13,13 +13,13 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// Empty files stand for images: their content is not read here.
+/// Their names stand for images: they are not decoded here.
 class Manifest : public ::testing::Test {
  protected:
   const fs::path folder_ = scratch_path("vernier_manifest");
   void SetUp() override {
     for (const char* name : {"cat/1.jpg", "cat/2.JPG", "dog/1.png", "dog/deep/2.png", "dog/notes.txt", "a,b.png"})
-      write_file(folder_ / name, "");
+      write_file(folder_ / name, name);
   }
   void TearDown() override { fs::remove_all(folder_); }
   LabelledImages parse(const std::string& text, const std::vector<std::string>& classes = {}) const {
@@ -74,6 +74,10 @@ TEST_F(Manifest, SingleExamplesAndCopiesAreTold) {
   ASSERT_EQ(set.warnings.size(), 2u);
   EXPECT_THAT(set.warnings[0], HasSubstr("m.csv:3"));
   EXPECT_THAT(set.warnings[0], HasSubstr("line 2"));
+  write_file(folder_ / "cat/2.JPG", "cat/1.jpg");
+  const LabelledImages renamed = parse("path,label\ncat/1.jpg,cat\ncat/2.JPG,cat\n");
+  ASSERT_EQ(renamed.warnings.size(), 1u) << "by what is in them";
+  EXPECT_THAT(renamed.warnings[0], HasSubstr("cat/2.JPG is the same image as that of line 2"));
   for (const char* part : {"m.csv:4", "sex = \"x\"", "one example", "dog/1.png"})
     EXPECT_THAT(set.warnings[1], HasSubstr(part));
 }
@@ -81,6 +85,9 @@ TEST_F(Manifest, SingleExamplesAndCopiesAreTold) {
 TEST_F(Manifest, HashIsOfWhatIsScored) {
   const std::string text = "path,label,sex\ncat/1.jpg,cat,f\ndog/1.png,dog,f\n";
   EXPECT_EQ(parse(text).hash, parse(text).hash);
+  const std::string before = parse(text).hash;
+  write_file(folder_ / "dog/1.png", "another dog");
+  EXPECT_NE(parse(text).hash, before) << "of the images themselves";
   EXPECT_NE(parse(text).hash, parse("path,label,sex\ncat/1.jpg,cat,f\ndog/1.png,dog,m\n").hash);
   EXPECT_NE(parse(text).hash, parse("path,label,sex\ncat/1.jpg,dog,f\ndog/1.png,dog,f\n").hash);
 }

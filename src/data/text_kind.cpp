@@ -35,6 +35,9 @@ bool holds_documents(std::string_view text) {
 }
 
 TextKind kind_of_text(const std::string& path) {
+  if (std::error_code code; std::filesystem::exists(path, code) && !std::filesystem::is_regular_file(path, code))
+    fail(ErrorKind::kInvalidArgument, "data: {}: this is read more than once; expected a file, not a pipe or a folder",
+         path);
   const std::string text = text_from_bytes(read_file(path), path).text;
   const std::string_view line = first_line(text);
   if (line.empty()) fail(ErrorKind::kBadFile, "data: {}: nothing but blanks", path);

@@ -1,5 +1,6 @@
 // Labelled images as a model sees them.
 
+#include <algorithm>
 #include <map>
 #include <span>
 
@@ -12,8 +13,26 @@
 
 namespace vernier {
 
+namespace {
+
+/// "a photo of a 3." is a prompt that means nothing.
+void require_names(const Model& model, const std::vector<std::string>& classes) {
+  const auto is_number = [](const std::string& name) {
+    return !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (classes.empty() || !std::all_of(classes.begin(), classes.end(), is_number)) return;
+  fail(ErrorKind::kInvalidArgument,
+       "data: {} reads its classes as prompts, and these are numbers ({} to {}); name them in their order with "
+       "--classes, "
+       "or in the labels",
+       model.source().name, classes.front(), classes.back());
+}
+
+}  // namespace
+
 std::vector<std::vector<int32_t>> class_prompts(const Model& model, const std::vector<std::string>& classes,
                                                 const PromptTemplates& prompts) {
+  require_names(model, classes);
   const Tokenizer tokenizer(load_tokenizer_of(model.source().path));
   std::vector<std::vector<int32_t>> texts;
   for (const std::string& name : classes)

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "data/image_set.h"
 #include "engine/engine.h"
 #include "evaluate/image_classifier.h"
 #include "ops/parallel.h"
@@ -85,7 +87,10 @@ GroupedExamples grouped_examples(const LabelledImages& images) {
     told_apart.push_back(a);
     examples.attributes.push_back({images.attributes[a], {}});
   }
+  std::map<std::string, int64_t> first;  // by content: copies are no evidence of their own
   for (const LabelledImage& image : images.images) {
+    const auto cluster = static_cast<int64_t>(examples.clusters.size());
+    examples.clusters.push_back(first.try_emplace(hash_of_image(image.path), cluster).first->second);
     examples.labels.push_back(image.label);
     examples.attributes.front().values.push_back(images.classes[static_cast<size_t>(image.label)]);
     for (size_t i = 0; i < told_apart.size(); ++i)

@@ -69,8 +69,15 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (o.draw_ahead && (o.resample <= 0 || o.keep_answers > 0))
     refuse("--draw-ahead is how --resample draws: give both, and no --keep-answers");
   if (o.keep_answers < 0) refuse(fmt::format("answers kept for {} steps", o.keep_answers));
-  if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || o.weight_decay < 0)
-    refuse("warm-up, refitting, patience and weight decay cannot be negative");
+  if (o.warm_up_steps < 0 || o.refit_steps < 0 || o.patience < 0 || !(o.weight_decay >= 0) || !(o.clip_norm >= 0) ||
+      !(o.max_minutes >= 0) || !(o.dro_rate >= 0))
+    refuse(
+        "warm-up, refitting, patience, weight decay, the clipped norm, minutes and the rate of group DRO cannot be "
+        "negative");
+  constexpr int64_t kMostDraws = int64_t{1} << 50;
+  if (o.batch > kMostDraws / o.accumulate || o.steps > kMostDraws / o.accumulate / o.batch)
+    refuse(fmt::format("{} steps of {} batches of {} examples: expected at most 2^50 draws", o.steps, o.accumulate,
+                       o.batch));
   if (o.kernel_attention && o.compute.type != ComputeType::kBFloat16)
     refuse("--kernel-attention computes in bfloat16: add --dtype bf16, on a GPU");
   if (o.kernel_attention && o.gradient_l1 > 0)

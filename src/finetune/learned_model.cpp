@@ -22,6 +22,15 @@ const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, co
   return found->second;
 }
 
+const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
+                            at::IntArrayRef shape, const std::string& origin) {
+  const at::Tensor& tensor = tensor_of(tensors, name, origin);
+  if (tensor.sizes() != shape)
+    fail(ErrorKind::kBadFile, "{}: {} is {}, expected {}; delete the checkpoint to begin anew", origin, name,
+         c10::str(tensor.sizes()), c10::str(shape));
+  return tensor;
+}
+
 LearnedModel::LearnedModel(const Model& source, const Model& start, const std::map<TensorId, Scheme>& schemes,
                            const std::map<TensorId, std::vector<float>>& importances, const Options& options)
     : source_(source), options_(options) {

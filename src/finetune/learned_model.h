@@ -99,5 +99,7 @@ class LearnedModel {
 /// The tensor called `name`, of this shape where one is given. @throws Error{kBadFile} naming `origin`
 const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
                             const std::string& origin);
+const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
+                            at::IntArrayRef shape, const std::string& origin);
 
 }  // namespace vernier

@@ -366,29 +366,29 @@ class Trainer {
     loss_sum_ = json_number(progress, "loss_sum", origin);
     loss_count_ = json_int(progress, "loss_count", origin, 0, o_.steps);
     curve_ = finetune_curve_from_json(json_member(progress, "curve", origin), origin);
-    const Json& weighting = json_member(progress, "weighting", origin);
-    if (!weighting.is_array() || weighting.size() != weighting_->state().size())
-      fail(ErrorKind::kBadFile, "{}: expected {} weights of groups", origin, weighting_->state().size());
-    weighting_->restore(weighting.get<std::vector<double>>());
+    weighting_->restore(json_numbers(progress, "weighting", weighting_->state().size(), origin));
     model_.restore(file->tensors, origin);
     follow_groups();
     make_optimizer();
-    const Json& rates = json_member(progress, "rates", origin);
     const std::vector<std::string> names = model_.names();
-    if (!rates.is_array() || rates.size() != names.size())
-      fail(ErrorKind::kBadFile, "{}: expected {} rates", origin, names.size());
+    const std::vector<double> rates = json_numbers(progress, "rates", names.size(), origin);
     std::vector<at::Tensor> widths;
-    for (size_t p = 0; p < names.size(); ++p)
-      widths.push_back(optimizer_->parameters()[p].widths.defined()
-                           ? tensor_of(file->tensors, "widths." + names[p], origin)
-                           : at::Tensor());
-    optimizer_->set_rates(rates.get<std::vector<double>>(), widths);
     for (size_t p = 0; p < names.size(); ++p) {
-      optimizer_->first()[p].copy_(tensor_of(file->tensors, "first." + names[p], origin));
-      optimizer_->second()[p].copy_(tensor_of(file->tensors, "second." + names[p], origin));
-      if (averaged_) averaged_->means()[p].copy_(tensor_of(file->tensors, "mean." + names[p], origin));
+      const at::Tensor& known = optimizer_->parameters()[p].widths;
+      widths.push_back(known.defined() ? tensor_of(file->tensors, "widths." + names[p], known.sizes(), origin)
+                                       : at::Tensor());
     }
-    for (const TensorId& id : s_.source.tensors()) best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);
+    optimizer_->set_rates(rates, widths);
+    const auto restore = [&](const at::Tensor& into, const char* what, size_t p) {
+      into.copy_(tensor_of(file->tensors, what + names[p], into.sizes(), origin));
+    };
+    for (size_t p = 0; p < names.size(); ++p) {
+      restore(optimizer_->first()[p], "first.", p);
+      restore(optimizer_->second()[p], "second.", p);
+      if (averaged_) restore(averaged_->means()[p], "mean.", p);
+    }
+    for (const TensorId& id : s_.source.tensors())
+      best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);  // in bytes where it is stored
     if (ahead_) ahead_->restore(tensor_of(file->tensors, "drawn_ahead", origin), s_.source.config().vocabulary, origin);
     return true;
   }

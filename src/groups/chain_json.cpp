@@ -31,7 +31,8 @@ Json record_json(const ChainRecord& record) {
           {"rescaled_loss_change_nats", finite_or_null(record.rescaled_loss_change)},
           {"gradient_norm", finite_or_null(record.gradient_norm)},
           {"top_eigenvalue", finite_or_null(record.top_eigenvalue)},
-          {"foretold_loss_change_nats", finite_or_null(record.foretold_loss_change)}};
+          {"foretold_loss_change_nats", finite_or_null(record.foretold_loss_change)},
+          {"expanded_loss_change_nats", finite_or_null(record.expanded_loss_change)}};
 }
 
 ClaimVerdict read_verdict(const JsonReader& json) {

@@ -89,7 +89,7 @@ ChainStep rescaling_restores(const std::vector<ChainRecord>& records, double con
 ChainStep expansion_foretells(const std::vector<ChainRecord>& records, double confidence) {
   ChainStep step = correlated(
       "expansion_foretells", "the second-order expansion foretells the excess loss with a slope of 1",
-      {records, figure(&ChainRecord::foretold_loss_change), figure(&ChainRecord::loss_change)}, 1, confidence);
+      {records, figure(&ChainRecord::foretold_loss_change), figure(&ChainRecord::expanded_loss_change)}, 1, confidence);
   const ConfidenceInterval& slope = step.slope_interval;
   if (std::isfinite(slope.low))
     step.verdict = slope.low > 0 && slope.contains(1) ? ClaimVerdict::kConfirmed

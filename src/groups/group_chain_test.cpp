@@ -28,7 +28,8 @@ std::vector<ChainRecord> as_claimed(double noise = 0) {
                        .rescaled_loss_change = noisy(0.2 * harm),
                        .gradient_norm = noisy(5 * harm),
                        .top_eigenvalue = noisy(40 * harm),
-                       .foretold_loss_change = noisy(harm + 0.001 * (g % 3 - 1))});
+                       .foretold_loss_change = noisy(harm + 0.001 * (g % 3 - 1)),
+                       .expanded_loss_change = noisy(harm)});
   }
   return records;
 }

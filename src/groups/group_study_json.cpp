@@ -27,7 +27,7 @@ std::vector<ChainRecord> read_records(const JsonReader& groups) {
                        group.number("logit_variance_change"), group.number("loss_change_nats"),
                        group.number("accuracy_change"), group.number("rescaled_loss_change_nats"),
                        group.number("gradient_norm"), group.number("top_eigenvalue"),
-                       group.number("foretold_loss_change_nats")});
+                       group.number("foretold_loss_change_nats"), group.number("expanded_loss_change_nats")});
   });
   return records;
 }

@@ -90,6 +90,7 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
   Plan& plan = outcome.plan;
   plan.target = rules.target;
   plan.label = "planned";
+  if (!request.method.empty()) plan.method = request.method;
   plan.budget_text = request.budget_text;
   plan.budget_bytes = request.budget_bytes;
   for (const TensorDamage& tensor : tensors)

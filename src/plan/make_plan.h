@@ -44,6 +44,7 @@ struct PlanRequest {
   std::function<uint64_t(const Plan&)> file_bytes{};
   PlanObjective objective{};
   std::vector<PlanGroup> groups{};
+  std::string method{};  ///< of the plan, whose name the file may hold; empty: Plan's own
 };
 
 /// 0 for what the source stores already.

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "base/fail.h"
+#include "model/language_model.h"
 #include "plan/llama_cpp_mix.h"
 #include "plan/make_plan.h"
 #include "planning/tensor_damages.h"
@@ -96,12 +97,13 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
   const Target& target = find_target(options.target);
   const SizeOf size = size_for(target, model, tokenizer, options);
   const uint64_t int4 = uniform_int4_bytes(shapes_of(model, target), target, size);
-  const PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
-                            .budget_text = budget,
-                            .budget_bytes = budget_over(int4, model, budget, target, size),
-                            .file_bytes = size,
-                            .objective = options.objective,
-                            .groups = groups_of(table)};
+  PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
+                      .budget_text = budget,
+                      .budget_bytes = budget_over(int4, model, budget, target, size),
+                      .file_bytes = size,
+                      .objective = options.objective,
+                      .groups = groups_of(table)};
+  request.method = options.method;
   std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
   count_by_depth(tensors, options);
   Plan plan = make_plan(tensors, request);
@@ -126,13 +128,15 @@ double predicted_kl(const std::vector<TensorDamage>& tensors, const Plan& plan, 
 
 /// What each group may lose: by the plan, by the worst plan of all, and by the worst one for that group.
 nlohmann::ordered_json worst_by_group(const std::vector<TensorDamage>& tensors, const DamageTable& table,
-                                      const Target& target, const Plan& planned, const Plan& worst, uint64_t bytes) {
+                                      const TargetRules& rules, const Plan& planned, const Plan& worst,
+                                      uint64_t bytes) {
   nlohmann::ordered_json groups = nlohmann::ordered_json::array();
   for (size_t g = 0; g < table.groups.size(); ++g) {
     std::vector<TensorDamage> own = tensors;
     for (TensorDamage& tensor : own) tensor.kl = tensor.group_kl[g];
-    const KnapsackProblem problem = planning_problem(own, target.rules);
-    const Plan least_lucky = plan_of_choice(own, target.rules, problem, worst_choice(problem, bytes).choice);
+    const KnapsackProblem problem = planning_problem(own, rules);
+    // As feasible as the worst of all, whose bytes are the same.
+    const Plan least_lucky = plan_of_choice(own, rules, problem, worst_choice(problem, bytes).choice);
     groups.push_back({{"group", table.groups[g].name},
                       {"planned_kl_nats", predicted_kl(tensors, planned, static_cast<int>(g))},
                       {"worst_plan_kl_nats", predicted_kl(tensors, worst, static_cast<int>(g))},
@@ -174,7 +178,7 @@ Plan plan_worst(const Model& model, const DamageTable& table, const Plan& planne
                                      {"least_kl_nats", mixes.least},
                                      {"most_kl_nats", mixes.most}};
   if (!table.groups.empty())
-    plan.provenance["worst_by_group"] = worst_by_group(tensors, table, target, planned, plan, bytes);
+    plan.provenance["worst_by_group"] = worst_by_group(tensors, table, rules, planned, plan, bytes);
   return plan;
 }
 
@@ -185,6 +189,7 @@ PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const 
   const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
   PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
                       .file_bytes = size_for(target, model, tokenizer, options)};
+  request.method = options.method;
   PlanFront front{options.target, {}};
   const auto add = [&](uint64_t budget) {
     request.budget_bytes = budget;
@@ -210,10 +215,11 @@ PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const 
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                           const PlanningOptions& options) {
   const Target& target = find_target(options.target);
-  const PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
-                            .budget_text = budget,
-                            .budget_bytes = budget_bytes(model, tokenizer, budget, options),
-                            .file_bytes = size_for(target, model, tokenizer, options)};
+  PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
+                      .budget_text = budget,
+                      .budget_bytes = budget_bytes(model, tokenizer, budget, options),
+                      .file_bytes = size_for(target, model, tokenizer, options)};
+  request.method = options.method;
   require_reachable(shapes_of(model, target), request);
   return request.budget_bytes;
 }
@@ -234,6 +240,7 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
   const TargetRules rules = planning_rules(options.target, options.codebooks);
   for (const std::string& scheme : rules.schemes) {
     Plan plan = uniform_plan(tensors, rules, scheme);
+    if (!options.method.empty()) plan.method = options.method;
     plan.budget_bytes = budget_bytes;
     const uint64_t bytes = size(plan);
     if (bytes > budget_bytes) continue;
@@ -296,6 +303,7 @@ std::vector<std::string> preset_names() { return mix_names(); }
 Plan plan_preset(const Model& model, const std::string& preset, const std::string& target) {
   const Target& row = find_target(target);
   const ModelConfig& config = model.config();
+  require_language_model(config, model.source().name, "plan: a mix of llama.cpp");
   const AttentionConfig& attention = config.layer(0).attention;
   int64_t experts = 0;
   for (const LayerConfig& layer : config.layers) experts = std::max(experts, layer.feed_forward.experts.count);
@@ -316,6 +324,7 @@ std::optional<Plan> preset_within(const Model& model, const TokenizerModel& toke
   uint64_t most = 0;
   for (const std::string& name : preset_names()) {
     Plan plan = plan_preset(model, name, options.target);
+    if (!options.method.empty()) plan.method = options.method;
     plan.budget_bytes = budget_bytes;
     const uint64_t bytes = size(plan);
     if (bytes > budget_bytes || bytes <= most) continue;

@@ -11,6 +11,7 @@ namespace vernier {
 
 namespace {
 
+constexpr double kMostTemperature = 1e3;
 constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 void check_logits(std::span<const float> logits, int64_t classes, std::span<const int32_t> labels) {
@@ -191,7 +192,7 @@ double mean_loss_nats(const Predictions& predictions, std::span<const double> we
 
 double fit_temperature(std::span<const float> logits, int64_t classes, std::span<const int32_t> labels) {
   check_logits(logits, classes, labels);
-  double low = std::log(1e-3), high = std::log(1e3);  // of 1/T
+  double low = -std::log(kMostTemperature), high = std::log(kMostTemperature);  // of 1/T
   for (int step = 0; step < 60; ++step) {
     const double middle = (low + high) / 2;
     (loss_slope(logits, static_cast<size_t>(classes), labels, std::exp(middle)) < 0 ? low : high) = middle;
@@ -199,23 +200,38 @@ double fit_temperature(std::span<const float> logits, int64_t classes, std::span
   return std::exp(-(low + high) / 2);
 }
 
+namespace {
+
+/// Every other example of each class, so that both halves have all classes whatever the order; classes of odd numbers
+/// take turns in which half has one more.
+std::vector<size_t> halves_of(std::span<const int32_t> labels) {
+  std::vector<size_t> by_class(labels.size()), half(labels.size());
+  std::iota(by_class.begin(), by_class.end(), size_t{0});
+  std::stable_sort(by_class.begin(), by_class.end(), [&](size_t a, size_t b) { return labels[a] < labels[b]; });
+  for (size_t place = 0; place < by_class.size(); ++place) half[by_class[place]] = place % 2;
+  return half;
+}
+
+}  // namespace
+
 Refit refit_temperature(std::span<const float> logits, int64_t classes, std::span<const int32_t> labels) {
   check_logits(logits, classes, labels);
   if (labels.size() < 2)
     fail(ErrorKind::kInvalidArgument, "confidence: {} examples, expected at least 2 to refit on a half", labels.size());
   const auto width = static_cast<size_t>(classes);
+  const std::vector<size_t> half_of = halves_of(labels);
   std::vector<float> half[2];
   std::vector<int32_t> right[2];
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto row = logits.subspan(i * width, width);
-    half[i % 2].insert(half[i % 2].end(), row.begin(), row.end());
-    right[i % 2].push_back(labels[i]);
+    half[half_of[i]].insert(half[half_of[i]].end(), row.begin(), row.end());
+    right[half_of[i]].push_back(labels[i]);
   }
   Refit refit{fit_temperature(half[0], classes, right[0]), fit_temperature(half[1], classes, right[1]), {}};
   refit.predictions.classes = classes;
   for (size_t i = 0; i < labels.size(); ++i)
     refit.predictions.add(logits.subspan(i * width, width), labels[i],
-                          i % 2 == 0 ? refit.temperature_of_odd : refit.temperature_of_even, true);
+                          half_of[i] == 0 ? refit.temperature_of_odd : refit.temperature_of_even, true);
   return refit;
 }
 

@@ -61,10 +61,15 @@ Reliability measure_choice_reliability(const std::vector<ReliabilitySubject>& su
   }
   Reliability result{texts.data.name, texts.data.hash, static_cast<int64_t>(items.size()), {}, request.options, {}};
   name_first(subjects, result);
+  // A part per model, whatever the others are.
+  const auto parts_of = [&](const ReliabilitySubject& subject) {
+    return PartStore(request.parts, request.parts.empty() ? ""
+                                                          : texts.data.hash + identity_of_subject(subject) +
+                                                                identity_of_compute(request.classify.compute));
+  };
   std::vector<ConfidenceSubject> confidence;
   for (const ReliabilitySubject& subject : subjects) {
-    // A part per model, whatever the others are.
-    const PartStore parts(request.parts, request.parts.empty() ? "" : texts.data.hash + identity_of_subject(subject));
+    const PartStore parts = parts_of(subject);
     const auto sums =
         parts
             .get("answers of " + subject.name,
@@ -82,8 +87,7 @@ Reliability measure_choice_reliability(const std::vector<ReliabilitySubject>& su
   result.dimensions.back().notes.emplace_back(
       "a question's logits are the log-likelihoods of its answers, in nats over all of an answer's tokens");
   add_headlines(result);
-  for (const ReliabilitySubject& subject : subjects)
-    PartStore(request.parts, request.parts.empty() ? "" : texts.data.hash + identity_of_subject(subject)).remove();
+  for (const ReliabilitySubject& subject : subjects) parts_of(subject).remove();
   return result;
 }
 

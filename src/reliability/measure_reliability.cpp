@@ -7,8 +7,11 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/image_set.h"
+#include "data/image_subset.h"
 #include "reliability/detection_dimension.h"
 #include "reliability/image_dimensions.h"
+#include "reliability/reliability_counts.h"
 #include "reliability/subject_identity.h"
 #include "vernier/corruptions.h"
 
@@ -52,11 +55,7 @@ void check_request(const ReliabilityRequest& request) {
       fail(ErrorKind::kInvalidArgument, "reliability: there is no attack \"{}\"; there are {}", key,
            fmt::join(keys, ", "));
   }
-  if (o.severities < 1 || o.severities > kSeverities)
-    fail(ErrorKind::kInvalidArgument, "reliability: severities up to {}, expected 1 to {}", o.severities, kSeverities);
-  if (o.bins < 1 || o.bootstrap_draws < 1 || o.control_seeds < 0 || o.attack_steps < 1 || o.attack_restarts < 1 ||
-      o.square_queries < 1 || o.corruption_images < 0 || o.attack_images < 0 || o.feature_images < 0)
-    fail(ErrorKind::kInvalidArgument, "reliability: a count is below what it can be");
+  check_counts(o);
   for (size_t i = 0; i < o.attack_radii.size(); ++i)
     if (!(o.attack_radii[i] > 0 && o.attack_radii[i] <= 1) || (i > 0 && o.attack_radii[i] <= o.attack_radii[i - 1]))
       fail(ErrorKind::kInvalidArgument, "reliability: radii of attacks rise within 0 to 1, got {}", o.attack_radii[i]);
@@ -69,14 +68,14 @@ std::string identity_of(const std::vector<ReliabilitySubject>& subjects, const L
   for (const ReliabilitySubject& subject : subjects) hasher.add(identity_of_subject(subject));
   hasher.add(images.hash);
   for (const std::string& prompt : request.classify.prompts.templates) hasher.add(prompt);
-  for (const auto& path : request.outside) hasher.add(path.string());
+  for (const auto& path : request.outside) hasher.add(hash_of_image(path));
   const ReliabilityOptions& o = request.options;
   for (const std::string& key : o.corruptions) hasher.add(key);
   for (const std::string& key : o.attacks) hasher.add(key);
-  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", o.feature_images, o.seed, o.severities,
-                         o.corruption_images, o.control_seeds, fmt::join(o.attack_radii, ","), o.attack_images,
-                         o.attack_steps, o.attack_restarts, o.square_queries,
-                         static_cast<int>(request.classify.compute.type), request.classify.compute.device));
+  hasher.add(fmt::format("{} {} {} {} {} {} {} {} {} {}", o.feature_images, o.seed, o.severities, o.corruption_images,
+                         o.control_seeds, fmt::join(o.attack_radii, ","), o.attack_images, o.attack_steps,
+                         o.attack_restarts, o.square_queries));
+  hasher.add(identity_of_compute(request.classify.compute));
   return hasher.hex();
 }
 
@@ -100,13 +99,7 @@ std::vector<int32_t> ImageReliability::labels() const {
   return labels;
 }
 
-std::vector<size_t> ImageReliability::spread(int64_t wanted) const {
-  const size_t all = images.images.size();
-  const size_t some = wanted == 0 ? all : std::min(all, static_cast<size_t>(wanted));
-  std::vector<size_t> indices;
-  for (size_t i = 0; i < some; ++i) indices.push_back(i * all / some);
-  return indices;
-}
+std::vector<size_t> ImageReliability::spread(int64_t wanted) const { return spread_indices(images, wanted); }
 
 std::vector<std::vector<float>> ImageReliability::clean_logits() const {
   return parts

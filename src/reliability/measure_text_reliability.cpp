@@ -200,6 +200,7 @@ Reliability measure_text_reliability(const std::vector<ReliabilitySubject>& subj
   Hasher hasher;
   hasher.add(data.hash);
   hasher.add(fmt::format("{} {}", request.options.seed, request.options.severities));
+  hasher.add(identity_of_compute(request.classify.compute));
   if (!request.parts.empty())
     for (const ReliabilitySubject& subject : subjects) hasher.add(identity_of_subject(subject));
   const PartStore parts(request.parts, hasher.hex());

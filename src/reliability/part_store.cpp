@@ -11,6 +11,16 @@ std::filesystem::path PartStore::path_of(const std::string& key) const {
   return folder_ / (name + ".json");
 }
 
+bool PartStore::is_own(const std::filesystem::path& path) const {
+  try {
+    const Json stored = read_json(path);
+    const Json* identity = json_find(stored, "identity");
+    return identity != nullptr && *identity == identity_;
+  } catch (const Error&) {  // somebody else's, and not JSON
+    return false;
+  }
+}
+
 bool PartStore::has(const std::string& key) const {
   if (folder_.empty() || !std::filesystem::exists(path_of(key))) return false;
   const Json stored = read_json(path_of(key));
@@ -32,11 +42,7 @@ void PartStore::remove() const {
   if (folder_.empty() || !std::filesystem::is_directory(folder_)) return;
   // Only what was made here: the folder may be anybody's.
   for (const auto& entry : std::filesystem::directory_iterator(folder_))
-    if (entry.path().extension() == ".json") {
-      const Json stored = read_json(entry.path());
-      const Json* identity = json_find(stored, "identity");
-      if (identity != nullptr && *identity == identity_) std::filesystem::remove(entry.path());
-    }
+    if (entry.path().extension() == ".json" && is_own(entry.path())) std::filesystem::remove(entry.path());
   if (std::filesystem::is_empty(folder_)) std::filesystem::remove(folder_);
 }
 

@@ -29,6 +29,7 @@ class PartStore {
 
  private:
   std::filesystem::path path_of(const std::string& key) const;
+  bool is_own(const std::filesystem::path& path) const;
   std::filesystem::path folder_;
   std::string identity_;
 };

@@ -16,6 +16,10 @@ std::string identity_of_subject(const ReliabilitySubject& subject) {
   return hasher.hex();
 }
 
+std::string identity_of_compute(const ComputeOptions& compute) {
+  return fmt::format("{} {}", static_cast<int>(compute.type), compute.device);
+}
+
 void name_first(const std::vector<ReliabilitySubject>& subjects, Reliability& result) {
   const Model& first = *subjects.front().model;
   result.model_name = first.source().name;

@@ -10,6 +10,8 @@ namespace vernier {
 
 /// A hash of its name, its tensors and how its inputs are rounded. @cost reads all tensors
 std::string identity_of_subject(const ReliabilitySubject& subject);
+/// Of the arithmetic: parts of one type and device are not those of another.
+std::string identity_of_compute(const ComputeOptions& compute);
 /// What the others are compared with. @cost reads all tensors
 void name_first(const std::vector<ReliabilitySubject>& subjects, Reliability& result);
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "reliability/reliability_counts.h"
 
 namespace vernier {
 
 void check_text_request(const ReliabilityRequest& request, bool perturbed) {
+  check_counts(request.options);
   for (const std::string& key : request.dimensions)
     if (key != "confidence" && !(perturbed && key == "careless_text"))
       fail(ErrorKind::kInvalidArgument,

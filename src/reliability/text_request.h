@@ -7,7 +7,7 @@
 namespace vernier {
 
 /// @param perturbed whether text written carelessly can be had
-/// @throws Error{kInvalidArgument} for dimensions, corruptions, attacks and images outside that only models that see have
+/// @throws Error{kInvalidArgument} for counts out of range, and for dimensions, corruptions, attacks and images outside that only models that see have
 void check_text_request(const ReliabilityRequest& request, bool perturbed);
 
 /// Of the dimensions of text. All where the request names none.

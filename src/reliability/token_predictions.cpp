@@ -41,8 +41,14 @@ size_t half_of(const EvaluationData& data, const TokenWindow& window) {
 
 TokenPredictions::TokenPredictions(const std::vector<ReliabilitySubject>& subjects, const ComputeOptions& compute)
     : subjects_(subjects), type_(compute.type), engine_(make_engine(compute)) {
-  for (const ReliabilitySubject& subject : subjects)
+  for (const ReliabilitySubject& subject : subjects) {
     require_language_model(subject.model->config(), subject.name, "reliability");
+    const int64_t own = subject.model->config().vocabulary, first = subjects.front().model->config().vocabulary;
+    if (own != first)
+      fail(ErrorKind::kInvalidArgument,
+           "reliability: {} has a vocabulary of {}, {} of {}; expected models that share a tokenizer", subject.name,
+           own, subjects.front().name, first);
+  }
   arenas_ = std::vector<Arena>(static_cast<size_t>(engine_->workers()));
 }
 

@@ -3,7 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string_view>
+#include <vector>
+
+#include "base/fail.h"
 #include "base/file_identity.h"
+#include "base/output_file.h"
 #include "run/run_stages.h"
 #include "run/source.h"
 #include "vernier/planning.h"
@@ -14,18 +20,28 @@ namespace fs = std::filesystem;
 
 namespace {
 
+void write_copy(const fs::path& from, const fs::path& to) {
+  std::ifstream file(from, std::ios::binary);
+  OutputFile copy(to);
+  std::vector<char> block(size_t{1} << 22);
+  while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)
+    copy.write(std::string_view(block.data(), static_cast<size_t>(file.gcount())));
+  if (!file.eof()) fail(ErrorKind::kIo, "run: {}: cannot be read to its end", from.string());
+  copy.commit();
+}
+
 /// A finished file under another name. `share`: as a second name of one file where the file system can do that; never
 /// with a file that is not the run's own.
 void put_in_place(const fs::path& from, const fs::path& named, bool share) {
   const fs::path to = output_target(named);
   fs::path temporary = to;
   temporary += fmt::format(".{}.partial", ::getpid());
-  fs::remove(temporary);
   std::error_code code = std::make_error_code(std::errc::not_supported);
   if (share) fs::create_hard_link(from, temporary, code);
-  if (code) fs::copy_file(from, temporary);
-  fs::rename(temporary, to);
-  fs::remove(temporary);  // rename leaves it where both are already names of one file
+  if (!code) fs::rename(temporary, to, code);
+  std::error_code gone;
+  fs::remove(temporary, gone);  // rename leaves it where both are already names of one file
+  if (code) write_copy(from, to);
 }
 
 /// What the target wrote: the artefact, and what lies beside it where that is a folder. The artefact comes last: a folder

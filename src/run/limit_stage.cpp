@@ -45,7 +45,10 @@ bool makes_limit(const Model& model, const RunOptions& options, const RunInputs&
 }
 
 void warn_of_limit(const RunContext& run) {
-  if (!run.options.limit || run.options.effort == Effort::kExact) return;
+  if (!run.options.limit) return;
+  if (run.options.effort == Effort::kExact)
+    return run.progress.warn(
+        "a limit is made of the screen, which --effort exact does not make; `vernier screen --limit` does");
   if (run.inputs.images) return run.progress.warn("no limit is made of a model that sees images");
   if (const int64_t tokens = screened_tokens(run.inputs), wanted = tokens_for_limit(run.model); tokens < wanted)
     run.progress.warn(fmt::format("the limit is of {} tokens, which makes it too low; --screen-windows for at least {}",

@@ -53,20 +53,18 @@ std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, d
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage) {
   const RunOptions& options = run.options;
   const RunInputs& inputs = run.inputs;
-  const PlanningOptions planning{options.target, options.file, options.objective, options.codebooks};
   const std::string method = method_of(run.model, options), beside = method_beside(method);
+  PlanningOptions planning{options.target, options.file, options.objective, options.codebooks}, others = planning;
+  planning.method = method;
+  others.method = beside;
   const std::string key = stage_key({run.directory.hash("damage.json"), options.budget, options.target,
                                      inputs.exported_as, std::to_string(Plan().schema_version), method, beside});
-  const auto write = [&](const std::string& stage, const std::string& name, const std::string& own,
-                         const std::string& searched, const auto& make) {
-    run.stage("plan", stage, own, name, [&](const std::filesystem::path& path) {
-      Plan plan = make();
-      plan.method = searched;
-      write_json(path, plan_to_json(plan));
-    });
+  const auto write = [&](const std::string& stage, const std::string& name, const std::string& own, const auto& make) {
+    run.stage("plan", stage, own, name,
+              [&](const std::filesystem::path& path) { write_json(path, plan_to_json(make())); });
   };
   const bool by_mean = options.objective.kind == PlanObjective::Kind::kMean;
-  write("plan", "work/planned.json", by_mean ? key : stage_key({key, options.objective.text()}), method,
+  write("plan", "work/planned.json", by_mean ? key : stage_key({key, options.objective.text()}),
         [&] { return plan_within(run.model, inputs.tokenizer, damage, options.budget, planning); });
   const std::string front_key =
       makes_limit(run.model, options, inputs) ? stage_key({key, run.directory.hash("screen.json")}) : key;
@@ -81,12 +79,12 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
     std::string name = "work/" + plan.label;
     std::replace_if(
         name.begin(), name.end(), [](char c) { return c == ' ' || c == ':' || c == '\''; }, '-');
-    write("plan " + plan.label, name + ".json", key, beside, [&] { return plan; });
+    write("plan " + plan.label, name + ".json", key, [&] { return plan; });
     candidates.push_back({plan.label, kind, name + ".json", written_as(run.target, name)});
   };
-  const std::optional<Plan> preset = preset_within(run.model, inputs.tokenizer, inputs.budget_bytes, planning);
+  const std::optional<Plan> preset = preset_within(run.model, inputs.tokenizer, inputs.budget_bytes, others);
   for (const Plan& plan :
-       contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, planning),
+       contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, others),
                   planned.predicted_kl_nats, preset.has_value()))
     add(plan, "uniform");
   if (preset) add(*preset, "preset");

@@ -4,7 +4,7 @@
 // refine it further.
 //
 //   clock.run("screen", progress, [&] { save_screen(screen(...), path); });
-//   if (clock.has_time_after("confirm", seconds)) ...
+//   if (clock.has_time_for("confirm", seconds)) ...
 
 #include <chrono>
 #include <functional>

@@ -73,8 +73,9 @@ RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSi
   else
     require_vision_options(model, options);
   for (const std::string& warning : inputs.tokenizer.warnings) progress.warn(warning);
-  inputs.budget_bytes =
-      reachable_budget(model, inputs.tokenizer, options.budget, {options.target, options.file, {}, options.codebooks});
+  PlanningOptions planning{options.target, options.file, {}, options.codebooks};
+  planning.method = method_of(model, options);
+  inputs.budget_bytes = reachable_budget(model, inputs.tokenizer, options.budget, planning);
   const Target& target = find_target(options.target);
   warn_of_source(model, target, inputs.budget_bytes, progress);
   for (const std::string& loss : target.losses(model, inputs.tokenizer)) progress.warn(loss);

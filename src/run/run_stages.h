@@ -63,7 +63,7 @@ std::string method_of(const Model& model, const RunOptions& options);
 std::string method_beside(const std::string& method);
 /// Whether all uniform files that fit are measured, or only those that might be better than the plan.
 bool measures_all_files(const Model& model, const RunOptions& options, const RunInputs& inputs);
-/// The uniform plans that fit, by rising size, then the solved one; and the front of all budgets.
+/// The uniform plans that fit, by rising size, llama.cpp's mix, then the solved one; and the front of all budgets.
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage);
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);
 /// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after

@@ -227,10 +227,11 @@ TEST_F(RunLibrary, AScreenIsConfirmedWhereItDecides) {
     EXPECT_LT(limit["curve"][i]["kl_nats"], limit["curve"][i - 1]["kl_nats"]);
   // Planning again needs nothing but the table of damage.
   const Model model = load_model(path);
-  EXPECT_EQ(plan_within(model, load_tokenizer_of(path),
-                        damage_table_from_json(read_json(out_ / "damage.json"), "damage.json"), o.budget)
-                .predicted_kl_nats,
-            read_json(out_ / "work/planned.json")["predicted_kl_nats"].get<double>());
+  EXPECT_EQ(
+      plan_within(model, load_tokenizer_of(path),
+                  damage_table_from_json(read_json(out_ / "damage.json"), "damage.json"), o.budget, {.method = "auto"})
+          .predicted_kl_nats,
+      read_json(out_ / "work/planned.json")["predicted_kl_nats"].get<double>());
   Stages again;
   run(path, o, &again);
   EXPECT_THAT(again.begun, IsEmpty());

@@ -48,10 +48,14 @@ function sentenceOfReliability({ data, models, dimensions }: Reliability): strin
     });
   const worse = shown("worse"),
     better = shown("better");
+  const rows = dimensions
+    .flatMap((dimension) => dimension.rows)
+    .filter((row) => !row.detail && row.models.some((model) => model.comparison === "worse")).length;
   return (
-    `Beside “${models[0]}”, on ${data.name}, ` +
-    (worse.length > 0 ? `models are shown to be worse in ${listed(worse)}` : "no model is shown to be worse in any dimension") +
-    (better.length > 0 ? `, better in ${listed(better)}.` : ".")
+    `Beside “${models[0]}”, on ${data.name}, by the figure that stands for each dimension, ` +
+    (worse.length > 0 ? `models are shown to be worse in ${listed(worse)}` : "no model is shown to be worse") +
+    (better.length > 0 ? `, better in ${listed(better)}` : "") +
+    (rows > 0 ? `; in the tables ${rows} ${rows === 1 ? "figure is" : "figures are"} worse for some model.` : ".")
   );
 }
 
