@@ -71,6 +71,8 @@ Json provenance_of(const Model& reference, const std::vector<UniformModel>& mode
                {"activations", Activations::parse(a.activations).name()},
                {"curvature_examples", a.curvature},
                {"seed", a.groups.seed}};
+  if (!reference.config().stacks.empty()) json["prompts"] = a.data.prompts;
+  if (!a.data.classes.empty()) json["classes"] = a.data.classes;
   for (const UniformModel& model : models)
     json["models"].push_back(
         {{"label", model.label}, {"hash", model_hash(model.model)}, {"matrix_bytes", model.bytes}});

@@ -86,8 +86,9 @@ std::vector<std::string> GroupDataArgument::texts() const {
 std::vector<GroupedAnswers> GroupDataArgument::answers(const Model& reference, const std::vector<const Model*>& models,
                                                        const EvaluateOptions& options, GroupedSource& source,
                                                        Console& console) const {
-  if (!reference.config().is_language_model() && windows > 0)
-    fail(ErrorKind::kInvalidArgument, "groups: --windows is of texts; {} sees images", reference.source().name);
+  if (!reference.config().is_language_model() && (windows > 0 || shots > 0 || !filter.empty()))
+    fail(ErrorKind::kInvalidArgument, "groups: --windows, --shots and --filter are of texts; {} sees images",
+         reference.source().name);
   if (!reference.config().is_language_model()) return of_images(reference, models, options, source, console);
   const Tokenizer tokenizer(open_tokenizer(reference, console));
   if (data.empty())

@@ -52,8 +52,11 @@ int32_t class_index(const std::string& label, const std::vector<std::string>& cl
     return static_cast<int32_t>(found - classes.begin());
   const auto index = integer(label);
   if (!index)
-    fail(ErrorKind::kBadFile, "data: {}: label \"{}\" is none of the {} classes: {}", origin, label, classes.size(),
-         listed(classes));
+    fail(ErrorKind::kBadFile, "data: {}: label \"{}\" is none of the {} classes: {}{}", origin, label, classes.size(),
+         listed(classes),
+         classes.size() == 1 && classes[0].find(',') != std::string::npos
+             ? "; that is one class: --classes takes names with blanks between them"
+             : "");
   if (*index < 0 || *index >= static_cast<int64_t>(classes.size()))
     fail(ErrorKind::kBadFile, "data: {}: label {} is out of range, expected 0 to {} or a name: {}", origin, *index,
          static_cast<int64_t>(classes.size()) - 1, listed(classes));

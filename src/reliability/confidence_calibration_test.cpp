@@ -94,6 +94,28 @@ TEST(ConfidenceCalibration, BinsAreOpenBelowAndClosedAbove) {
   EXPECT_EQ(bins_of(at_the_ends, {2, Binning::kEqualMass}), (std::vector<int32_t>{0, 0, 0, 1, 1}));
 }
 
+TEST(ConfidenceCalibration, TheHalvesOfARefitHaveAllClassesWhateverTheOrder) {
+  // Sure and right of one class, sure and wrong of the other: halves of one class each would find two temperatures.
+  std::vector<float> turns, sorted;
+  std::vector<int32_t> labels_in_turns, sorted_labels;
+  for (int i = 0; i < 40; ++i)
+    for (const int32_t label : {0, 1}) {
+      const float right = label == 0 || i % 5 == 0 ? 3.0f + 0.01f * static_cast<float>(i) : -2.0f;
+      turns.insert(turns.end(), {label == 0 ? right : 0.0f, label == 0 ? 0.0f : right});
+      labels_in_turns.push_back(label);
+    }
+  for (const int32_t label : {0, 1})
+    for (size_t i = 0; i < labels_in_turns.size(); ++i)
+      if (labels_in_turns[i] == label) {
+        sorted.insert(sorted.end(), {turns[2 * i], turns[2 * i + 1]});
+        sorted_labels.push_back(label);
+      }
+  const Refit a = refit_temperature(turns, 2, labels_in_turns), b = refit_temperature(sorted, 2, sorted_labels);
+  EXPECT_NEAR(a.temperature_of_even, b.temperature_of_even, 1e-9) << "but for the order of sums";
+  EXPECT_NEAR(a.temperature_of_odd, b.temperature_of_odd, 1e-9);
+  EXPECT_NEAR(a.temperature_of_even, a.temperature_of_odd, 0.2 * a.temperature_of_odd);
+}
+
 TEST(ConfidenceCalibration, RefitFindsTheTemperatureThatWasPutIn) {
   // Labels drawn from the softmax itself; three times as large logits ask for a temperature of three.
   std::mt19937_64 random(1);

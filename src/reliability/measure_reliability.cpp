@@ -58,7 +58,9 @@ void check_request(const ReliabilityRequest& request) {
   check_counts(o);
   for (size_t i = 0; i < o.attack_radii.size(); ++i)
     if (!(o.attack_radii[i] > 0 && o.attack_radii[i] <= 1) || (i > 0 && o.attack_radii[i] <= o.attack_radii[i - 1]))
-      fail(ErrorKind::kInvalidArgument, "reliability: radii of attacks rise within 0 to 1, got {}", o.attack_radii[i]);
+      fail(ErrorKind::kInvalidArgument,
+           "reliability: radii of attacks: got {:g}/255{}, expected them to rise, to 255/255", 255 * o.attack_radii[i],
+           i > 0 ? fmt::format(" after {:g}/255", 255 * o.attack_radii[i - 1]) : "");
 }
 
 /// Of all that the measured parts depend on, but for what identity_of_subject says.

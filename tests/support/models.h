@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ inline std::vector<std::string> fixture_names() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "tests/fixtures/models"))
     if (std::filesystem::exists(entry.path() / "golden.safetensors")) names.push_back(entry.path().filename().string());
+  if (names.empty())
+    throw std::runtime_error("tests/fixtures/models holds no model: tests of all of them would test none");
   std::sort(names.begin(), names.end());
   return names;
 }

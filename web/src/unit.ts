@@ -4,8 +4,14 @@ import type { Report } from "./data";
 
 let unit = "token";
 
+/** What only models that see are asked. */
+const OF_IMAGES = ["corruptions", "attacks", "features", "out_of_distribution"];
+
 export function setUnit(report: Report): void {
-  unit = report.diagnosis?.unit ?? "token";
+  const sees =
+    report.who_pays?.entries.some((entry) => entry.unit === "image") ||
+    report.reliability?.dimensions.some((dimension) => OF_IMAGES.includes(dimension.key));
+  unit = report.diagnosis?.unit ?? (sees ? "image" : "token");
 }
 
 export const natsPer = (): string => `nats per ${unit}`;

@@ -566,6 +566,18 @@ test("matrices of experts share a cell, which shows the worst of them", async ()
   await page.close();
 });
 
+test("a page about images speaks of images", async () => {
+  if (given || !data.reliability) return;
+  const alone = { ...structuredClone(data), diagnosis: null, results: null, plan: null, who_pays: null, finetune: null };
+  const { page, problems } = await open(withData(html, JSON.stringify(alone)));
+  const words = await page.locator("#glossary").textContent();
+  assert.match(words, /over the classes of an image[\s\S]*Calibration error \(ECE\)[\s\S]*AUROC/);
+  assert.doesNotMatch(words, /Perplexity/);
+  assert.match(await page.locator("#reliability-attacks table").first().textContent(), /\b[\d.]+\/255/);
+  await expectNoProblems({ page, problems });
+  await page.close();
+});
+
 test("a forecast that is off by depth is told so", async () => {
   if (given || !data.confirmation) return;
   const tilted = structuredClone(data);

@@ -1,5 +1,6 @@
 // The words of this page, for readers who do not quantize for a living.
 
+import type { Report } from "../data";
 import { el, section } from "../dom";
 import { ofImages } from "../unit";
 
@@ -87,14 +88,34 @@ const TERMS: [string, string][] = [
   ],
 ];
 
-export function glossary(): HTMLElement {
+const OF_RELIABILITY: [string, string][] = [
+  [
+    "Calibration error (ECE), worst bin (MCE)",
+    "Answers are put into bins by how sure the model is of them: the distance between confidence and accuracy, averaged over bins by their size, and that of the worst bin.",
+  ],
+  ["Brier score", "The squared distance between a model's probabilities and the right answer, averaged: lower is better."],
+  [
+    "AUROC, FPR95",
+    "How well a score tells what the model was taught from what it never saw: the chance that it ranks a pair rightly, and the share of strangers that pass where 95% of the known do.",
+  ],
+  [
+    "FGSM, PGD, square attack",
+    "Ways to change an image so little that nobody sees it until the answer is another: one step along the gradient, many of them, and a search that asks for answers alone.",
+  ],
+];
+
+export function glossary(report: Report): HTMLElement {
+  const own = report.reliability ? OF_RELIABILITY : [];
   return section(
     "glossary",
     "Glossary",
     el(
       "dl",
       { class: "glossary" },
-      ...[...(ofImages() ? OF_IMAGES : OF_TEXT), ...TERMS].flatMap(([term, meaning]) => [el("dt", null, term), el("dd", null, meaning)]),
+      ...[...(ofImages() ? OF_IMAGES : OF_TEXT), ...own, ...TERMS].flatMap(([term, meaning]) => [
+        el("dt", null, term),
+        el("dd", null, meaning),
+      ]),
     ),
   );
 }

@@ -24,6 +24,7 @@ interface Axis {
   title: string;
   summary: string;
   label: string;
+  level?: (value: number) => string; // as people write it; a number where absent
 }
 const SEVERITIES: Axis = {
   title: "Accuracy by severity, %.",
@@ -35,6 +36,7 @@ const AXES: Record<string, Axis> = {
     title: "Accuracy under attack, %.",
     summary: "By the largest change of a value; what is fooled in a small ball is fooled in a greater one.",
     label: "radius →",
+    level: (radius) => `${number(255 * radius)}/255`, // steps of a channel of 8 bits
   },
   features: {
     title: "Accuracy by the first directions of the features, %.",
@@ -88,8 +90,10 @@ function ticksOf(all: Point[]): number[] | number {
   return levels.length <= 5 ? levels : 5;
 }
 
+const axisOf = (dimension: ReliabilityDimension): Axis => AXES[dimension.key] ?? SEVERITIES;
+
 /** One small chart per condition: accuracy over severity or radius. */
-function curves(title: string, summary: string, axis: string, all: Point[], models: string[]): HTMLElement {
+function curves({ title, summary, label, level = tick }: Axis, all: Point[], models: string[]): HTMLElement {
   const conditions = [...new Set(all.map((point) => point.condition))];
   return figure(title, summary, ({ width }: Frame) => {
     const columns = Math.max(1, Math.min(4, Math.floor(width / 210)));
@@ -105,7 +109,7 @@ function curves(title: string, summary: string, axis: string, all: Point[], mode
       ...scales(models),
       fx: { axis: null, padding: 0.12 },
       fy: { axis: null, padding: 0.25 },
-      x: { label: axis, ticks: ticksOf(all), tickFormat: tick },
+      x: { label, ticks: ticksOf(all), tickFormat: level },
       y: { label: null, domain: [0, 1], tickFormat: (v: number) => `${Math.round(100 * v)}`, ticks: 4, grid: true },
       marks: [
         Plot.text(conditions, {
@@ -127,7 +131,7 @@ function curves(title: string, summary: string, axis: string, all: Point[], mode
             x: "level",
             y: "value",
             title: (point: Point) =>
-              `${point.condition}, ${number(point.level)}\n${point.model}: ${share(point.value)}\n95%: ${share(point.low)} to ${share(point.high)}`,
+              `${point.condition}, ${level(point.level)}\n${point.model}: ${share(point.value)}\n95%: ${share(point.low)} to ${share(point.high)}`,
           }),
         ),
       ],
@@ -207,6 +211,7 @@ const MARKS = { better: " ▲", worse: " ▼", undecided: "" } as const;
 /** All rows that stand for themselves; the arrows say what is decided. */
 function figures(dimension: ReliabilityDimension, models: string[]): HTMLElement {
   const rows = dimension.rows.filter((row) => !row.detail && row.group === "");
+  const level = axisOf(dimension).level ?? tick;
   const columns = models.map((model, m): Column<ReliabilityRow> => {
     const value = (row: ReliabilityRow) => row.models[m]?.value ?? null;
     return {
@@ -224,7 +229,7 @@ function figures(dimension: ReliabilityDimension, models: string[]): HTMLElement
       {
         head: "Level",
         numeric: true,
-        cell: (row) => (isNumber(row.level) ? tick(row.level) : ""),
+        cell: (row) => (isNumber(row.level) ? level(row.level) : ""),
         key: (row) => row.level,
       },
       ...columns,
@@ -242,8 +247,7 @@ function charts(dimension: ReliabilityDimension, models: string[]): HTMLElement[
   const drawn: HTMLElement[] = [];
   if (dimension.diagrams.length > 0) drawn.push(diagrams(dimension.diagrams));
   if (levels.length > 0) {
-    const axis = AXES[dimension.key] ?? SEVERITIES;
-    drawn.push(legend(models), curves(axis.title, axis.summary, axis.label, levels, models));
+    drawn.push(legend(models), curves(axisOf(dimension), levels, models));
   }
   return drawn;
 }
