@@ -339,6 +339,10 @@ TEST_F(Cli, AScreenOfTwoDomainsIsComparedWithADiagnosis) {
   EXPECT_EQ(both["agreements"][0]["count"], 42) << "seven matrices in each of six layers";
   EXPECT_EQ(read_json(at("screen.json"))["values"], both["values"]);
   EXPECT_TRUE(fs::exists(at("channels.safetensors")));
+  ::testing::internal::CaptureStderr();
+  run({"plan", demo_, "--screen", at("screen.json"), "--dry-run"});
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr("int4:g128:sym, int3:g64:sym of the screen: no candidate for llama.cpp"));
   EXPECT_EQ(run({"--quiet", "screen", demo_, "--calibration", cal, "--against", at("none.json"), "-o", at("x.json")}),
             2);
   EXPECT_EQ(run({"--quiet", "screen", demo_, "--calibration", cal, "--windows", "1", "--schemes", "gguf:q4_k",

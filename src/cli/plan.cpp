@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "base/fail.h"
 #include "base/output_file.h"
@@ -66,25 +69,36 @@ void require_own_recipe(const std::string& path) {
          path);
 }
 
+/// Who screened a scheme expects it in the plan.
+void warn_of_unplanned(const Screen& screen, const TargetRules& rules, Console& console) {
+  std::vector<std::string> unplanned;
+  for (const std::string& scheme : screen.schemes)
+    if (std::ranges::find(rules.schemes, scheme) == rules.schemes.end()) unplanned.push_back(scheme);
+  if (unplanned.empty()) return;
+  console.progress.warn(fmt::format("plan: {} of the screen: no candidate for {}, which plans with {}",
+                                    fmt::join(unplanned, ", "), rules.target, fmt::join(rules.schemes, ", ")));
+}
+
 /// Of the one artefact that is given.
-DamageTable damage_of(const PlanArguments& a, const Model& model) {
+DamageTable damage_of(const PlanArguments& a, const Model& model, const TargetRules& rules, Console& console) {
   if (!a.damage.empty()) return damage_table_from_json(read_artefact(a.damage, "run"), a.damage);
-  if (!a.screen.empty())
-    return damage_table(model, screen_from_json(read_artefact(a.screen, "screen"), a.screen),
-                        parse_objective(a.over_domains));
+  if (!a.screen.empty()) {
+    const Screen screen = screen_from_json(read_artefact(a.screen, "screen"), a.screen);
+    warn_of_unplanned(screen, rules, console);
+    return damage_table(model, screen, parse_objective(a.over_domains));
+  }
   return damage_table(model, diagnosis_from_json(read_artefact(a.diagnosis, "diagnose"), a.diagnosis));
 }
 
 /// Empty for a preset. Warns of what its figures do not say.
-DamageTable read_damage(const PlanArguments& a, const Model& model, Console& console) {
+DamageTable read_damage(const PlanArguments& a, const Model& model, const TargetRules& rules, Console& console) {
   if (!a.preset.empty()) return {};
-  DamageTable table = damage_of(a, model);
+  DamageTable table = damage_of(a, model, rules, console);
   if (const std::string note = unreached_note(table); !note.empty()) console.progress.warn(note);
   if (!a.screen.empty() && !components_of(model.config(), {ComponentKind::kExpert}).empty())
     console.progress.warn(
         "of a model with experts a screen foretells which matrices hurt more, and too few nats, the fewer the finer "
-        "the "
-        "scheme: that tokens change their experts is not in it. `vernier evaluate` measures");
+        "the scheme: that tokens change their experts is not in it. `vernier evaluate` measures");
   return table;
 }
 
@@ -150,7 +164,7 @@ void add_plan(CLI::App& app, Console& console) {
     const std::optional<Limit> limit = read_limit(a->limit, model);
     if (a->front && options.objective.kind != PlanObjective::Kind::kMean)
       fail(ErrorKind::kInvalidArgument, "plan: --front shows plans of least mean damage; leave out --objective");
-    const DamageTable damage = read_damage(*a, model, console);
+    const DamageTable damage = read_damage(*a, model, planning_rules(target.name, a->codebooks), console);
     if (a->front) {
       const PlanFront front = plan_front(model, tokenizer, damage, options);
       const Limit* known = limit ? &*limit : nullptr;

@@ -30,7 +30,8 @@ const std::vector<ConfidenceFigureRow>& confidence_figure_rows() {
       {"ece", "expected calibration error", "share", Worse::kHigher, true},
       {"ece_signed", "confidence less accuracy", "share", Worse::kNeither, true},
       {"ece_equal_mass", "calibration error, bins of equal mass", "share", Worse::kHigher, false},
-      {"mce", "calibration error of the worst bin", "share", Worse::kHigher, false},
+      // The worst of fifteen: its paired interval of 95% covers 79%, so that nothing is called better or worse by it.
+      {"mce", "calibration error of the worst bin", "share", Worse::kNeither, false},
       {"brier", "Brier score", "", Worse::kHigher, false},
       {"loss_nats", "loss", "nats", Worse::kHigher, true},
   };
