@@ -11,7 +11,7 @@ export function setUnit(report: Report): void {
   const sees =
     report.who_pays?.entries.some((entry) => entry.unit === "image") ||
     report.reliability?.dimensions.some((dimension) => OF_IMAGES.includes(dimension.key));
-  unit = report.diagnosis?.unit ?? (sees ? "image" : "token");
+  unit = report.diagnosis ? (report.diagnosis.unit ?? "token") : sees ? "image" : "token";
 }
 
 export const natsPer = (): string => `nats per ${unit}`;
