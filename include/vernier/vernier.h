@@ -43,6 +43,7 @@
 #include "vernier/decode_images.h"
 #include "vernier/diagnose.h"
 #include "vernier/evaluate.h"
+#include "vernier/evaluate_images.h"
 #include "vernier/evaluation_file.h"
 #include "vernier/export.h"
 #include "vernier/finetune.h"

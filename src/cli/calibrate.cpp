@@ -32,7 +32,7 @@ void add_calibrate(CLI::App& app, Console& console) {
       "For a model that sees, in place of text: a manifest (CSV: path, label), a folder of classes, or safetensors "
       "with pixel_values [batch, channels, height, width] (F32), and for CLIP input_ids")
       ->check(CLI::ExistingPath);
-  a->labelled.add(*command);
+  a->labelled.add(*command, a->io);
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_option(*command, "--windows", a->windows,
              "Use N windows, evenly spaced over the text, or N images, evenly over the classes; 0: all")

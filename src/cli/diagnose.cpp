@@ -93,7 +93,7 @@ void add_diagnose(CLI::App& app, Console& console) {
       "Text to measure on, the built-in calibration text when none is named; damage is also told by group for a "
       ".jsonl file of documents with groups, and for texts named NAME=FILE. For a model that sees a manifest (CSV: "
       "path, label) or a folder of classes, which are its groups");
-  a->labelled.add(*command);
+  a->labelled.add(*command, a->io);
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_option(*command, "--windows", a->windows,
              "Use N windows, evenly spaced over the text and shared by its groups; 0: all")

@@ -18,7 +18,6 @@
 #include "data/image_subset.h"
 #include "data/text_kind.h"
 #include "report/report_data.h"
-#include "vernier/classify.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 #include "vernier/report.h"
@@ -134,8 +133,6 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
                       fmt::format("Only some of {}; of a language model confidence and careless_text",
                                   fmt::join(reliability_dimensions(), ", "))))
       ->delimiter(',');
-  in_group(add_option(command, "--images", images, "Use N images, evenly over their classes; 0: all"))
-      ->check(count_range());
   in_group(add_option(command, "--corruptions", corruptions, "Only some of them"))->delimiter(',');
   in_group(add_option(command, "--severities", options.severities, "1 to N"))->capture_default_str();
   in_group(add_option(command, "--corruption-images", options.corruption_images, "Corrupt N of the images; 0: all"))
@@ -164,10 +161,6 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   in_group(add_option(command, "--shots", shots, "Of questions with answers: solved ones in front of each"))
       ->check(within(0, 1000))
       ->capture_default_str();
-  in_group(
-      add_option(command, "--classes", classes, "Names by index, where neither model nor data say them in that order"));
-  in_group(add_option(command, "--prompts", prompts, "Of CLIP: single, best-7, or a file with a template per line"))
-      ->capture_default_str();
   in_group(add_option(command, "--draws", options.bootstrap_draws, "Of the bootstrap"))->capture_default_str();
   in_group(add_option(command, "--seed", options.seed, "Of resampling, corruptions and attacks"))
       ->capture_default_str();
@@ -176,7 +169,6 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   files.reads(plans);
   files.reads(ood);
   files.reads_models(others);
-  files.reads(prompts);
 }
 
 void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, Console& console) {
@@ -198,22 +190,19 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
   request.options.attack_radii.clear();
   for (const double radius : radii) request.options.attack_radii.push_back(radius / 255);
   request.dimensions = dimensions;
-  request.classify = {prompt_templates(prompts), shared.compute};
+  request.classify = {prompt_templates(shared.images.prompts), shared.compute};
   if (!ood.empty()) request.outside = files_of(ood);
   if (!output.empty()) request.parts = output + ".parts";
 
   Reliability found;
   if (sees) {
-    if (data.data.size() != 1)
-      fail(ErrorKind::kInvalidArgument, "reliability: {} sees; expected one --data, a manifest or a folder of classes",
-           first);
-    const std::vector<std::string> names = classes.empty() ? class_names_of(original) : classes;
-    const std::string& path = data.data.front();
-    const LabelledImages labelled = read_labelled_images(path, names);
-    for (const std::string& warning : labelled.warnings) console.progress.warn(warning);
-    found = measure_reliability(subjects.named(), spread_images(labelled, images), request, &console.progress);
+    const LabelledImages images =
+        shared.images.read(image_set_of(data.data, original, "reliability"), original, console);
+    found =
+        measure_reliability(subjects.named(), spread_images(images, shared.image_count), request, &console.progress);
   } else {
-    if (images > 0 || !classes.empty())
+    require_texts(data.data, original, "reliability");
+    if (shared.image_count > 0 || !shared.images.classes.empty())
       fail(ErrorKind::kInvalidArgument, "reliability: --images and --classes are of models that see; {} reads", first);
     const Tokenizer tokenizer(open_tokenizer(original, console));
     if (data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices) {

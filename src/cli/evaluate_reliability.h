@@ -7,16 +7,17 @@
 
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "vernier/measure_reliability.h"
 
 namespace vernier {
 
 struct ReliabilityArguments {
   bool wanted = false;
-  std::vector<std::string> schemes, plans, others, dimensions, corruptions, classes;
+  std::vector<std::string> schemes, plans, others, dimensions, corruptions;
   std::vector<double> radii = {1, 2, 4, 8};  // in 255ths
-  std::string ood, output, page, prompts = "single";
-  int64_t images = 0, shots = 0;
+  std::string ood, output, page;
+  int64_t shots = 0;
   bool perturb_text = false;
   ReliabilityOptions options{};
 
@@ -26,6 +27,8 @@ struct ReliabilityArguments {
     const std::string& model;
     const std::string& reference;  ///< what the others are compared with; empty: the model itself
     const DataArguments& data;
+    const ImageArguments& images;
+    int64_t image_count;  ///< 0: all
     ComputeOptions compute;
     Activations activations;  ///< of all but what they are compared with, where these do not say themselves
     const CalibrationArgument& calibration;

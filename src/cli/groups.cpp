@@ -71,8 +71,8 @@ Json provenance_of(const Model& reference, const std::vector<UniformModel>& mode
                {"activations", Activations::parse(a.activations).name()},
                {"curvature_examples", a.curvature},
                {"seed", a.groups.seed}};
-  if (!reference.config().stacks.empty()) json["prompts"] = a.data.prompts;
-  if (!a.data.classes.empty()) json["classes"] = a.data.classes;
+  if (!reference.config().stacks.empty()) json["prompts"] = a.data.images.prompts;
+  if (!a.data.images.classes.empty()) json["classes"] = a.data.images.classes;
   for (const UniformModel& model : models)
     json["models"].push_back(
         {{"label", model.label}, {"hash", model_hash(model.model)}, {"matrix_bytes", model.bytes}});
@@ -81,7 +81,8 @@ Json provenance_of(const Model& reference, const std::vector<UniformModel>& mode
 
 /// The models' own losses on the data, differentiable.
 LossOfExamples loss_of(const Arguments& a, const GroupedSource& source, const Model& reference) {
-  if (source.images) return loss_of_images(reference, *source.images, {.prompts = prompt_templates(a.data.prompts)});
+  if (source.images)
+    return loss_of_images(reference, *source.images, {.prompts = prompt_templates(a.data.images.prompts)});
   if (source.windows) return loss_of_windows(*source.windows);
   fail(ErrorKind::kInvalidArgument, "--curvature: of images and of text, whose losses are a model's own");
 }

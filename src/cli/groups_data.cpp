@@ -54,7 +54,6 @@ void GroupDataArgument::add(CLI::App& app, CommandFiles& files) {
       "models JSON lines with text and group, questions as HellaSwag or ARC have them, pairs of sentences (CSV as "
       "CrowS-Pairs), texts as NAME=FILE, or several of these; built-in documents when none is named");
   files.reads_named(data);
-  files.reads(prompts);
   add_option(app, "--group-key", group_key, "Where JSON lines say their group")->capture_default_str();
   add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");
   add_option(app, "--context", context, "Tokens per window")->check(context_range())->capture_default_str();
@@ -67,10 +66,7 @@ void GroupDataArgument::add(CLI::App& app, CommandFiles& files) {
   add_option(app, "--shots", shots, "Solved questions in front of each one")
       ->check(within(0, 1000))
       ->capture_default_str();
-  add_option(app, "--classes", classes,
-             "Of images: names by index, where neither model nor data say them in that order");
-  add_option(app, "--prompts", prompts, "Of CLIP: single, best-7, or a file with a template per line")
-      ->capture_default_str();
+  images.add(app, files);
 }
 
 bool GroupDataArgument::has_several_forms() const { return parts_of(data).size() > 1; }
@@ -146,17 +142,10 @@ std::vector<GroupedAnswers> GroupDataArgument::of_images(const Model& reference,
                                                          const std::vector<const Model*>& models,
                                                          const EvaluateOptions& options, GroupedSource& source,
                                                          Console& console) const {
-  if (data.size() != 1)
-    fail(ErrorKind::kInvalidArgument,
-         "groups: {} sees images: expected one --data, a manifest or a folder of classes, got {}",
-         reference.source().name, data.size());
-  const std::vector<std::string> names = classes.empty() ? class_names_of(reference) : classes;
-  source.images = std::make_shared<LabelledImages>(std::filesystem::is_directory(data.front())
-                                                       ? read_image_folder(data.front(), names)
-                                                       : read_manifest(data.front(), names));
-  for (const std::string& warning : source.images->warnings) console.progress.warn(warning);
+  source.images =
+      std::make_shared<LabelledImages>(images.read(image_set_of(data, reference, "groups"), reference, console));
   return answer_images(reference, models, *source.images,
-                       {prompt_templates(prompts), options.compute, options.activations, options.ranges},
+                       {prompt_templates(images.prompts), options.compute, options.activations, options.ranges},
                        &console.progress);
 }
 

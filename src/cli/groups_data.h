@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/image_arguments.h"
 #include "data/text_kind.h"
 #include "vernier/grouped_answers.h"
 
@@ -21,8 +22,9 @@ struct GroupedSource {
 };
 
 struct GroupDataArgument {
-  std::vector<std::string> data, classes;
-  std::string group_key = "group", filter, prompts = "single", score = "half";
+  std::vector<std::string> data;
+  ImageArguments images;
+  std::string group_key = "group", filter, score = "half";
   int64_t context = 512, windows = 0, shots = 0;
 
   void add(CLI::App& app, CommandFiles& files);

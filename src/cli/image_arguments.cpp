@@ -7,10 +7,11 @@
 
 namespace vernier {
 
-void ImageArguments::add(CLI::App& app) {
+void ImageArguments::add(CLI::App& app, CommandFiles& files) {
   add_option(app, "--classes", classes, "Names by index, where neither model nor images say them in that order");
   add_option(app, "--prompts", prompts, "Of CLIP: single, best-7, or a file with a template per line")
       ->capture_default_str();
+  files.reads(prompts);
 }
 
 LabelledImages ImageArguments::read(const std::string& path, const Model& model, Console& console) const {

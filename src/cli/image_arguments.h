@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/command_files.h"
 #include "cli/console.h"
 #include "vernier/labelled_images.h"
 #include "vernier/model.h"
@@ -16,7 +17,7 @@ namespace vernier {
 struct ImageArguments {
   std::vector<std::string> classes;
   std::string prompts = "single";
-  void add(CLI::App& app);
+  void add(CLI::App& app, CommandFiles& files);
 
   /// A manifest or a folder of classes, by the model's names, with what there is to say about it passed on.
   LabelledImages read(const std::string& path, const Model& model, Console& console) const;
@@ -28,7 +29,7 @@ struct ImageArguments {
 /// @throws Error{kInvalidArgument} for none, several, and what is text
 std::string image_set_of(const std::vector<std::string>& data, const Model& model, const char* command);
 
-/// Refuses images for a language model. @throws Error{kInvalidArgument}
+/// Refuses images for a language model; `command` begins the message. @throws Error{kInvalidArgument}
 void require_texts(const std::vector<std::string>& data, const Model& model, const char* command);
 
 /// Whom a plan is for where nobody said: a model that sees has a directory as its only target.

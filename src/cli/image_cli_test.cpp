@@ -10,6 +10,7 @@
 #include "support/models.h"
 #include "support/noise_images.h"
 #include "support/scratch.h"
+#include "vernier/evaluation_file.h"
 
 namespace vernier {
 namespace {
@@ -62,6 +63,45 @@ TEST_F(ImageCli, StagesOneByOne) {
                         at("quantized")}),
             0);
   ASSERT_EQ(run_images({"groups", at("quantized"), "--reference", files_.model(), "--data", test_}), 0);
+}
+
+TEST_F(ImageCli, EvaluateTellsAccuracyAndHowFarItIsFromTheReference) {
+  ASSERT_EQ(run_images({"quantize", files_.model(), "--scheme", "int3:channel:sym", "--method", "nearest", "-o",
+                        at("quantized")}),
+            0);
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_images({"evaluate", at("quantized"), "--reference", files_.model(), "--data", test_}), 0);
+  const std::string told = ::testing::internal::GetCapturedStdout();
+  for (const char* part : {"Accuracy (%)", "Mean KLD (nats/image)", "Same class (%)", "images", "class "})
+    EXPECT_THAT(told, HasSubstr(part));
+  ASSERT_EQ(run_images({"evaluate", at("quantized"), "--reference", files_.model(), "--data", test_, "--images", "10",
+                        "--json", at("e.json")}),
+            0);
+  const EvaluationFile file = evaluation_file_from_json(read_json(at("e.json")), "e.json");
+  EXPECT_TRUE(file.of_images);
+  ASSERT_EQ(file.rows.size(), 2U);
+  EXPECT_EQ(file.rows[0].kind, "reference");
+  EXPECT_EQ(file.rows[0].text.find("kl_nats"), nullptr) << "nobody compares it";
+  EXPECT_EQ(file.rows[1].text.tokens, 10);
+  EXPECT_GT(file.rows[1].text.kl().mean, 0);
+  expect_refused({"evaluate", files_.model(), "--data", test_, "--windows", "2"}, {"--windows are of texts"});
+  expect_refused({"evaluate", files_.model(), "--data", test_, "--reference", source_dir() / "models/demo-5m"},
+                 {"reads text, the other one sees images"});
+  expect_refused({"evaluate", source_dir() / "models/demo-5m", "--images", "3"}, {"are of models that see"});
+}
+
+TEST_F(ImageCli, AModelThatNamesItsClassesOtherwiseIsNoReference) {
+  Json config = read_json(fs::path(files_.model()) / "config.json");
+  for (int i = 0; i < 10; ++i) config["id2label"][std::to_string(i)] = fmt::format("LABEL_{}", 9 - i);
+  write_json(fs::path(files_.model()) / "config.json", config);
+  fs::copy(files_.model(), at("other"), fs::copy_options::recursive);
+  std::swap(config["id2label"]["0"], config["id2label"]["1"]);
+  write_json(at("other/config.json"), config);
+  for (const char* command : {"evaluate", "groups"})
+    expect_refused({command, at("other"), "--reference", files_.model(), "--data", test_},
+                   {"class 0 is", "the same id2label"});
+  expect_refused({"evaluate", files_.model(), "--reliability", "--with", at("other"), "--data", test_},
+                 {"class 0 is", "the same id2label"});
 }
 
 TEST_F(ImageCli, AsOneRun) {

@@ -201,7 +201,7 @@ void add_run(CLI::App& app, Console& console) {
       "Manifest or folder to calibrate and diagnose a model that sees on; by default a fifth of --data, which is then "
       "not evaluated")
       ->check(CLI::ExistingPath);
-  a->labelled.add(*command);
+  a->labelled.add(*command, a->io);
   add_option(*command, "--calibration-windows", o.calibration_windows,
              "Calibrate on N windows, evenly spaced over the text, or N images; 0: all")
       ->check(count_range())

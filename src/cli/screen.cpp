@@ -119,7 +119,7 @@ void add_screen(CLI::App& app, Console& console) {
       "Text files, each a domain for which scores are kept apart; NAME=FILE names it and joins files of "
       "one name. The built-in texts when none is given. For a model that sees a manifest (CSV: path, label) or a "
       "folder of classes");
-  a->labelled.add(*command);
+  a->labelled.add(*command, a->io);
   add_option(*command, "--context", a->context, "Tokens per window")->check(context_range())->capture_default_str();
   add_option(*command, "--windows", a->windows, "Use N windows of each domain, evenly spaced; 0: all")
       ->check(count_range())

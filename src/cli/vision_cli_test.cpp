@@ -86,7 +86,7 @@ TEST_F(VisionCli, WhatNeedsALanguageModelSaysSo) {
     EXPECT_NE(run_command(arguments), 0);
     EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(said));
   };
-  refused({"evaluate", model("vit")}, "expected a language model");
+  refused({"evaluate", model("vit")}, "expected one --data, a manifest");
   refused({"calibrate", model("vit"), "-o", at("c")}, "name some with --images");
   refused({"run", model("vit"), "--budget", "+10%", "-o", at("run")}, "expected one --data, a manifest");
   refused({"export", model("vit"), "--scheme", "gguf:q8_0", "-o", at("x.gguf")}, "expected a language model");

@@ -1,3 +1,4 @@
+#include "evaluate/same_classes.h"
 #include "vernier/grouped_answers.h"
 
 namespace vernier {
@@ -5,6 +6,7 @@ namespace vernier {
 std::vector<GroupedAnswers> answer_images(const Model& reference, const std::vector<const Model*>& models,
                                           const LabelledImages& images, const ClassifyOptions& options,
                                           ProgressSink* progress) {
+  for (const Model* model : models) require_same_classes("groups", *model, reference);
   GroupedAnswers answers;
   answers.unit = "image";
   answers.examples = grouped_examples(images);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "data/image_set.h"
 #include "data/image_subset.h"
+#include "evaluate/same_classes.h"
 #include "reliability/detection_dimension.h"
 #include "reliability/image_dimensions.h"
 #include "reliability/reliability_counts.h"
@@ -153,6 +154,8 @@ ReliabilityDimension measure_detection(const ImageReliability& of) {
 Reliability measure_reliability(const std::vector<ReliabilitySubject>& subjects, const LabelledImages& images,
                                 const ReliabilityRequest& request, ProgressSink* progress) {
   check_request(request);
+  for (const ReliabilitySubject& subject : subjects)
+    require_same_classes("reliability", *subject.model, *subjects.front().model);
   const ImageSubjects models(subjects, images.classes, request.classify);
   const PartStore parts(request.parts, request.parts.empty() ? "" : identity_of(subjects, images, request));
   const ImageReliability of{subjects, models, images, request, parts, progress};
