@@ -129,7 +129,7 @@ struct GroupGap {
 struct ParityGap {
   double reference = 0, model = 0;
   Judged change;
-  double null_p = 1;  ///< one-sided
+  double null_p = 1;  ///< one-sided; NaN where every group is of one class, which exchanging groups would exchange
 };
 
 struct AttributeResult {

@@ -90,9 +90,9 @@ struct ConfidenceClaim {
 std::string_view name_of(ConfidenceClaim::Verdict verdict);
 
 /// A case bears it out where calibration got better and the first model was under-confident, and contradicts it where it
-/// got better although that was over-confident. Refuted: more contradict it than luck does where each case gets better by
-/// 1/40 (a 95% interval); confirmed: more than luck bear it out, contradictions are luck, and somewhere the first model was
-/// over-confident. At 5%; cases of one model share examples, so that this is not exact.
+/// got better although that was over-confident. Refuted: one contradicts it by more than luck; confirmed: one bears it out by
+/// more than luck, contradictions are luck, and somewhere the first model was over-confident. Luck is 5% over all cases
+/// (Bonferroni), which share examples; of each by the normal distribution that its 95% interval speaks of.
 ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases);
 
 struct ReliabilityDiagram {

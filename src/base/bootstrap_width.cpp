@@ -21,6 +21,11 @@ double expanded_tail(double confidence, int64_t clusters) {
   return std::erfc(widened_student(confidence, clusters) / std::sqrt(2.0)) / 2;
 }
 
+double student_widening(double confidence, int64_t clusters) {
+  constexpr int64_t kNormal = 1'000'000'000;  // degrees of freedom
+  return widened_student(confidence, clusters) / student_quantile(1 - (1 - confidence) / 2, kNormal);
+}
+
 bool holds_tail(double tail, size_t draws) { return tail * static_cast<double>(draws) >= 2; }
 
 double student_reach(const std::vector<double>& draws, double confidence, int64_t clusters) {

@@ -15,6 +15,9 @@ double expanded_tail(double confidence, int64_t clusters);
 /// Whether so many draws hold what lies out there: at least two on each side.
 bool holds_tail(double tail, size_t draws);
 
+/// By how much that makes an interval wider than the draws are: Student's t over the normal quantile.
+double student_widening(double confidence, int64_t clusters);
+
 /// Student's t times the standard error that the draws have, which is as far as an interval reaches on each side where
 /// they do not. @param draws finite, at least 1 @param clusters at least 2
 double student_reach(const std::vector<double>& draws, double confidence, int64_t clusters);

@@ -73,6 +73,8 @@ TEST(AnalyseGroups, ClassesAsGroupsHaveOnlyTheRatesThatExist) {
   EXPECT_TRUE(std::isnan(analysis.attributes[0].parity.at("equalized_odds").model));
   EXPECT_EQ(analysis.attributes[0].parity.at("equalized_odds").change.verdict, Verdict::kUndecided);
   EXPECT_NEAR(analysis.attributes[0].parity.at("demographic_parity").reference, 1, 1e-12);
+  EXPECT_TRUE(std::isnan(analysis.attributes[0].parity.at("demographic_parity").null_p))
+      << "exchanging groups would exchange classes";
 }
 
 TEST(AnalyseGroups, IntersectionsAndSmallGroups) {

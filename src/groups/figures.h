@@ -39,6 +39,8 @@ class FigureValues {
 
   const std::vector<const FigureRow*>& rows() const { return rows_; }
   bool has_classes() const { return has_classes_; }
+  /// The right class; -1 where none is known.
+  int32_t label(size_t example) const { return examples_.labels.empty() ? -1 : examples_.labels[example]; }
   GroupSums zero() const;
   /// @param of_reference which of the two models
   void add(GroupSums& sums, size_t example, double weight, bool of_reference) const;

@@ -70,7 +70,9 @@ TEST_F(GroupFixture, FindsTheGroupThatWasHurt) {
   const AttributeResult& age = analysis.attributes[0];
   EXPECT_EQ(age.gaps.at("loss_nats").most_damaged, "old");
   EXPECT_EQ(age.gaps.at("flips").most_damaged, "old");
-  EXPECT_EQ(age.gaps.at("flips").spread.verdict, Verdict::kExceeds);
+  EXPECT_LE(age.gaps.at("flips").null_p, 0.05);
+  // 2.39 standard errors of 36 and 73 examples: three pairs of groups at once take 2.46.
+  EXPECT_EQ(age.gaps.at("flips").spread.verdict, Verdict::kUndecided);
   EXPECT_EQ(age.groups[1].name, "old");
   EXPECT_LE(age.groups[1].figures.at("flips").null_p, 0.02);
   EXPECT_GT(age.groups[1].figures.at("flips").skew.value, 0.1);

@@ -136,6 +136,30 @@ TEST(GroupNull, APlantedEffectIsFoundAndOnlyIt) {
   EXPECT_EQ(analysis.all.figures.at("loss_nats").change.verdict, Verdict::kExceeds);
 }
 
+// Twenty examples of each of ten groups: what is seen of the groups spreads by noise alone, more than what is true.
+TEST(GroupNull, TheIntervalOfASpreadHoldsTheTruth) {
+  for (const double planted : {0.0, 0.4}) {
+    int held = 0, above_zero = 0;
+    constexpr int kWorlds = 100;
+    for (uint64_t seed = 1; seed <= kWorlds; ++seed) {
+      World world(seed);
+      std::vector<std::string> values;
+      for (int i = 0; i < 200; ++i) {
+        values.push_back(std::string(1, static_cast<char>('a' + i % 10)));
+        world.add_example(i % 10 == 0 ? planted : 0, 0.0);
+        world.model.loss_nats.back() += 0.3 * world.normal(world.random);
+      }
+      const GroupAnalysis analysis = analyse_groups(in_groups(values), world.reference, world.model,
+                                                    {.bootstrap_draws = 400, .null_draws = 19, .seed = seed});
+      const ConfidenceInterval interval = analysis.attributes[0].gaps.at("loss_nats").spread.interval;
+      held += interval.low <= planted && planted <= interval.high ? 1 : 0;
+      above_zero += interval.low > 0 ? 1 : 0;
+    }
+    EXPECT_GE(held, kWorlds * 9 / 10) << planted << ": two and a half standard deviations below 95";
+    EXPECT_GE(above_zero, planted > 0 ? kWorlds * 9 / 10 : 0) << "and it is narrow enough to tell it from none";
+  }
+}
+
 TEST(GroupNull, APlantedNullIsNotFound) {
   int within = 0, exceeds = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "groups/resample.h"
+#include "groups/spread_interval.h"
 #include "groups/verdict.h"
 
 namespace vernier {
@@ -56,26 +57,16 @@ std::string worst_of(const std::vector<GroupResult>& groups, const std::vector<b
   return worst == nullptr ? "" : worst->name;
 }
 
-/// Of a difference between groups. Of shares that no draw changes it reaches as far as two groups of the fewest clusters can
-/// differ without that being seen: in n + n clusters, where 1 - (1 - x)^(2n) is the chance of what x of each would show.
-ConfidenceInterval gap_interval(const GroupProblem& problem, const std::vector<double>& draws, int64_t fewest_clusters,
-                                bool of_shares) {
-  const double confidence = problem.options.confidence;
-  return widened(bootstrap_interval(draws, confidence, fewest_clusters),
-                 of_shares ? 2 * unseen_share(draws, confidence, 2 * fewest_clusters) : 0);
-}
-
 GroupGap group_gap(const GroupProblem& problem, const FigureRow& row, const GroupStatistics::Gap& observed,
-                   const std::vector<double>& draws, std::vector<double> null, int64_t fewest_clusters,
-                   const AttributeResult& result, const std::vector<bool>& in_gaps) {
+                   const SpreadGroups& changes, std::vector<double> null, const AttributeResult& result,
+                   const std::vector<bool>& in_gaps) {
   GroupGap gap{observed.reference, observed.model, {observed.spread, {}}, 0, 1, "", ""};
   gap.null_p = upper_p(null, observed.spread);
   std::sort(null.begin(), null.end());
   gap.null_95 = quantile_of_sorted(null, 0.95);
-  gap.spread.interval = gap_interval(problem, draws, fewest_clusters, row.facts.unit == "share");
+  gap.spread.interval = spread_interval(changes, problem.options.confidence, row.facts.unit == "share");
   const double tolerance = problem.tolerance_of(row.facts.key, row.facts.tolerance);
   gap.spread.verdict = judge(gap.spread.interval, Worse::kHigher, tolerance);
-  // The spread of noise is positive, and greater still in draws of it.
   if (gap.spread.verdict == Verdict::kExceeds && gap.null_p > 1 - problem.options.confidence)
     gap.spread.verdict = Verdict::kUndecided;
   gap.most_damaged = worst_of(result.groups, in_gaps, row, [](const GroupValue& v) { return v.change.value; });
@@ -86,12 +77,28 @@ GroupGap group_gap(const GroupProblem& problem, const FigureRow& row, const Grou
 
 ParityGap parity_gap(const GroupProblem& problem, std::string_view key, double reference, double model,
                      const std::vector<double>& draws, const std::vector<double>& null, int64_t fewest_clusters) {
-  ParityGap gap{reference, model, {model - reference, {}}, upper_p(null, model - reference)};
-  gap.change.interval = gap_interval(problem, draws, fewest_clusters, true);
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  ParityGap gap{reference, model, {model - reference, {}}, null.empty() ? kUnknown : upper_p(null, model - reference)};
+  // Where no draw changes it, as far as two groups of the fewest clusters can differ without that being seen.
+  const double confidence = problem.options.confidence;
+  gap.change.interval = widened(bootstrap_interval(draws, confidence, fewest_clusters),
+                                2 * unseen_share(draws, confidence, 2 * fewest_clusters));
   gap.change.verdict = judge(gap.change.interval, Worse::kHigher, problem.tolerance_of(key, kParityTolerance));
   if (gap.change.verdict == Verdict::kExceeds && gap.null_p > 1 - problem.options.confidence)
     gap.change.verdict = Verdict::kUndecided;
   return gap;
+}
+
+/// Whether every group's examples are all of one class, so that exchanging groups would exchange classes.
+bool groups_are_classes(const FigureValues& values, const Partition& partition) {
+  std::vector<int32_t> class_of(partition.groups.size(), -1);
+  for (size_t i = 0; i < partition.group_of.size(); ++i) {
+    if (partition.group_of[i] < 0) continue;
+    int32_t& own = class_of[static_cast<size_t>(partition.group_of[i])];
+    if (own >= 0 && own != values.label(i)) return false;
+    own = values.label(i);
+  }
+  return true;
 }
 
 }  // namespace
@@ -147,10 +154,18 @@ AttributeResult analyse_partition(const GroupProblem& problem, const Partition& 
   if (std::count(in_gaps.begin(), in_gaps.end(), true) < 2) return result;
   for (size_t f = 0; f < figures; ++f) {
     const FigureRow& row = *problem.values.rows()[f];
+    SpreadGroups changes;
+    for (size_t g = 0; g < groups; ++g) {
+      if (!in_gaps[g]) continue;
+      changes.changes.push_back(observed.groups[g].change[f]);
+      changes.draws.push_back(&draws.change[g][f]);
+      changes.clusters.push_back(result.groups[g].clusters);
+    }
     result.gaps[std::string(row.facts.key)] =
-        group_gap(problem, row, observed.gaps[f], draws.spread[f], null.spread[f], fewest, result, in_gaps);
+        group_gap(problem, row, observed.gaps[f], changes, null.spread[f], result, in_gaps);
   }
   if (!problem.values.has_classes()) return result;
+  if (groups_are_classes(problem.values, partition)) null.demographic_parity.clear(), null.equalized_odds.clear();
   const ParityGaps &reference = observed.reference_parity, &model = observed.model_parity;
   result.parity["demographic_parity"] =
       parity_gap(problem, "demographic_parity", reference.demographic_parity, model.demographic_parity,

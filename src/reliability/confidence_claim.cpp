@@ -11,15 +11,12 @@ namespace vernier {
 
 namespace {
 
-/// How likely so many or more of `cases` are decided one way where each is with 1/40.
-double by_luck(int64_t count, int64_t cases) {
-  constexpr double kEach = 0.025;
-  double fewer = 0, term = std::pow(1 - kEach, static_cast<double>(cases));
-  for (int64_t k = 0; k < count; ++k) {
-    fewer += term;
-    term *= static_cast<double>(cases - k) / static_cast<double>(k + 1) * kEach / (1 - kEach);
-  }
-  return std::max(0.0, 1 - fewer);
+/// How likely a change at least as much for the better is where there is none, by the interval's distance on that side.
+double by_luck(const ComparedValue& value) {
+  constexpr double kReach = 1.959964;  // standard errors that an interval of 95% reaches
+  const double reach = value.change_interval.high - value.change;
+  if (!(reach > 0)) return value.change < 0 ? 0 : 1;
+  return std::erfc(-value.change / reach * kReach / std::sqrt(2.0)) / 2;
 }
 
 }  // namespace
@@ -35,6 +32,7 @@ std::string_view name_of(ConfidenceClaim::Verdict verdict) {
 
 ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases) {
   constexpr double kLevel = 0.05;
+  double contradicted = 1, borne_out = 1;  // the least likely of either
   int64_t under = 0, over = 0, better_under = 0, better_over = 0, worse_over = 0, worse_under = 0;
   for (ConfidenceClaim::Case& one : cases) {
     one.under_confident = one.before.interval.high < 0;
@@ -43,14 +41,16 @@ ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases)
     const bool better = one.calibration == Comparison::kBetter, worse = one.calibration == Comparison::kWorse;
     under += one.under_confident ? 1 : 0, over += one.over_confident ? 1 : 0;
     better_under += one.under_confident && better ? 1 : 0, worse_under += one.under_confident && worse ? 1 : 0;
+    if (one.over_confident && better) contradicted = std::min(contradicted, by_luck(one.after));
+    if (one.under_confident && better) borne_out = std::min(borne_out, by_luck(one.after));
     better_over += one.over_confident && better ? 1 : 0, worse_over += one.over_confident && worse ? 1 : 0;
   }
   const auto all = static_cast<int64_t>(cases.size());
-  const double contradicted = by_luck(better_over, all), borne_out = by_luck(better_under, all);
   ConfidenceClaim claim;
-  if (better_over > 0 && contradicted < kLevel)
+  const double least = kLevel / static_cast<double>(std::max<int64_t>(all, 1));
+  if (contradicted < least)
     claim.verdict = ConfidenceClaim::Verdict::kRefuted;
-  else if (better_under > 0 && borne_out < kLevel && over > 0)
+  else if (borne_out < least && over > 0)
     claim.verdict = ConfidenceClaim::Verdict::kConfirmed;
   claim.reason = fmt::format(
       "of {} cases (models, and groups of their examples) the original was under-confident in {}, where calibration "

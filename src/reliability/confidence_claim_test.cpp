@@ -43,8 +43,10 @@ TEST(ConfidenceClaim, RefutedWhereOverConfidenceWasMended) {
 
 TEST(ConfidenceClaim, UndecidedByLuckAndWhereNothingCouldContradict) {
   std::vector<std::pair<double, double>> many(20, {0.05, 0.0});
-  many.emplace_back(0.05, -0.03);
-  EXPECT_EQ(judged(many).verdict, ConfidenceClaim::Verdict::kUndecided) << "1 - 0.975^21 = 0.41";
+  many.emplace_back(0.05, -0.0125);
+  EXPECT_EQ(judged(many).verdict, ConfidenceClaim::Verdict::kUndecided) << "21 times 0.007, at 2.45 standard errors";
+  many.back() = {0.05, -0.016};
+  EXPECT_EQ(judged(many).verdict, ConfidenceClaim::Verdict::kRefuted) << "21 times 0.0009, at 3.14";
   EXPECT_EQ(judged({{-0.05, -0.03}, {-0.05, -0.03}}).verdict, ConfidenceClaim::Verdict::kUndecided)
       << "nothing was over-confident";
   EXPECT_EQ(judged({}).verdict, ConfidenceClaim::Verdict::kUndecided);
