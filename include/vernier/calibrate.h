@@ -18,6 +18,7 @@
 #include "vernier/data.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
+#include "vernier/stack.h"
 #include "vernier/vision_inputs.h"
 
 namespace vernier {
@@ -41,7 +42,7 @@ at::Tensor mean_gram(const InputGrams& grams, const std::vector<size_t>& parts);
 /// The same of x. @shape float32 [in]
 at::Tensor mean_input(const InputGrams& grams, const std::vector<size_t>& parts);
 
-/// A window of the text, kept so that statistics too large to store can be made from it again (Gram matrices).
+/// A window of the text, kept, as images are, so that statistics too large to store can be made from it again (Gram matrices).
 struct CalibrationWindow {
   std::vector<int32_t> tokens;
   int64_t part = 0;  ///< which of the joined texts it begins in
@@ -53,12 +54,19 @@ struct Calibration {
   int64_t windows = 0;
   int64_t tokens = 0;
   std::map<SiteId, ChannelStatistics> sites;
-  std::vector<CalibrationWindow> text;  ///< empty of images, and of files from before it was kept
+  std::vector<CalibrationWindow>
+      text;  ///< of a model that sees and reads its texts; empty of files from before it was kept
+  /// As many of the images as 64 MiB hold, evenly over them, as the model sees them; undefined without any.
+  /// @shape float16 [count, channels, side, side]
+  at::Tensor images;
 
   /// Mean square of the channels that multiply the tensor's columns; empty where the model never multiplies it by an
   /// activation (an untied embedding).
   std::vector<float> importance(const Model& model, const TensorId& id) const;
 };
+
+/// What it says of one stack of a model with several, as of a model of its own (stack_of).
+Calibration stack_of(const Calibration& calibration, Stack stack);
 
 /// What static rounding of activations spans at every site.
 ActivationRanges activation_ranges(const Calibration& calibration);

@@ -55,6 +55,9 @@ class QuantizedModel {
   std::shared_ptr<Searching> searching_;
 };
 
+/// Whether a method can search the model's values, before anything is measured. @throws Error{kUnsupported} saying what can
+void check_value_search(const ValueSearch& search, const Model& model);
+
 /// The tensors that the plan's entries name, in their order: every matrix of the model once.
 /// @throws Error{kInvalidArgument} when plan and model do not belong together
 std::vector<TensorId> tensors_of(const Plan& plan, const Model& model);

@@ -18,6 +18,14 @@ std::vector<float> Calibration::importance(const Model& model, const TensorId& i
   return it == sites.end() ? std::vector<float>{} : it->second.mean_square;
 }
 
+Calibration stack_of(const Calibration& calibration, Stack stack) {
+  Calibration own = calibration;
+  own.sites.clear();
+  for (const auto& [site, statistics] : calibration.sites)
+    if (site.stack == stack) own.sites[{site.site, site.layer, site.expert, Stack::kOnly}] = statistics;
+  return own;
+}
+
 ActivationRanges activation_ranges(const Calibration& calibration) {
   ActivationRanges ranges;
   for (const auto& [site, channels] : calibration.sites)

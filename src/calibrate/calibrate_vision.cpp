@@ -1,5 +1,7 @@
 // Calibration of models that see: stack by stack, each on its own kind of input.
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 
 #include "base/fail.h"
@@ -34,6 +36,28 @@ void add_stack(const Engine& engine, const Model& model, Stack stack, const Prep
   }
 }
 
+/// Some of the images, evenly over them, as they pass by.
+class KeptImages {
+ public:
+  KeptImages(const PatchConfig& patches, int64_t images) : images_(images) {
+    constexpr int64_t kBytes = int64_t{64} << 20;
+    const int64_t most = kBytes / (patches.pixels() * static_cast<int64_t>(sizeof(at::Half)));
+    kept_ = at::zeros({std::clamp<int64_t>(most, 1, images), patches.channels, patches.image_size, patches.image_size},
+                      at::kHalf);
+  }
+  /// From several threads, each image once.
+  void see(int64_t image, const std::vector<float>& pixels) {
+    const int64_t count = kept_.size(0), place = (image * count + images_ - 1) / images_;
+    if (place >= count || place * images_ / count != image) return;
+    std::copy(pixels.begin(), pixels.end(), kept_.select(0, place).data_ptr<at::Half>());
+  }
+  const at::Tensor& images() const { return kept_; }
+
+ private:
+  int64_t images_;
+  at::Tensor kept_;
+};
+
 }  // namespace
 
 Calibration calibrate_vision(const Model& model, const VisionInputs& data, const ComputeOptions& compute,
@@ -51,12 +75,17 @@ Calibration calibrate_vision(const Model& model, const VisionInputs& data, const
   const auto on_done = [&](int64_t done) {
     if (progress != nullptr) progress->update(before + done);
   };
+  const Stack seeing = texts > 0 ? Stack::kImage : Stack::kOnly;
+  KeptImages kept(model.config().find_stack(seeing)->patches, data.images);
   const auto image_sums = [&](const AnsweringModel& fast, int64_t image, int worker) {
     const std::vector<float> pixels = data.pixels(image);
-    return fast.site_sums(worker, std::span(pixels));
+    SumsOfSites sums = fast.site_sums(worker, std::span(pixels));  // which checks their number
+    kept.see(image, pixels);
+    return sums;
   };
-  add_stack(*engine, model, texts > 0 ? Stack::kImage : Stack::kOnly, {.type = compute.type}, data.images, image_sums,
-            on_done, calibration);
+  add_stack(*engine, model, seeing, {.type = compute.type}, data.images, image_sums, on_done, calibration);
+  calibration.images = kept.images();
+  for (const std::vector<int32_t>& text : data.texts) calibration.text.push_back({text, 0});
   before = data.images;
   if (texts > 0) {
     size_t longest = 0;

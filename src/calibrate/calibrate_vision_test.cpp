@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "calibrate/gram_pass.h"
 #include "support/expect_error.h"
+#include "support/scratch.h"
 #include "support/vision_models.h"
 #include "vernier/calibrate.h"
 
@@ -70,6 +72,66 @@ TEST(CalibrateVision, APatchIsItsPixels) {
   const std::vector<float> importance = calibration.importance(model, {TensorRole::kPatchEmbedding});
   ASSERT_EQ(importance.size(), 3u * 8 * 8);
   EXPECT_NEAR(importance[64 + 2 * 8 + 5], squares / 64, 1e-5);
+}
+
+/// Each stack of a model as one of its own, with what its calibration says.
+std::vector<std::pair<Model, Calibration>> stacks_of(const Model& model, const Calibration& calibration) {
+  if (model.config().stacks.empty()) return {{model, calibration}};
+  std::vector<std::pair<Model, Calibration>> all;
+  for (const ModelConfig& stack : model.config().stacks)
+    all.emplace_back(stack_of(model, stack.stack), stack_of(calibration, stack.stack));
+  return all;
+}
+
+// Sums of all inputs, part by part, are what calibrating counted; images are kept in float16.
+TEST_P(CalibrateVision, GramMatricesAreMadeAgainFromWhatIsKept) {
+  const Model model = load_model(vision_fixture(GetParam()).string());
+  const VisionInputs inputs = golden_inputs(GetParam());
+  const Calibration calibration = calibrate_vision(model, inputs, {.threads = 2});
+  EXPECT_EQ(calibration.images.size(0), inputs.images);
+  for (const auto& [stack, known] : stacks_of(model, calibration)) {
+    GramPass one(stack, known, 1), two(stack, known, 2);
+    const std::vector<size_t> parts =
+        stack.config().reads_images() ? parts_of_images(inputs.images) : parts_of(known.text);
+    int sites = 0;
+    for (const auto& [site, statistics] : known.sites) {
+      if (site.layer < 0) continue;
+      const InputGrams* grams = one.at(site);
+      ASSERT_NE(grams, nullptr) << name_of(site);
+      at::Tensor sum = at::zeros_like(grams->parts[0]);
+      for (size_t part = 0; part < grams->parts.size(); ++part) {
+        EXPECT_TRUE(at::equal(grams->parts[part], two.at(site)->parts[part])) << name_of(site);
+        sum += grams->parts[part] * static_cast<double>(std::ranges::count(parts, part));
+      }
+      // The last layer answers from some of its rows: by the same factor at all of a site's channels. Texts differ in length.
+      const at::Tensor counted = at::tensor(statistics.mean_square), ratio = sum.diagonal() / counted;
+      const double most = stack.config().reads_images() ? 1.02 : 4;
+      EXPECT_LT((ratio.max() / ratio.min()).item<double>(), most) << name_of(site);
+      EXPECT_GT(ratio.min().item<double>(), 0) << name_of(site);
+      ++sites;
+    }
+    EXPECT_GE(sites, 4);
+  }
+}
+
+TEST(CalibrateVision, ImagesComeBackFromTheFile) {
+  const Model model = load_model(vision_fixture("clip").string());
+  const Calibration calibration = calibrate_vision(model, golden_inputs("clip"));
+  const auto path = scratch_path("vernier_vision_calibration.safetensors");
+  save_calibration(calibration, path);
+  const Calibration read = load_calibration(path);
+  EXPECT_TRUE(at::equal(read.images, calibration.images));
+  ASSERT_EQ(read.text.size(), calibration.text.size());
+  EXPECT_EQ(read.text.back().tokens, calibration.text.back().tokens);
+  Calibration strange = calibration;
+  strange.images = calibration.images.flatten();
+  save_calibration(strange, path);
+  expect_error(ErrorKind::kBadFile, {"images: expected float16 [count, channels, side, side]"},
+               [&] { load_calibration(path); });
+  std::filesystem::remove(path);
+  strange.images = at::Tensor();
+  expect_error(ErrorKind::kInvalidArgument, {"without its images", "calibrate the model again, on images"},
+               [&] { GramPass(stack_of(model, Stack::kImage), stack_of(strange, Stack::kImage), 1); });
 }
 
 TEST(CalibrateVision, WhatDoesNotFitIsRefused) {

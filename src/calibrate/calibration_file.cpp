@@ -1,3 +1,5 @@
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -57,7 +59,7 @@ std::pair<SiteId, const Part*> place_of(const SafetensorsEntry& entry, const std
        name_of(SiteId{Site::kAttnInput, 0}), kParts[0].name);
 }
 
-constexpr std::string_view kTokens = "text.tokens", kWindows = "text.windows";
+constexpr std::string_view kTokens = "text.tokens", kWindows = "text.windows", kImages = "images";
 
 std::vector<int32_t> integers(const SafetensorsFile& file, const SafetensorsEntry& entry, size_t width) {
   if (entry.dtype != DType::kI32 || entry.shape.size() != width)
@@ -89,6 +91,17 @@ std::vector<CalibrationWindow> text_of(const SafetensorsFile& file) {
   return text;
 }
 
+at::Tensor images_of(const SafetensorsFile& file) {
+  const SafetensorsEntry* entry = file.find(std::string(kImages));
+  if (entry == nullptr) return {};
+  const auto too_small = [](int64_t size) { return size < 1; };
+  if (entry->dtype != DType::kF16 || entry->shape.size() != 4 || std::ranges::any_of(entry->shape, too_small))
+    fail(ErrorKind::kBadFile, "{}: {}: expected float16 [count, channels, side, side]", file.path().string(), kImages);
+  at::Tensor images = at::empty(entry->shape, at::kHalf);
+  std::memcpy(images.data_ptr(), entry->data.data(), entry->data.size());
+  return images;
+}
+
 }  // namespace
 
 void save_calibration(const Calibration& calibration, const std::filesystem::path& path) {
@@ -116,10 +129,16 @@ void save_calibration(const Calibration& calibration, const std::filesystem::pat
     writer.add(std::string(kTokens), DType::kI32, {static_cast<int64_t>(tokens.size())});
     writer.add(std::string(kWindows), DType::kI32, {static_cast<int64_t>(windows.size() / 2), 2});
   }
-  writer.write(path, [&](size_t index, const ByteSink& append) {
-    if (index < values.size()) return append(std::as_bytes(values[index]));
-    append(std::as_bytes(std::span(index == values.size() ? tokens : windows)));
-  });
+  std::vector<std::span<const std::byte>> parts;
+  for (const auto& statistic : values) parts.push_back(std::as_bytes(statistic));
+  if (!windows.empty())
+    for (const auto* integers : {&tokens, &windows}) parts.push_back(std::as_bytes(std::span(*integers)));
+  const at::Tensor images = calibration.images.defined() ? calibration.images.contiguous() : at::Tensor();
+  if (images.defined()) {
+    writer.add(std::string(kImages), DType::kF16, images.sizes().vec());
+    parts.emplace_back(static_cast<const std::byte*>(images.data_ptr()), images.nbytes());
+  }
+  writer.write(path, [&](size_t index, const ByteSink& append) { append(parts[index]); });
 }
 
 Calibration load_calibration(const std::filesystem::path& path) {
@@ -135,8 +154,9 @@ Calibration load_calibration(const std::filesystem::path& path) {
   calibration.windows = metadata_count(file, "windows");
   calibration.tokens = metadata_count(file, "tokens");
   calibration.text = text_of(file);
+  calibration.images = images_of(file);
   for (const SafetensorsEntry& entry : file.entries()) {
-    if (entry.name == kTokens || entry.name == kWindows) continue;
+    if (entry.name == kTokens || entry.name == kWindows || entry.name == kImages) continue;
     const auto [site, part] = place_of(entry, path.string());
     std::vector<float>& values = calibration.sites[site].*part->values;
     values.resize(static_cast<size_t>(entry.shape[0]));

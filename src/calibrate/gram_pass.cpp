@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "engine/read_out.h"
 #include "ops/parallel.h"
 
 namespace vernier {
@@ -15,13 +16,21 @@ namespace {
 
 constexpr int64_t kGramTile = 256;  // rows of a sum that are a thread's
 
-int64_t longest_window(const std::vector<CalibrationWindow>& text) {
+/// Rows of the longest input.
+int64_t longest_input(const Model& model, const Calibration& calibration) {
+  const bool sees = model.config().reads_images();
   size_t positions = 0;
-  for (const CalibrationWindow& window : text) positions = std::max(positions, window.tokens.size());
-  if (positions == 0)
+  for (const CalibrationWindow& window : calibration.text) positions = std::max(positions, window.tokens.size());
+  if (sees ? !calibration.images.defined() : positions == 0)
     fail(ErrorKind::kInvalidArgument,
-         "calibration without its text, which Gram matrices are made from; calibrate the model again, on text");
-  return static_cast<int64_t>(positions);
+         "calibration without its {0}, which Gram matrices are made from; calibrate the model again, on {0}",
+         sees ? "images" : "text");
+  return sees ? model.config().patches.rows() : static_cast<int64_t>(positions);
+}
+
+std::vector<size_t> parts_of_inputs(const Model& model, const Calibration& calibration) {
+  if (!model.config().reads_images()) return parts_of(calibration.text);
+  return parts_of_images(calibration.images.defined() ? calibration.images.size(0) : 0);
 }
 
 /// What entered each site, of one window.
@@ -67,26 +76,42 @@ std::vector<size_t> parts_of(const std::vector<CalibrationWindow>& text) {
   return parts;
 }
 
+std::vector<size_t> parts_of_images(int64_t count) {
+  std::vector<size_t> parts;
+  for (int64_t i = 0; i < count; ++i) parts.push_back(static_cast<size_t>(i % kMostParts));
+  return parts;
+}
+
 GramPass::GramPass(const Model& model, const Calibration& calibration, int threads)
     : model_(model),
       calibration_(calibration),
       threads_(threads),
-      parts_(parts_of(calibration.text)),
-      fast_(model, ComputeType::kFloat32, longest_window(calibration.text), RoundedInputs{},
+      parts_(parts_of_inputs(model, calibration)),
+      fast_(model, ComputeType::kFloat32, longest_input(model, calibration), RoundedInputs{},
             FusedModel::Layers::kLeftOut),
       arenas_(static_cast<size_t>(threads)) {
   restart();
 }
 
+Slab GramPass::enter(Arena& arena, size_t input) const {
+  if (model_.config().is_language_model()) return fast_.embed(arena, calibration_.text[input].tokens);
+  FusedOps ops(arena, fast_.rope());
+  if (!model_.config().reads_images()) return fast_.embed_input(ops, std::span(calibration_.text[input].tokens));
+  const at::Tensor pixels = calibration_.images[static_cast<int64_t>(input)].to(at::kFloat).contiguous();
+  return fast_.embed_input(ops, std::span<const float>(pixels.data_ptr<float>(), static_cast<size_t>(pixels.numel())));
+}
+
 void GramPass::restart() {
   next_ = 0;
   grams_.clear();
-  streams_.resize(calibration_.text.size());
+  streams_.resize(parts_.size());
+  rows_.resize(parts_.size());
   parallel_for(static_cast<int64_t>(streams_.size()), threads_, [&](int64_t w, int worker) {
     Arena& arena = arenas_[static_cast<size_t>(worker)];
     const Arena::Scope scope(arena);
     const auto i = static_cast<size_t>(w);
-    streams_[i] = to_tensor(fast_.embed(arena, calibration_.text[i].tokens));
+    streams_[i] = to_tensor(enter(arena, i));
+    rows_[i] = streams_[i].size(0);
   });
 }
 
@@ -95,6 +120,7 @@ void GramPass::run_layer() {
   const FusedBlock block = pack_block(model_, next_, ComputeType::kFloat32);
   model_.release_pages();
   const size_t count = *std::ranges::max_element(parts_) + 1;
+  const bool answers = !model_.config().is_language_model() && next_ + 1 == model_.config().depth();
   std::vector<double> tokens(count);
   const auto at_once = static_cast<size_t>(threads_);
   for (size_t begin = 0; begin < streams_.size(); begin += at_once) {
@@ -105,10 +131,11 @@ void GramPass::run_layer() {
       const auto i = static_cast<size_t>(place);
       const SiteObserver observer = [&](const SiteId& site, const Slab& x) { rows[i][site] = to_tensor(x); };
       at::Tensor& stream = streams_[begin + i];
-      stream = run_block_on(block, fast_.rope(), arenas_[static_cast<size_t>(worker)], stream, 0, &observer);
+      const int64_t first_row = answers ? answering_rows(model_.config(), stream.size(0)) : 0;
+      stream = run_block_on(block, fast_.rope(), arenas_[static_cast<size_t>(worker)], stream, first_row, &observer);
     });
     for (size_t i = 0; i < here; ++i) {
-      tokens[parts_[begin + i]] += static_cast<double>(calibration_.text[begin + i].tokens.size());
+      tokens[parts_[begin + i]] += static_cast<double>(rows_[begin + i]);
       for (const auto& [site, x] : rows[i]) {
         InputGrams& grams = grams_[site];
         grams.parts.resize(count);

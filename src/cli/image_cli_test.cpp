@@ -62,6 +62,9 @@ TEST_F(ImageCli, StagesOneByOne) {
   ASSERT_EQ(run_images({"quantize", files_.model(), "--plan", at("plan.json"), "--calibration", calibration, "-o",
                         at("quantized")}),
             0);
+  ASSERT_EQ(run_images({"quantize", files_.model(), "--plan", at("plan.json"), "--calibration", calibration, "--method",
+                        "gptq", "-o", at("fed_back")}),
+            0);
   ASSERT_EQ(run_images({"groups", at("quantized"), "--reference", files_.model(), "--data", test_}), 0);
 }
 

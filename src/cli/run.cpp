@@ -59,7 +59,7 @@ struct Arguments {
     const bool by_class = !reads && o.objective.kind != PlanObjective::Kind::kMean;
     if (by_class && effort_option->count() == 0) o.effort = Effort::kExact;  // a screen does not tell classes apart
     o.codebooks = best;
-    if (best && reads && o.method.empty()) o.method = "auto";
+    if (best && o.method.empty()) o.method = "auto";
     o.compute = compute.options(console);
     return o;
   }

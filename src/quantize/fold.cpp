@@ -23,7 +23,6 @@ std::vector<TensorId> those_of(const Model& model, std::initializer_list<TensorR
 }  // namespace
 
 std::vector<FoldSite> fold_sites(const Model& model, int layer) {
-  if (!model.config().is_language_model()) return {};
   const LayerConfig& config = model.config().layer(layer);
   const bool dense = config.feed_forward.experts.count == 0;
   std::vector<FoldSite> all;

@@ -10,6 +10,13 @@
 
 namespace vernier {
 
+void check_value_search(const ValueSearch& search, const Model& model) {
+  if (search.learns && !model.config().is_language_model())
+    fail(ErrorKind::kUnsupported,
+         "quantize: {} is of language models, and {} ({}) sees images; choose auto, which it begins from", search.name,
+         model.source().name, model.config().family);
+}
+
 std::vector<TensorId> tensors_of(const Plan& plan, const Model& model) {
   std::map<std::string, TensorId> left;
   for (const TensorId& id : model.matrices()) left.emplace(name_of(id), id);
@@ -42,22 +49,56 @@ std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model) {
   return schemes;
 }
 
-/// What copies of a QuantizedModel share: a layer at a time is prepared for them.
-struct QuantizedModel::Searching {
-  Searching(const Model& source, const Calibration& known, const ValueSearch& search,
-            const std::map<TensorId, Scheme>& planned, int threads)
-      : model(source), calibration(known), schemes(planned), values(model, calibration, search, schemes, threads) {}
+namespace {
+
+/// A stack on its own, and its search.
+struct SearchedStack {
+  SearchedStack(Model own, Calibration known, const ValueSearch& search, std::map<TensorId, Scheme> planned,
+                int threads)
+      : model(std::move(own)),
+        calibration(std::move(known)),
+        schemes(std::move(planned)),
+        values(model, calibration, search, schemes, threads) {}
 
   const Model model;
   const Calibration calibration;
   const std::map<TensorId, Scheme> schemes;
-  std::mutex mutex;
   SearchSource values;
+};
+
+TensorId in_its_stack(TensorId id) {
+  id.stack = Stack::kOnly;
+  return id;
+}
+
+}  // namespace
+
+/// What copies of a QuantizedModel share: a layer at a time is prepared for them.
+struct QuantizedModel::Searching {
+  Searching(const Model& source, const Calibration& known, const ValueSearch& search,
+            const std::map<TensorId, Scheme>& planned, int threads) {
+    if (source.config().stacks.empty()) {
+      stacks[Stack::kOnly] = std::make_unique<SearchedStack>(source, known, search, planned, threads);
+      return;
+    }
+    for (const ModelConfig& config : source.config().stacks) {
+      std::map<TensorId, Scheme> own;
+      for (const auto& [id, scheme] : planned)
+        if (id.stack == config.stack) own.emplace(in_its_stack(id), scheme);
+      stacks[config.stack] = std::make_unique<SearchedStack>(
+          stack_of(source, config.stack), stack_of(known, config.stack), search, std::move(own), threads);
+    }
+  }
+  SearchSource& source_of(const TensorId& id) { return stacks.at(id.stack)->values; }
+
+  std::mutex mutex;
+  std::map<Stack, std::unique_ptr<SearchedStack>> stacks;
 };
 
 QuantizedModel::QuantizedModel(const Model& model, const Calibration& calibration, const Plan& plan, int threads)
     : plan_(plan), source_(model), schemes_(schemes_of(plan, model)) {
   const ValueSearch& search = find_value_search(plan.method);
+  check_value_search(search, model);
   const bool calibrated = search.needs != ValueSearch::Needs::kNothing;
   if (!calibrated) {
     source_hash_ = model_hash(model);
@@ -75,7 +116,7 @@ StoredMatrix QuantizedModel::stored(const TensorId& id) const {
   if (keeps_stored(source_, id, scheme)) return *source_.stored(id);
   const std::vector<std::byte> bytes = [&] {
     const std::lock_guard lock(searching_->mutex);
-    return searching_->values.search(id);
+    return searching_->source_of(id).search(in_its_stack(id));
   }();
   const std::vector<int64_t> shape = source_.shape(id);
   return {scheme, {shape[0], shape[1]}, bytes};
@@ -84,7 +125,9 @@ StoredMatrix QuantizedModel::stored(const TensorId& id) const {
 at::Tensor QuantizedModel::values(const TensorId& id) const {
   if (schemes_.contains(id)) return stored(id).values();
   const std::lock_guard lock(searching_->mutex);
-  return searching_->values.weight(id).detach().to(at::kFloat).contiguous();
+  const bool in_a_stack = searching_->stacks.contains(id.stack);  // the scale of CLIP's logits is in none
+  const at::Tensor values = in_a_stack ? searching_->source_of(id).weight(in_its_stack(id)) : source_.weight(id);
+  return values.detach().to(at::kFloat).contiguous();
 }
 
 Model QuantizedModel::in_memory(ProgressSink* progress) const {

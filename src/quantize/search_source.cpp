@@ -188,7 +188,7 @@ GradientPass& SearchSource::gradients() {
 
 const InputGrams* SearchSource::vocabulary_grams_of(const TensorId& id) {
   const TensorId output = model_.output_matrix();
-  if (pass_ == nullptr || (id != kEmbeddingId && id != output)) return nullptr;
+  if (pass_ == nullptr || !model_.config().is_language_model() || (id != kEmbeddingId && id != output)) return nullptr;
   if (schemes_.at(id).held_by(Container::kPlainTensors)) return nullptr;  // which searches have no use for them
   const auto [place, is_new] = vocabulary_.try_emplace(id);
   if (is_new)
@@ -199,7 +199,8 @@ const InputGrams* SearchSource::vocabulary_grams_of(const TensorId& id) {
 }
 
 const InputGrams* SearchSource::output_grams_of(const TensorId& id) {
-  if (!search_.uses_outputs || schemes_.at(id).held_by(Container::kPlainTensors)) return nullptr;
+  if (!search_.uses_outputs || !model_.config().is_language_model()) return nullptr;  // gradients are of next tokens
+  if (schemes_.at(id).held_by(Container::kPlainTensors)) return nullptr;
   const auto [place, is_new] = outputs_.try_emplace(id);
   if (!is_new) return &place->second;
   const std::map<TensorId, InputGrams>& layer = gradients().at(id.layer);

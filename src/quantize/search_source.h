@@ -18,7 +18,8 @@ namespace vernier {
 
 class SearchSource {
  public:
-  /// All must outlive it. `calibration`: with its text where the search needs Gram matrices.
+  /// All must outlive it. @param model with one stack (stack_of) @param calibration with its text, or images, where the search
+  /// needs Gram matrices
   SearchSource(const Model& model, const Calibration& calibration, const ValueSearch& search,
                const std::map<TensorId, Scheme>& schemes, int threads);
 

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/stack_inputs.h"
 #include "ops/parallel.h"
+#include "run/stage_forecast.h"
 #include "vernier/confirm.h"
 #include "vernier/planning.h"
 #include "vernier/target.h"
@@ -95,7 +96,9 @@ class ImageForecast {
            encoding_ / static_cast<double>(schemes().size());
   }
 
-  double exporting() const { return files() * encoding_ / static_cast<double>(schemes().size()); }
+  double exporting() const {
+    return files() * encoding_ / static_cast<double>(schemes().size()) + search_seconds(model_, options_, threads_);
+  }
   double evaluate() const { return (files() + 3) * pass(inputs_.images->evaluation); }
 
  private:

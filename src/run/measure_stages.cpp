@@ -11,14 +11,16 @@ namespace vernier {
 namespace {
 constexpr const char* kCalibration = "calibration.safetensors";
 
-/// One that was made before calibrations kept their text is of no use to searches that ask for it.
-void forget_calibration_without_text(const RunContext& run) {
+/// One that was made before calibrations kept their text, or images, is of no use to searches that ask for it.
+void forget_calibration_without_inputs(const RunContext& run) {
   const std::filesystem::path path = run.directory.path(kCalibration);
-  if (run.inputs.images || !std::filesystem::exists(path) ||
-      find_value_search(method_of(run.model, run.options)).needs != ValueSearch::Needs::kGram ||
-      !load_calibration(path).text.empty())
+  if (!std::filesystem::exists(path) ||
+      find_value_search(method_of(run.model, run.options)).needs != ValueSearch::Needs::kGram)
     return;
-  run.progress.warn(fmt::format("{} of an earlier version does not hold its text; it is made again", kCalibration));
+  const Calibration earlier = load_calibration(path);
+  if (run.inputs.images ? earlier.images.defined() : !earlier.text.empty()) return;
+  run.progress.warn(fmt::format("{} of an earlier version does not hold its {}; it is made again", kCalibration,
+                                run.inputs.images ? "images" : "text"));
   std::filesystem::remove(path);
 }
 }  // namespace
@@ -29,7 +31,7 @@ Calibration calibrate_stage(const RunContext& run) {
   const ComputeOptions& compute = run.options.compute;
   const RunInputs& in = run.inputs;
   const std::string& hash = in.images ? in.images->calibration.inputs.hash : in.calibration.hash;
-  forget_calibration_without_text(run);
+  forget_calibration_without_inputs(run);
   run.stage("calibrate", "calibrate", stage_key({model_hash(run.model), hash, dtype_name(compute.type)}), kCalibration,
             [&](const std::filesystem::path& path) {
               save_calibration(in.images

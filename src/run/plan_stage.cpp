@@ -26,7 +26,7 @@ bool measures_all_files(const Model& model, const RunOptions& options, const Run
 
 std::string method_of(const Model& model, const RunOptions& options) {
   if (!options.method.empty()) return options.method;
-  return model.config().is_language_model() && model.parameters() <= kSearchedWeights ? "auto" : Plan().method;
+  return model.parameters() <= kSearchedWeights ? "auto" : Plan().method;
 }
 
 std::string method_beside(const std::string& method) {

@@ -8,6 +8,7 @@
 #include "run/run_stages.h"
 #include "run/source.h"
 #include "vernier/planning.h"
+#include "vernier/quantize.h"
 #include "vernier/value_search.h"
 
 namespace vernier {
@@ -66,7 +67,7 @@ void require_vision_options(const Model& model, const RunOptions& options) {
 
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress) {
   for (const std::string& warning : model.source().warnings) progress.warn(warning);
-  find_value_search(method_of(model, options));  // says what exists before anything is computed
+  check_value_search(find_value_search(method_of(model, options)), model);  // before anything is computed
   RunInputs inputs;
   if (model.config().is_language_model())
     inputs.tokenizer = load_tokenizer_of(model.source().path);

@@ -78,10 +78,7 @@ class StageForecast {
   }
 
   double exporting() const {
-    constexpr double kSearchSeconds = 6.5e-6;  // of a core for a weight, where errors are fed back
-    const bool searches = find_value_search(method_of(model_, options_)).needs == ValueSearch::Needs::kGram;
-    return files() * encoding_ / static_cast<double>(schemes_.size()) +
-           (searches ? kSearchSeconds * static_cast<double>(model_.parameters()) / threads_ : 0);
+    return files() * encoding_ / static_cast<double>(schemes_.size()) + search_seconds(model_, options_, threads_);
   }
 
   double evaluate() const {
@@ -123,6 +120,12 @@ class StageForecast {
 };
 
 }  // namespace
+
+double search_seconds(const Model& model, const RunOptions& options, int threads) {
+  constexpr double kSeconds = 6.5e-6;  // of a core for a weight, where errors are fed back
+  const bool searches = find_value_search(method_of(model, options)).needs == ValueSearch::Needs::kGram;
+  return searches ? kSeconds * static_cast<double>(model.parameters()) / threads : 0;
+}
 
 std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options,
                                                 const RunInputs& inputs) {

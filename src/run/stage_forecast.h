@@ -12,6 +12,9 @@ namespace vernier {
 /// @cost a few seconds at most (diagnose/sweep_cost.h)
 std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options, const RunInputs& inputs);
 
+/// Of the plan's values, where its method makes Gram matrices.
+double search_seconds(const Model& model, const RunOptions& options, int threads);
+
 /// Resident memory of the stage that takes the most: packed models beside each other, about.
 uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, const RunInputs& inputs);
 
