@@ -46,8 +46,8 @@ struct RunOptions {
   std::string budget = "+10%";       ///< of the whole file, as plan_within reads it
   std::string target = "llama.cpp";  ///< who loads the file
   std::string scheme = "gguf:q4_k";  ///< of the isolated measurements
-  /// How stored values are searched (find_value_search). "": "auto" for language models of up to kSearchedWeights
-  /// weights, else "importance".
+  /// How stored values are searched (find_value_search). "": "auto" for models of up to kSearchedWeights weights,
+  /// else "importance".
   std::string method{};
   std::filesystem::path output = "out";  ///< the run directory; the same one again goes on where it stopped
   bool codebooks = false;  ///< iq2, iq3 and iq4_xs are candidates too: better plans, several times the time for values

@@ -28,6 +28,9 @@ struct SearchInput {
   const InputGrams* grams = nullptr;     ///< nullptr where nothing is known: then searched as "importance" does
   /// Second moments of gradients by what it puts out, [rows, rows] by part; nullptr where nothing is known: rows alike.
   const InputGrams* output_grams = nullptr;
+  /// Whether `auto` may draw ranges in so that weights are cut off. Of a model that sees it makes errors at outputs smaller and
+  /// those of the answers larger (docs/values.md).
+  bool cuts_off = true;
 };
 
 /// How roundings of a layer are learned: signed gradients at a rate that falls linearly from 1 / steps, in levels.

@@ -47,7 +47,8 @@ class AutoSearch {
   std::vector<std::byte> run() {
     std::vector<AutoCandidate> candidates;
     if (matrix_.spans_all()) candidates.push_back({Ranges::kFitted, 1});
-    for (const double shrink : kShrinkages) candidates.push_back({Ranges::kSearched, shrink});
+    const Ranges ranges = in_.cuts_off ? Ranges::kSearched : Ranges::kFitted;
+    for (const double shrink : kShrinkages) candidates.push_back({ranges, shrink});
     try_all(candidates);
     if (best_ && best_->shrink < 1 && outputs_ != nullptr) {
       candidates.assign(std::size(kOutputShrinkages), *best_);

@@ -228,8 +228,8 @@ SearchSource::Found SearchSource::search_matrix(const Wanted& wanted) const {
   const at::Tensor values = in_layer ? folded_->weight(id) : model_.weight(id);
   const std::vector<float> mean_squares = importance(id);
   Found found;
-  found.bytes =
-      search_.run({schemes_.at(id), values, mean_squares, threads_, name_of(id), wanted.grams, wanted.output_grams});
+  found.bytes = search_.run({schemes_.at(id), values, mean_squares, threads_, name_of(id), wanted.grams,
+                             wanted.output_grams, model_.config().is_language_model()});
   TensorId bias = id;
   if (const std::optional<TensorRole> role = bias_of(id.role); search_.corrects_biases && in_layer &&
                                                                wanted.grams != nullptr && role &&

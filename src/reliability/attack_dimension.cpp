@@ -269,7 +269,7 @@ class AttackSuite {
             "the largest change of a value in 0 to 1, of l2 sqrt(values / 12) times as large",
             indices_.size(), options_.attack_steps, options_.attack_restarts, options_.square_queries),
         "the worst case is each image's worst over all attacks within the ball of the largest change"};
-    const PairedBootstrap bootstrap({indices_.size()}, options_);
+    const PairedBootstrap bootstrap({indices_.size()}, options_, of_.clusters(indices_));
     for (size_t r = 0; r < options_.attack_radii.size(); ++r) {
       std::vector<std::vector<double>> worst(standing_.size(), std::vector<double>(indices_.size(), 1.0));
       for (const AttackRow* row : rows_) {

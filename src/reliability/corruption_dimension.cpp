@@ -150,7 +150,7 @@ class CorruptionSuite {
     const bool small = std::max(first.width, first.height) <= kLargestSmallSide;
     dimension.notes = {fmt::format("{} images of {} x {}, constants of {}", chosen_.paths.size(), first.width,
                                    first.height, small ? "CIFAR-10-C" : "ImageNet-C")};
-    const PairedBootstrap bootstrap({chosen_.paths.size()}, options_);
+    const PairedBootstrap bootstrap({chosen_.paths.size()}, options_, of_.clusters(chosen_.indices));
     const size_t models = of_.models.count();
     std::vector<std::vector<std::string>> everything(models);
     std::vector<ReliabilityRow> curves;

@@ -144,7 +144,7 @@ class FeatureSuite {
                     "those of an octave "
                     "of indices together; noise is what quantizing adds",
                     indices_.size())};
-    const PairedBootstrap bootstrap({indices_.size()}, options_);
+    const PairedBootstrap bootstrap({indices_.size()}, options_, of_.clusters(indices_));
     std::vector<WeightedFigures> spectra;
     for (size_t m = 0; m < models_.size(); ++m)
       spectra.push_back(

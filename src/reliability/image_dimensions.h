@@ -26,6 +26,8 @@ struct ImageReliability {
   std::vector<int32_t> labels() const;
   /// Indices of `wanted` images, evenly spaced; all of them for 0 or more than there are.
   std::vector<size_t> spread(int64_t wanted) const;
+  /// Which of those images are one by content, from 0: copies are no evidence of their own. @cost reads their files
+  std::vector<int32_t> clusters(const std::vector<size_t>& which) const;
   /// Of every model, [model][images * classes].
   std::vector<std::vector<float>> clean_logits() const;
 };

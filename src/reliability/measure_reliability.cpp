@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/fail.h"
 #include "base/hash.h"
@@ -104,6 +105,14 @@ std::vector<int32_t> ImageReliability::labels() const {
 
 std::vector<size_t> ImageReliability::spread(int64_t wanted) const { return spread_indices(images, wanted); }
 
+std::vector<int32_t> ImageReliability::clusters(const std::vector<size_t>& which) const {
+  std::map<std::string, int32_t> numbers;
+  std::vector<int32_t> clusters;
+  for (const size_t i : which)
+    clusters.push_back(numbers.emplace(hash_of_image(images.images[i].path), numbers.size()).first->second);
+  return clusters;
+}
+
 std::vector<std::vector<float>> ImageReliability::clean_logits() const {
   return parts
       .get("logits",
@@ -128,7 +137,8 @@ ReliabilityDimension measure_confidence(const ImageReliability& of) {
     subjects.push_back({of.models.names()[m], predictions_of_logits(logits[m], classes, labels),
                         std::move(refit.predictions), fit_temperature(logits[m], classes, labels)});
   }
-  return confidence_dimension(subjects, grouped_examples(of.images).attributes, {}, of.request.options);
+  return confidence_dimension(subjects, grouped_examples(of.images).attributes, of.clusters(of.spread(0)),
+                              of.request.options);
 }
 
 ReliabilityDimension measure_detection(const ImageReliability& of) {

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "base/fail.h"
+#include "data/image_set.h"
 #include "data/image_subset.h"
 #include "run/run_inputs.h"
 #include "vernier/classify.h"
@@ -12,13 +12,13 @@ namespace vernier {
 
 namespace {
 
-/// The figures flatter a plan that was made from the images that it is judged by.
+/// The figures flatter a plan that was made from the images that it is judged by, under whatever name.
 void find_shared_images(const RunOptions& options, const LabelledImages& calibration, RunInputs& inputs,
                         ProgressSink& progress) {
-  std::set<std::filesystem::path> seen;
-  for (const LabelledImage& image : calibration.images) seen.insert(std::filesystem::weakly_canonical(image.path));
+  std::set<std::string> seen;
+  for (const LabelledImage& image : calibration.images) seen.insert(hash_of_image(image.path));
   for (const LabelledImage& image : inputs.images->evaluated.images)
-    inputs.shared_runs += seen.contains(std::filesystem::weakly_canonical(image.path)) ? 1 : 0;
+    inputs.shared_runs += seen.contains(hash_of_image(image.path)) ? 1 : 0;
   if (inputs.shared_runs == 0) return;
   const std::string message = fmt::format(
       "{} images are in both the calibration and the evaluation set; the result flatters itself", inputs.shared_runs);
