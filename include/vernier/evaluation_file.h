@@ -27,6 +27,7 @@ struct EvaluationRow {
   uint64_t bytes = 0;  ///< of the whole file, or of the tensors in a directory
   double bits_per_weight = 0;
   std::optional<bool> budget_fits = {};  ///< nothing where there is no budget
+  std::string method = {};               ///< of a run's files, how their values were searched
   Scores text = {};
   std::optional<Tails> tails = {};  ///< on the text
   std::map<std::string, Scores> groups = {};

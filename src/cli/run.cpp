@@ -96,6 +96,16 @@ uint64_t bytes_of_folder(const std::filesystem::path& folder) {
   return bytes;
 }
 
+/// Where values were not searched alike: "values of planned are searched by auto, of others by importance". "" otherwise.
+std::string methods_told(const RunResult& result) {
+  const std::string& own = result.rows[result.chosen].method;
+  for (const EvaluationRow& row : result.rows)
+    if (!row.method.empty() && !own.empty() && row.method != own)
+      return fmt::format("values of {} are searched by {}, of others by {}\n", result.rows[result.chosen].label, own,
+                         row.method);
+  return "";
+}
+
 void print_result(const RunResult& result, const JsonArgument& json, Console& console) {
   if (json.write(run_result_to_json(result), console)) return;
   std::vector<std::string> head{"plan", "bytes", "bits/weight"};
@@ -131,6 +141,7 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
   print_stages(result.stages, console);
   fmt::print(console.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console.width()),
              result.budget_text, result.budget_bytes, result.files.model.string(), result.files.report.string());
+  fmt::print(console.out, "{}", methods_told(result));
   if (std::filesystem::is_directory(result.files.model))
     fmt::print(console.out,
                "bytes above are those of matrices in their schemes; {} holds values as float32, {} bytes\n",

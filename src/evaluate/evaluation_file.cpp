@@ -65,6 +65,7 @@ Json row_json(const EvaluationRow& row) {
   json["bytes"] = row.bytes;
   json["bits_per_weight"] = row.bits_per_weight;
   if (row.budget_fits) json["budget_fits"] = *row.budget_fits;
+  if (!row.method.empty()) json["method"] = row.method;
   json["text"] = scores_to_json(row.text);
   if (row.tails) put_tails(json["text"], *row.tails);
   json["groups"] = nullptr;
@@ -82,6 +83,7 @@ EvaluationRow row_at(const Json& json, const std::string& origin) {
     if (!fits->is_boolean()) fail(ErrorKind::kBadFile, "{}: budget_fits: expected true or false", origin);
     row.budget_fits = fits->get<bool>();
   }
+  if (json_find(json, "method") != nullptr) row.method = json_string(json, "method", origin);
   const Json& text = json_member(json, "text", origin);
   row.text = scores_from_json(text, origin);
   row.tails = tails_from_json(text, origin);

@@ -24,7 +24,8 @@ EvaluationFile sample() {
   file.rows.push_back({.label = "original", .kind = "reference", .bytes = 4000, .bits_per_weight = 16});
   file.rows.back().text = scores_of_reference(text.all);
   file.rows.push_back(evaluation_row(
-      {.label = "mine", .kind = "plan", .bytes = 1000, .bits_per_weight = 4.5, .budget_fits = true}, text, &groups));
+      {.label = "mine", .kind = "plan", .bytes = 1000, .bits_per_weight = 4.5, .budget_fits = true, .method = "auto"},
+      text, &groups));
   return file;
 }
 
@@ -38,6 +39,8 @@ TEST(EvaluationFile, RoundTrips) {
   ASSERT_EQ(back.rows.size(), 2u);
   EXPECT_FALSE(back.rows[0].budget_fits);
   EXPECT_EQ(back.rows[1].budget_fits, true);
+  EXPECT_EQ(back.rows[1].method, "auto");
+  EXPECT_EQ(back.rows[0].method, "") << "nobody searched the source's";
   EXPECT_EQ(back.rows[1].text.kl().mean, 0);
   EXPECT_EQ(back.rows[1].tails->delta_p_rms, 0);
   EXPECT_EQ(back.rows[1].groups.size(), 2u);

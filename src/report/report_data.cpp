@@ -46,7 +46,7 @@ Json columns_of(const Json& evaluation, const std::string& what) {
 Json result_row(const Json& row, const Json& columns) {
   const Json& text = need(row, "text", "evaluation.json");
   Json out;
-  for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits"})
+  for (const char* key : {"label", "kind", "bytes", "bits_per_weight", "budget_fits", "method"})
     out[key] = value_or_null(row, key);
   for (const Json& metric : columns) copy_metric(metric, text, out);
   return out;

@@ -65,10 +65,11 @@ std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vect
     file.rows.push_back(row_of(run, source_label(run.model), "reference", source_bytes(run.model)));
     file.rows.back().text = source ? source->all : scores_of_reference(text.front().all);
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const uint64_t bytes = run.target.counted_bytes(run.model, load_plan(run.directory, candidates[i].plan),
-                                                      inputs.tokenizer, run.options.file);
+      const Plan plan = load_plan(run.directory, candidates[i].plan);
+      const uint64_t bytes = run.target.counted_bytes(run.model, plan, inputs.tokenizer, run.options.file);
       file.rows.push_back(evaluation_row(row_of(run, candidates[i].label, candidates[i].kind, bytes), text[i],
                                          inputs.groups ? &groups[i] : nullptr));
+      file.rows.back().method = plan.method;
     }
     write_json(path, evaluation_file_to_json(file));
   });
@@ -79,6 +80,7 @@ Json run_result_to_json(const RunResult& result) {
   Json rows = Json::array();
   for (const EvaluationRow& r : result.rows) {
     Json row = {{"label", r.label}, {"kind", r.kind}, {"bytes", r.bytes}, {"bits_per_weight", r.bits_per_weight}};
+    if (!r.method.empty()) row["method"] = r.method;
     row["budget_fits"] = r.budget_fits ? Json(*r.budget_fits) : Json();
     for (const Metric& metric : result.of_images ? image_metrics() : metrics()) {
       if (metric.needs_documents()) continue;

@@ -208,6 +208,7 @@ export interface ResultRow {
   same_top_share_stderr?: Num;
   accuracy_share?: Num; // of images
   budget_fits: boolean;
+  method?: string | null; // how its values were searched
 }
 
 export interface GroupRow {

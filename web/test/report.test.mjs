@@ -578,6 +578,20 @@ test("a page about images speaks of images", async () => {
   await page.close();
 });
 
+test("values that were searched otherwise are part of the distance", async () => {
+  if (given || !data.results) return;
+  const mixed = structuredClone(data);
+  for (const row of mixed.results.rows) if (row.kind !== "reference") row.method = row.kind === "plan" ? "auto" : "importance";
+  const told = /Values of the plan were searched by auto, those of the others by importance/;
+  const { page } = await open(withData(html, JSON.stringify(mixed)));
+  assert.match(await page.locator("#results").textContent(), told);
+  await page.close();
+  for (const row of mixed.results.rows) row.method = "auto";
+  const alike = await open(withData(html, JSON.stringify(mixed)));
+  assert.doesNotMatch(await alike.page.locator("#results").textContent(), told);
+  await alike.page.close();
+});
+
 test("a forecast that is off by depth is told so", async () => {
   if (given || !data.confirmation) return;
   const tilted = structuredClone(data);

@@ -13,6 +13,13 @@ function name(row: ResultRow): HTMLElement {
   return el("span", { class: "model" }, el("span", { class: `key ${row.kind}`, "aria-hidden": true }), row.label);
 }
 
+/** Where values were not searched alike, part of what tells the models apart. */
+function methodsTold(rows: ResultRow[]): string {
+  const plan = rows.find((row) => row.kind === "plan")?.method;
+  const other = rows.find((row) => row.method && row.method !== plan)?.method;
+  return plan && other ? ` Values of the plan were searched by ${plan}, those of the others by ${other}, which is part of the distance between them.` : "";
+}
+
 export function results(report: Report): HTMLElement | null {
   if (!report.results) return null;
   const budget = budgetBytes(report);
@@ -47,6 +54,7 @@ export function results(report: Report): HTMLElement | null {
     p(
       isNumber(budget) ? `The budget is ${bytes(budget)} (${count(budget)} bytes). ` : "",
       reference ? `KL and “${ofImages() ? "same class" : "same first choice"}” compare each model with ${reference.label}, ${ofImages() ? "image by image" : "token by token"}.` : "",
+      methodsTold(report.results.rows),
       ` ${ofImages() ? "Accuracy can rise above" : "Perplexity can fall below"} the original's by luck, so it decides nothing here.`,
     ),
     view.element,
