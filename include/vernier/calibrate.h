@@ -56,7 +56,8 @@ struct Calibration {
   std::map<SiteId, ChannelStatistics> sites;
   std::vector<CalibrationWindow>
       text;  ///< of a model that sees and reads its texts; empty of files from before it was kept
-  /// As many of the images as 64 MiB hold, evenly over them, as the model sees them; undefined without any.
+  /// As many of the images as 64 MiB hold, and their streams 256 MiB, evenly over them, as the model sees them; undefined
+  /// without any.
   /// @shape float16 [count, channels, side, side]
   at::Tensor images;
 

@@ -18,7 +18,7 @@
 namespace vernier {
 
 /// One Evaluation per model, against `reference` (nullptr: none), whose own, of exact activations, is the last one.
-/// @throws Error{kInvalidArgument} for models whose classes are named otherwise than the images'; as classify_images
+/// @throws Error{kInvalidArgument} for a model and a reference that have a class at different places; as classify_images
 /// @cost a forward pass of each model over every image; 4 bytes per image and class are kept
 std::vector<Evaluation> evaluate_images(const std::vector<const Model*>& models, const Model* reference,
                                         const LabelledImages& images, const ClassifyOptions& options = {},

@@ -92,8 +92,9 @@ std::string_view name_of(ConfidenceClaim::Verdict verdict);
 /// A case bears it out where calibration got better and the first model was under-confident, and contradicts it where it
 /// got better although that was over-confident. Refuted: one contradicts it by more than luck; confirmed: one bears it out by
 /// more than luck, contradictions are luck, and somewhere the first model was over-confident. Luck is 5% over all cases
-/// (Bonferroni), which share examples; of each by the normal distribution that its 95% interval speaks of.
-ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases);
+/// (Bonferroni), which share examples; of each by the normal distribution that its
+/// interval speaks of. @param confidence of the intervals
+ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases, double confidence = 0.95);
 
 struct ReliabilityDiagram {
   std::string model;

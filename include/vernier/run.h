@@ -123,7 +123,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
 /// The same of what load_model(path) finds.
 RunResult run(const std::string& path, const RunOptions& options, ProgressSink* progress = nullptr);
 
-/// budget_bytes and rows: label, kind, bytes, bits_per_weight, budget_fits, every metric of the text with its standard
+/// budget_bytes and rows: label, kind, bytes, bits_per_weight, method, budget_fits, every metric of the text with its standard
 /// error, null where nothing was measured, and the limit with what separates the row from it.
 nlohmann::ordered_json run_result_to_json(const RunResult& result);
 

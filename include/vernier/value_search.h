@@ -41,7 +41,7 @@ struct LearningSchedule {
 };
 
 struct ValueSearch {
-  /// What of a calibration it needs beside the weights; Gram matrices are made from its text.
+  /// What of a calibration it needs beside the weights; Gram matrices are made from its text, or images.
   enum class Needs { kNothing, kImportance, kGram };
   /// How scales of a matrix' columns are chosen that what makes its input takes over; the model's function stays.
   enum class Folding {
@@ -56,7 +56,7 @@ struct ValueSearch {
   std::string source;  ///< the paper or program that it follows
   Needs needs = Needs::kNothing;
   Folding folding = Folding::kNone;
-  bool uses_outputs = false;     ///< SearchInput::output_grams: a backward pass over some of the text
+  bool uses_outputs = false;  ///< SearchInput::output_grams: a backward pass over some of the text, of language models
   bool corrects_biases = false;  ///< those that are added to a matrix' outputs, for what its error adds on average
   /// What `run` finds of a layer's matrices learns together from there, each layer on what those before it became.
   /// @cost memory: all layers in their schemes, once the last is asked for

@@ -3,6 +3,7 @@
 // How wide an interval from bootstrap draws has to be where little was drawn from: draws of n clusters spread by
 // sqrt((n - 1) / n) of what they should, and none leaves the range of what there is.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,7 @@
 #include "vernier/calibrate.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 
 #include "base/fail.h"
@@ -84,6 +86,16 @@ void check_calibration(const Calibration& calibration, const Model& model) {
   if (const std::string hash = model_hash(model); calibration.model_hash != hash)
     fail(ErrorKind::kInvalidArgument, "calibration of another model (hash {}, expected {}); calibrate this one first",
          calibration.model_hash, hash);
+  const ModelConfig* seeing = model.config().find_stack(model.config().stacks.empty() ? Stack::kOnly : Stack::kImage);
+  if (calibration.images.defined() && seeing != nullptr && seeing->reads_images()) {
+    const PatchConfig& patches = seeing->patches;
+    const std::vector<int64_t> expected{patches.channels, patches.image_size, patches.image_size};
+    if (calibration.images.sizes().slice(1) != at::IntArrayRef(expected))
+      fail(ErrorKind::kInvalidArgument,
+           "calibration: images of {} x {} x {}, expected {} x {} x {}; calibrate the model again",
+           calibration.images.size(1), calibration.images.size(2), calibration.images.size(3), expected[0], expected[1],
+           expected[2]);
+  }
   for (const TensorId& id : model.matrices()) {
     const std::vector<float> importance = calibration.importance(model, id);
     const auto columns = static_cast<size_t>(model.shape(id)[1]);

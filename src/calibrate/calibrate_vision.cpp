@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/fail.h"
 #include "calibrate/sum_in_order.h"
@@ -39,9 +40,12 @@ void add_stack(const Engine& engine, const Model& model, Stack stack, const Prep
 /// Some of the images, evenly over them, as they pass by.
 class KeptImages {
  public:
-  KeptImages(const PatchConfig& patches, int64_t images) : images_(images) {
-    constexpr int64_t kBytes = int64_t{64} << 20;
-    const int64_t most = kBytes / (patches.pixels() * static_cast<int64_t>(sizeof(at::Half)));
+  KeptImages(const ModelConfig& seeing, int64_t images) : images_(images) {
+    constexpr int64_t kBytes = int64_t{64} << 20, kStreamBytes = int64_t{256} << 20;
+    const PatchConfig& patches = seeing.patches;
+    const int64_t most =
+        std::min(kBytes / (patches.pixels() * static_cast<int64_t>(sizeof(at::Half))),
+                 kStreamBytes / (patches.rows() * seeing.hidden * static_cast<int64_t>(sizeof(float))));
     kept_ = at::zeros({std::clamp<int64_t>(most, 1, images), patches.channels, patches.image_size, patches.image_size},
                       at::kHalf);
   }
@@ -49,6 +53,14 @@ class KeptImages {
   void see(int64_t image, const std::vector<float>& pixels) {
     const int64_t count = kept_.size(0), place = (image * count + images_ - 1) / images_;
     if (place >= count || place * images_ / count != image) return;
+    constexpr float kMost = 65504;  // in float16
+    const auto fits = [](float value) { return std::abs(value) <= kMost; };
+    if (const auto bad = std::find_if_not(pixels.begin(), pixels.end(), fits); bad != pixels.end())
+      fail(ErrorKind::kInvalidArgument,
+           "calibrate: image {}: a value of {:g} after preprocessing, expected at most {:g}; does "
+           "preprocessor_config.json "
+           "rescale pixels to 0 to 1?",
+           image, *bad, kMost);
     std::copy(pixels.begin(), pixels.end(), kept_.select(0, place).data_ptr<at::Half>());
   }
   const at::Tensor& images() const { return kept_; }
@@ -76,7 +88,7 @@ Calibration calibrate_vision(const Model& model, const VisionInputs& data, const
     if (progress != nullptr) progress->update(before + done);
   };
   const Stack seeing = texts > 0 ? Stack::kImage : Stack::kOnly;
-  KeptImages kept(model.config().find_stack(seeing)->patches, data.images);
+  KeptImages kept(*model.config().find_stack(seeing), data.images);
   const auto image_sums = [&](const AnsweringModel& fast, int64_t image, int worker) {
     const std::vector<float> pixels = data.pixels(image);
     SumsOfSites sums = fast.site_sums(worker, std::span(pixels));  // which checks their number

@@ -99,6 +99,8 @@ at::Tensor images_of(const SafetensorsFile& file) {
     fail(ErrorKind::kBadFile, "{}: {}: expected float16 [count, channels, side, side]", file.path().string(), kImages);
   at::Tensor images = at::empty(entry->shape, at::kHalf);
   std::memcpy(images.data_ptr(), entry->data.data(), entry->data.size());
+  if (!images.isfinite().all().item<bool>())
+    fail(ErrorKind::kBadFile, "{}: {}: a value is NaN or infinite; calibrate again", file.path().string(), kImages);
   return images;
 }
 

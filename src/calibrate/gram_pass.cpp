@@ -23,8 +23,8 @@ int64_t longest_input(const Model& model, const Calibration& calibration) {
   for (const CalibrationWindow& window : calibration.text) positions = std::max(positions, window.tokens.size());
   if (sees ? !calibration.images.defined() : positions == 0)
     fail(ErrorKind::kInvalidArgument,
-         "calibration without its {0}, which Gram matrices are made from; calibrate the model again, on {0}",
-         sees ? "images" : "text");
+         "calibration without its {}, which Gram matrices are made from; calibrate the model again, on {}",
+         sees ? "images" : "text", model.config().is_language_model() ? "text" : "images");
   return sees ? model.config().patches.rows() : static_cast<int64_t>(positions);
 }
 
@@ -78,7 +78,7 @@ std::vector<size_t> parts_of(const std::vector<CalibrationWindow>& text) {
 
 std::vector<size_t> parts_of_images(int64_t count) {
   std::vector<size_t> parts;
-  for (int64_t i = 0; i < count; ++i) parts.push_back(static_cast<size_t>(i % kMostParts));
+  for (int64_t i = 0; i < count; ++i) parts.push_back(static_cast<size_t>((i + i / kMostParts) % kMostParts));
   return parts;
 }
 
@@ -121,7 +121,9 @@ void GramPass::run_layer() {
   model_.release_pages();
   const size_t count = *std::ranges::max_element(parts_) + 1;
   const bool answers = !model_.config().is_language_model() && next_ + 1 == model_.config().depth();
+  const bool reads_all = model_.config().is_language_model();
   std::vector<double> tokens(count);
+  std::map<SiteId, std::vector<double>> entered;  // rows
   const auto at_once = static_cast<size_t>(threads_);
   for (size_t begin = 0; begin < streams_.size(); begin += at_once) {
     const size_t here = std::min(at_once, streams_.size() - begin);
@@ -137,6 +139,8 @@ void GramPass::run_layer() {
     for (size_t i = 0; i < here; ++i) {
       tokens[parts_[begin + i]] += static_cast<double>(rows_[begin + i]);
       for (const auto& [site, x] : rows[i]) {
+        entered[site].resize(count);
+        entered[site][parts_[begin + i]] += static_cast<double>(x.size(0));
         InputGrams& grams = grams_[site];
         grams.parts.resize(count);
         grams.means.resize(count);
@@ -163,15 +167,19 @@ void GramPass::run_layer() {
       }
     });
   }
+  // Of an expert, tokens that it did not get count as zeros; of a last layer that answers, rows that nobody reads do not.
+  const auto counted = [&](const SiteId& site, size_t part) {
+    return reads_all ? tokens[part] : entered.at(site)[part];
+  };
   const std::vector<GramTile> tiles = tiles_of(grams_);
   parallel_for(static_cast<int64_t>(tiles.size()), threads_, [&](int64_t t, int) {
     const c10::NoGradGuard no_grad;
     const auto& [site, part, first] = tiles[static_cast<size_t>(t)];
-    finish_tile(grams_.at(site).parts[part], first, tokens[part]);
+    finish_tile(grams_.at(site).parts[part], first, counted(site, part));
   });
   for (auto& [site, grams] : grams_)
     for (size_t part = 0; part < count; ++part)
-      if (grams.means[part].defined()) grams.means[part].div_(tokens[part]);
+      if (grams.means[part].defined()) grams.means[part].div_(counted(site, part));
   ++next_;
 }
 

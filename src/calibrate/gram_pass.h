@@ -21,7 +21,7 @@ namespace vernier {
 /// into so many consecutive pieces.
 inline constexpr int64_t kMostParts = 5;
 std::vector<size_t> parts_of(const std::vector<CalibrationWindow>& text);
-/// The same of as many images, in turns: they may stand class after class.
+/// The same of as many images, in turns that shift from round to round: they may stand class after class, or in turns.
 std::vector<size_t> parts_of_images(int64_t count);
 
 class GramPass {

@@ -76,8 +76,9 @@ void print_evaluation(const Evaluation& e, const Evaluation* reference, bool ima
     const Measured* value = e.all.find(metric.key);
     const Measured* other = reference != nullptr ? reference->all.find(metric.key) : nullptr;
     if (value == nullptr) continue;
-    table.add(
-        {std::string(metric.name), with_error(metric, *value), other != nullptr ? with_error(metric, *other) : ""});
+    std::vector<std::string> row{std::string(metric.name), with_error(metric, *value)};
+    if (other != nullptr) row.push_back(with_error(metric, *other));
+    table.add(row);
   }
   if (e.tails)
     for (const TailRow& row : tail_rows())

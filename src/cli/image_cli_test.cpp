@@ -102,9 +102,9 @@ TEST_F(ImageCli, AModelThatNamesItsClassesOtherwiseIsNoReference) {
   write_json(at("other/config.json"), config);
   for (const char* command : {"evaluate", "groups"})
     expect_refused({command, at("other"), "--reference", files_.model(), "--data", test_},
-                   {"class 0 is", "the same id2label"});
+                   {"is class 0 in", "id2label in one order"});
   expect_refused({"evaluate", files_.model(), "--reliability", "--with", at("other"), "--data", test_},
-                 {"class 0 is", "the same id2label"});
+                 {"is class 0 in", "id2label in one order"});
 }
 
 TEST_F(ImageCli, AsOneRun) {

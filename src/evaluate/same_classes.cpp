@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -24,15 +25,14 @@ std::vector<std::string> telling_names(const Model& model) {
 
 void require_same_classes(std::string_view stage, const Model& model, const Model& reference) {
   const std::vector<std::string> own = telling_names(model), others = telling_names(reference);
-  if (own.empty() || others.empty() || own == others) return;
-  size_t i = 0;
-  while (i < own.size() && i < others.size() && own[i] == others[i]) ++i;
-  const auto name_in = [&](const std::vector<std::string>& names) {
-    return i < names.size() ? fmt::format("\"{}\"", names[i]) : "missing";
-  };
-  fail(ErrorKind::kInvalidArgument,
-       "{}: class {} is {} in {} and {} in {}; expected models whose config.json has the same id2label", stage, i,
-       name_in(own), model.source().name, name_in(others), reference.source().name);
+  for (size_t i = 0; i < own.size(); ++i) {
+    const auto there = std::find(others.begin(), others.end(), own[i]);
+    const auto place = static_cast<size_t>(there - others.begin());
+    if (place == others.size() || place == i || (i < others.size() && others[i] == own[i])) continue;
+    fail(ErrorKind::kInvalidArgument,
+         "{}: \"{}\" is class {} in {} and class {} in {}; expected models whose config.json has id2label in one order",
+         stage, own[i], i, model.source().name, place, reference.source().name);
+  }
 }
 
 }  // namespace vernier

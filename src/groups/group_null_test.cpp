@@ -160,6 +160,23 @@ TEST(GroupNull, TheIntervalOfASpreadHoldsTheTruth) {
   }
 }
 
+// Five examples of which none flips say little about how often they would.
+TEST(GroupNull, AGroupThatNeverMovesIsNotKnownToStandStill) {
+  GroupedExamples examples{.name = "flips", .count = 205, .classes = 2};
+  Answers reference{.model = "f32"}, model{.model = "int4"};
+  GroupAttribute size{"size", {}};
+  for (int i = 0; i < 205; ++i) {
+    const bool flips = i >= 5 && i % 50 == 0;
+    size.values.emplace_back(i < 5 ? "few" : "many");
+    examples.labels.push_back(0);
+    reference.predicted.push_back(0), model.predicted.push_back(flips ? 1 : 0);
+    reference.correct.push_back(1), model.correct.push_back(flips ? 0 : 1);
+  }
+  examples.attributes = {size};
+  const AttributeResult of = analyse_groups(examples, reference, model, {}).attributes[0];
+  EXPECT_GT(of.gaps.at("flips").spread.interval.high, 1 - std::pow(0.025, 1 / 5.0)) << "what five do not show";
+}
+
 TEST(GroupNull, APlantedNullIsNotFound) {
   int within = 0, exceeds = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -84,7 +84,7 @@ ParityGap parity_gap(const GroupProblem& problem, std::string_view key, double r
   gap.change.interval = widened(bootstrap_interval(draws, confidence, fewest_clusters),
                                 2 * unseen_share(draws, confidence, 2 * fewest_clusters));
   gap.change.verdict = judge(gap.change.interval, Worse::kHigher, problem.tolerance_of(key, kParityTolerance));
-  if (gap.change.verdict == Verdict::kExceeds && gap.null_p > 1 - problem.options.confidence)
+  if (gap.change.verdict == Verdict::kExceeds && !(gap.null_p <= 1 - problem.options.confidence))
     gap.change.verdict = Verdict::kUndecided;
   return gap;
 }

@@ -21,7 +21,8 @@ struct SpreadGroups {
 /// further from the one seen, in its own standard errors, than the multiple found (Tukey's, by draws), and the spread lies
 /// between the greatest of their lower and the greatest of their upper ends. A standard error of few clusters is wider by
 /// Student's t. Of shares a pair that no draw changes may still differ by what two groups of so many clusters do not show:
-/// in n + n of them 1 - (1 - x)^(2n) is the chance of what x of each would.
+/// in n + n of them 1 - (1 - x)^(2n) is the chance of what x of each would; a group that no draw moves beside one that moves by
+/// what n clusters do not show.
 /// @cost groups^2 * draws  Everything where a group has fewer than 2 clusters
 ConfidenceInterval spread_interval(const SpreadGroups& groups, double confidence, bool of_shares);
 

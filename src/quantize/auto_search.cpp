@@ -86,7 +86,8 @@ class AutoSearch {
     fit_all();
     for_each(folds_.size() * alike.size(), [&](size_t i) {
       const size_t fold = i % folds_.size();
-      const auto& [shrink, members] = alike[i / folds_.size()];
+      const double shrink = alike[i / folds_.size()].first;
+      const std::vector<size_t>& members = alike[i / folds_.size()].second;
       const at::Tensor gram = mean_gram(*in_.grams, folds_[fold].made_from);
       const std::optional<Curvature> of_columns = curvature(gram, shrink);
       for_each(members.size(), [&](size_t m) {

@@ -8,7 +8,8 @@ namespace vernier {
 ValueSearch learned_search() {
   ValueSearch search = auto_search();
   search.name = "learned";
-  search.about = "as auto, then the roundings of a layer learned together where held-back text agrees";
+  search.about =
+      "as auto, then the roundings of a layer learned together where held-back text agrees; of language models";
   search.source = "SignRound (arXiv:2309.05516) from what auto finds; AdaRound (arXiv:2004.10568)";
   search.learns = LearningSchedule();
   return search;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/sequential.h"
 #include "vernier/reliability.h"
 
 namespace vernier {
@@ -12,11 +13,12 @@ namespace vernier {
 namespace {
 
 /// How likely a change at least as much for the better is where there is none, by the interval's distance on that side.
-double by_luck(const ComparedValue& value) {
-  constexpr double kReach = 1.959964;  // standard errors that an interval of 95% reaches
+double by_luck(const ComparedValue& value, double confidence) {
+  constexpr int64_t kNormal = 1'000'000'000;                              // degrees of freedom
+  const double errors = student_quantile((1 + confidence) / 2, kNormal);  // that an interval reaches
   const double reach = value.change_interval.high - value.change;
   if (!(reach > 0)) return value.change < 0 ? 0 : 1;
-  return std::erfc(-value.change / reach * kReach / std::sqrt(2.0)) / 2;
+  return std::erfc(-value.change / reach * errors / std::sqrt(2.0)) / 2;
 }
 
 }  // namespace
@@ -30,7 +32,7 @@ std::string_view name_of(ConfidenceClaim::Verdict verdict) {
   return "undecided";
 }
 
-ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases) {
+ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases, double confidence) {
   constexpr double kLevel = 0.05;
   double contradicted = 1, borne_out = 1;  // the least likely of either
   int64_t under = 0, over = 0, better_under = 0, better_over = 0, worse_over = 0, worse_under = 0;
@@ -41,8 +43,8 @@ ConfidenceClaim judge_confidence_claim(std::vector<ConfidenceClaim::Case> cases)
     const bool better = one.calibration == Comparison::kBetter, worse = one.calibration == Comparison::kWorse;
     under += one.under_confident ? 1 : 0, over += one.over_confident ? 1 : 0;
     better_under += one.under_confident && better ? 1 : 0, worse_under += one.under_confident && worse ? 1 : 0;
-    if (one.over_confident && better) contradicted = std::min(contradicted, by_luck(one.after));
-    if (one.under_confident && better) borne_out = std::min(borne_out, by_luck(one.after));
+    if (one.over_confident && better) contradicted = std::min(contradicted, by_luck(one.after, confidence));
+    if (one.under_confident && better) borne_out = std::min(borne_out, by_luck(one.after, confidence));
     better_over += one.over_confident && better ? 1 : 0, worse_over += one.over_confident && worse ? 1 : 0;
   }
   const auto all = static_cast<int64_t>(cases.size());

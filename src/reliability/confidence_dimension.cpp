@@ -113,7 +113,8 @@ void add_groups(ReliabilityDimension& dimension, const std::vector<ConfidenceSub
 }
 
 /// Of all examples and of every group.
-ConfidenceClaim claim_of(const std::vector<ReliabilityRow>& rows, const std::vector<std::string>& models) {
+ConfidenceClaim claim_of(const std::vector<ReliabilityRow>& rows, const std::vector<std::string>& models,
+                         double confidence) {
   std::vector<ConfidenceClaim::Case> cases;
   for (const ReliabilityRow& error : rows) {
     if (error.key != "ece") continue;
@@ -124,7 +125,7 @@ ConfidenceClaim claim_of(const std::vector<ReliabilityRow>& rows, const std::vec
       cases.push_back(
           {.model = models[m], .group = error.group, .before = before->models[0], .after = error.models[m]});
   }
-  return judge_confidence_claim(std::move(cases));
+  return judge_confidence_claim(std::move(cases), confidence);
 }
 
 /// Whether a quantized model is surer or less sure than it is right, beside the first one.
@@ -176,7 +177,7 @@ ReliabilityDimension confidence_dimension(const std::vector<ConfidenceSubject>& 
       if (row.key != "accuracy_refitted") dimension.rows.push_back(std::move(row));
   }
   add_groups(dimension, subjects, refitted.size() == subjects.size(), attributes, clusters, options);
-  if (subjects.size() > 1) dimension.claim = claim_of(dimension.rows, names);
+  if (subjects.size() > 1) dimension.claim = claim_of(dimension.rows, names, options.confidence);
   for (const ConfidenceSubject& subject : subjects)
     dimension.diagrams.push_back({subject.name, reliability_bins(subject.predictions, {options.bins})});
   return dimension;
