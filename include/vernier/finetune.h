@@ -61,8 +61,9 @@ struct EncodedDocument {
 /// All of them, on `threads` threads.
 std::vector<EncodedDocument> encoded_documents(const Tokenizer& tokenizer, const std::vector<Document>& documents,
                                                int threads = 1);
-/// The documents of each group one behind the other, BOS in front of each if the vocabulary adds it, cut every `context`
-/// tokens; every token is learned. What is left over at the end of a group is dropped unless it is all there is.
+/// Documents in pieces as document_windows() cuts them, each with BOS in front if the vocabulary adds it, so that a model
+/// learns what it is measured on and engines show it; of each group as many pieces to a window as `context` has room for.
+/// Every token is learned.
 /// @throws Error{kInvalidArgument} when nothing remains
 TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
                            const std::vector<EncodedDocument>& documents, int64_t context);

@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/document_pieces.h"
 #include "data/token_runs.h"
 #include "data/tokenized_text.h"
 #include "data/windows_hash.h"
@@ -137,18 +139,17 @@ EvaluationData windows_of(const TokenizedText& text, const WindowOptions& option
 EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& name,
                                 const std::vector<Document>& documents, const WindowOptions& options) {
   check_context(options.context);
-  const bool bos = tokenizer.adds_bos();
+  const std::optional<int32_t> bos = tokenizer.adds_bos() ? tokenizer.bos_id() : std::nullopt;
   EvaluationData data;
   data.name = name;
   data.context = options.context;
-  const auto step = static_cast<size_t>(options.context - 1);
   std::unordered_map<std::string_view, int64_t> first_of, first_version;
   for (const Document& document : documents) {
     if (options.max_windows > 0 && static_cast<int64_t>(data.windows.size()) >= options.max_windows) break;
     const auto cluster = static_cast<int64_t>(data.clusters.size());
-    std::vector<int32_t> ids = tokenizer.encode(document.text, {.add_special = false, .parse_special = false});
-    if (bos) ids.insert(ids.begin(), *tokenizer.bos_id());
-    if (ids.size() < 2) continue;
+    const std::vector<int32_t> ids = tokenizer.encode(document.text, {.add_special = false, .parse_special = false});
+    std::vector<std::vector<int32_t>> pieces = document_pieces(ids, bos, options.context);
+    if (pieces.empty()) continue;
     // Without BOS nothing predicts the first token, and what is not scored must not count as text either.
     const size_t unscored = bos ? 0 : std::min(document.text.size(), bytes_of(tokenizer, ids[0]));
     data.clusters.push_back(
@@ -156,14 +157,7 @@ EvaluationData document_windows(const Tokenizer& tokenizer, const std::string& n
          .bytes = static_cast<int64_t>(document.text.size() - unscored),
          .same_as = earlier(first_of, document.text, cluster),
          .version_of = document.doc.empty() ? -1 : first_version.try_emplace(document.doc, cluster).first->second});
-    // Windows overlap by one token, so that each token but the document's first is predicted exactly once.
-    for (size_t begin = 0; begin + 1 < ids.size(); begin += step) {
-      const size_t end = std::min(ids.size(), begin + step + 1);
-      TokenWindow window{
-          {ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end)}, 0, cluster};
-      if (bos) window.tokens[0] = *tokenizer.bos_id();
-      data.windows.push_back(std::move(window));
-    }
+    for (std::vector<int32_t>& piece : pieces) data.windows.push_back({std::move(piece), 0, cluster});
   }
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "data: {}: no document has 2 tokens", name);
   data.hash = hash_windows(data);

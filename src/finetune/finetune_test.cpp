@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
 #include "support/expect_error.h"
 #include "support/training_data.h"
 #include "support/vision_models.h"
@@ -404,6 +406,32 @@ TEST(TrainingData, WhatIsHeldOutCanBeLeftOut) {
   EXPECT_EQ(images_apart(images, some).image_hashes,
             (std::vector<std::string>(images.image_hashes.begin() + 2, images.image_hashes.end())));
   expect_error(ErrorKind::kInvalidArgument, {"every image"}, [&] { images_apart(some, images); });
+}
+
+TEST(TrainingData, TextIsLearnedFromInThePiecesInWhichItIsMeasured) {
+  const Tokenizer tokenizer(load_tokenizer_of(std::filesystem::path(VERNIER_SOURCE_DIR) / "models/demo-5m"));
+  ASSERT_TRUE(tokenizer.adds_bos());
+  std::vector<Document> documents;
+  for (int d = 0; d < 9; ++d) {
+    std::string& text = documents.emplace_back(Document{.text = "", .group = d % 3 == 0 ? "a" : "b"}).text;
+    for (int i = 0; i < 5 + 11 * d; ++i) text += fmt::format(" the {}th word of {},", i, d);
+  }
+  const EvaluationData measured = document_windows(tokenizer, "t", documents, {.context = 128});
+  const TrainingData learned = training_text(tokenizer, "t", encoded_documents(tokenizer, documents), 128);
+  std::multiset<std::vector<int32_t>> expected, pieces;
+  for (const TokenWindow& window : measured.windows) expected.insert(window.tokens);
+  for (const TokenWindow& window : learned.windows) {
+    EXPECT_LE(window.tokens.size(), 128U);
+    EXPECT_EQ(window.tokens.front(), *tokenizer.bos_id());
+    for (auto begin = window.tokens.begin(); begin != window.tokens.end();) {
+      const auto end = std::find(begin + 1, window.tokens.end(), *tokenizer.bos_id());
+      pieces.emplace(begin, end);
+      begin = end;
+    }
+  }
+  EXPECT_EQ(pieces, expected);
+  EXPECT_LT(learned.windows.size(), measured.windows.size());
+  EXPECT_EQ(learned.groups, (std::vector<std::string>{"a", "b"}));
 }
 
 TEST(TrainingData, WindowsStayAsTheyAre) {

@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "base/counter_random.h"
 #include "base/fail.h"
 #include "base/hash.h"
+#include "data/document_pieces.h"
 #include "data/token_runs.h"
+#include "finetune/packed_windows.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"
 #include "ops/parallel.h"
@@ -62,14 +66,15 @@ void add_window(std::vector<int32_t> tokens, int32_t group, TrainingData& data) 
   data.group.push_back(group);
 }
 
-/// Windows of a group's tokens; the last one short only if it is the only one.
-void cut_windows(const std::vector<int32_t>& ids, int32_t group, int64_t context, TrainingData& data) {
-  const auto length = static_cast<size_t>(context);
-  for (size_t begin = 0; begin + 1 < ids.size(); begin += length) {
-    const size_t end = std::min(ids.size(), begin + length);
-    if (end - begin < length && begin > 0) break;
-    if (end - begin < 2) break;
-    add_window({ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end)}, group, data);
+/// A group's pieces, as many to a window as it has room for.
+void add_packed_windows(const std::vector<std::vector<int32_t>>& pieces, int32_t group, int64_t context,
+                        TrainingData& data) {
+  std::vector<size_t> lengths;
+  for (const std::vector<int32_t>& piece : pieces) lengths.push_back(piece.size());
+  for (const std::vector<size_t>& window : packed_windows(lengths, static_cast<size_t>(context))) {
+    std::vector<int32_t> tokens;
+    for (const size_t piece : window) tokens.insert(tokens.end(), pieces[piece].begin(), pieces[piece].end());
+    add_window(std::move(tokens), group, data);
   }
 }
 
@@ -131,14 +136,16 @@ TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
   TrainingData data;
   data.name = name;
   GroupNames names;
-  std::vector<std::vector<int32_t>> ids;
+  const std::optional<int32_t> bos = tokenizer.adds_bos() ? tokenizer.bos_id() : std::nullopt;
+  std::vector<std::vector<std::vector<int32_t>>> pieces;  // of each group
   for (const EncodedDocument& document : documents) {
+    std::vector<std::vector<int32_t>> own = document_pieces(document.ids, bos, context);
+    if (own.empty()) continue;
     const auto group = static_cast<size_t>(names.index_of(document.group, data.groups));
-    if (ids.size() <= group) ids.resize(group + 1);
-    if (tokenizer.adds_bos()) ids[group].push_back(*tokenizer.bos_id());
-    ids[group].insert(ids[group].end(), document.ids.begin(), document.ids.end());
+    if (pieces.size() <= group) pieces.resize(group + 1);
+    std::ranges::move(own, std::back_inserter(pieces[group]));
   }
-  for (size_t g = 0; g < ids.size(); ++g) cut_windows(ids[g], static_cast<int32_t>(g), context, data);
+  for (size_t g = 0; g < pieces.size(); ++g) add_packed_windows(pieces[g], static_cast<int32_t>(g), context, data);
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no document has 2 tokens", name);
   data.hash = training_data_hash(data);
   return data;
