@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -21,68 +22,64 @@ at::Tensor logits_in(const GroupedExamples& examples, const Answers& answers) {
   return at::tensor(answers.logits).view({examples.count, examples.classes}).to(at::kDouble);
 }
 
-/// Sums per cluster, of as many examples.
-struct ImageColumns {
-  std::map<int64_t, size_t> row_of;
-  std::vector<double> images;
-  std::map<std::string, std::vector<double>> sums;
+/// What image_metrics() lists of each image.
+std::map<std::string, std::vector<double>> image_values(const GroupedExamples& examples, const Answers& answers,
+                                                        const Answers* reference) {
+  const at::Tensor y = logits_in(examples, answers);
+  std::map<std::string, std::vector<double>> values{{"accuracy_share", {}}, {"nll_nats", answers.loss_nats}};
+  values["accuracy_share"].assign(answers.correct.begin(), answers.correct.end());
+  if (reference == nullptr) return values;
+  const at::Tensor labels = at::tensor(std::vector<int64_t>(examples.labels.begin(), examples.labels.end()), at::kLong);
+  const LogitDamage damage = logit_damage(logits_in(examples, *reference), y, labels.clamp_min(0).unsqueeze(-1));
+  const auto column = [](const at::Tensor& of_images) {
+    const at::Tensor flat = of_images.contiguous();
+    return std::vector<double>(flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel());
+  };
+  values["kl_nats"] = column(damage.kl);
+  values["delta_nll_nats"] = column(damage.delta_nll);
+  values["same_top_share"] = column(damage.same_top);
+  return values;
+}
 
-  void add(int64_t cluster, const std::map<std::string, double>& values) {
-    const auto [it, is_new] = row_of.try_emplace(cluster, images.size());
+/// Of the images in `members`.
+Scores scores_of(const std::map<std::string, std::vector<double>>& values, std::span<const int64_t> clusters,
+                 const std::vector<size_t>& members) {
+  std::map<int64_t, size_t> row_of;  // clusters that have a member
+  std::vector<size_t> rows;
+  std::vector<double> images;
+  for (const size_t i : members) {
+    const auto [it, is_new] = row_of.try_emplace(clusters[i], images.size());
     if (is_new) images.push_back(0);
     images[it->second] += 1;
-    for (const auto& [key, value] : values) {
-      sums[key].resize(images.size());
-      sums[key][it->second] += value;
-    }
-  }
-};
-
-}  // namespace
-
-Scores image_scores(const GroupedExamples& examples, const Answers& answers, const Answers* reference,
-                    std::span<const int64_t> clusters, const std::vector<bool>& in) {
-  const at::Tensor y = logits_in(examples, answers);
-  LogitDamage damage;
-  if (reference != nullptr) {
-    const at::Tensor labels =
-        at::tensor(std::vector<int64_t>(examples.labels.begin(), examples.labels.end()), at::kLong);
-    damage = logit_damage(logits_in(examples, *reference), y, labels.clamp_min(0).unsqueeze(-1));
-    for (at::Tensor* t : {&damage.kl, &damage.delta_nll, &damage.same_top}) *t = t->contiguous();
-  }
-  ImageColumns columns;
-  for (size_t i = 0; i < static_cast<size_t>(examples.count); ++i) {
-    if (!in.empty() && !in[i]) continue;
-    std::map<std::string, double> values{{"accuracy_share", answers.correct[i]}, {"nll_nats", answers.loss_nats[i]}};
-    if (reference != nullptr) {
-      values["kl_nats"] = damage.kl.data_ptr<double>()[i];
-      values["delta_nll_nats"] = damage.delta_nll.data_ptr<double>()[i];
-      values["same_top_share"] = damage.same_top.data_ptr<double>()[i];
-    }
-    columns.add(clusters[i], values);
+    rows.push_back(it->second);
   }
   Scores scores;
-  for (const double images : columns.images) scores.tokens += static_cast<int64_t>(images);
-  for (const auto& [key, sums] : columns.sums) scores.metrics[key] = ratio_estimate(sums, columns.images);
+  scores.tokens = static_cast<int64_t>(members.size());
+  for (const auto& [key, of_images] : values) {
+    std::vector<double> sums(images.size());
+    for (size_t m = 0; m < members.size(); ++m) sums[rows[m]] += of_images[members[m]];
+    scores.metrics[key] = ratio_estimate(sums, images);
+  }
   return scores;
 }
+
+}  // namespace
 
 Evaluation image_evaluation(const GroupedExamples& examples, const Answers& answers, const Answers* reference,
                             std::span<const int64_t> clusters) {
   Evaluation evaluation;
   evaluation.model_name = answers.model;
   evaluation.data = {examples.name, examples.hash, 0, examples.count};
-  evaluation.all = image_scores(examples, answers, reference, clusters);
+  const std::map<std::string, std::vector<double>> values = image_values(examples, answers, reference);
+  std::vector<size_t> all(static_cast<size_t>(examples.count));
+  std::iota(all.begin(), all.end(), size_t{0});
+  evaluation.all = scores_of(values, clusters, all);
   for (const GroupAttribute& attribute : examples.attributes) {
-    std::map<std::string, std::vector<bool>> members;
-    for (size_t i = 0; i < attribute.values.size(); ++i) {
-      if (attribute.values[i].empty()) continue;
-      std::vector<bool>& in = members[attribute.values[i]];
-      in.resize(attribute.values.size());
-      in[i] = true;
-    }
+    std::map<std::string, std::vector<size_t>> members;
+    for (size_t i = 0; i < attribute.values.size(); ++i)
+      if (!attribute.values[i].empty()) members[attribute.values[i]].push_back(i);
     for (const auto& [value, in] : members)
-      evaluation.groups[attribute.name + " " + value] = image_scores(examples, answers, reference, clusters, in);
+      evaluation.groups[attribute.name + " " + value] = scores_of(values, clusters, in);
   }
   return evaluation;
 }
