@@ -8,6 +8,7 @@
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
 #include "cli/evaluate_reliability.h"
+#include "cli/given_options.h"
 #include "cli/image_arguments.h"
 #include "cli/plan_table.h"
 #include "cli/same_ids.h"
@@ -103,6 +104,7 @@ Json token_log(const Evaluation& e, const EvaluationData& data) {
 }
 
 struct Arguments {
+  const CLI::App* command = nullptr;
   std::string model, reference, token_log, activations = "exact";
   bool different_tokenizers = false;
   DataArguments data;
@@ -121,14 +123,12 @@ struct Arguments {
 };
 
 void evaluate_on_images(const Arguments& a, const Model& model, const Model* reference, Console& console) {
-  const DataArguments& data = a.data;
-  if (!a.token_log.empty() || !data.groups.empty() || !data.filter.empty() || data.windows > 0)
-    fail(ErrorKind::kInvalidArgument,
-         "evaluate: --token-log, --groups, --filter and --windows are of texts, and {} sees images; classes and the "
-         "columns of a manifest are its groups, --images N takes some",
-         model.source().name);
+  refuse_text_options(
+      "evaluate", *a.command,
+      {"--token-log", "--groups", "--filter", "--windows", "--context", "--score", "--different-tokenizers"},
+      model.source().name);
   const LabelledImages images =
-      spread_images(a.images.read(image_set_of(data.data, model, "evaluate"), model, console), a.image_count);
+      spread_images(a.images.read(image_set_of(a.data.data, model, "evaluate"), model, console), a.image_count);
   const EvaluateOptions options = a.options(console);
   const std::vector<Evaluation> evaluations = evaluate_images(
       {&model}, reference, images,
@@ -143,9 +143,7 @@ void evaluate_on_images(const Arguments& a, const Model& model, const Model* ref
 
 void evaluate_on_text(const Arguments& a, const Model& model, const Model* reference, Console& console) {
   require_texts(a.data.data, model, "evaluate");
-  if (a.image_count > 0 || !a.images.classes.empty())
-    fail(ErrorKind::kInvalidArgument, "evaluate: --images and --classes are of models that see; {} reads",
-         model.source().name);
+  refuse_image_options("evaluate", *a.command, model.source().name);
   const EvaluateOptions options = a.options(console);
   const Tokenizer tokenizer(open_tokenizer(model, console));
   if (reference != nullptr)
@@ -180,6 +178,7 @@ void add_evaluate(CLI::App& app, Console& console) {
   auto* command =
       app.add_subcommand("evaluate", "Perplexity or accuracy, KL to a reference and damage per group; or reliability");
   auto a = std::make_shared<Arguments>();
+  a->command = command;
   add_model(*command, a->io, a->model);
   add_option(*command, "--reference", a->reference, "Model to compare with, such as the one in full precision");
   a->io.reads_model(a->reference);
@@ -208,9 +207,10 @@ void add_evaluate(CLI::App& app, Console& console) {
       if (!a->token_log.empty())
         fail(ErrorKind::kInvalidArgument,
              "evaluate: --token-log is written without --reliability; leave one of them out");
-      a->reliability.run({a->model, a->reference, a->data, a->images, a->image_count, a->compute.options(console),
-                          Activations::parse(a->activations), a->calibration, a->different_tokenizers},
-                         a->json, console);
+      a->reliability.run(
+          {*a->command, a->model, a->reference, a->data, a->images, a->image_count, a->compute.options(console),
+           Activations::parse(a->activations), a->calibration, a->different_tokenizers},
+          a->json, console);
       return;
     }
     const Model model = open_model(a->model, console);

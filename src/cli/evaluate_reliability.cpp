@@ -1,4 +1,5 @@
 #include "cli/evaluate_reliability.h"
+#include "cli/given_options.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -196,14 +197,15 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
 
   Reliability found;
   if (sees) {
+    refuse_text_options("reliability", shared.command,
+                        {"--groups", "--filter", "--windows", "--context", "--score", "--different-tokenizers"}, first);
     const LabelledImages images =
         shared.images.read(image_set_of(data.data, original, "reliability"), original, console);
     found =
         measure_reliability(subjects.named(), spread_images(images, shared.image_count), request, &console.progress);
   } else {
     require_texts(data.data, original, "reliability");
-    if (shared.image_count > 0 || !shared.images.classes.empty())
-      fail(ErrorKind::kInvalidArgument, "reliability: --images and --classes are of models that see; {} reads", first);
+    refuse_image_options("reliability", shared.command, first);
     const Tokenizer tokenizer(open_tokenizer(original, console));
     if (data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices) {
       const std::vector<ChoiceItem> items = read_choices(data.data.front());

@@ -24,6 +24,7 @@ struct ReliabilityArguments {
   void add(CLI::App& command, CommandFiles& files);
   /// What it shares with evaluating otherwise.
   struct Shared {
+    const CLI::App& command;
     const std::string& model;
     const std::string& reference;  ///< what the others are compared with; empty: the model itself
     const DataArguments& data;

@@ -1,4 +1,5 @@
 #include "cli/groups_data.h"
+#include "cli/given_options.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -48,6 +49,7 @@ std::vector<DataPart> parts_of(const std::vector<std::string>& data) {
 }  // namespace
 
 void GroupDataArgument::add(CLI::App& app, CommandFiles& files) {
+  command_ = &app;
   add_option(
       app, "--data", data,
       "Of models that see a manifest (CSV: path, label and a column per attribute) or a folder of classes. Of language "
@@ -82,10 +84,13 @@ std::vector<std::string> GroupDataArgument::texts() const {
 std::vector<GroupedAnswers> GroupDataArgument::answers(const Model& reference, const std::vector<const Model*>& models,
                                                        const EvaluateOptions& options, GroupedSource& source,
                                                        Console& console) const {
-  if (!reference.config().is_language_model() && (windows > 0 || shots > 0 || !filter.empty()))
-    fail(ErrorKind::kInvalidArgument, "groups: --windows, --shots and --filter are of texts; {} sees images",
-         reference.source().name);
-  if (!reference.config().is_language_model()) return of_images(reference, models, options, source, console);
+  if (!reference.config().is_language_model()) {
+    refuse_text_options("groups", *command_,
+                        {"--group-key", "--filter", "--context", "--windows", "--score", "--shots"},
+                        reference.source().name);
+    return of_images(reference, models, options, source, console);
+  }
+  refuse_image_options("groups", *command_, reference.source().name);
   const Tokenizer tokenizer(open_tokenizer(reference, console));
   if (data.empty())
     return of_documents(builtin_group_windows(tokenizer, context), reference, models, options, source, console);

@@ -38,6 +38,7 @@ struct GroupDataArgument {
                                       const EvaluateOptions& options, GroupedSource& source, Console& console) const;
 
  private:
+  const CLI::App* command_ = nullptr;
   std::vector<GroupedAnswers> of_images(const Model& reference, const std::vector<const Model*>& models,
                                         const EvaluateOptions& options, GroupedSource& source, Console& console) const;
   /// @param arguments all running texts, or one file of another kind

@@ -87,10 +87,14 @@ TEST_F(ImageCli, EvaluateTellsAccuracyAndHowFarItIsFromTheReference) {
   EXPECT_EQ(file.rows[0].text.find("kl_nats"), nullptr) << "nobody compares it";
   EXPECT_EQ(file.rows[1].text.tokens, 10);
   EXPECT_GT(file.rows[1].text.kl().mean, 0);
-  expect_refused({"evaluate", files_.model(), "--data", test_, "--windows", "2"}, {"--windows are of texts"});
+  expect_refused({"evaluate", files_.model(), "--data", test_, "--windows", "2"}, {"--windows is of texts"});
+  expect_refused({"evaluate", files_.model(), "--data", test_, "--context", "64", "--score", "all"},
+                 {"--context, --score are of texts"});
   expect_refused({"evaluate", files_.model(), "--data", test_, "--reference", source_dir() / "models/demo-5m"},
                  {"reads text, the other one sees images"});
-  expect_refused({"evaluate", source_dir() / "models/demo-5m", "--images", "3"}, {"are of models that see"});
+  expect_refused({"evaluate", source_dir() / "models/demo-5m", "--images", "3"}, {"is of models that see"});
+  expect_refused({"groups", source_dir() / "models/demo-5m", "--schemes", "int4:g64", "--prompts", "single"},
+                 {"--prompts is of models that see"});
 }
 
 TEST_F(ImageCli, AModelThatNamesItsClassesOtherwiseIsNoReference) {
