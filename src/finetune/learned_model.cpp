@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
-#include "finetune/folded_weight.h"
 
 namespace vernier {
 
@@ -79,14 +78,13 @@ void LearnedModel::stack(const std::vector<TensorId>& ids, const Scheme& scheme,
     const auto known = importances.find(id);
     weights.push_back(source_.weight(id).detach().to(options_.device, at::kFloat));
     begun.push_back(start.weight(id).detach().to(options_.device, at::kFloat));
-    parts.push_back({weights.back().size(0), known == importances.end() ? std::vector<float>() : known->second});
+    parts.push_back({begun.back().size(0), known == importances.end() ? std::vector<float>() : known->second});
     entry.members.push_back({id, parts.back().count});
     const StoredMatrix* stored = start.stored(id);
     if (stored == nullptr || stored->scheme() != scheme) continue;
-    weights.back() = folded_weight(weights.back(), begun.back());
     bytes.push_back(ids.size() == 1 ? stored->bytes() : stored->bytes().reshape({parts.back().count, -1}));
   }
-  const int64_t cols = weights.front().size(1);
+  const int64_t cols = begun.front().size(1);
   entry.matrix.emplace(scheme, parts, cols, options_.device, entry.learns ? options_.scales : ScalesLearn::kNot);
   entry.latent = at::cat(begun, 0);
   if (bytes.size() == ids.size()) {

@@ -14,7 +14,6 @@
 #include "engine/aten_model.h"
 #include "finetune/adamw.h"
 #include "finetune/averaged_weights.h"
-#include "finetune/folded_weight.h"
 #include "finetune/gradient_l1.h"
 #include "finetune/moved_images.h"
 #include "finetune/resampled_text.h"
@@ -131,18 +130,6 @@ TEST(Remedies, DampenedWeightsSettleInsteadOfGoingBackAndForth) {
   EXPECT_GT(changing, 0.01);  // although the rate has fallen to a hundredth
   EXPECT_LT(still_changing, 0.1 * changing);
   EXPECT_LT(settled, 0.5 * error);
-}
-
-TEST(Remedies, WeightsAreFoundAsASearchFoldedThem) {
-  at::manual_seed(21);
-  const at::Tensor weight = at::randn({48, 64}), noise = 0.15 * at::randn({48, 64});
-  EXPECT_TRUE(at::equal(folded_weight(weight, weight + noise), weight)) << "nothing but rounding";
-  const at::Tensor rows = 0.5 + at::rand({48, 1}), columns = 0.5 + at::rand({1, 64}), folded = weight * rows * columns;
-  const auto distance = [&](const at::Tensor& from) { return ((from - folded).norm() / folded.norm()).item<double>(); };
-  EXPECT_GT(distance(weight), 0.3);
-  // A factor is found from about 50 numbers, each 15% off: to 2%, and of its row and column both.
-  EXPECT_LT(distance(folded_weight(weight, folded + noise * folded.std())), 0.05);
-  EXPECT_TRUE(at::equal(folded_weight(at::zeros({4, 8}), at::zeros({4, 8})), at::zeros({4, 8})));
 }
 
 TEST(Remedies, SingularValuesLearnWithTheirNeighbours) {

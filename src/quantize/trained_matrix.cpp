@@ -15,11 +15,8 @@ namespace vernier {
 namespace {
 
 constexpr float kBeyondAnyLevel = 1e30f;
-/// How far towards the full-precision weights a set of a codebook begins: the largest share that leaves its codes as they are.
-constexpr double kTowardsTheWeights[] = {0.25, 0.5, 0.7, 0.85, 0.95, 1.0};
-/// How far from a level a weight may begin, in its width: of levels unlike each other a boundary may be less than half away.
-constexpr double kWithinALevel[] = {0.2, 0.3, 0.4, 0.49};
-
+/// Share of weights at their nearest level above which nothing but rounding found them: feedback leaves some nine in ten there.
+constexpr float kNearestWhereRounded = 0.99f;
 /// Levels of the codes that the format takes, found by asking it for the outermost ones.
 struct Levels {
   RoundingGrid grid;
@@ -145,23 +142,26 @@ void TrainedMatrix::fit(const at::Tensor& weight, int threads) {
   if (is_joint()) take(searched_codes(latent_of(x.to(device_)), latent_grid().scale, threads));
 }
 
+at::Tensor TrainedMatrix::nearest_values(const at::Tensor& weight) const {
+  if (plain_) return values_as(weight, *plain_);
+  const RoundingGrid grid = current_grid();
+  const at::Tensor values = is_joint() ? segments(joint_->levels(joint_codes(weight, grid.scale, 1))) * grid.scale
+                                       : rounded_values(grid, segments(weight));
+  return values.reshape(weight.sizes());
+}
+
 at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight) {
   const c10::NoGradGuard no_grad;
   const at::Tensor values = stored.values().to(device_, at::kFloat), x = weight.detach().to(device_, at::kFloat);
-  if (!plain_) {
-    const at::Tensor bytes = stored.bytes();
-    restore(bytes.reshape(-1));
-  }
-  if (plain_) return at::where(seen(x) == values, x, values).contiguous();
-  if (is_joint()) return begin_jointly(values, x);
-  const RoundingGrid grid = current_grid();
-  const at::Tensor own = segments(x), wanted = segments(values), widths = gaps_at(grid, wanted) * grid.scale.abs();
-  at::Tensor begun = wanted;
-  for (const double share : kWithinALevel) {
-    const at::Tensor moved = at::minimum(at::maximum(own, wanted - share * widths), wanted + share * widths);
-    begun = at::where(rounded_values(grid, moved) == wanted, moved, begun);
-  }
-  return latent_of(begun.reshape(x.sizes())).contiguous();
+  if (!plain_) restore(stored.bytes().reshape(-1));
+  at::Tensor nearest = nearest_values(x) == values;
+  if (is_joint())
+    nearest = nearest.reshape({grid_->rows, -1, grid_->joint_cols})
+                  .all(-1, /*keepdim=*/true)
+                  .expand({-1, -1, grid_->joint_cols})
+                  .reshape(values.sizes());
+  const bool is_rounded = nearest.to(at::kFloat).mean().item<float>() > kNearestWhereRounded;
+  return latent_of(is_rounded ? at::where(nearest, x, values) : values).contiguous();
 }
 
 at::Tensor TrainedMatrix::latent_of(const at::Tensor& weight) const {
@@ -193,23 +193,6 @@ at::Tensor TrainedMatrix::level_widths(const at::Tensor& latent) const {
 double TrainedMatrix::mean_gap() const {
   if (is_joint()) return static_cast<double>(grid_->level(grid_->top_code) - grid_->level(0)) / grid_->top_code;
   return (rounding_.highest - rounding_.lowest) / static_cast<double>(rounding_.levels.numel() - 1);
-}
-
-/// Sets of weights that are rounded to the same codes lie around those codes' values without a gap (their boundaries are
-/// planes), so that a set can go from there towards its weights as long as it stays what it is.
-at::Tensor TrainedMatrix::begin_jointly(const at::Tensor& values, const at::Tensor& x) const {
-  at::Tensor begun = values;
-  for (const double share : kTowardsTheWeights) {
-    const at::Tensor moved = values + share * (x - values),
-                     levels = joint_->levels(joint_codes(moved, rounding_.scale, 1));
-    const at::Tensor same = ((segments(levels) * rounding_.scale).reshape(values.sizes()) == values)
-                                .reshape({grid_->rows, -1, grid_->joint_cols})
-                                .all(-1, /*keepdim=*/true)
-                                .expand({-1, -1, grid_->joint_cols})
-                                .reshape(values.sizes());
-    begun = at::where(same, moved, begun);
-  }
-  return latent_of(begun).contiguous();
 }
 
 at::Tensor TrainedMatrix::joint_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const {

@@ -56,9 +56,9 @@ class TrainedMatrix {
   at::Tensor latent_of(const at::Tensor& weight) const;
   bool learns_places() const { return steps_ && scales_learn_ == ScalesLearn::kInPlace; }
   /// Takes scales and codes as somebody else found them. @return what learns, seen as those values: `weight`,
-  /// float32 [rows, cols], moved to the nearest place that is rounded to what is stored; of codebooks of several weights
-  /// the stored values. So those that a search rounded away from their nearest level go back to it first where that helps:
-  /// from the middle of what they were rounded to half as many codes ever change.
+  /// float32 [rows, cols], where it was merely rounded to them, so that it goes to another level as early as it would. Where
+  /// a search made the roundings make up for each other, all begin in the middle of what they were rounded to: close to
+  /// boundaries the first steps tip so many that what was found is lost (tests; docs/finetune.md).
   at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight);
   /// How far apart levels lie about what each weight is rounded to, [rows, cols], in what learns: the mean of the gaps to
   /// its neighbours, of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
@@ -97,6 +97,7 @@ class TrainedMatrix {
 
  private:
   at::Tensor segments(const at::Tensor& latent) const;
+  at::Tensor nearest_values(const at::Tensor& weight) const;
   RoundingGrid current_grid() const;
   RoundingGrid latent_grid() const;  // on which what learns is rounded
   at::Tensor gaps_at(const RoundingGrid& grid, const at::Tensor& x) const;
@@ -105,7 +106,6 @@ class TrainedMatrix {
   at::Tensor joint_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const;
   void take(const at::Tensor& codes);
   at::Tensor searched_codes(const at::Tensor& x, const at::Tensor& scale, int threads) const;
-  at::Tensor begin_jointly(const at::Tensor& values, const at::Tensor& x) const;
   std::vector<std::byte> bytes_now(int threads) const;
   const float* weights_of(int64_t row) const;
   void read_levels();
