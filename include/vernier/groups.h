@@ -164,7 +164,7 @@ struct GroupAnalysis {
 /// (Hesterberg 2015: quantiles of Student's t instead of the normal one); a share that never changed in n examples could
 /// still be 1 - (alpha/2)^(1/n). Group labels are permuted among clusters if each has one, else within those that
 /// have several (documents in several languages), so that a random group has the size of the true one.
-/// @cost (bootstrap_draws + null_draws) * examples * figures, per attribute
+/// @cost (bootstrap_draws + null_draws) * examples * figures and bootstrap_draws * groups^2 * figures, per attribute
 /// @throws Error{kInvalidArgument} for vectors of different lengths, no attribute, an unknown figure in `tolerance`
 GroupAnalysis analyse_groups(const GroupedExamples& examples, const Answers& reference, const Answers& model,
                              const GroupOptions& options);

@@ -31,17 +31,20 @@ bool is_still(const SpreadGroups& groups, size_t group) {
 
 /// What drawing again cannot show of a share: of two groups that never differ what two of so many clusters may, of one that
 /// never moves beside one that does its own.
-double unseen_of(const SpreadGroups& groups, size_t a, size_t b, bool differ, double confidence) {
+double unseen_of(const SpreadGroups& groups, const std::vector<bool>& still, size_t a, size_t b, bool differ,
+                 double confidence) {
   if (!differ) return 2 * unseen_share({0.0}, confidence, 2 * std::min(groups.clusters[a], groups.clusters[b]));
   double unseen = 0;
   for (const size_t group : {a, b})
-    if (is_still(groups, group)) unseen += unseen_share({0.0}, confidence, groups.clusters[group]);
+    if (still[group]) unseen += unseen_share({0.0}, confidence, groups.clusters[group]);
   return unseen;
 }
 
 std::vector<Pair> pairs_of(const SpreadGroups& groups, double confidence, bool of_shares) {
   std::vector<double> widening;
   for (const int64_t clusters : groups.clusters) widening.push_back(student_widening(confidence, clusters));
+  std::vector<bool> still;
+  for (size_t group = 0; group < groups.changes.size(); ++group) still.push_back(is_still(groups, group));
   std::vector<Pair> pairs;
   for (size_t a = 0; a < groups.changes.size(); ++a) {
     for (size_t b = a + 1; b < groups.changes.size(); ++b) {
@@ -52,7 +55,7 @@ std::vector<Pair> pairs_of(const SpreadGroups& groups, double confidence, bool o
         if (const double distance = pair.distance(d); std::isfinite(distance)) squares += distance * distance, ++count;
       pair.error = squares > 0 ? std::sqrt(squares / count) : 0;
       pair.widening = std::max(widening[a], widening[b]);
-      if (of_shares) pair.unseen = unseen_of(groups, a, b, squares > 0, confidence);
+      if (of_shares) pair.unseen = unseen_of(groups, still, a, b, squares > 0, confidence);
       pairs.push_back(pair);
     }
   }
