@@ -43,8 +43,9 @@ struct TrainingData {
   std::vector<double> group_bytes;   ///< UTF-8 that the scored tokens of each group are; empty where nobody counted
   std::vector<TokenWindow> windows;  ///< of a language model
   std::vector<bool> self_written;    ///< which of them the model wrote itself; empty: none
-  at::Tensor pixels;                 ///< of a model that sees: float32 [examples, channels, side, side]
-  std::vector<int32_t> labels;       ///< and their classes
+  int32_t piece_start = -1;     ///< the token in front of every piece of a text, which is never drawn anew; -1: none
+  at::Tensor pixels;            ///< of a model that sees: float32 [examples, channels, side, side]
+  std::vector<int32_t> labels;  ///< and their classes
   std::vector<std::string> image_hashes;  ///< of the files' bytes
   /// Of a model of images and texts: tokens that name the classes, class after class and of each equally many.
   std::vector<std::vector<int32_t>> prompts;
@@ -62,8 +63,9 @@ struct EncodedDocument {
 std::vector<EncodedDocument> encoded_documents(const Tokenizer& tokenizer, const std::vector<Document>& documents,
                                                int threads = 1);
 /// Documents in pieces as document_windows() cuts them, each with BOS in front if the vocabulary adds it, so that a model
-/// learns what it is measured on and engines show it; of each group as many pieces to a window as `context` has room for.
-/// Every token is learned.
+/// learns what it is measured on and engines show it; of each group as many pieces to a window as `context` has room for,
+/// each seeing those before it. A window less than a quarter full is left out where its group has others: an example's
+/// loss is a mean, in which few tokens would count as much as many.
 /// @throws Error{kInvalidArgument} when nothing remains
 TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
                            const std::vector<EncodedDocument>& documents, int64_t context);

@@ -180,6 +180,13 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
   Subjects subjects(shared, console);
   const Model& original = subjects.add_first(open_model(first, console));
   const bool sees = !original.config().is_language_model();
+  if (sees)
+    refuse_text_options("reliability", shared.command,
+                        {"--groups", "--filter", "--windows", "--context", "--score", "--different-tokenizers",
+                         "--shots", "--perturb-text"},
+                        first);
+  else
+    refuse_image_options("reliability", shared.command, first);
   if (!shared.reference.empty()) subjects.add_file(shared.model);
   for (const SubjectSpelling& spelling : spelled) subjects.add_spelled(spelling);
   for (const std::string& path : plans) subjects.add_planned(path);
@@ -197,15 +204,12 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
 
   Reliability found;
   if (sees) {
-    refuse_text_options("reliability", shared.command,
-                        {"--groups", "--filter", "--windows", "--context", "--score", "--different-tokenizers"}, first);
     const LabelledImages images =
         shared.images.read(image_set_of(data.data, original, "reliability"), original, console);
     found =
         measure_reliability(subjects.named(), spread_images(images, shared.image_count), request, &console.progress);
   } else {
     require_texts(data.data, original, "reliability");
-    refuse_image_options("reliability", shared.command, first);
     const Tokenizer tokenizer(open_tokenizer(original, console));
     if (data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices) {
       const std::vector<ChoiceItem> items = read_choices(data.data.front());

@@ -26,8 +26,11 @@ void refuse_text_options(const char* stage, const CLI::App& command, std::initia
 }
 
 void refuse_image_options(const char* stage, const CLI::App& command, const std::string& reader) {
-  refuse_given(stage, command, {"--images", "--classes", "--prompts"},
-               fmt::format("of models that see; {} reads", reader));
+  refuse_given(
+      stage, command,
+      {"--images", "--classes", "--prompts", "--ood", "--corruptions", "--corruption-images", "--feature-images",
+       "--attacks", "--attack-images", "--attack-radii", "--attack-steps", "--attack-restarts", "--square-queries"},
+      fmt::format("of models that see; {} reads", reader));
 }
 
 }  // namespace vernier

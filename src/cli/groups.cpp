@@ -106,6 +106,7 @@ GroupStudy study_of(const Arguments& a, Console& console) {
   const ComputeOptions& compute = options.compute;
   const GroupSizes sizes = read_group_sizes(a.sizes);
   const Model model = open_model(a.model, console);
+  a.data.check_options(model);
   if (a.curvature > 0 && model.config().is_language_model() && a.data.has_several_forms())
     fail(ErrorKind::kInvalidArgument, "--curvature: of one form of --data at a time; leave out the others");
   std::vector<UniformModel> others;

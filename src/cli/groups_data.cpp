@@ -71,6 +71,16 @@ void GroupDataArgument::add(CLI::App& app, CommandFiles& files) {
   images.add(app, files);
 }
 
+void GroupDataArgument::check_options(const Model& model) const {
+  const std::string& name = model.source().name;
+  if (model.config().is_language_model())
+    refuse_image_options("groups", *command_, name);
+  else
+    refuse_text_options(
+        "groups", *command_,
+        {"--group-key", "--filter", "--context", "--windows", "--score", "--shots", "--different-tokenizers"}, name);
+}
+
 bool GroupDataArgument::has_several_forms() const { return parts_of(data).size() > 1; }
 
 std::vector<std::string> GroupDataArgument::texts() const {
@@ -84,13 +94,7 @@ std::vector<std::string> GroupDataArgument::texts() const {
 std::vector<GroupedAnswers> GroupDataArgument::answers(const Model& reference, const std::vector<const Model*>& models,
                                                        const EvaluateOptions& options, GroupedSource& source,
                                                        Console& console) const {
-  if (!reference.config().is_language_model()) {
-    refuse_text_options("groups", *command_,
-                        {"--group-key", "--filter", "--context", "--windows", "--score", "--shots"},
-                        reference.source().name);
-    return of_images(reference, models, options, source, console);
-  }
-  refuse_image_options("groups", *command_, reference.source().name);
+  if (!reference.config().is_language_model()) return of_images(reference, models, options, source, console);
   const Tokenizer tokenizer(open_tokenizer(reference, console));
   if (data.empty())
     return of_documents(builtin_group_windows(tokenizer, context), reference, models, options, source, console);

@@ -28,6 +28,8 @@ struct GroupDataArgument {
   int64_t context = 512, windows = 0, shots = 0;
 
   void add(CLI::App& app, CommandFiles& files);
+  /// Refuses what means nothing for such a model. @throws Error{kInvalidArgument}
+  void check_options(const Model& model) const;
   /// Texts and questions, say. @throws as kind_of_text
   bool has_several_forms() const;
   /// All that is read of it, as it stands in the files. @throws Error{kIo, kBadFile} as read_text_file

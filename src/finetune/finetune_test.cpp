@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+
+#include "finetune/resampled_text.h"
 #include "support/expect_error.h"
 #include "support/training_data.h"
 #include "support/vision_models.h"
@@ -429,9 +432,35 @@ TEST(TrainingData, TextIsLearnedFromInThePiecesInWhichItIsMeasured) {
       begin = end;
     }
   }
-  EXPECT_EQ(pieces, expected);
+  EXPECT_TRUE(std::ranges::includes(expected, pieces));
+  std::vector<std::vector<int32_t>> left_out;
+  std::ranges::set_difference(expected, pieces, std::back_inserter(left_out));
+  for (const std::vector<int32_t>& piece : left_out) EXPECT_LT(piece.size(), 32U) << "of a window that is hardly full";
+  EXPECT_LE(left_out.size(), 2U) << "one of each group";
   EXPECT_LT(learned.windows.size(), measured.windows.size());
   EXPECT_EQ(learned.groups, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(TrainingData, AWindowThatIsHardlyFullIsOneOnlyWhereThereIsNoOther) {
+  const Tokenizer tokenizer(load_tokenizer_of(std::filesystem::path(VERNIER_SOURCE_DIR) / "models/demo-5m"));
+  const std::vector<int32_t> full(31, 40), few(5, 41);
+  // With BOS one window of 32 and one of 6 tokens; of the other group nothing but 6.
+  const TrainingData data = training_text(tokenizer, "t", {{full, "a"}, {few, "a"}, {few, "b"}, {{}, "c"}}, 32);
+  ASSERT_EQ(data.windows.size(), 2U);
+  EXPECT_EQ(data.windows[0].tokens.size(), 32U);
+  EXPECT_EQ(data.windows[1].tokens.size(), 6U);
+  EXPECT_EQ(data.groups, (std::vector<std::string>{"a", "b"})) << "of c there is nothing to learn";
+}
+
+TEST(TrainingData, BeginningsOfPiecesAreNotDrawnAnew) {
+  TrainingData data = training_windows("w", {{{1, 5, 1, 6, 7}, ""}, {{1, 8, 9, 1}, ""}});
+  const std::vector<int64_t> both{0, 1};
+  const auto drawn = [&] { return redraws_of(data, both, 5, 1.0, 3, 0).drawn.to(at::kInt).sum().item<int64_t>(); };
+  EXPECT_EQ(drawn(), 8);
+  data.piece_start = 1;
+  EXPECT_EQ(drawn(), 6);
+  EXPECT_FALSE(redraws_of(data, both, 5, 1.0, 3, 0).drawn[0][2].item<bool>());
+  EXPECT_EQ(split_training_data(joined_training_data(data, data), 0.3, 1).first.piece_start, 1);
 }
 
 TEST(TrainingData, WindowsStayAsTheyAre) {

@@ -89,7 +89,7 @@ void LearnedModel::stack(const std::vector<TensorId>& ids, const Scheme& scheme,
   entry.latent = at::cat(begun, 0);
   if (bytes.size() == ids.size()) {
     const StoredMatrix stored(scheme, {entry.latent.size(0), cols}, bytes.size() == 1 ? bytes[0] : at::cat(bytes, 0));
-    entry.latent = entry.matrix->begin(stored, at::cat(weights, 0));
+    entry.latent = entry.matrix->begin(stored, at::cat(weights, 0), options_.threads);
     entry.fitted = true;
   }
   if (entry.learns && options_.singular_band >= 0)

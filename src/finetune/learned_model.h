@@ -34,6 +34,7 @@ class LearnedModel {
     bool rates_by_level = false;  ///< rates are shares of a level's width, about each weight its own
     /// Matrices that are rounded alike are rounded at once, one below the other: a few operations for all of them.
     bool stacked = true;
+    int threads = 1;  ///< of searches for codes, where everything begins
   };
   /// `schemes`: of the matrices that are rounded; the others are as they are. `source` must outlive it. `start`: where
   /// everything begins, matrices stored in their schemes; `source` itself for its weights, with scales that begin() fits.

@@ -1,6 +1,7 @@
 #pragma once
 
-// Pieces of text put together into windows, so that hardly a token of a batch is padding.
+// Pieces of text put together into windows, so that little of a batch is padding: nothing of much text of all lengths, and
+// most where all pieces are just longer than half a window, of which no two fit.
 
 #include <cstddef>
 #include <span>

@@ -293,6 +293,10 @@ TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {
   EXPECT_LT(own.all.nll_nats.mean, other.all.nll_nats.mean);
   expect_error(ErrorKind::kInvalidArgument, {"at least 1"},
                [&] { self_written_text(model, begin, 0, 3, "balanced", 1, {}); });
+  TrainingData uneven = begin;  // a short one neither shortens what is written nor is gone beyond in the others
+  uneven.windows[0].tokens.resize(2);
+  for (const TokenWindow& window : self_written_text(model, uneven, 30, 3, "uniform", 4, {}).windows)
+    EXPECT_EQ(window.tokens.size(), begin.windows[0].tokens.size());
   const TrainingData both = joined_training_data(begin, text);
   EXPECT_EQ(both.size(), 82);
   ASSERT_EQ(both.self_written.size(), 82u);

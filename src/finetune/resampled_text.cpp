@@ -33,8 +33,15 @@ Redraws redraws_of(int64_t texts, int64_t time, double share, uint64_t seed, int
 Redraws redraws_of(const TrainingData& data, std::span<const int64_t> examples, int64_t time, double share,
                    uint64_t seed, int64_t first_draw) {
   const Redraws redraws = redraws_of(static_cast<int64_t>(examples.size()), time, share, seed, first_draw);
-  for (size_t i = 0; i < examples.size() && !data.self_written.empty(); ++i)
-    if (data.self_written[static_cast<size_t>(examples[i])]) redraws.drawn[static_cast<int64_t>(i)].fill_(false);
+  bool* drawn = redraws.drawn.data_ptr<bool>();
+  for (size_t i = 0; i < examples.size(); ++i, drawn += time) {
+    const auto example = static_cast<size_t>(examples[i]);
+    if (!data.self_written.empty() && data.self_written[example]) std::fill_n(drawn, time, false);
+    const std::vector<int32_t>& tokens = data.windows[example].tokens;
+    const auto count = std::min(tokens.size(), static_cast<size_t>(time));
+    for (size_t t = 0; t < count; ++t)
+      if (tokens[t] == data.piece_start) drawn[t] = false;
+  }
   return redraws;
 }
 

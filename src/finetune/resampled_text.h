@@ -18,7 +18,7 @@ struct Redraws {
 };
 /// Each token but the first of a text, with probability `share`; the n-th text is draw number first_draw + n. On the CPU.
 Redraws redraws_of(int64_t texts, int64_t time, double share, uint64_t seed, int64_t first_draw);
-/// The same for some of `data`; what the model wrote itself stays as it is.
+/// The same for some of `data`; what the model wrote itself stays as it is, and so does the beginning of every piece.
 Redraws redraws_of(const TrainingData& data, std::span<const int64_t> examples, int64_t time, double share,
                    uint64_t seed, int64_t first_draw);
 

@@ -56,11 +56,12 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
   if (progress != nullptr) progress->begin("write", count, "windows");
   for (int64_t first = 0; first < count; first += at_once) {
     const std::vector<int64_t> chosen = sampler.draw(first, std::min(at_once, count - first));
-    // All as long as the shortest: of one text the windows are alike but for a group's only one.
-    size_t length = static_cast<size_t>(longest);
-    for (const int64_t i : chosen) length = std::min(length, beginnings.windows[static_cast<size_t>(i)].tokens.size());
-    const auto rows = static_cast<int64_t>(chosen.size()), time = static_cast<int64_t>(length);
-    const int64_t given = std::min(kept, time);
+    // All as long as the longest window, whatever they begin like, and begun alike: with what the shortest has.
+    size_t shortest = static_cast<size_t>(longest);
+    for (const int64_t i : chosen)
+      shortest = std::min(shortest, beginnings.windows[static_cast<size_t>(i)].tokens.size());
+    const auto rows = static_cast<int64_t>(chosen.size()), time = longest;
+    const int64_t given = std::min(kept, static_cast<int64_t>(shortest));
     const at::Tensor ids = at::zeros({rows, time}, at::kLong);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t t = 0; t < given; ++t)

@@ -46,6 +46,7 @@ TrainingData examples_of(const TrainingData& data, const std::vector<int64_t>& c
   part.groups = data.groups;
   part.prompts = data.prompts;
   part.classes = data.classes;
+  part.piece_start = data.piece_start;
   const auto pick = [&](auto& to, const auto& from) {
     for (const int64_t i : chosen)
       if (!from.empty()) to.push_back(from[static_cast<size_t>(i)]);
@@ -66,15 +67,21 @@ void add_window(std::vector<int32_t> tokens, int32_t group, TrainingData& data) 
   data.group.push_back(group);
 }
 
+/// A window that is less than a quarter full is none, but for a group's only one. Of two that are less than half full all
+/// would be in one.
+constexpr size_t kFullEnough = 4;
+
 /// A group's pieces, as many to a window as it has room for.
 void add_packed_windows(const std::vector<std::vector<int32_t>>& pieces, int32_t group, int64_t context,
                         TrainingData& data) {
   std::vector<size_t> lengths;
   for (const std::vector<int32_t>& piece : pieces) lengths.push_back(piece.size());
-  for (const std::vector<size_t>& window : packed_windows(lengths, static_cast<size_t>(context))) {
+  const auto room = static_cast<size_t>(context);
+  const std::vector<std::vector<size_t>> windows = packed_windows(lengths, room);
+  for (const std::vector<size_t>& window : windows) {
     std::vector<int32_t> tokens;
     for (const size_t piece : window) tokens.insert(tokens.end(), pieces[piece].begin(), pieces[piece].end());
-    add_window(std::move(tokens), group, data);
+    if (kFullEnough * tokens.size() >= room || windows.size() == 1) add_window(std::move(tokens), group, data);
   }
 }
 
@@ -145,6 +152,7 @@ TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
     if (pieces.size() <= group) pieces.resize(group + 1);
     std::ranges::move(own, std::back_inserter(pieces[group]));
   }
+  data.piece_start = bos.value_or(-1);
   for (size_t g = 0; g < pieces.size(); ++g) add_packed_windows(pieces[g], static_cast<int32_t>(g), context, data);
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no document has 2 tokens", name);
   data.hash = training_data_hash(data);

@@ -82,7 +82,7 @@ TEST_P(Joint, WeightsBeginWithWhatIsStored) {
   TrainedMatrix found(scheme, kRows, kCols, {}, at::kCPU), matrix(scheme, kRows, kCols, {}, at::kCPU);
   found.fit(x, 1);
   const StoredMatrix stored = found.stored(x);
-  const at::Tensor values = stored.values(), begun = matrix.begin(stored, x);
+  const at::Tensor values = stored.values(), begun = matrix.begin(stored, x, 1);
   EXPECT_TRUE(at::equal(begun, x)) << "it was merely rounded";
   EXPECT_TRUE(at::equal(matrix.seen(begun), values));
   EXPECT_TRUE(at::equal(matrix.stored(begun).bytes(), stored.bytes()));
@@ -91,7 +91,7 @@ TEST_P(Joint, WeightsBeginWithWhatIsStored) {
   const at::Tensor elsewhere = x + 0.2 * at::randn({kRows, kCols});
   found.recode(elsewhere, 1);
   const StoredMatrix moved = found.stored(elsewhere);
-  const at::Tensor middle = matrix.begin(moved, x);
+  const at::Tensor middle = matrix.begin(moved, x, 1);
   EXPECT_TRUE(at::equal(middle, moved.values())) << "somebody searched";
   EXPECT_TRUE(at::equal(matrix.stored(middle).bytes(), moved.bytes()));
 }
@@ -102,7 +102,7 @@ TEST_P(Joint, ScalesLearnWithCodesAsTheyAre) {
       matrix(scheme, kRows, kCols, {}, at::kCPU, ScalesLearn::kInPlace);
   fixed.fit(x, 1);
   const StoredMatrix stored = fixed.stored(x);
-  const at::Tensor begun = matrix.begin(stored, x).set_requires_grad(true);
+  const at::Tensor begun = matrix.begin(stored, x, 1).set_requires_grad(true);
   ASSERT_TRUE(matrix.learns_places());
   const at::Tensor seen = matrix.seen(begun);
   EXPECT_TRUE(at::equal(seen, stored.values()));

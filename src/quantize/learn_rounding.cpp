@@ -33,8 +33,9 @@ class LearningMatrix {
         matrix_(given.start.scheme(), given.start.rows(), given.start.cols(), given.importance, at::kCPU,
                 ScalesLearn::kBySize),
         weight_(given.weight) {
-    matrix_.begin(given.start, given.weight);
+    matrix_.hold(given.start);
     // In the middle of what it was rounded to, where that is another level than its nearest: it reaches half a level around.
+    // Elsewhere as it is: rates are a small part of a level here, and nothing is tipped at once.
     const at::Tensor values = given.start.values();
     const at::Tensor own = matrix_.is_joint() ? values : given.weight;
     latent_ = at::where(seen_of(own) == values, own, values).detach().clone();

@@ -142,26 +142,38 @@ void TrainedMatrix::fit(const at::Tensor& weight, int threads) {
   if (is_joint()) take(searched_codes(latent_of(x.to(device_)), latent_grid().scale, threads));
 }
 
-at::Tensor TrainedMatrix::nearest_values(const at::Tensor& weight) const {
+/// By the exact search where codes are searched together: on a GPU another one tells ties apart otherwise.
+at::Tensor TrainedMatrix::nearest_values(const at::Tensor& weight, int threads) const {
   if (plain_) return values_as(weight, *plain_);
   const RoundingGrid grid = current_grid();
-  const at::Tensor values = is_joint() ? segments(joint_->levels(joint_codes(weight, grid.scale, 1))) * grid.scale
-                                       : rounded_values(grid, segments(weight));
+  const at::Tensor values =
+      is_joint() ? segments(joint_->levels(searched_codes(weight, grid.scale, threads).to(device_))) * grid.scale
+                 : rounded_values(grid, segments(weight));
   return values.reshape(weight.sizes());
 }
 
-at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight) {
+void TrainedMatrix::hold(const StoredMatrix& stored) {
+  if (!plain_) restore(stored.bytes().reshape(-1));
+}
+
+at::Tensor TrainedMatrix::begin(const StoredMatrix& stored, const at::Tensor& weight, int threads) {
   const c10::NoGradGuard no_grad;
   const at::Tensor values = stored.values().to(device_, at::kFloat), x = weight.detach().to(device_, at::kFloat);
-  if (!plain_) restore(stored.bytes().reshape(-1));
-  at::Tensor nearest = nearest_values(x) == values;
+  hold(stored);
+  at::Tensor nearest = nearest_values(x, threads) == values;
   if (is_joint())
     nearest = nearest.reshape({grid_->rows, -1, grid_->joint_cols})
                   .all(-1, /*keepdim=*/true)
                   .expand({-1, -1, grid_->joint_cols})
                   .reshape(values.sizes());
-  const bool is_rounded = nearest.to(at::kFloat).mean().item<float>() > kNearestWhereRounded;
-  return latent_of(is_rounded ? at::where(nearest, x, values) : values).contiguous();
+  const at::Tensor begun = at::where(nearest, x, values);
+  for (const Weights& part : weights_) {  // each may have been found by other means
+    const int64_t count = part.end_row - part.first_row;
+    const at::Tensor at_nearest = nearest.narrow(0, part.first_row, count).to(at::kFloat);
+    if (at_nearest.mean().item<float>() > kNearestWhereRounded) continue;
+    begun.narrow(0, part.first_row, count).copy_(values.narrow(0, part.first_row, count));
+  }
+  return latent_of(begun).contiguous();
 }
 
 at::Tensor TrainedMatrix::latent_of(const at::Tensor& weight) const {

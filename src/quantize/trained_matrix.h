@@ -55,11 +55,14 @@ class TrainedMatrix {
   /// `latent` is taken below that is meant.
   at::Tensor latent_of(const at::Tensor& weight) const;
   bool learns_places() const { return steps_ && scales_learn_ == ScalesLearn::kInPlace; }
-  /// Takes scales and codes as somebody else found them. @return what learns, seen as those values: `weight`,
-  /// float32 [rows, cols], where it was merely rounded to them, so that it goes to another level as early as it would. Where
-  /// a search made the roundings make up for each other, all begin in the middle of what they were rounded to: close to
-  /// boundaries the first steps tip so many that what was found is lost (tests; docs/finetune.md).
-  at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight);
+  /// Takes scales and codes as somebody else found them.
+  void hold(const StoredMatrix& stored);
+  /// The same. @return what learns, seen as those values: `weight`, float32 [rows, cols], in parts that were merely rounded
+  /// to them, so that it goes to another level as early as it would. In parts whose roundings a search made make up for each
+  /// other, or whose scales are folded, all begin in the middle of what they were rounded to: close to boundaries the first
+  /// steps tip so many that what was found is lost (docs/finetune_experiments.md). @cost a search where codes are searched
+  /// together
+  at::Tensor begin(const StoredMatrix& stored, const at::Tensor& weight, int threads);
   /// How far apart levels lie about what each weight is rounded to, [rows, cols], in what learns: the mean of the gaps to
   /// its neighbours, of codebooks of several weights that of all levels. 0 where a scale is, and for plain values.
   at::Tensor level_widths(const at::Tensor& latent) const;
@@ -97,7 +100,7 @@ class TrainedMatrix {
 
  private:
   at::Tensor segments(const at::Tensor& latent) const;
-  at::Tensor nearest_values(const at::Tensor& weight) const;
+  at::Tensor nearest_values(const at::Tensor& weight, int threads) const;
   RoundingGrid current_grid() const;
   RoundingGrid latent_grid() const;  // on which what learns is rounded
   at::Tensor gaps_at(const RoundingGrid& grid, const at::Tensor& x) const;

@@ -173,7 +173,7 @@ TEST_P(TrainedMatrixOf, BeginsInTheMiddleOfWhatASearchFound) {
         matrix(scheme_, kRows, kCols, importance_, at::kCPU, scales);
     found.fit(x + 0.02 * at::randn({kRows, kCols}), 1);
     const StoredMatrix stored = found.stored(x + 0.03 * at::randn({kRows, kCols}));  // rounded away from the nearest
-    const at::Tensor begun = matrix.begin(stored, x);
+    const at::Tensor begun = matrix.begin(stored, x, 1);
     EXPECT_TRUE(at::equal(matrix.seen(begun).detach(), stored.values()));
     EXPECT_TRUE(at::equal(matrix.stored(begun).bytes(), stored.bytes()));
     EXPECT_TRUE(at::equal(begun, matrix.latent_of(stored.values())));
@@ -186,10 +186,28 @@ TEST_P(TrainedMatrixOf, BeginsWithTheWeightsWhereTheyWereRounded) {
   const at::Tensor x = latent();
   found.fit(x, 1);
   const StoredMatrix stored = found.stored(x);
-  const at::Tensor begun = matrix.begin(stored, x);
+  const at::Tensor begun = matrix.begin(stored, x, 1);
   EXPECT_TRUE(at::equal(matrix.seen(begun).detach(), stored.values()));
   // All but weights at a boundary, of which one rounding says this and another that.
   EXPECT_GT(begun.eq(x).to(at::kFloat).mean().item<float>(), 0.99f);
+}
+
+TEST_P(TrainedMatrixOf, PartsBeginEachAsTheyWereFound) {
+  if (!TrainedMatrix::can_be_stacked(scheme_, kRows, kCols)) GTEST_SKIP() << "not side by side";
+  const at::Tensor x = latent();
+  TrainedMatrix found(scheme_, kRows, kCols, importance_, at::kCPU);
+  found.fit(x, 1);
+  const at::Tensor rounded = found.stored(x).bytes().reshape({kRows, -1});
+  const at::Tensor elsewhere = x + 0.05 * at::randn({kRows, kCols});
+  found.recode(elsewhere, 1);
+  const StoredMatrix both(scheme_, {2 * kRows, kCols},
+                          at::cat({rounded, found.stored(elsewhere).bytes().reshape({kRows, -1})}));
+  TrainedMatrix matrix(scheme_, std::vector<TrainedMatrix::Rows>(2, {kRows, importance_}), kCols, at::kCPU,
+                       ScalesLearn::kNot);
+  const at::Tensor begun = matrix.begin(both, at::cat({x, x}), 1), values = both.values();
+  EXPECT_TRUE(at::equal(matrix.seen(begun).detach(), values));
+  EXPECT_GT(begun.narrow(0, 0, kRows).eq(x).to(at::kFloat).mean().item<float>(), 0.99f);
+  EXPECT_TRUE(at::equal(begun.narrow(0, kRows, kRows), values.narrow(0, kRows, kRows)));
 }
 
 TEST_P(TrainedMatrixOf, DampenedWeightsGoTowardsWhatIsSeenOfThem) {
