@@ -17,44 +17,44 @@ class Joint : public ::testing::TestWithParam<const char*> {
  protected:
   Joint() {
     at::manual_seed(3);
-    x = at::randn({kRows, kCols});
-    weights = at::rand({kCols}) + 0.05;
-    scale = at::rand({kRows, kCols / grid->segment_cols, 1}) * 0.05 + 0.02;
-    scale[0].neg_();
+    x_ = at::randn({kRows, kCols});
+    weights_ = at::rand({kCols}) + 0.05;
+    scale_ = at::rand({kRows, kCols / grid_->segment_cols, 1}) * 0.05 + 0.02;
+    scale_[0].neg_();
   }
 
   /// sum w (value - x)^2 of each set of weights. @shape codes [kRows, kCols] of any integer type -> [kRows, sets]
   at::Tensor costs(const at::Tensor& codes) const {
-    const at::Tensor levels = joint.levels(codes).reshape({kRows, -1, grid->segment_cols});
-    const at::Tensor error = (levels * scale).reshape({kRows, kCols}) - x;
-    return (error.square() * weights).reshape({kRows, -1, grid->joint_cols}).sum(-1);
+    const at::Tensor levels = joint_.levels(codes).reshape({kRows, -1, grid_->segment_cols});
+    const at::Tensor error = (levels * scale_).reshape({kRows, kCols}) - x_;
+    return (error.square() * weights_).reshape({kRows, -1, grid_->joint_cols}).sum(-1);
   }
 
   at::Tensor searched() const {
     std::vector<Code> codes(kCols);
     const at::Tensor all = at::empty({kRows, kCols}, at::kInt);
     for (int64_t r = 0; r < kRows; ++r) {
-      for (int64_t s = 0; s * grid->segment_cols < kCols; ++s) {
-        const int64_t col = s * grid->segment_cols;
-        grid->nearest_jointly({.scale = scale[r][s][0].item<float>()}, x[r].data_ptr<float>() + col,
-                              weights.data_ptr<float>() + col, grid->segment_cols, codes.data() + col);
+      for (int64_t s = 0; s * grid_->segment_cols < kCols; ++s) {
+        const int64_t col = s * grid_->segment_cols;
+        grid_->nearest_jointly({.scale = scale_[r][s][0].item<float>()}, x_[r].data_ptr<float>() + col,
+                               weights_.data_ptr<float>() + col, grid_->segment_cols, codes.data() + col);
       }
       for (int64_t c = 0; c < kCols; ++c) all[r][c] = static_cast<int32_t>(codes[static_cast<size_t>(c)]);
     }
     return all;
   }
 
-  const std::unique_ptr<Grid> grid = grid_of(Scheme::parse(GetParam()), kRows, kCols);
-  const JointRounding joint{*grid->codebook(), at::kCPU};
-  at::Tensor x, weights, scale;
+  const std::unique_ptr<Grid> grid_ = grid_of(Scheme::parse(GetParam()), kRows, kCols);
+  const JointRounding joint_{*grid_->codebook(), at::kCPU};
+  at::Tensor x_, weights_, scale_;
 };
 
 TEST_P(Joint, FindsWhatTheSearchFinds) {
-  const at::Tensor found = joint.codes(x, scale, weights), best = searched();
+  const at::Tensor found = joint_.codes(x_, scale_, weights_), best = searched();
   const at::Tensor cost = costs(found), least = costs(best);
   // Sums in another order may tell two points apart the other way where they cost the same.
   EXPECT_TRUE((cost >= least - 1e-5 * least).all().item<bool>());
-  if (!grid->codebook()->signs_are_even()) {
+  if (!grid_->codebook()->signs_are_even()) {
     EXPECT_TRUE((cost <= least + 1e-4 * least + 1e-6).all().item<bool>());
     return;
   }
@@ -65,14 +65,14 @@ TEST_P(Joint, FindsWhatTheSearchFinds) {
 }
 
 TEST_P(Joint, CodesStandSideBySide) {
-  const at::Tensor found = joint.codes(x, scale, weights);
+  const at::Tensor found = joint_.codes(x_, scale_, weights_);
   std::vector<std::byte> stored(Scheme::parse(GetParam()).bytes(kRows, kCols));
   std::vector<Code> back(kCols);
   for (int64_t r = 0; r < kRows; ++r) {
     std::vector<Code> codes;
     for (int64_t c = 0; c < kCols; ++c) codes.push_back(found[r][c].item<uint8_t>());
-    grid->pack_row(r, codes.data(), stored.data());
-    grid->unpack_row(r, stored.data(), back.data());
+    grid_->pack_row(r, codes.data(), stored.data());
+    grid_->unpack_row(r, stored.data(), back.data());
     EXPECT_EQ(back, codes) << r;
   }
 }
@@ -80,18 +80,18 @@ TEST_P(Joint, CodesStandSideBySide) {
 TEST_P(Joint, WeightsBeginWithWhatIsStored) {
   const Scheme scheme = Scheme::parse(GetParam());
   TrainedMatrix found(scheme, kRows, kCols, {}, at::kCPU), matrix(scheme, kRows, kCols, {}, at::kCPU);
-  found.fit(x, 1);
-  const StoredMatrix stored = found.stored(x);
-  const at::Tensor values = stored.values(), begun = matrix.begin(stored, x, 1);
-  EXPECT_TRUE(at::equal(begun, x)) << "it was merely rounded";
+  found.fit(x_, 1);
+  const StoredMatrix stored = found.stored(x_);
+  const at::Tensor values = stored.values(), begun = matrix.begin(stored, x_, 1);
+  EXPECT_TRUE(at::equal(begun, x_)) << "it was merely rounded";
   EXPECT_TRUE(at::equal(matrix.seen(begun), values));
   EXPECT_TRUE(at::equal(matrix.stored(begun).bytes(), stored.bytes()));
   matrix.recode(begun, 1);
   EXPECT_TRUE(at::equal(matrix.seen(begun), values)) << "nothing is tipped before anything has learned";
-  const at::Tensor elsewhere = x + 0.2 * at::randn({kRows, kCols});
+  const at::Tensor elsewhere = x_ + 0.2 * at::randn({kRows, kCols});
   found.recode(elsewhere, 1);
   const StoredMatrix moved = found.stored(elsewhere);
-  const at::Tensor middle = matrix.begin(moved, x, 1);
+  const at::Tensor middle = matrix.begin(moved, x_, 1);
   EXPECT_TRUE(at::equal(middle, moved.values())) << "somebody searched";
   EXPECT_TRUE(at::equal(matrix.stored(middle).bytes(), moved.bytes()));
 }
@@ -100,9 +100,9 @@ TEST_P(Joint, ScalesLearnWithCodesAsTheyAre) {
   const Scheme scheme = Scheme::parse(GetParam());
   TrainedMatrix fixed(scheme, kRows, kCols, {}, at::kCPU),
       matrix(scheme, kRows, kCols, {}, at::kCPU, ScalesLearn::kInPlace);
-  fixed.fit(x, 1);
-  const StoredMatrix stored = fixed.stored(x);
-  const at::Tensor begun = matrix.begin(stored, x, 1).set_requires_grad(true);
+  fixed.fit(x_, 1);
+  const StoredMatrix stored = fixed.stored(x_);
+  const at::Tensor begun = matrix.begin(stored, x_, 1).set_requires_grad(true);
   ASSERT_TRUE(matrix.learns_places());
   const at::Tensor seen = matrix.seen(begun);
   EXPECT_TRUE(at::equal(seen, stored.values()));
