@@ -31,10 +31,10 @@ export function number(value: unknown, digits = 3): string {
   return fixed(rounded, digits - 1 - exponent);
 }
 
-/** Shorter, for axis ticks: 0.01, 3, 10⁻⁵. */
+/** Shorter, for axis ticks: 0.0005, 3, 10⁻⁵. */
 export function tick(value: number): string {
   const exponent = exponentOf(value);
-  if (value === 0 || (exponent >= -3 && exponent < 5)) return String(Number(value.toPrecision(6))).replace("-", "−");
+  if (value === 0 || (exponent >= -4 && exponent < 5)) return String(Number(value.toPrecision(6))).replace("-", "−");
   const mantissa = Number((value / 10 ** exponent).toPrecision(3));
   return mantissa === 1 ? powerOfTen(exponent) : `${String(mantissa).replace("-", "−")}·${powerOfTen(exponent)}`;
 }
