@@ -43,9 +43,11 @@ struct TrainingData {
   std::vector<double> group_bytes;   ///< UTF-8 that the scored tokens of each group are; empty where nobody counted
   std::vector<TokenWindow> windows;  ///< of a language model
   std::vector<bool> self_written;    ///< which of them the model wrote itself; empty: none
-  int32_t piece_start = -1;     ///< the token in front of every piece of a text, which is never drawn anew; -1: none
-  at::Tensor pixels;            ///< of a model that sees: float32 [examples, channels, side, side]
-  std::vector<int32_t> labels;  ///< and their classes
+  /// Where in each window pieces behind its first begin; empty: nowhere. Such a token is not to be foretold from what stands
+  /// before it, and never drawn anew.
+  std::vector<std::vector<int32_t>> piece_starts;
+  at::Tensor pixels;                      ///< of a model that sees: float32 [examples, channels, side, side]
+  std::vector<int32_t> labels;            ///< and their classes
   std::vector<std::string> image_hashes;  ///< of the files' bytes
   /// Of a model of images and texts: tokens that name the classes, class after class and of each equally many.
   std::vector<std::vector<int32_t>> prompts;

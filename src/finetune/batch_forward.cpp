@@ -62,6 +62,8 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
       input[t] = window.tokens[t];
       if (static_cast<int64_t>(t) >= window.first_row) label[t] = window.tokens[t + 1];
     }
+    if (!data.piece_starts.empty())
+      for (const int32_t start : data.piece_starts[static_cast<size_t>(i)]) label[start - 1] = -1;
     input += rows;
     label += rows;
   }

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <set>
 
+#include "finetune/batch_forward.h"
 #include "finetune/resampled_text.h"
 #include "support/expect_error.h"
 #include "support/training_data.h"
@@ -423,8 +424,14 @@ TEST(TrainingData, TextIsLearnedFromInThePiecesInWhichItIsMeasured) {
   const TrainingData learned = training_text(tokenizer, "t", encoded_documents(tokenizer, documents), 128);
   std::multiset<std::vector<int32_t>> expected, pieces;
   for (const TokenWindow& window : measured.windows) expected.insert(window.tokens);
-  for (const TokenWindow& window : learned.windows) {
+  ASSERT_EQ(learned.piece_starts.size(), learned.windows.size());
+  for (size_t w = 0; w < learned.windows.size(); ++w) {
+    const TokenWindow& window = learned.windows[w];
     EXPECT_LE(window.tokens.size(), 128U);
+    std::vector<int32_t> starts;
+    for (size_t t = 1; t < window.tokens.size(); ++t)
+      if (window.tokens[t] == *tokenizer.bos_id()) starts.push_back(static_cast<int32_t>(t));
+    EXPECT_EQ(learned.piece_starts[w], starts);
     EXPECT_EQ(window.tokens.front(), *tokenizer.bos_id());
     for (auto begin = window.tokens.begin(); begin != window.tokens.end();) {
       const auto end = std::find(begin + 1, window.tokens.end(), *tokenizer.bos_id());
@@ -457,10 +464,28 @@ TEST(TrainingData, BeginningsOfPiecesAreNotDrawnAnew) {
   const std::vector<int64_t> both{0, 1};
   const auto drawn = [&] { return redraws_of(data, both, 5, 1.0, 3, 0).drawn.to(at::kInt).sum().item<int64_t>(); };
   EXPECT_EQ(drawn(), 8);
-  data.piece_start = 1;
+  data.piece_starts = {{2}, {3}};
   EXPECT_EQ(drawn(), 6);
   EXPECT_FALSE(redraws_of(data, both, 5, 1.0, 3, 0).drawn[0][2].item<bool>());
-  EXPECT_EQ(split_training_data(joined_training_data(data, data), 0.3, 1).first.piece_start, 1);
+}
+
+TEST(TrainingData, BeginningsOfPiecesAreNotToBeForetold) {
+  TrainingData data = training_windows("w", {{{1, 5, 1, 6, 7}, ""}, {{2, 8, 9, 3}, ""}});
+  data.piece_starts = {{2}, {1, 3}};
+  const auto labels = [](const TrainingData& of) {
+    return batch_of(of, std::vector<int64_t>{0, 1}, at::Device(at::kCPU)).labels;
+  };
+  EXPECT_TRUE(at::equal(labels(data), at::tensor({5, -1, 6, 7, -1, 9, -1, -1}, at::kLong).view({2, 4})));
+  const TrainingData other = training_windows("o", {{{4, 4, 4}, ""}});
+  const TrainingData both = joined_training_data(other, data);
+  EXPECT_EQ(both.piece_starts, (std::vector<std::vector<int32_t>>{{}, {2}, {1, 3}}));
+  EXPECT_NE(both.hash,
+            joined_training_data(other, training_windows("w", {{{1, 5, 1, 6, 7}, ""}, {{2, 8, 9, 3}, ""}})).hash);
+  const TrainingData one = split_training_data(both, 0.3, 1).second;
+  ASSERT_EQ(one.windows.size(), 1U);
+  const auto which =
+      std::ranges::find(both.windows, one.windows[0].tokens, &TokenWindow::tokens) - both.windows.begin();
+  EXPECT_EQ(one.piece_starts, (std::vector<std::vector<int32_t>>{both.piece_starts[static_cast<size_t>(which)]}));
 }
 
 TEST(TrainingData, WindowsStayAsTheyAre) {

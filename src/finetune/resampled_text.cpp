@@ -37,10 +37,9 @@ Redraws redraws_of(const TrainingData& data, std::span<const int64_t> examples, 
   for (size_t i = 0; i < examples.size(); ++i, drawn += time) {
     const auto example = static_cast<size_t>(examples[i]);
     if (!data.self_written.empty() && data.self_written[example]) std::fill_n(drawn, time, false);
-    const std::vector<int32_t>& tokens = data.windows[example].tokens;
-    const auto count = std::min(tokens.size(), static_cast<size_t>(time));
-    for (size_t t = 0; t < count; ++t)
-      if (tokens[t] == data.piece_start) drawn[t] = false;
+    if (data.piece_starts.empty()) continue;
+    for (const int32_t start : data.piece_starts[example])
+      if (start < time) drawn[start] = false;
   }
   return redraws;
 }
@@ -66,7 +65,7 @@ TrainingData resampled_windows(const TrainingData& data, const BatchForward& tea
     std::iota(examples.begin(), examples.end(), first);
     const ExampleBatch some = batch_of(data, examples, device);
     const MixedArithmetic arithmetic(mixed);
-    const Redraws drawn = redraws_of(some.inputs.size(0), some.inputs.size(1), share, seed, first);
+    const Redraws drawn = redraws_of(data, examples, some.inputs.size(1), share, seed, first);
     const at::Tensor ids =
         resampled_text(some.inputs, teacher.answers(some).logits, {drawn.drawn.to(device), drawn.until.to(device)})
             .to(at::kCPU)

@@ -46,7 +46,6 @@ TrainingData examples_of(const TrainingData& data, const std::vector<int64_t>& c
   part.groups = data.groups;
   part.prompts = data.prompts;
   part.classes = data.classes;
-  part.piece_start = data.piece_start;
   const auto pick = [&](auto& to, const auto& from) {
     for (const int64_t i : chosen)
       if (!from.empty()) to.push_back(from[static_cast<size_t>(i)]);
@@ -54,6 +53,7 @@ TrainingData examples_of(const TrainingData& data, const std::vector<int64_t>& c
   pick(part.group, data.group);
   pick(part.windows, data.windows);
   pick(part.self_written, data.self_written);
+  pick(part.piece_starts, data.piece_starts);
   pick(part.labels, data.labels);
   pick(part.image_hashes, data.image_hashes);
   pick(part.captions, data.captions);
@@ -79,9 +79,14 @@ void add_packed_windows(const std::vector<std::vector<int32_t>>& pieces, int32_t
   const auto room = static_cast<size_t>(context);
   const std::vector<std::vector<size_t>> windows = packed_windows(lengths, room);
   for (const std::vector<size_t>& window : windows) {
-    std::vector<int32_t> tokens;
-    for (const size_t piece : window) tokens.insert(tokens.end(), pieces[piece].begin(), pieces[piece].end());
-    if (kFullEnough * tokens.size() >= room || windows.size() == 1) add_window(std::move(tokens), group, data);
+    std::vector<int32_t> tokens, starts;
+    for (const size_t piece : window) {
+      if (!tokens.empty()) starts.push_back(static_cast<int32_t>(tokens.size()));
+      tokens.insert(tokens.end(), pieces[piece].begin(), pieces[piece].end());
+    }
+    if (kFullEnough * tokens.size() < room && windows.size() > 1) continue;
+    add_window(std::move(tokens), group, data);
+    data.piece_starts.push_back(std::move(starts));
   }
 }
 
@@ -120,6 +125,7 @@ std::string training_data_hash(const TrainingData& data) {
     hasher.add(std::to_string(window.first_row));
     hasher.add(std::as_bytes(std::span(window.tokens)));
   }
+  for (const std::vector<int32_t>& starts : data.piece_starts) hasher.add(std::as_bytes(std::span(starts)));
   for (const std::string& image : data.image_hashes) hasher.add(image);
   for (const auto* texts : {&data.prompts, &data.captions})
     for (const std::vector<int32_t>& text : *texts) hasher.add(std::as_bytes(std::span(text)));
@@ -152,7 +158,6 @@ TrainingData training_text(const Tokenizer& tokenizer, const std::string& name,
     if (pieces.size() <= group) pieces.resize(group + 1);
     std::ranges::move(own, std::back_inserter(pieces[group]));
   }
-  data.piece_start = bos.value_or(-1);
   for (size_t g = 0; g < pieces.size(); ++g) add_packed_windows(pieces[g], static_cast<int32_t>(g), context, data);
   if (data.windows.empty()) fail(ErrorKind::kInvalidArgument, "finetune: {}: no document has 2 tokens", name);
   data.hash = training_data_hash(data);
@@ -273,9 +278,14 @@ TrainingData joined_training_data(const TrainingData& a, const TrainingData& b) 
   const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(both.group, b.group);
   append(both.windows, b.windows);
-  both.self_written.resize(a.windows.size());
-  append(both.self_written, b.self_written);
-  both.self_written.resize(both.windows.size());
+  const auto append_windows = [&](auto& to, const auto& from) {  // either may be without
+    if (to.empty() && from.empty()) return;
+    to.resize(a.windows.size());
+    append(to, from);
+    to.resize(both.windows.size());
+  };
+  append_windows(both.self_written, b.self_written);
+  append_windows(both.piece_starts, b.piece_starts);
   append(both.labels, b.labels);
   append(both.image_hashes, b.image_hashes);
   append(both.captions, b.captions);
