@@ -50,14 +50,14 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch, at::Tensor& drawn_
   if (batch.redraws.drawn.defined() && !batch.given.defined()) {
     clock_.enter("resample");
     const c10::NoGradGuard no_grad;
-    const MixedArithmetic arithmetic(mixed);
+    const MixedArithmetic arithmetic(mixed, device_);
     examples.inputs = resampled_text(examples.inputs, r_.teacher.answers(examples).logits, batch.redraws);
   }
   Answered answered, teacher;
   clock_.enter("rounding");
   const Model seen = r_.model.seen(batch.dropped);
   {
-    const MixedArithmetic arithmetic(mixed);
+    const MixedArithmetic arithmetic(mixed, device_);
     if (r_.loss.needs_teacher) {
       clock_.enter("teacher");
       const c10::NoGradGuard no_grad;

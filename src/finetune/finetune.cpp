@@ -82,8 +82,8 @@ void check_finetune_options(const FinetuneOptions& o) {
     refuse("--kernel-attention computes in bfloat16: add --dtype bf16, on a GPU");
   if (o.kernel_attention && o.gradient_l1 > 0)
     refuse("the kernel of attention is differentiated once: no --kernel-attention with --gradient-l1");
-  if (o.compute.type == ComputeType::kBFloat16 && !device_named(o.compute.device).is_cuda())
-    refuse("--dtype bf16 trains on a GPU; on the CPU leave it out");
+  if (o.kernel_attention && !device_named(o.compute.device).is_cuda())
+    refuse("--kernel-attention is for a GPU; on the CPU leave it out");
 }
 
 /// float32 on the device, without gradients.

@@ -95,6 +95,32 @@ TEST(Finetune, KernelsOfAGpuTrainAsPlainOperationsDo) {
   }
 }
 
+TEST(Finetune, ProductsInBfloat16TrainOnTheCpuToo) {
+  const auto curve = [](const Model& model, const char* scheme, const TrainingData& data, FinetuneOptions options,
+                        ComputeType type) {
+    options.compute.type = type;
+    return finetune(model, plan_uniform(model, scheme, "huggingface"), {}, data, data, options).trained;
+  };
+  FinetuneOptions text = short_run(40), images = short_run(40);
+  text.resample = 0.3;
+  images.loss = "distillation-streams";
+  images.level_rate = 0.02;
+  images.scale_rate = 0.5;
+  images.patches = 0.5;
+  const Model llama = fixture_model("llama"), vit = load_model(vision_fixture("vit").string());
+  const TrainingData words = made_up_training(64), pixels = made_up_images(vit, 64);
+  for (const bool sees : {false, true}) {
+    const auto by = [&](ComputeType type) {
+      return sees ? curve(vit, "int2:channel:asym", pixels, images, type)
+                  : curve(llama, "int2:g32:asym", words, text, type);
+    };
+    const FinetuneCurve wide = by(ComputeType::kFloat32), narrow = by(ComputeType::kBFloat16);
+    EXPECT_LT(wide.best, 0.8 * wide.points[0].validation.worst_kl_nats()) << sees;
+    EXPECT_NE(narrow.best, wide.best) << sees;
+    EXPECT_NEAR(narrow.best, wide.best, 0.15 * wide.best) << sees;  // 8 bits of a number, and codes that tip
+  }
+}
+
 TEST(Finetune, TellsTheTimeWhereTimeEndsIt) {
   struct Told : ProgressSink {
     void begin(std::string_view stage, int64_t count, std::string_view of) override {
@@ -358,7 +384,12 @@ TEST(Finetune, RefusesWhatCannotBeMeant) {
   expect_error(kind, {"learning rate"}, [&] { with([](FinetuneOptions& o) { o.learning_rate = 0; }); });
   expect_error(kind, {"no loss", "distillation"}, [&] { with([](FinetuneOptions& o) { o.loss = "hinge"; }); });
   expect_error(kind, {"no objective", "worst-kl"}, [&] { with([](FinetuneOptions& o) { o.objective = "best"; }); });
-  expect_error(kind, {"GPU"}, [&] { with([](FinetuneOptions& o) { o.compute.type = ComputeType::kBFloat16; }); });
+  expect_error(kind, {"--kernel-attention", "GPU"}, [&] {
+    with([](FinetuneOptions& o) {
+      o.compute.type = ComputeType::kBFloat16;
+      o.kernel_attention = true;
+    });
+  });
   expect_error(kind, {"labelled images"}, [&] { with([](FinetuneOptions& o) { o.weighting = "class"; }); });
   expect_error(kind, {"lower --learning-rate"},
                [&] { trained_with([](FinetuneOptions& o) { o.learning_rate = 1e30; }); });

@@ -38,7 +38,7 @@ void KeptAnswers::make(int64_t pass) {
     std::iota(some.begin(), some.end(), first);
     const auto count = static_cast<int64_t>(some.size());
     ExampleBatch batch = batch_of(texts_, some, device_, rows);
-    const MixedArithmetic arithmetic(how_.mixed);
+    const MixedArithmetic arithmetic(how_.mixed, device_);
     if (how_.resample > 0) {
       const Redraws redraws = redraws_of(texts_, some, rows, how_.resample, how_.seed, pass * texts_.size() + first);
       batch.inputs = resampled_text(batch.inputs, teacher_.answers(batch).logits,

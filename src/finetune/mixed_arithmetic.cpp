@@ -9,31 +9,39 @@ namespace vernier {
 namespace {
 
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
-bool autocast_is_on() { return at::autocast::is_autocast_enabled(at::kCUDA); }
-void turn_autocast(bool on) { at::autocast::set_autocast_enabled(at::kCUDA, on); }
-at::ScalarType autocast_type() { return at::autocast::get_autocast_dtype(at::kCUDA); }
-void set_autocast_type(at::ScalarType type) { at::autocast::set_autocast_dtype(at::kCUDA, type); }
+bool autocast_is_on(at::DeviceType device) { return at::autocast::is_autocast_enabled(device); }
+void turn_autocast(at::DeviceType device, bool on) { at::autocast::set_autocast_enabled(device, on); }
+at::ScalarType autocast_type(at::DeviceType device) { return at::autocast::get_autocast_dtype(device); }
+void set_autocast_type(at::DeviceType device, at::ScalarType type) { at::autocast::set_autocast_dtype(device, type); }
 #else
-bool autocast_is_on() { return at::autocast::is_enabled(); }
-void turn_autocast(bool on) { at::autocast::set_enabled(on); }
-at::ScalarType autocast_type() { return at::autocast::get_autocast_gpu_dtype(); }
-void set_autocast_type(at::ScalarType type) { at::autocast::set_autocast_gpu_dtype(type); }
+bool autocast_is_on(at::DeviceType device) {
+  return device == at::kCPU ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+}
+void turn_autocast(at::DeviceType device, bool on) {
+  device == at::kCPU ? at::autocast::set_cpu_enabled(on) : at::autocast::set_enabled(on);
+}
+at::ScalarType autocast_type(at::DeviceType device) {
+  return device == at::kCPU ? at::autocast::get_autocast_cpu_dtype() : at::autocast::get_autocast_gpu_dtype();
+}
+void set_autocast_type(at::DeviceType device, at::ScalarType type) {
+  device == at::kCPU ? at::autocast::set_autocast_cpu_dtype(type) : at::autocast::set_autocast_gpu_dtype(type);
+}
 #endif
 
 }  // namespace
 
-MixedArithmetic::MixedArithmetic(bool on) : on_(on) {
+MixedArithmetic::MixedArithmetic(bool on, const at::Device& device) : on_(on), device_(device.type()) {
   if (!on_) return;
-  was_on_ = autocast_is_on();
-  type_before_ = autocast_type();
-  set_autocast_type(at::kBFloat16);
-  turn_autocast(true);
+  was_on_ = autocast_is_on(device_);
+  type_before_ = autocast_type(device_);
+  set_autocast_type(device_, at::kBFloat16);
+  turn_autocast(device_, true);
 }
 
 MixedArithmetic::~MixedArithmetic() {
   if (!on_) return;
-  turn_autocast(was_on_);
-  set_autocast_type(type_before_);
+  turn_autocast(device_, was_on_);
+  set_autocast_type(device_, type_before_);
   at::autocast::clear_cache();  // it holds copies of weights that are about to change
 }
 

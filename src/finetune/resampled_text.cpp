@@ -64,7 +64,7 @@ TrainingData resampled_windows(const TrainingData& data, const BatchForward& tea
     std::vector<int64_t> examples(static_cast<size_t>(std::min(batch, data.size() - first)));
     std::iota(examples.begin(), examples.end(), first);
     const ExampleBatch some = batch_of(data, examples, device);
-    const MixedArithmetic arithmetic(mixed);
+    const MixedArithmetic arithmetic(mixed, device);
     const Redraws drawn = redraws_of(data, examples, some.inputs.size(1), share, seed, first);
     const at::Tensor ids =
         resampled_text(some.inputs, teacher.answers(some).logits, {drawn.drawn.to(device), drawn.until.to(device)})

@@ -51,6 +51,11 @@ constexpr ResumedRecipe kResumed[] = {
        o.resample = 0.4;
        o.draw_ahead = true;
      }},
+    {"Bfloat16", "int3:g32:asym", false,
+     [](FinetuneOptions& o) {
+       o.compute.type = ComputeType::kBFloat16;
+       o.resample = 0.2;
+     }},
     {"InPlace", "gguf:q3_k", true,
      [](FinetuneOptions& o) {
        o.average = 0.8;

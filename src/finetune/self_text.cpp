@@ -76,7 +76,7 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
     CachedForward writer(ready, rows, time);
     at::Tensor last = text.narrow(1, 0, given);
     for (int64_t t = given; t < time; ++t) {
-      const MixedArithmetic arithmetic(compute.type == ComputeType::kBFloat16);
+      const MixedArithmetic arithmetic(compute.type == ComputeType::kBFloat16, device);
       last = drawn_tokens(writer.next(last), wanted.select(1, t));
       text.narrow(1, t, 1).copy_(last);
     }

@@ -20,6 +20,8 @@ namespace {
 
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
   if (linear.packed != nullptr) return linear.packed->of(rounded(linear.rounding, x));
+  if (!linear.kept.defined() && linear.bias.defined())
+    return at::linear(rounded(linear.rounding, x), linear.weight, linear.bias);
   at::Tensor y;
   if (linear.kept.defined()) {
     const at::Tensor kept = kept_channels(*linear.rounding.site, x);
