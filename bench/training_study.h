@@ -90,7 +90,7 @@ class TrainingStudy {
     app.add_option("--loss", options.loss)->capture_default_str();
     app.add_option("--activations", activations_, "Also round the inputs of matrices: int8:token ...");
     app.add_option("--device", options.compute.device)->capture_default_str();
-    app.add_flag("--bf16", bf16_, "Multiply in bfloat16, on a GPU");
+    app.add_flag("--bf16", bf16_, "Multiply in bfloat16");
     app.add_flag("--kernel-attention", options.kernel_attention);
     app.add_option("--resample", options.resample)->capture_default_str();
     app.add_option("--anneal-minutes", options.anneal_minutes)->capture_default_str();

@@ -191,7 +191,8 @@ struct FinetuneOptions {
   bool control = false;
   /// Of checkpoints; empty: none. A folder of the same model, data and options is gone on with.
   std::filesystem::path work{};
-  /// bf16: products on a GPU; weights, sums, losses and evaluations stay in float32.
+  /// bf16: of products, twice as fast where the processor has instructions for it (a GPU, AVX512-BF16, AMX), slower elsewhere;
+  /// weights, sums over rows, losses and evaluations stay in float32.
   ComputeOptions compute{};
   /// With bf16 attention by the tensor library's own kernel, whose gradients are sums in any order, and norms, rotations and
   /// gates in passes of our own where the build has CUDA: faster, and not the same bytes every time.

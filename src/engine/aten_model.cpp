@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "model/block_layout.h"
 #include "model/language_model.h"
+#include "ops/mixed_arithmetic.h"
 #include "ops/rope.h"
 
 namespace vernier {
@@ -162,12 +163,12 @@ at::Tensor AtenModel::read_out_by(const AtenStack& head, const AtenStack& distil
   const at::Tensor batch = at::arange(hidden.size(0), rows.options());
   const at::Tensor answering = hidden.index({batch, rows});
   ops.observe({Site::kOutputInput}, answering);
-  const at::Tensor out = logits_by(head, answering);
+  const at::Tensor out = widened(logits_by(head, answering));
   if (config_.read_out.projection > 0) return out / out.norm(2, -1, /*keepdim=*/true);
   if (!config_.read_out.distilled) return out;
   const at::Tensor distilled = hidden.index({batch, rows + 1});
   ops.observe({Site::kDistilledInput}, distilled);
-  return (out + logits_by(distilled_head, distilled)) / 2;
+  return (out + widened(logits_by(distilled_head, distilled))) / 2;
 }
 
 AtenOps AtenModel::ops(int64_t time, const AtenObserver* observer, bool watches) const {

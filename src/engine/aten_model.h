@@ -26,7 +26,7 @@ class AtenModel {
     /// Nothing is copied: differentiable with respect to the model's own tensors, which are there in that type already.
     bool own_tensors = false;
     /// Attention by the tensor library's own kernel, in bfloat16, where it has one; with `once` also what gpu_ops.h does in
-    /// one pass, whose results in bfloat16 are for products under autocast (finetune/mixed_arithmetic.h).
+    /// one pass, whose results in bfloat16 are for products under autocast (ops/mixed_arithmetic.h).
     bool kernel_attention = false;
     bool once = false;  ///< no second derivative is asked for: norms by the tensor library's own kernels
     /// Products by packed matrices that multiply in this type, on the CPU and with `type` kFloat: differentiable once, and

@@ -34,6 +34,14 @@ void check_trainable(const Model& model, const TrainingData& data) {
       fail(ErrorKind::kInvalidArgument, "finetune: {}: ids from {} to {}: expected 0 to {}; wrong tokenizer?",
            data.name, *least, *most, config.vocabulary - 1);
   }
+  if (data.piece_starts.empty()) return;
+  bool fits = data.piece_starts.size() == data.windows.size();
+  for (size_t w = 0; fits && w < data.windows.size(); ++w)
+    for (const int32_t start : data.piece_starts[w])
+      fits = fits && start >= 1 && start < static_cast<int64_t>(data.windows[w].tokens.size());
+  if (!fits)
+    fail(ErrorKind::kInvalidArgument, "finetune: {}: pieces that begin outside their windows, or of other windows",
+         data.name);
 }
 
 namespace {

@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 #include "finetune/gradient_l1.h"
-#include "finetune/mixed_arithmetic.h"
+#include "ops/mixed_arithmetic.h"
 
 namespace vernier {
 

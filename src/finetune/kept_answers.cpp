@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "base/fail.h"
-#include "finetune/mixed_arithmetic.h"
 #include "finetune/resampled_text.h"
+#include "ops/mixed_arithmetic.h"
 
 namespace vernier {
 

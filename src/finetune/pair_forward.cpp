@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/aten_answers.h"
+#include "ops/mixed_arithmetic.h"
 
 namespace vernier {
 
@@ -62,6 +63,7 @@ Answered pair_answers(const Model& model, const ExampleBatch& batch, const Round
   answered.pairs.scale = model.weight({TensorRole::kLogitScale}).to(texts.options()).exp();
   answered.pairs.texts =
       batch.captions > 0 ? texts.narrow(0, prompts, batch.captions) : classes.index_select(0, batch.labels.reshape(-1));
+  const MixedArithmetic wide(false, batch.inputs.device());  // a hundred times these cosines are what answers
   answered.logits = (at::matmul(answers.image_embeds, classes.t()) * answered.pairs.scale).unsqueeze(1);
   return answered;
 }

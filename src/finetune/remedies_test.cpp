@@ -297,6 +297,11 @@ TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {
   uneven.windows[0].tokens.resize(2);
   for (const TokenWindow& window : self_written_text(model, uneven, 30, 3, "uniform", 4, {}).windows)
     EXPECT_EQ(window.tokens.size(), begin.windows[0].tokens.size());
+  EXPECT_TRUE(text.piece_starts.empty());
+  TrainingData packed = begin;  // what was begun with may hold the beginning of a further piece
+  packed.piece_starts.assign(12, {2, 9});
+  EXPECT_EQ(self_written_text(model, packed, 5, 3, "uniform", 4, {}).piece_starts,
+            (std::vector<std::vector<int32_t>>(5, {2})));
   const TrainingData both = joined_training_data(begin, text);
   EXPECT_EQ(both.size(), 82);
   ASSERT_EQ(both.self_written.size(), 82u);

@@ -9,8 +9,8 @@
 
 #include "base/counter_random.h"
 #include "finetune/batch_forward.h"
-#include "finetune/mixed_arithmetic.h"
 #include "ops/gpu_ops.h"
+#include "ops/mixed_arithmetic.h"
 
 namespace vernier {
 

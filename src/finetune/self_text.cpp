@@ -10,9 +10,9 @@
 #include "engine/aten_model.h"
 #include "engine/cached_forward.h"
 #include "engine/device.h"
-#include "finetune/mixed_arithmetic.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"
+#include "ops/mixed_arithmetic.h"
 #include "vernier/finetune.h"
 
 namespace vernier {
@@ -84,11 +84,16 @@ TrainingData self_written_text(const Model& model, const TrainingData& beginning
     for (int64_t r = 0; r < rows; ++r) {
       const int32_t* tokens = back.data_ptr<int32_t>() + r * time;
       written.windows.push_back({{tokens, tokens + time}, 0, static_cast<int64_t>(written.windows.size())});
+      std::vector<int32_t>& starts = written.piece_starts.emplace_back();
+      if (!beginnings.piece_starts.empty())
+        for (const int32_t start : beginnings.piece_starts[static_cast<size_t>(chosen[static_cast<size_t>(r)])])
+          if (start < given) starts.push_back(start);
       written.group.push_back(beginnings.group[static_cast<size_t>(chosen[static_cast<size_t>(r)])]);
     }
     if (progress != nullptr) progress->update(first + rows);
   }
   if (progress != nullptr) progress->end();
+  if (beginnings.piece_starts.empty()) written.piece_starts.clear();
   written.self_written.assign(written.windows.size(), true);
   written.hash = training_data_hash(written);
   return written;

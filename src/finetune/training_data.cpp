@@ -125,7 +125,10 @@ std::string training_data_hash(const TrainingData& data) {
     hasher.add(std::to_string(window.first_row));
     hasher.add(std::as_bytes(std::span(window.tokens)));
   }
-  for (const std::vector<int32_t>& starts : data.piece_starts) hasher.add(std::as_bytes(std::span(starts)));
+  for (const std::vector<int32_t>& starts : data.piece_starts) {
+    hasher.add(std::to_string(starts.size()));
+    hasher.add(std::as_bytes(std::span(starts)));
+  }
   for (const std::string& image : data.image_hashes) hasher.add(image);
   for (const auto* texts : {&data.prompts, &data.captions})
     for (const std::vector<int32_t>& text : *texts) hasher.add(std::as_bytes(std::span(text)));

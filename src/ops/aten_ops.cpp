@@ -11,6 +11,7 @@
 #include "ops/attention_kernel.h"
 #include "ops/gpu_ops.h"
 #include "ops/grouped_attention.h"
+#include "ops/mixed_arithmetic.h"
 #include "ops/site_rounding.h"
 #include "ops/torch_version.h"
 
@@ -20,7 +21,8 @@ namespace {
 
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
   if (linear.packed != nullptr) return linear.packed->of(rounded(linear.rounding, x));
-  if (!linear.kept.defined() && linear.bias.defined())
+  // In one pass. On a GPU with mixed arithmetic the sum stays in float32; screens add biases of their own to every row.
+  if (!linear.kept.defined() && linear.bias.defined() && linear.bias.dim() == 1 && x.is_cpu())
     return at::linear(rounded(linear.rounding, x), linear.weight, linear.bias);
   at::Tensor y;
   if (linear.kept.defined()) {
@@ -36,7 +38,8 @@ bool is_plain(const AtenLinear& linear) {
   return linear.packed == nullptr && !linear.kept.defined() && !linear.bias.defined() && linear.rounding.none();
 }
 
-at::Tensor rms(const at::Tensor& x, double epsilon) {
+at::Tensor rms(const at::Tensor& product, double epsilon) {
+  const at::Tensor x = widened(product);
   return x * at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + epsilon);
 }
 
@@ -107,7 +110,8 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
   return out + (within - within.detach());  // adds exactly 0, and the gradient of `within`
 }
 
-at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& x) const {
+at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& product) const {
+  const at::Tensor x = widened(product);
   if (kernel_norms_ && norm.config.kind == NormConfig::Kind::kLayer)
     return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, norm.config.epsilon);
   if (in_bfloat16() && norm.config.kind == NormConfig::Kind::kRms && !norm.bias.defined() &&
@@ -221,7 +225,7 @@ at::Tensor AtenOps::activate(const FeedForwardConfig& config, const AtenStack& i
 at::Tensor AtenOps::mix_experts(const AtenBlock& block, const at::Tensor& x) const {
   const FeedForwardConfig& config = block.config.feed_forward;
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
-  const at::Tensor shares = linear(block.router, rows).softmax(-1);
+  const at::Tensor shares = widened(linear(block.router, rows)).softmax(-1);
   auto [weights, chosen] = shares.topk(config.experts.used, -1);
   if (config.experts.normalize) weights = weights / weights.sum(-1, /*keepdim=*/true);
   at::Tensor sum = at::zeros(rows.sizes(), weights.options());  // which mixed arithmetic keeps wide

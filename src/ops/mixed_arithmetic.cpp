@@ -1,5 +1,6 @@
-#include "finetune/mixed_arithmetic.h"
+#include "ops/mixed_arithmetic.h"
 
+#include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
 #include "ops/torch_version.h"
@@ -30,19 +31,21 @@ void set_autocast_type(at::DeviceType device, at::ScalarType type) {
 
 }  // namespace
 
-MixedArithmetic::MixedArithmetic(bool on, const at::Device& device) : on_(on), device_(device.type()) {
-  if (!on_) return;
-  was_on_ = autocast_is_on(device_);
-  type_before_ = autocast_type(device_);
+MixedArithmetic::MixedArithmetic(bool on, const at::Device& device)
+    : device_(device.type()), was_on_(autocast_is_on(device_)), type_before_(autocast_type(device_)) {
   set_autocast_type(device_, at::kBFloat16);
-  turn_autocast(device_, true);
+  turn_autocast(device_, on);
 }
 
 MixedArithmetic::~MixedArithmetic() {
-  if (!on_) return;
+  const bool was_used = autocast_is_on(device_) && !was_on_;
   turn_autocast(device_, was_on_);
   set_autocast_type(device_, type_before_);
-  at::autocast::clear_cache();  // it holds copies of weights that are about to change
+  if (was_used) at::autocast::clear_cache();  // it holds copies of weights that are about to change
+}
+
+at::Tensor widened(const at::Tensor& x) {
+  return x.is_cpu() && x.scalar_type() == at::kBFloat16 && autocast_is_on(at::kCPU) ? x.to(at::kFloat) : x;
 }
 
 }  // namespace vernier
