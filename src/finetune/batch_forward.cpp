@@ -112,6 +112,7 @@ Answered BatchForward::answers(const ExampleBatch& batch) const {
   answered.labels = batch.labels;
   answered.once = how_.once;
   at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs) : ready.embed(batch.inputs);
+  if (how_.streams_need_gradients) stream = stream.detach().set_requires_grad(true);
   const int depth = ready.config().depth();
   for (int layer = 0; layer < depth; ++layer) {
     stream = run_block(ops, ready.block(layer), stream, layer + 1 == depth ? first_row : 0);

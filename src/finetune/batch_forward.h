@@ -41,9 +41,10 @@ at::Tensor sent(const at::Tensor& t, const at::Device& device);
 class BatchForward {
  public:
   struct How {
-    RoundedInputs inputs{};         ///< how the inputs of its matrices are rounded
-    bool kernel_attention = false;  ///< as AtenModel::Place has it
-    bool once = false;              ///< no second derivative is asked for
+    RoundedInputs inputs{};               ///< how the inputs of its matrices are rounded
+    bool kernel_attention = false;        ///< as AtenModel::Place has it
+    bool once = false;                    ///< no second derivative is asked for
+    bool streams_need_gradients = false;  ///< also of a model of whose tensors none does
     /// Of the same configuration: what depends on positions alone is taken from there.
     const BatchForward* beside = nullptr;
   };

@@ -77,6 +77,7 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch, at::Tensor& drawn_
                                 .once = o.gradient_l1 <= 0,
                                 .beside = &r_.teacher});
     answered = beside(learner.answers(examples), teacher);
+    answered.metrics = r_.metrics;
     answered.feature_weight = o.feature_weight;
   }
   clock_.enter("loss");

@@ -16,6 +16,7 @@
 #include "finetune/losses.h"
 #include "finetune/resampled_text.h"
 #include "finetune/step_clock.h"
+#include "finetune/stream_metric.h"
 #include "finetune/weighting.h"
 #include "ops/recorded_work.h"
 
@@ -44,7 +45,8 @@ class BatchGradient {
     Weighting& weighting;
     RoundedInputs inputs;
     const FinetuneOptions& options;
-    int64_t rows = 0;  ///< of the longest text
+    int64_t rows = 0;                                    ///< of the longest text
+    const std::vector<StreamMetric>* metrics = nullptr;  ///< of losses that need them, there by the first batch
   };
   BatchGradient(const Recipe& recipe, const at::Device& device, StepClock& clock);
 

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "finetune/distilled_rows.h"
+#include "finetune/stream_metric.h"
 
 namespace vernier {
 
@@ -92,6 +93,14 @@ const std::vector<LossRow>& losses() {
        .needs_teacher = true,
        .needs_streams = true,
        .of_examples = [](const Answered& a) { return distillation(a) + a.feature_weight * stream_distance(a); }},
+      {.name = "distillation-fisher",
+       .about = "the same by what a change of the stream means for the answers",
+       .source = "arXiv 1503.02531, with the curvature of 1503.05671 for the output of each layer",
+       .needs_teacher = true,
+       .needs_streams = true,
+       .needs_metrics = true,
+       .of_examples =
+           [](const Answered& a) { return distillation(a) + a.feature_weight * stream_divergence(*a.metrics, a); }},
       {.name = "contrastive",
        .about = "which text belongs to which image of a batch (CLIP)",
        .source = "arXiv 2103.00020, figure 3; images of one text share it",

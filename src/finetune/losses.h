@@ -9,6 +9,8 @@
 
 namespace vernier {
 
+struct StreamMetric;
+
 /// What a batch of examples was answered. Answers of an example stand in rows; those that are not scored have label -1.
 struct Answered {
   at::Tensor logits;   ///< [examples, rows, classes]
@@ -23,6 +25,7 @@ struct Answered {
   at::Tensor same_text{};  ///< bool [examples, examples]
   /// The stream after every layer, [examples, rows or those that answer, hidden], of models of one stack.
   std::vector<at::Tensor> streams{}, teacher_streams{};
+  const std::vector<StreamMetric>* metrics = nullptr;  ///< by layer, of losses that need them
   double feature_weight = 1;  ///< of losses that compare streams or unit vectors as well: of these
   bool once = false;          ///< no second derivative is asked for
 };
@@ -36,6 +39,7 @@ struct LossRow {
       false;  ///< or pairs: something that the teacher does not know, so that the teacher itself could learn
   bool needs_pairs = false;    ///< only of models of images and texts
   bool needs_streams = false;  ///< only of the others
+  bool needs_metrics = false;  ///< in which these are compared
   /// Nats, the mean over the scored rows of each example. @shape [examples]
   at::Tensor (*of_examples)(const Answered& answered) = nullptr;
 };

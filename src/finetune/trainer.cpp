@@ -25,6 +25,7 @@
 #include "finetune/sampling.h"
 #include "finetune/schedule.h"
 #include "finetune/step_clock.h"
+#include "finetune/stream_metric.h"
 #include "finetune/weighting.h"
 #include "vernier/version.h"
 
@@ -34,8 +35,8 @@ namespace {
 
 using TrainingClock = std::chrono::steady_clock;
 constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
-constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1,
-                   kDrawing = kPatching - 1;  // places that no draw of examples reaches
+constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1, kDrawing = kPatching - 1,
+                   kLabelling = kDrawing - 3;  // places that no draw of examples reaches
 
 class Trainer {
  public:
@@ -76,7 +77,8 @@ class Trainer {
                    .weighting = *weighting_,
                    .inputs = s_.inputs,
                    .options = o_,
-                   .rows = longest_rows(s_.learned)},
+                   .rows = longest_rows(s_.learned),
+                   .metrics = &metrics_},
                   device_, clock_) {
     if (o_.keep_answers > 0 && s_.can_learn)
       kept_.emplace(s_.learned, teacher_, device_,
@@ -94,6 +96,7 @@ class Trainer {
     if (resamples())
       drawn_validation_ = resampled_windows(s_.validation, teacher_, device_, o_.batch, mixed(), o_.resample,
                                             random_bits(o_.seed, kDrawing - 1));
+    if (loss_.needs_metrics && s_.can_learn) learn_metrics();
     if (!restore()) begin();
     if (!s_.can_learn) curve_.stopped = "nothing to learn";
     while (step_ < o_.steps && curve_.stopped.empty()) {
@@ -169,6 +172,28 @@ class Trainer {
            5 * step < 4 * o_.steps;
   }
 
+  /// As draws from `first` on learn from them; texts as they are.
+  at::Tensor changed_images(at::Tensor inputs, int64_t first) const {
+    if (!s_.learned.pixels.defined()) return inputs;
+    if (o_.shift > 0 || o_.mirror)
+      inputs = moved_images(inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
+    return o_.patches > 0 ? patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first) : inputs;
+  }
+
+  /// By what is drawn first: the same in a call that goes on.
+  void learn_metrics() {
+    clock_.enter("metrics");
+    metrics_ = stream_metrics(s_.teacher, {.rows = longest_rows(s_.learned),
+                                           .mixed = mixed(),
+                                           .seed = random_bits(o_.seed, kLabelling),
+                                           .batch = [&](int64_t first) {
+                                             ExampleBatch batch = batch_of(s_.learned, sampler_.draw(first, o_.batch),
+                                                                           device_, longest_rows(s_.learned));
+                                             batch.inputs = changed_images(batch.inputs, first);
+                                             return batch;
+                                           }});
+  }
+
   /// `examples`: of draws from `first` on.
   GradientBatch batch_from(int64_t first, const std::vector<int64_t>& examples) {
     clock_.enter("data");
@@ -177,10 +202,7 @@ class Trainer {
     const bool all_alike = gradient_.is_recorded() || kept_ || ahead_;
     batch.examples = batch_of(s_.learned, examples, device_, all_alike ? longest_rows(s_.learned) : 0);
     at::Tensor& inputs = batch.examples.inputs;
-    if (s_.learned.pixels.defined() && (o_.shift > 0 || o_.mirror))
-      inputs = moved_images(inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
-    if (s_.learned.pixels.defined() && o_.patches > 0)
-      inputs = patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first);
+    inputs = changed_images(inputs, first);
     if (kept_) {
       clock_.enter("teacher");
       kept_->make(resamples() ? step_ / o_.keep_answers : 0);
@@ -408,6 +430,7 @@ class Trainer {
   std::unique_ptr<Weighting> weighting_;
   Sampler sampler_;
   LearnedModel model_;
+  std::vector<StreamMetric> metrics_;
   BatchGradient gradient_;
   std::optional<AdamW> optimizer_;
   std::optional<AveragedWeights> averaged_;

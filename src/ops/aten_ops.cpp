@@ -1,9 +1,11 @@
 #include "ops/aten_ops.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/fail.h"
@@ -13,11 +15,35 @@
 #include "ops/grouped_attention.h"
 #include "ops/mixed_arithmetic.h"
 #include "ops/site_rounding.h"
+#include "ops/straight_through.h"
 #include "ops/torch_version.h"
 
 namespace vernier {
 
 namespace {
+
+/// On the grid of whole numbers, in float32. On the CPU by the loops that read a row once and write it once: plain operations
+/// take nine passes.
+at::Tensor rounded_rows(const InputRounding& rounding, const at::Tensor& x) {
+  const at::Tensor wide = x.detach().to(at::kFloat);
+  if (wide.is_cpu() && wide.dim() > 0) {
+    const at::Tensor rows = wide.contiguous();
+    at::Tensor out = at::empty_like(rows);
+    const int64_t cols = rows.size(-1), count = cols > 0 ? rows.numel() / cols : 0;
+    const Slab from{rows.data_ptr<float>(), count, cols, cols}, to{out.data_ptr<float>(), count, cols, cols};
+    constexpr int64_t kNumbersAtOnce = 1 << 16;  // of which a thread is worth waking
+    at::parallel_for(0, count, kNumbersAtOnce / std::max<int64_t>(cols, 1) + 1, [&](int64_t first, int64_t last) {
+      round_activations(rounding, from.row_range(first, last - first), to.row_range(first, last - first));
+    });
+    return out;
+  }
+  const at::Tensor largest =
+      rounding.range > 0 ? at::full({1}, rounding.range, wide.options()) : wide.abs().amax(-1, /*keepdim=*/true);
+  const double most = largest_code(rounding.bits);
+  const at::Tensor step = largest / most;
+  const at::Tensor values = (wide / step).clamp(-most, most).round() * step;
+  return at::where(step == 0, at::zeros_like(values), values);
+}
 
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
   if (linear.packed != nullptr) return linear.packed->of(rounded(linear.rounding, x));
@@ -36,6 +62,23 @@ at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
 
 bool is_plain(const AtenLinear& linear) {
   return linear.packed == nullptr && !linear.kept.defined() && !linear.bias.defined() && linear.rounding.none();
+}
+
+/// One matrix below the other, where one product of them is what their own are: with mixed arithmetic what they multiply is
+/// then rounded and narrowed once. On a GPU only those that is_plain says: others keep their sums in float32.
+std::optional<AtenLinear> one_below_the_other(const AtenStack& parts, const at::Tensor& x) {
+  const bool on_cpu = x.is_cpu();
+  const bool has_bias = parts[0].bias.defined();
+  if (!(on_cpu ? products_are_mixed(x.device()) : is_plain(parts[0]))) return std::nullopt;
+  std::vector<at::Tensor> weights, biases;
+  for (const AtenLinear& part : parts) {
+    const bool alike = part.packed == nullptr && !part.kept.defined() && part.rounding == parts[0].rounding &&
+                       part.bias.defined() == has_bias && (!has_bias || part.bias.dim() == 1);
+    if (!alike) return std::nullopt;
+    weights.push_back(part.weight);
+    if (has_bias) biases.push_back(part.bias);
+  }
+  return AtenLinear{at::cat(weights, 0), has_bias ? at::cat(biases, 0) : at::Tensor(), parts[0].rounding};
 }
 
 at::Tensor rms(const at::Tensor& product, double epsilon) {
@@ -98,16 +141,9 @@ at::Tensor rounded(const InputRounding& rounding, const at::Tensor& x) {
   if (rounding.none()) return x;
   if (rounding.site != nullptr) return round_site(*rounding.site, x.detach().to(at::kFloat)).to(x.scalar_type());
   if (rounding.bits == 0) fail(ErrorKind::kInternal, "plain operations do not round as llama.cpp's kernels do");
-  const at::Tensor wide = x.detach().to(at::kFloat);
-  const at::Tensor largest =
-      rounding.range > 0 ? at::full({1}, rounding.range, wide.options()) : wide.abs().amax(-1, /*keepdim=*/true);
-  const double most = largest_code(rounding.bits);
-  const at::Tensor step = largest / most;
-  const at::Tensor values = (wide / step).clamp(-most, most).round() * step;
-  const at::Tensor out = at::where(step == 0, at::zeros_like(values), values).to(x.scalar_type());
+  const at::Tensor out = rounded_rows(rounding, x).to(x.scalar_type());
   if (!x.requires_grad()) return out;
-  const at::Tensor within = rounding.range > 0 ? x.clamp(-rounding.range, rounding.range) : x;
-  return out + (within - within.detach());  // adds exactly 0, and the gradient of `within`
+  return with_gradient_of(rounding.range > 0 ? x.clamp(-rounding.range, rounding.range) : x, out);
 }
 
 at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& product) const {
@@ -128,11 +164,8 @@ at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& product) const 
 
 at::Tensor AtenOps::linear(const AtenStack& parts, const at::Tensor& x) const {
   if (parts.size() == 1) return multiply(parts[0], x);
-  if (in_bfloat16() && x.is_cuda() && std::all_of(parts.begin(), parts.end(), is_plain)) {  // one product reads x once
-    std::vector<at::Tensor> weights;
-    for (const AtenLinear& part : parts) weights.push_back(part.weight);
-    return at::matmul(x, at::cat(weights, 0).t());
-  }
+  if (in_bfloat16() || x.is_cpu())
+    if (const std::optional<AtenLinear> together = one_below_the_other(parts, x)) return multiply(*together, x);
   std::vector<at::Tensor> columns;
   for (const AtenLinear& part : parts) columns.push_back(multiply(part, x));
   return at::cat(columns, -1);

@@ -44,8 +44,10 @@ MixedArithmetic::~MixedArithmetic() {
   if (was_used) at::autocast::clear_cache();  // it holds copies of weights that are about to change
 }
 
+bool products_are_mixed(const at::Device& device) { return autocast_is_on(device.type()); }
+
 at::Tensor widened(const at::Tensor& x) {
-  return x.is_cpu() && x.scalar_type() == at::kBFloat16 && autocast_is_on(at::kCPU) ? x.to(at::kFloat) : x;
+  return x.is_cpu() && x.scalar_type() == at::kBFloat16 && products_are_mixed(x.device()) ? x.to(at::kFloat) : x;
 }
 
 }  // namespace vernier

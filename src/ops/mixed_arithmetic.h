@@ -21,6 +21,9 @@ class MixedArithmetic {
   at::ScalarType type_before_;
 };
 
+/// Whether what is multiplied on this thread now is narrowed first.
+bool products_are_mixed(const at::Device& device);
+
 /// A product of mixed arithmetic on the CPU in float32, anything else as it is: for sums over it and for shares. On a GPU
 /// autocast does so by itself, operation by operation; on the CPU it has no norms, powers and softmax on its list.
 at::Tensor widened(const at::Tensor& x);

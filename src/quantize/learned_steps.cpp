@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/fail.h"
+#include "ops/straight_through.h"
 #include "scheme/half_float.h"
 
 namespace vernier {

@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "ops/straight_through.h"
+
 namespace vernier {
 
 namespace {
@@ -14,18 +16,6 @@ at::Tensor divisor_of(const at::Tensor& scale) { return at::where(scale == 0, at
 at::Tensor in_levels(const RoundingGrid& grid, const at::Tensor& latent) {
   return (latent - grid.offset).div_(divisor_of(grid.scale)).add_(grid.zero);
 }
-
-/// `values`, with the gradient of the identity for `latent`: no pass over them, where latent - latent.detach() takes two.
-struct StraightThrough : torch::autograd::Function<StraightThrough> {
-  static at::Tensor forward(torch::autograd::AutogradContext* /*context*/, const at::Tensor& /*latent*/,
-                            const at::Tensor& values) {
-    return values;
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* /*context*/,
-                                                 torch::autograd::variable_list gradients) {
-    return {gradients[0], at::Tensor()};
-  }
-};
 
 /// The level nearest to t.
 at::Tensor level_at(const RoundingGrid& grid, const at::Tensor& t) {
@@ -105,10 +95,6 @@ at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent) {
 at::Tensor rounded_values(const RoundingGrid& grid, const at::Tensor& latent) {
   const c10::NoGradGuard no_grad;
   return (nearest_levels(grid, latent) - grid.zero).mul_(grid.scale).add_(grid.offset);
-}
-
-at::Tensor with_gradient_of(const at::Tensor& latent, const at::Tensor& values) {
-  return StraightThrough::apply(latent, values);
 }
 
 at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent) {

@@ -30,9 +30,6 @@ at::Tensor nearest_codes(const RoundingGrid& grid, const at::Tensor& latent);
 /// The values of those levels, without a gradient.
 at::Tensor rounded_values(const RoundingGrid& grid, const at::Tensor& latent);
 
-/// `values`, which need no gradient, as if they were `latent`: their gradient is that of the identity. @shape alike
-at::Tensor with_gradient_of(const at::Tensor& latent, const at::Tensor& values);
-
 /// rounded_values with the gradient of the identity, also where a weight lies beyond the outermost level.
 at::Tensor round_straight(const RoundingGrid& grid, const at::Tensor& latent);
 

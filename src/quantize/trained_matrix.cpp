@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "ops/parallel.h"
+#include "ops/straight_through.h"
 #include "scheme/half_float.h"
 
 namespace vernier {
