@@ -118,6 +118,25 @@ TEST(Finetune, ProductsInBfloat16TrainOnTheCpuToo) {
   }
 }
 
+TEST(Finetune, StreamsAreComparedByWhatTheyMeanForAnswers) {
+  const Model llama = fixture_model("llama"), vit = load_model(vision_fixture("vit").string());
+  for (const char* device : {"cpu", "cuda"}) {
+    if (device[1] == 'u' && !at::hasCUDA()) continue;
+    for (const bool sees : {false, true}) {
+      FinetuneOptions options = short_run(40);
+      options.loss = "distillation-fisher";
+      options.feature_weight = 16;
+      options.compute.device = device;
+      options.patches = sees ? 0.5 : 0;
+      const Model& model = sees ? vit : llama;
+      const TrainingData data = sees ? made_up_images(vit, 64) : made_up_training(64);
+      const Plan plan = plan_uniform(model, sees ? "int2:channel:asym" : "int2:g32:asym", "huggingface");
+      const FinetuneCurve curve = finetune(model, plan, {}, data, data, options).trained;
+      EXPECT_LT(curve.best, 0.8 * curve.points[0].validation.worst_kl_nats()) << device << " " << sees;
+    }
+  }
+}
+
 TEST(Finetune, AnswersOfMixedArithmeticAreCloseToThoseOfFloat32) {
   const at::Device cpu(at::kCPU);
   const auto check = [&](const std::string& name, const Model& model, const TrainingData& data) {

@@ -56,6 +56,11 @@ constexpr ResumedRecipe kResumed[] = {
        o.compute.type = ComputeType::kBFloat16;
        o.resample = 0.2;
      }},
+    {"Fisher", "int3:g32:asym", false,
+     [](FinetuneOptions& o) {
+       o.loss = "distillation-fisher";
+       o.sampling = "worst-first";  // of which a run that goes on knows more than one that begins
+     }},
     {"InPlace", "gguf:q3_k", true,
      [](FinetuneOptions& o) {
        o.average = 0.8;

@@ -5,9 +5,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-
 #include "base/counter_random.h"
+#include "base/fail.h"
 #include "ops/mixed_arithmetic.h"
 
 namespace vernier {
@@ -29,32 +28,33 @@ at::Tensor drawn_labels(const at::Tensor& logits, uint64_t seed, int64_t first) 
   return at::searchsorted(sums, sent(until, logits.device()).unsqueeze(-1)).squeeze(-1).clamp_max(logits.size(-1) - 1);
 }
 
-/// Sums of g g' over rows.
+/// Sums of g g' over rows [count, hidden], or over as many for each of several [several, count, hidden].
 struct Moments {
   at::Tensor sum;
   int64_t rows = 0;
 
-  /// `counted`: [examples, rows], which of them; undefined: all
-  void add(const at::Tensor& gradient, const at::Tensor& counted) {
-    if (gradient.size(1) == 0) return;
-    const at::Tensor g = gradient.reshape({-1, gradient.size(-1)}).to(at::kFloat);
-    rows += counted.defined() ? counted.sum().item<int64_t>() : g.size(0);  // the gradient of others is 0
-    const at::Tensor own = at::matmul(g.t(), g);
+  void add(const at::Tensor& gradients, int64_t counted) {
+    const at::Tensor g = gradients.to(at::kFloat), own = at::matmul(g.transpose(-1, -2), g);
     sum = sum.defined() ? sum + own : own;
+    rows += counted;
   }
   at::Tensor metric() const {
-    if (rows == 0) return {};
+    if (!sum.defined()) return {};
     const at::Tensor mean = sum / static_cast<double>(rows);
-    const at::Tensor spread =
-        at::eye(mean.size(0), mean.options()) * (mean.trace() / static_cast<double>(mean.size(0)));
-    return (1 - kSpread) * mean + kSpread * spread;
+    const at::Tensor power = mean.diagonal(0, -2, -1).mean(-1).unsqueeze(-1).unsqueeze(-1);
+    return (1 - kSpread) * mean + kSpread * power * at::eye(mean.size(-1), mean.options());
   }
 };
+
+/// Rows of e, [examples, rows, hidden], times the metric that all share or each has.
+at::Tensor times_metric(const at::Tensor& e, const at::Tensor& metric) {
+  return metric.dim() == 2 ? at::matmul(e, metric) : at::matmul(e.transpose(0, 1), metric).transpose(0, 1);
+}
 
 /// e' G e of each row, G symmetric: the gradient is twice the product that is there anyway.
 struct QuadraticForm : torch::autograd::Function<QuadraticForm> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& e, const at::Tensor& metric) {
-    const at::Tensor product = at::matmul(e, metric);
+    const at::Tensor product = times_metric(e, metric);
     context->save_for_backward({product});
     return (product * e).sum(-1);
   }
@@ -66,7 +66,7 @@ struct QuadraticForm : torch::autograd::Function<QuadraticForm> {
 };
 
 at::Tensor quadratic_form(const at::Tensor& e, const at::Tensor& metric, bool once) {
-  return once ? QuadraticForm::apply(e, metric) : (at::matmul(e, metric) * e).sum(-1);
+  return once ? QuadraticForm::apply(e, metric) : (times_metric(e, metric) * e).sum(-1);
 }
 
 }  // namespace
@@ -74,31 +74,42 @@ at::Tensor quadratic_form(const at::Tensor& e, const at::Tensor& metric, bool on
 std::vector<StreamMetric> stream_metrics(const Model& model, const StreamMetricSetup& setup) {
   const c10::AutoGradMode with_gradients(true);
   const at::Device device = model.weight(model.tensors().front()).device();
-  const BatchForward forward(model, setup.rows, device, {.once = true, .streams_need_gradients = true});
+  const BatchForward forward(
+      model, setup.rows, device,
+      {.kernel_attention = setup.kernel_attention, .once = true, .streams_need_gradients = true});
   std::vector<Moments> answering, others;
-  int64_t examples = 0, wanted = kFewestExamples;
-  while (examples < wanted || answering.front().rows < kGradientsPerNumber * forward.width()) {
+  int64_t examples = 0;
+  while (examples < kFewestExamples || answering.front().rows < kGradientsPerNumber * forward.width()) {
     const ExampleBatch batch = setup.batch(examples);
-    std::vector<at::Tensor> gradients, streams;
     const at::Tensor scored = batch.labels >= 0;
+    std::vector<at::Tensor> streams;
+    at::Tensor log_p;
     {
       const MixedArithmetic arithmetic(setup.mixed, device);
       const Answered answered = forward.answers(batch);
       streams = answered.streams;
       const at::Tensor labels = drawn_labels(answered.logits.detach(), setup.seed, examples);
-      const at::Tensor log_p = answered.logits.log_softmax(-1, at::kFloat).gather(-1, labels.unsqueeze(-1)).squeeze(-1);
-      gradients = torch::autograd::grad({(log_p * scored).sum()}, streams);
+      log_p = answered.logits.log_softmax(-1, at::kFloat).gather(-1, labels.unsqueeze(-1)).squeeze(-1);
     }
-    const int64_t last = streams.back().size(1);
-    const at::Tensor counted = last == scored.size(1) ? scored : at::Tensor();
+    const std::vector<at::Tensor> gradients = torch::autograd::grad({(log_p * scored).sum()}, streams);
+    const int64_t last = streams.back().size(1), count = batch.labels.size(0);
+    const bool all_answer = last == scored.size(1);
+    const int64_t counted = all_answer ? scored.sum().item<int64_t>() : count;
     answering.resize(gradients.size());
     others.resize(gradients.size());
     for (size_t layer = 0; layer < gradients.size(); ++layer) {
       const at::Tensor& g = gradients[layer];
-      others[layer].add(g.narrow(1, 0, g.size(1) - last), {});
-      answering[layer].add(g.narrow(1, g.size(1) - last, last), counted);
+      const int64_t before = g.size(1) - last, hidden = g.size(2);
+      const at::Tensor own = g.narrow(1, before, last);
+      // Rows that are not scored act on later ones, but are not compared.
+      answering[layer].add(all_answer ? (own * scored.unsqueeze(-1)).reshape({-1, hidden}) : own.transpose(0, 1),
+                           counted);
+      if (before > 0) others[layer].add(g.narrow(1, 0, before).reshape({-1, hidden}), before * count);
     }
-    examples += batch.labels.size(0);
+    examples += count;
+    if (examples >= kFewestExamples && answering.front().rows == 0)
+      fail(ErrorKind::kInvalidArgument, "finetune: of {} examples no row is scored: nothing tells what streams mean",
+           examples);
   }
   std::vector<StreamMetric> metrics;
   for (size_t layer = 0; layer < answering.size(); ++layer)

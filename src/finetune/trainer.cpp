@@ -34,6 +34,7 @@ namespace vernier {
 namespace {
 
 using TrainingClock = std::chrono::steady_clock;
+constexpr int64_t kExamplesOfMetrics = 16;
 constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
 constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1, kDrawing = kPatching - 1,
                    kLabelling = kDrawing - 3;  // places that no draw of examples reaches
@@ -57,7 +58,7 @@ class Trainer {
                   .peak = o_.level_rate > 0 ? o_.level_rate : o_.learning_rate,
                   .last = o_.final_rate},
         weighting_(find_weighting(o_.weighting).make(weighting_facts(s_.learned, o_))),
-        sampler_(find_sampling(o_.sampling), s_.learned.group, oversampling(s_.learned.groups, o_.oversample), o_.seed),
+        sampler_(sampler()),
         model_(s_.source, s_.start, s_.schemes, s_.importances,
                {.device = device_,
                 .scales = o_.scale_rate > 0 ? ScalesLearn::kInPlace
@@ -91,13 +92,14 @@ class Trainer {
 
   TrainerResult run() {
     const c10::AutoGradMode with_gradients(true);
-    start_ = TrainingClock::now();
     if (progress_ != nullptr) progress_->begin(s_.stage, work(), o_.anneal_minutes > 0 ? "seconds" : "steps");
+    const bool goes_on = restore();
+    if (loss_.needs_metrics && s_.can_learn && step_ < o_.steps) learn_metrics();
+    start_ = TrainingClock::now();
     if (resamples())
       drawn_validation_ = resampled_windows(s_.validation, teacher_, device_, o_.batch, mixed(), o_.resample,
                                             random_bits(o_.seed, kDrawing - 1));
-    if (loss_.needs_metrics && s_.can_learn) learn_metrics();
-    if (!restore()) begin();
+    if (!goes_on) begin();
     if (!s_.can_learn) curve_.stopped = "nothing to learn";
     while (step_ < o_.steps && curve_.stopped.empty()) {
       if (is_refit(step_)) {
@@ -144,6 +146,9 @@ class Trainer {
     if (o_.average > 0) averaged_.emplace(model_.parameters(), o_.average);
   }
 
+  Sampler sampler() const {
+    return {find_sampling(o_.sampling), s_.learned.group, oversampling(s_.learned.groups, o_.oversample), o_.seed};
+  }
   bool mixed() const { return o_.compute.type == ComputeType::kBFloat16; }
   bool resamples() const { return o_.resample > 0 && !s_.learned.windows.empty(); }
 
@@ -180,18 +185,22 @@ class Trainer {
     return o_.patches > 0 ? patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first) : inputs;
   }
 
-  /// By what is drawn first: the same in a call that goes on.
+  /// By what is drawn first, a few at once: a graph is kept of the full-precision model as well. The same in a call that goes
+  /// on, whatever the sampler has been told by then.
   void learn_metrics() {
     clock_.enter("metrics");
+    Sampler first_draws = sampler();
+    const int64_t count = std::min(o_.batch, kExamplesOfMetrics);
+    const auto batch = [&](int64_t first) {
+      ExampleBatch examples = batch_of(s_.learned, first_draws.draw(first, count), device_, longest_rows(s_.learned));
+      examples.inputs = changed_images(examples.inputs, first);
+      return examples;
+    };
     metrics_ = stream_metrics(s_.teacher, {.rows = longest_rows(s_.learned),
                                            .mixed = mixed(),
+                                           .kernel_attention = o_.kernel_attention,
                                            .seed = random_bits(o_.seed, kLabelling),
-                                           .batch = [&](int64_t first) {
-                                             ExampleBatch batch = batch_of(s_.learned, sampler_.draw(first, o_.batch),
-                                                                           device_, longest_rows(s_.learned));
-                                             batch.inputs = changed_images(batch.inputs, first);
-                                             return batch;
-                                           }});
+                                           .batch = batch});
   }
 
   /// `examples`: of draws from `first` on.

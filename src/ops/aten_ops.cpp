@@ -164,7 +164,7 @@ at::Tensor AtenOps::norm(const AtenNorm& norm, const at::Tensor& product) const 
 
 at::Tensor AtenOps::linear(const AtenStack& parts, const at::Tensor& x) const {
   if (parts.size() == 1) return multiply(parts[0], x);
-  if (in_bfloat16() || x.is_cpu())
+  if (in_bfloat16() || (x.is_cpu() && kept_ == nullptr))  // of single tokens the joining would be the work
     if (const std::optional<AtenLinear> together = one_below_the_other(parts, x)) return multiply(*together, x);
   std::vector<at::Tensor> columns;
   for (const AtenLinear& part : parts) columns.push_back(multiply(part, x));

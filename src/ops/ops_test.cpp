@@ -226,8 +226,12 @@ TEST(ActivationRounding, IntegersAreTheNearestOnTheGridOfARowOrOfAll) {
   for (const int bits : {8, 6, 4, 2})
     for (const float range : {0.0f, 2.5f}) {
       round_activations(InputRounding(bits, range), x, y);
-      const at::Tensor plain =
-          rounded(InputRounding(bits, range), at::from_blob(x.data, {3, 70}, {x.ld, 1}, at::kFloat));
+      const at::Tensor values = at::from_blob(x.data, {3, 70}, {x.ld, 1}, at::kFloat);
+      const at::Tensor plain = rounded(InputRounding(bits, range), values);
+      if (at::hasCUDA()) {  // by plain operations
+        const at::Tensor there = rounded(InputRounding(bits, range), values.to(at::kCUDA)).to(at::kCPU);
+        EXPECT_TRUE(at::equal(there, plain)) << bits << " bits, range " << range;
+      }
       for (int64_t r = 0; r < 3; ++r) {
         double largest = range;
         for (int64_t i = 0; range == 0 && i < 70; ++i)
