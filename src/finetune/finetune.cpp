@@ -16,6 +16,7 @@
 #include "finetune/schedule.h"
 #include "finetune/trainer.h"
 #include "finetune/weighting.h"
+#include "ops/avx512_kernels.h"
 #include "vernier/quantize.h"
 #include "vernier/version.h"
 
@@ -196,6 +197,9 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
                         ProgressSink* progress, const Model* start) {
   check_finetune(model, learned, options);
   check_trainable(model, validation);
+  if (progress != nullptr && options.compute.type == ComputeType::kBFloat16 &&
+      device_named(options.compute.device).is_cpu() && avx512_kernels(ComputeType::kBFloat16) == nullptr)
+    progress->warn("this processor has no instructions for bfloat16 (AVX512-BF16): without --dtype bf16 it is faster");
   const LossRow& loss = find_loss(options.loss);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;
