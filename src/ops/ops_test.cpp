@@ -236,10 +236,11 @@ TEST(ActivationRounding, IntegersAreTheNearestOnTheGridOfARowOrOfAll) {
         double largest = range;
         for (int64_t i = 0; range == 0 && i < 70; ++i)
           largest = std::max(largest, std::abs(static_cast<double>(x.row(r)[i])));
-        const double most = std::pow(2, bits - 1) - 1, step = largest / most;
+        const int most = (1 << (bits - 1)) - 1;
+        const double step = largest / most;
         for (int64_t i = 0; i < 70; ++i) {
           double nearest = 0;
-          for (double code = -most; code <= most; ++code)
+          for (int code = -most; code <= most; ++code)
             if (std::abs(code * step - static_cast<double>(x.row(r)[i])) <
                 std::abs(nearest - static_cast<double>(x.row(r)[i])))
               nearest = code * step;
