@@ -94,7 +94,7 @@ const std::vector<LossRow>& losses() {
        .needs_streams = true,
        .of_examples = [](const Answered& a) { return distillation(a) + a.feature_weight * stream_distance(a); }},
       {.name = "distillation-fisher",
-       .about = "the same by what a change of the stream means for the answers",
+       .about = "KL and what it means for the answers how far the stream after each layer is from full precision's",
        .source = "arXiv 1503.02531, with the curvature of 1503.05671 for the output of each layer",
        .needs_teacher = true,
        .needs_streams = true,
