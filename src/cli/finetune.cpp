@@ -80,6 +80,11 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o, std::vector<std::
              "Of images: paste a part of another one into this share of them (CutMix), for the teacher to answer to")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  add_option(command, "--patch-dropout", o.patch_dropout,
+             "Of images: each step leaves this share of every image's patches out, which takes that much less time; of "
+             "classifiers of images")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   add_option(command, "--gradient-l1", o.gradient_l1, "Weight of the gradient's magnitudes in the loss")
       ->capture_default_str();
   add_option(command, "--drop-bits", o.drop_bits, "Probability that a matrix does without its outer levels for a step")

@@ -18,6 +18,7 @@ namespace vernier {
 /// Some examples as a model takes them, on its device.
 struct ExampleBatch {
   at::Tensor inputs;       ///< int64 [examples, rows], short texts padded at their end; or pixels
+  at::Tensor patches{};    ///< int64 [images, kept]: which of an image are seen, ascending; undefined: all
   at::Tensor labels;       ///< int64 [examples, rows], -1 where nothing is scored
   at::Tensor texts;        ///< of a model of images and texts: int64 [texts, time], on the CPU: prompts, then captions
   int64_t classes = 0;     ///< that the prompts name

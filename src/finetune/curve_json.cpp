@@ -133,6 +133,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"shift", o.shift},
           {"mirror", o.mirror},
           {"patches", o.patches},
+          {"patch_dropout", o.patch_dropout},
           {"gradient_l1", o.gradient_l1},
           {"drop_bits", o.drop_bits},
           {"refit_steps", o.refit_steps},

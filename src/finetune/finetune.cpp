@@ -56,6 +56,8 @@ void check_finetune_options(const FinetuneOptions& o) {
         fmt::format("images with patches of others have no label of their own to learn by --loss {}; take "
                     "distillation, or leave out --patches",
                     o.loss));
+  if (!(o.patch_dropout >= 0 && o.patch_dropout < 1))
+    refuse(fmt::format("a share of {} of patches left out: expected at least 0 and less than 1", o.patch_dropout));
   if (!(o.gradient_l1 >= 0) || o.singular_band < -1)
     refuse(
         "the weight of the gradient's magnitudes cannot be negative, and the diagonals beside singular values are -1 "
@@ -168,6 +170,9 @@ void check_finetune(const Model& model, const TrainingData& learned, const Finet
          "finetune: --loss {} is of models of one stack; {} compares its features by "
          "--loss contrastive-features",
          loss.name, model.source().name);
+  if (options.patch_dropout > 0 && (learned.windows.size() > 0 || !model.config().stacks.empty()))
+    fail(ErrorKind::kUnsupported, "finetune: --patch-dropout is of classifiers of images; {} ({}) is none",
+         model.source().name, model.config().family);
   const bool compares_answers = model.config().is_language_model() && loss.needs_teacher;
   const bool kept_of_others = options.keep_answers > 0 && (!compares_answers || loss.needs_streams);
   if (kept_of_others || (options.draw_ahead && !compares_answers))

@@ -128,6 +128,7 @@ TEST(Finetune, StreamsAreComparedByWhatTheyMeanForAnswers) {
       options.feature_weight = 16;
       options.compute.device = device;
       options.patches = sees ? 0.5 : 0;
+      options.patch_dropout = sees ? 0.25 : 0;
       const Model& model = sees ? vit : llama;
       const TrainingData data = sees ? made_up_images(vit, 64) : made_up_training(64);
       const Plan plan = plan_uniform(model, sees ? "int2:channel:asym" : "int2:g32:asym", "huggingface");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,23 @@ at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed,
     part(patched[i]).copy_(part(pixels[(i + 1) % count]));
   }
   return patched;
+}
+
+at::Tensor kept_patches(int64_t images, int64_t count, double dropped, uint64_t seed, int64_t first_draw) {
+  const int64_t kept = std::max<int64_t>(1, std::llround((1 - dropped) * static_cast<double>(count)));
+  at::Tensor all = at::empty({images, kept}, at::kLong);
+  int64_t* out = all.data_ptr<int64_t>();
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  for (int64_t i = 0; i < images; ++i, out += kept) {
+    const uint64_t own = random_bits(seed, static_cast<uint64_t>(first_draw + i));
+    std::iota(order.begin(), order.end(), 0);
+    for (int64_t k = 0; k < kept; ++k)
+      std::swap(order[static_cast<size_t>(k)],
+                order[static_cast<size_t>(k + random_below(own, static_cast<uint64_t>(k), count - k))]);
+    std::copy_n(order.begin(), kept, out);
+    std::sort(out, out + kept);
+  }
+  return all;
 }
 
 }  // namespace vernier

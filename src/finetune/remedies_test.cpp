@@ -270,6 +270,21 @@ TEST(Remedies, PatchesAreRectanglesOfTheNextImage) {
   EXPECT_GT(pasted / static_cast<double>(changed), 0.15);
 }
 
+TEST(Remedies, PatchesThatAreKeptAreAsManyOfEveryImageAndAllAsOften) {
+  const at::Tensor kept = kept_patches(2000, 16, 0.7, 7, 40);  // 4.8 of 16
+  EXPECT_EQ(kept.sizes(), at::IntArrayRef({2000, 5}));
+  EXPECT_TRUE((kept.narrow(1, 1, 4) > kept.narrow(1, 0, 4)).all().item<bool>()) << "ascending, none twice";
+  EXPECT_GE(kept.min().item<int64_t>(), 0);
+  EXPECT_LT(kept.max().item<int64_t>(), 16);
+  // A draw's choice is its own, whichever batch it comes in.
+  EXPECT_TRUE(at::equal(kept.narrow(0, 900, 100), kept_patches(100, 16, 0.7, 7, 940)));
+  // 625 expected of each, with a standard deviation of 21.
+  const at::Tensor times = at::bincount(kept.reshape(-1), {}, 16);
+  EXPECT_GT(times.min().item<int64_t>(), 525);
+  EXPECT_LT(times.max().item<int64_t>(), 725);
+  EXPECT_EQ(kept_patches(3, 16, 0.99, 7, 0).size(1), 1) << "one at least";
+}
+
 TEST(SelfText, GoesOnFromBeginningsAsTheModelWould) {
   const Model model = fixture_model("llama");
   const TrainingData begin = made_up_training(12);

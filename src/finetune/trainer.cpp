@@ -37,7 +37,7 @@ using TrainingClock = std::chrono::steady_clock;
 constexpr int64_t kExamplesOfMetrics = 16;
 constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
 constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1, kDrawing = kPatching - 1,
-                   kLabelling = kDrawing - 3;  // places that no draw of examples reaches
+                   kLabelling = kDrawing - 3, kLeavingOut = kLabelling - 1;  // places that no draw of examples reaches
 
 class Trainer {
  public:
@@ -178,11 +178,16 @@ class Trainer {
   }
 
   /// As draws from `first` on learn from them; texts as they are.
-  at::Tensor changed_images(at::Tensor inputs, int64_t first) const {
-    if (!s_.learned.pixels.defined()) return inputs;
+  void change_images(ExampleBatch& examples, int64_t first) const {
+    if (!s_.learned.pixels.defined()) return;
+    at::Tensor& pixels = examples.inputs;
     if (o_.shift > 0 || o_.mirror)
-      inputs = moved_images(inputs, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
-    return o_.patches > 0 ? patched_images(inputs, o_.patches, random_bits(o_.seed, kPatching), first) : inputs;
+      pixels = moved_images(pixels, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
+    if (o_.patches > 0) pixels = patched_images(pixels, o_.patches, random_bits(o_.seed, kPatching), first);
+    if (o_.patch_dropout > 0)
+      examples.patches = sent(kept_patches(pixels.size(0), s_.source.config().patches.count(), o_.patch_dropout,
+                                           random_bits(o_.seed, kLeavingOut), first),
+                              device_);
   }
 
   /// By what is drawn first, a few at once: a graph is kept of the full-precision model as well. The same in a call that goes
@@ -193,7 +198,7 @@ class Trainer {
     const int64_t count = std::min(o_.batch, kExamplesOfMetrics);
     const auto batch = [&](int64_t first) {
       ExampleBatch examples = batch_of(s_.learned, first_draws.draw(first, count), device_, longest_rows(s_.learned));
-      examples.inputs = changed_images(examples.inputs, first);
+      change_images(examples, first);
       return examples;
     };
     metrics_ = stream_metrics(s_.teacher, {.rows = longest_rows(s_.learned),
@@ -210,8 +215,8 @@ class Trainer {
     batch.dropped = dropping();
     const bool all_alike = gradient_.is_recorded() || kept_ || ahead_;
     batch.examples = batch_of(s_.learned, examples, device_, all_alike ? longest_rows(s_.learned) : 0);
+    change_images(batch.examples, first);
     at::Tensor& inputs = batch.examples.inputs;
-    inputs = changed_images(inputs, first);
     if (kept_) {
       clock_.enter("teacher");
       kept_->make(resamples() ? step_ / o_.keep_answers : 0);
