@@ -6,8 +6,8 @@
 #   bench/finetune_image_bars.sh VERNIER MODEL TRAIN.csv TEST.csv WORK BYTES exact|int8:token SEED[,SEED ...] [FINETUNE OPTIONS]
 #
 # What no seed changes is made once in WORK. GPU=cuda trains on one. What is trained is the plan of `plan --for-training R`,
-# FOR_TRAINING=R, 2 unless told; what it is compared with is the best plan of the bytes. Options take the place of the recipe below,
-# all of it. docs/finetune.md has the figures.
+# FOR_TRAINING=R, 2 unless told; what it is compared with is the best plan of the bytes. Options take the place of --preset
+# images. docs/finetune.md has the figures.
 set -euo pipefail
 exec 3>&2
 if [ $# -lt 8 ]; then
@@ -32,8 +32,7 @@ judge "$before" "$work/before-$bytes-${activations%%:*}.json"
 # Training measures what is held out as well, in differentiable operations: a part of it, since all of it is measured above.
 part=$work/part.csv
 { head -1 "$test"; sed 1d "$test" | awk -v folder="$(cd "$(dirname "$test")" && pwd)/" 'NR % 20 == 1 { print folder $0 }'; } >"$part"
-recipe=(--loss distillation-fisher --feature-weight 512 --patch-dropout 0.75 --patches 0.5 --shift 4 --mirror --sampling balanced --batch 128 --level-rate 0.014 --scale-rate 0.15
-  --dampening 0.3 --average 0.99 --warm-up 20 --refit-steps 0 --validation-examples 900 --objective mean-kl --evaluate-steps 1200 --steps 2400 --dtype bf16 --threads 1)
+recipe=(--preset images --dtype bf16 --threads 1)
 [ $# -eq 0 ] || recipe=("$@")
 for seed in ${seeds//,/ }; do
   out=$work/$bytes-${activations%%:*}-seed$seed

@@ -122,8 +122,9 @@ struct FinetuneOptions {
   double weight_decay = 0;  ///< of matrices
   double clip_norm = 1;     ///< of the gradient of all that learns; 0: no limit
   std::string loss = "distillation";
-  double feature_weight =
-      1;  ///< of losses that compare features as well as answers: of these, which are relative to their power
+  double feature_weight = 1;  ///< of losses that compare features as well as answers: of these
+  /// What that comes to by the end, evenly over the run; below 0: it stays.
+  double final_feature_weight = -1;
   std::string weighting = "none";
   std::string sampling = "uniform";
   std::map<std::string, double>
@@ -169,8 +170,7 @@ struct FinetuneOptions {
   int64_t shift = 0;    ///< and moved by up to so many pixels
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;
-  double patch_dropout =
-      0;  ///< share of each image's patches that a step leaves out, full precision as well; of classifiers of images
+  double patch_dropout = 0;  ///< share of each image's patches that a step leaves out, full precision as well
   double patches = 0;      ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
   double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
   double drop_bits =

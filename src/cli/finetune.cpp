@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/finetune_preset.h"
 #include "cli/finetune_rows.h"
 #include "cli/finetune_table.h"
 #include "cli/named_numbers.h"
@@ -28,7 +29,7 @@ namespace vernier {
 namespace {
 
 struct FinetuneArguments {
-  std::string model, data, groups, filter, attribute, prompts, begin, target, output, activations = "exact";
+  std::string model, data, groups, filter, attribute, prompts, begin, target, output, preset, activations = "exact";
   int64_t context = 512, self_text = 0, self_kept = 8, validation_examples = 256;
   double validation_share = 0.05;
   std::vector<std::string> oversample;
@@ -42,10 +43,13 @@ struct FinetuneArguments {
   CommandFiles io;
 };
 
-void add_recipe_options(CLI::App& command, FinetuneOptions& o, std::vector<std::string>& oversample) {
+void add_training_options(CLI::App& command, FinetuneOptions& o, std::vector<std::string>& oversample) {
   add_option(command, "--loss", o.loss, rows_help(losses()))->capture_default_str();
   add_option(command, "--feature-weight", o.feature_weight,
              "Of losses that compare streams, or unit vectors, as well: their weight beside the answers'")
+      ->capture_default_str();
+  add_option(command, "--final-feature-weight", o.final_feature_weight,
+             "What that weight comes to by the end, evenly; below 0: it stays")
       ->capture_default_str();
   add_option(command, "--weighting", o.weighting, rows_help(weightings()))->capture_default_str();
   add_option(command, "--sampling", o.sampling, rows_help(samplings()))->capture_default_str();
@@ -81,8 +85,7 @@ void add_recipe_options(CLI::App& command, FinetuneOptions& o, std::vector<std::
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   add_option(command, "--patch-dropout", o.patch_dropout,
-             "Of images: each step leaves this share of every image's patches out, which takes that much less time; of "
-             "classifiers of images")
+             "Of images: each step leaves this share of every image's patches out, which takes that much less time")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   add_option(command, "--gradient-l1", o.gradient_l1, "Weight of the gradient's magnitudes in the loss")
@@ -417,7 +420,11 @@ void add_finetune(CLI::App& app, Console& console) {
   add_flag(*command, "--drop-shared", a->drop_shared,
            "Leave out of --data the documents, or images, that share anything with --groups");
   add_flag(*command, "--allow-shared", a->allow_shared, "Only warn where held-out examples are also learned from");
-  add_recipe_options(*command, a->options, a->oversample);
+  std::vector<std::string> presets;
+  for (const FinetunePreset& row : finetune_presets()) presets.push_back(row.name);
+  add_option(*command, "--preset", a->preset, "Options that go together, for those not given: " + presets_help())
+      ->check(CLI::IsMember(presets));
+  add_training_options(*command, a->options, a->oversample);
   add_option(*command, "--target", a->target, "Who must load the result, by default whom the plan is for");
   add_export_options(*command, a->file);
   std::vector<std::string> names{"finetune.json", "plan.json", "report.html", "work/"};
@@ -426,7 +433,10 @@ void add_finetune(CLI::App& app, Console& console) {
   a->io.writes_folder("--output", a->output, names);
   a->compute.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] { run_finetune(*a, console); });
+  command->callback([a, command, &console] {
+    if (!a->preset.empty()) follow_preset(*command, a->preset);
+    run_finetune(*a, console);
+  });
 }
 
 }  // namespace vernier

@@ -88,6 +88,22 @@ TEST_F(FinetuneCli, GroupsAreDrawnMoreOftenByName) {
   EXPECT_EQ(json["options"]["oversample"], Json({{"LABEL_0", 2.0}, {"LABEL_1", 0.5}}));
 }
 
+TEST_F(FinetuneCli, APresetGivesWhatTheCallLeavesOut) {
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(tune({"--drop-shared", "--preset", "images", "--level-rate", "0.002", "--final-rate", "0.1"}), 0);
+  ::testing::internal::GetCapturedStdout();
+  const Json options = read_json(at("out/finetune.json"))["options"];
+  EXPECT_EQ(options["steps"], 4) << "given";
+  EXPECT_EQ(options["level_rate"], 0.002) << "given";
+  EXPECT_EQ(options["final_rate"], 0.1) << "given, and of no preset";
+  EXPECT_EQ(options["loss"], "distillation-fisher");
+  EXPECT_EQ(options["patch_dropout"], 0.75);
+  EXPECT_EQ(options["mirror"], true);
+  ::testing::internal::CaptureStderr();
+  EXPECT_NE(tune({"--preset", "sounds"}), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("images"));
+}
+
 TEST_F(FinetuneCli, WritesResultFiguresAndPage) {
   ::testing::internal::CaptureStdout();
   ASSERT_EQ(tune({"--drop-shared", "--activations", "int8:token", "--shift", "1", "--mirror", "--loss",

@@ -16,9 +16,9 @@ AtenModel placed_model(const Model& model, int64_t positions, const std::optiona
 }
 
 at::Tensor placed_image_answers(const Model& model, const at::Tensor& pixels,
-                                const std::optional<AtenModel::Place>& place) {
+                                const std::optional<AtenModel::Place>& place, const at::Tensor& seen = {}) {
   return image_answers(placed_model(model, model.config().patches.rows(), place),
-                       place ? pixels.to(place->device) : pixels);
+                       place ? pixels.to(place->device) : pixels, nullptr, seen);
 }
 
 at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::optional<AtenModel::Place>& place) {
@@ -36,10 +36,12 @@ at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::op
 
 }  // namespace
 
-at::Tensor image_answers(const AtenModel& seeing, const at::Tensor& pixels, const AtenObserver* observer) {
+at::Tensor image_answers(const AtenModel& seeing, const at::Tensor& pixels, const AtenObserver* observer,
+                         const at::Tensor& seen) {
   const PatchConfig& patches = seeing.config().patches;
-  const AtenOps ops = seeing.ops(patches.rows(), observer);
-  const at::Tensor hidden = seeing.finish(ops, seeing.embed_images(ops, pixels), 0, patches.count());
+  const int64_t first_row = seen.defined() ? seen.size(1) : patches.count();
+  const AtenOps ops = seeing.ops(first_row + patches.learned_rows(), observer);
+  const at::Tensor hidden = seeing.finish(ops, seeing.embed_images(ops, pixels, seen), 0, first_row);
   return seeing.read_out(ops, hidden, at::zeros({pixels.size(0)}, at::TensorOptions(hidden.device()).dtype(at::kLong)));
 }
 
@@ -62,7 +64,7 @@ at::Tensor classify(const Model& model, const at::Tensor& pixels, const std::opt
 }
 
 ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor& pixels, const at::Tensor& ids,
-                                           const std::optional<AtenModel::Place>& place) {
+                                           const std::optional<AtenModel::Place>& place, const at::Tensor& seen) {
   if (model.config().stacks.empty())
     fail(ErrorKind::kUnsupported, "forward: {} ({}): expected a model of images and texts", model.source().name,
          model.config().family);
@@ -74,7 +76,10 @@ ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor&
     if (own && own->inputs.ranges != nullptr) own->inputs.ranges = &ranges;
     return answer(stack_of(model, stack), given, own);
   };
-  answers.image_embeds = of_stack(Stack::kImage, placed_image_answers, pixels);
+  const auto answer_images = [&seen](const Model& tower, const at::Tensor& given, const auto& own) {
+    return placed_image_answers(tower, given, own, seen);
+  };
+  answers.image_embeds = of_stack(Stack::kImage, answer_images, pixels);
   answers.text_embeds = of_stack(Stack::kText, answer_texts, ids);
   const at::Tensor scale = model.weight({TensorRole::kLogitScale}).to(answers.image_embeds.options()).exp();
   answers.logits_per_image = at::matmul(answers.image_embeds, answers.text_embeds.t()) * scale;

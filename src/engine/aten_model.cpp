@@ -135,6 +135,14 @@ at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& 
   return x + positions_.narrow(0, first, ids.size(1));
 }
 
+at::Tensor AtenModel::embed_images(const AtenOps& ops, const at::Tensor& pixels, const at::Tensor& seen) const {
+  const at::Tensor x = embed_images_by(patches_, ops, pixels);
+  if (!seen.defined()) return x;
+  const int64_t count = config_.patches.count();
+  return at::cat({x.gather(1, seen.unsqueeze(-1).expand({-1, -1, x.size(2)})), x.narrow(1, count, x.size(1) - count)},
+                 1);
+}
+
 at::Tensor AtenModel::embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const {
   const PatchConfig& p = config_.patches;
   if (pixels.dim() != 4 || pixels.size(1) != p.channels || pixels.size(2) != p.image_size ||

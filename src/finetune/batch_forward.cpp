@@ -81,12 +81,6 @@ ExampleBatch text_batch(const TrainingData& data, std::span<const int64_t> examp
   return batch;
 }
 
-/// Those patches of each image, and what stands after all `count` of them. @shape stream [images, rows, hidden]
-at::Tensor seen_rows(const at::Tensor& stream, const at::Tensor& patches, int64_t count) {
-  const at::Tensor kept = stream.gather(1, patches.unsqueeze(-1).expand({-1, -1, stream.size(2)}));
-  return at::cat({kept, stream.narrow(1, count, stream.size(1) - count)}, 1);
-}
-
 }  // namespace
 
 ExampleBatch batch_of(const TrainingData& data, std::span<const int64_t> examples, const at::Device& device,
@@ -112,15 +106,13 @@ Answered BatchForward::answers(const ExampleBatch& batch) const {
   const AtenModel& ready = *ready_;
   const bool sees = batch.inputs.dim() == 4;
   const PatchConfig& patches = ready.config().patches;
-  const int64_t dropped = batch.patches.defined() ? patches.count() - batch.patches.size(1) : 0;
-  const int64_t rows = sees ? patches.rows() - dropped : batch.inputs.size(1);
-  const int64_t first_row = sees ? patches.count() - dropped : 0;
+  const int64_t first_row = !sees ? 0 : batch.patches.defined() ? batch.patches.size(1) : patches.count();
+  const int64_t rows = sees ? first_row + patches.learned_rows() : batch.inputs.size(1);
   AtenOps ops = ready.ops(rows);
   Answered answered;
   answered.labels = batch.labels;
   answered.once = how_.once;
-  at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs) : ready.embed(batch.inputs);
-  if (batch.patches.defined()) stream = seen_rows(stream, batch.patches, patches.count());
+  at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs, batch.patches) : ready.embed(batch.inputs);
   if (how_.streams_need_gradients) stream = stream.detach().set_requires_grad(true);
   const int depth = ready.config().depth();
   for (int layer = 0; layer < depth; ++layer) {

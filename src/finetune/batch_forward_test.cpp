@@ -15,9 +15,13 @@ namespace {
 class SeenPatches : public ::testing::TestWithParam<const char*> {
  protected:
   const Model model_ = load_model(vision_fixture(GetParam()).string());
-  const PatchConfig patches_ = model_.config().patches;
+  const PatchConfig patches_ = seeing().patches;
   const ExampleBatch all_ = batch_of(made_up_images(model_, 6), std::vector<int64_t>{0, 1, 2, 3, 4, 5}, at::kCPU);
 
+  const ModelConfig& seeing() const {
+    const ModelConfig& config = model_.config();
+    return config.stacks.empty() ? config : *config.find_stack(Stack::kImage);
+  }
   ExampleBatch seen(const at::Tensor& patches) const {
     ExampleBatch batch = all_;
     batch.patches = patches;
@@ -42,8 +46,10 @@ TEST_P(SeenPatches, AreWhatAnswersHangOnAndOthersAreNot) {
   const at::Tensor kept = kept_patches(6, patches_.count(), 0.5, 3, 0);
   const ExampleBatch some = seen(kept);
   const Answered before = batch_answers(model_, some);
-  EXPECT_EQ(before.streams.front().size(1), kept.size(1) + patches_.learned_rows());
-  EXPECT_EQ(before.streams.back().size(1), patches_.learned_rows());
+  if (!before.streams.empty()) {
+    EXPECT_EQ(before.streams.front().size(1), kept.size(1) + patches_.learned_rows());
+    EXPECT_EQ(before.streams.back().size(1), patches_.learned_rows());
+  }
   for (const bool changes_kept : {false, true}) {
     ExampleBatch changed = some;
     changed.inputs = all_.inputs.clone();
@@ -52,11 +58,12 @@ TEST_P(SeenPatches, AreWhatAnswersHangOnAndOthersAreNot) {
         if (kept[i].eq(p).any().item<bool>() == changes_kept) square(changed.inputs[i], p).add_(1);
     const Answered after = batch_answers(model_, changed);
     EXPECT_EQ(at::equal(after.logits, before.logits), !changes_kept);
-    EXPECT_EQ(at::equal(after.streams.front(), before.streams.front()), !changes_kept);
+    for (size_t layer = 0; layer < before.streams.size(); ++layer)
+      EXPECT_EQ(at::equal(after.streams[layer], before.streams[layer]), !changes_kept) << layer;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Family, SeenPatches, ::testing::Values("vit", "deit", "deit_distilled"),
+INSTANTIATE_TEST_SUITE_P(Family, SeenPatches, ::testing::Values("vit", "deit", "deit_distilled", "clip"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -36,6 +36,7 @@ std::vector<std::pair<at::Tensor*, const at::Tensor*>> tensors_of(GradientBatch&
   add(to.given, from.given);
   add(to.teacher_states, from.teacher_states);
   add(to.weights, from.weights);
+  add(to.feature_weight, from.feature_weight);
   return all;
 }
 
@@ -79,7 +80,7 @@ at::Tensor BatchGradient::loss_of(const GradientBatch& batch, at::Tensor& drawn_
                                 .beside = &r_.teacher});
     answered = beside(learner.answers(examples), teacher);
     answered.metrics = r_.metrics;
-    answered.feature_weight = o.feature_weight;
+    answered.feature_weight = batch.feature_weight;
   }
   clock_.enter("loss");
   return r_.weighting.combine(r_.loss.of_examples(answered), batch.weights);

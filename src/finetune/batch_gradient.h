@@ -31,6 +31,7 @@ struct GradientBatch {
   at::Tensor given{};
   at::Tensor teacher_states{};               ///< as KeptAnswers has them; undefined: the teacher is asked
   at::Tensor weights;                        ///< as Weighting::weights_of gave them
+  at::Tensor feature_weight{};               ///< scalar, as Answered has it
   std::function<bool(size_t)> dropped = {};  ///< as LearnedModel::seen takes it
 };
 

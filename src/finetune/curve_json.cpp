@@ -115,6 +115,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"clip_norm", o.clip_norm},
           {"loss", o.loss},
           {"feature_weight", o.feature_weight},
+          {"final_feature_weight", o.final_feature_weight},
           {"weighting", o.weighting},
           {"sampling", o.sampling},
           {"oversample", o.oversample},

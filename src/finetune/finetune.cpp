@@ -170,9 +170,8 @@ void check_finetune(const Model& model, const TrainingData& learned, const Finet
          "finetune: --loss {} is of models of one stack; {} compares its features by "
          "--loss contrastive-features",
          loss.name, model.source().name);
-  if (options.patch_dropout > 0 && (learned.windows.size() > 0 || !model.config().stacks.empty()))
-    fail(ErrorKind::kUnsupported, "finetune: --patch-dropout is of classifiers of images; {} ({}) is none",
-         model.source().name, model.config().family);
+  if (options.patch_dropout > 0 && !learned.pixels.defined())
+    fail(ErrorKind::kInvalidArgument, "finetune: --patch-dropout is of images; {} holds texts", learned.name);
   const bool compares_answers = model.config().is_language_model() && loss.needs_teacher;
   const bool kept_of_others = options.keep_answers > 0 && (!compares_answers || loss.needs_streams);
   if (kept_of_others || (options.draw_ahead && !compares_answers))

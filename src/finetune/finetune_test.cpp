@@ -57,6 +57,8 @@ TEST(Finetune, RecordedStepsAreThoseThatTheyWereRecordedFrom) {
     options.learn_scales = scheme[0] == 'i';
     options.resample = 0.3;
     options.average = 0.9;
+    options.loss = options.learn_scales ? "distillation-fisher" : "distillation";
+    options.final_feature_weight = 0.1;
     const auto tuned = [&](bool time_stages) {
       options.time_stages = time_stages;  // which starts every kernel by itself
       return finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), options).model;
@@ -136,6 +138,27 @@ TEST(Finetune, StreamsAreComparedByWhatTheyMeanForAnswers) {
       EXPECT_LT(curve.best, 0.8 * curve.points[0].validation.worst_kl_nats()) << device << " " << sees;
     }
   }
+}
+
+TEST(Finetune, WeightsOfFeaturesComeToWhatIsAsked) {
+  const Model model = fixture_model("llama");
+  const Plan plan = plan_uniform(model, "int2:g32:asym", "huggingface");
+  const TrainingData data = made_up_training(64);
+  const auto loss_by = [&](double first, double last, int64_t steps) {  // the mean over the steps
+    FinetuneOptions options = short_run(steps);
+    options.loss = "distillation-streams";
+    options.feature_weight = first;
+    options.final_feature_weight = last;
+    options.learning_rate = 1e-9;  // the model stays, and so do both parts of the loss
+    options.evaluate_steps = steps;
+    options.refit_steps = 0;
+    return finetune(model, plan, {}, data, data, options).trained.points.back().training_loss;
+  };
+  const double none = loss_by(0, -1, 8), all = loss_by(8, -1, 8);
+  EXPECT_GT(all, 1.5 * none);
+  EXPECT_NEAR(loss_by(8, 8, 8), all, 1e-6 * all);
+  // Of steps 0 to 7 of 8 the weights are 8, 7 ... 1: 4.5 in the mean, of batches that are not quite alike.
+  EXPECT_NEAR(loss_by(8, 0, 8), none + (all - none) * 4.5 / 8, 0.05 * (all - none));
 }
 
 TEST(Finetune, AnswersOfMixedArithmeticAreCloseToThoseOfFloat32) {
@@ -387,6 +410,7 @@ TEST(Finetune, ModelsOfImagesAndTextsLearn) {
       const TrainingData pairs = made_up_image_texts(model, 32, captions);
       FinetuneOptions options = short_run(20);
       options.loss = loss;
+      options.patch_dropout = captions ? 0.25 : 0;
       options.activations = Activations::parse("int8:token");
       options.objective = std::string(loss) == "contrastive" ? "mean-nll" : "mean-kl";
       const FinetuneResult tuned = finetune(model, plan, {}, pairs, pairs, options);

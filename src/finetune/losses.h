@@ -26,8 +26,8 @@ struct Answered {
   /// The stream after every layer, [examples, rows or those that answer, hidden], of models of one stack.
   std::vector<at::Tensor> streams{}, teacher_streams{};
   const std::vector<StreamMetric>* metrics = nullptr;  ///< by layer, of losses that need them
-  double feature_weight = 1;  ///< of losses that compare streams or unit vectors as well: of these
-  bool once = false;          ///< no second derivative is asked for
+  at::Tensor feature_weight{};  ///< scalar, of losses that compare streams or unit vectors as well: of these
+  bool once = false;            ///< no second derivative is asked for
 };
 
 struct LossRow {

@@ -196,6 +196,7 @@ TEST(Losses, DistillationThatIsWorkedOutIsThatOfAutograd) {
 TEST(Losses, StreamsAreComparedRowByRow) {
   at::manual_seed(12);
   Answered a;
+  a.feature_weight = at::ones({});
   a.logits = a.teacher = at::randn({2, 3, 5}, at::kDouble);
   a.labels = at::tensor({0, 4, -1, 2, -1, -1}, at::kLong).reshape({2, 3});
   for (int layer = 0; layer < 2; ++layer) {
@@ -211,7 +212,7 @@ TEST(Losses, StreamsAreComparedRowByRow) {
                 a.teacher_streams[l][e][r].square().sum())
                    .item<double>();
     Answered heavier = a;
-    heavier.feature_weight = 3;
+    heavier.feature_weight = at::full({}, 3);
     const double wanted = sum / static_cast<double>(2 * scored);
     EXPECT_NEAR(find_loss("distillation-streams").of_examples(a)[e].item<double>(), wanted, 1e-12);
     EXPECT_NEAR(find_loss("distillation-streams").of_examples(heavier)[e].item<double>(), 3 * wanted, 1e-12)
@@ -236,6 +237,7 @@ Answered made_up_pairs() {
   at::manual_seed(8);
   const auto units = [](const at::Tensor& x) { return x / x.norm(2, -1, true); };
   Answered a;
+  a.feature_weight = at::ones({});
   const at::Tensor texts = units(at::randn({4, 3}, at::kDouble));
   texts[2].copy_(texts[0]);
   a.pairs = {units(at::randn({4, 3}, at::kDouble)), texts, at::full({1}, 5.0, at::kDouble)};

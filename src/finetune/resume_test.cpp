@@ -59,6 +59,8 @@ constexpr ResumedRecipe kResumed[] = {
     {"Fisher", "int3:g32:asym", false,
      [](FinetuneOptions& o) {
        o.loss = "distillation-fisher";
+       o.feature_weight = 8;
+       o.final_feature_weight = 1;
        o.sampling = "worst-first";  // of which a run that goes on knows more than one that begins
      }},
     {"InPlace", "gguf:q3_k", true,

@@ -194,7 +194,7 @@ TEST(StreamDivergence, CountsRowsAsTheyAnswer) {
       }
     EXPECT_NEAR(stream_divergence(metrics, a)[e].item<double>(), sum / 2, 1e-10);
     a.metrics = &metrics;
-    a.feature_weight = 3;
+    a.feature_weight = at::full({}, 3);
     a.logits = at::ones({2, 1, 3}, at::kDouble);
     a.teacher = at::arange(6, at::kDouble).reshape({2, 1, 3});
     EXPECT_NEAR(find_loss("distillation-fisher").of_examples(a)[e].item<double>(),

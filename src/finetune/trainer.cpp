@@ -171,6 +171,11 @@ class Trainer {
     return std::min(1.0, std::max(time_passed(), static_cast<double>(step_) / static_cast<double>(o_.steps)));
   }
 
+  double feature_weight() const {
+    if (o_.final_feature_weight < 0) return o_.feature_weight;
+    return o_.feature_weight + progress() * (o_.final_feature_weight - o_.feature_weight);
+  }
+
   /// In the last fifth the scales stay, so that the weights settle on them.
   bool is_refit(int64_t step) const {
     return !o_.learn_scales && o_.scale_rate <= 0 && o_.refit_steps > 0 && step > 0 && step % o_.refit_steps == 0 &&
@@ -184,10 +189,13 @@ class Trainer {
     if (o_.shift > 0 || o_.mirror)
       pixels = moved_images(pixels, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
     if (o_.patches > 0) pixels = patched_images(pixels, o_.patches, random_bits(o_.seed, kPatching), first);
-    if (o_.patch_dropout > 0)
-      examples.patches = sent(kept_patches(pixels.size(0), s_.source.config().patches.count(), o_.patch_dropout,
-                                           random_bits(o_.seed, kLeavingOut), first),
-                              device_);
+    if (o_.patch_dropout > 0) {
+      const ModelConfig& config = s_.source.config();
+      const PatchConfig& patches = config.stacks.empty() ? config.patches : config.find_stack(Stack::kImage)->patches;
+      examples.patches = sent(
+          kept_patches(pixels.size(0), patches.count(), o_.patch_dropout, random_bits(o_.seed, kLeavingOut), first),
+          device_);
+    }
   }
 
   /// By what is drawn first, a few at once: a graph is kept of the full-precision model as well. The same in a call that goes
@@ -238,6 +246,7 @@ class Trainer {
       classes.push_back(s_.learned.labels.empty() ? -1 : s_.learned.labels[static_cast<size_t>(i)]);
     }
     batch.weights = sent(weighting_->weights_of(groups, classes), device_);
+    batch.feature_weight = sent(at::full({}, feature_weight(), at::kFloat), device_);
     return batch;
   }
 
