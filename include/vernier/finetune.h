@@ -170,7 +170,9 @@ struct FinetuneOptions {
   int64_t shift = 0;    ///< and moved by up to so many pixels
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;
-  double patch_dropout = 0;  ///< share of each image's patches that a step leaves out, full precision as well
+  /// Share of each image's patches, at least 0 and below 1, that a step shows neither what learns nor full precision (arXiv
+  /// 2208.07220).
+  double patch_dropout = 0;
   double patches = 0;      ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
   double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
   double drop_bits =

@@ -84,8 +84,9 @@ void add_training_options(CLI::App& command, FinetuneOptions& o, std::vector<std
              "Of images: paste a part of another one into this share of them (CutMix), for the teacher to answer to")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  add_option(command, "--patch-dropout", o.patch_dropout,
-             "Of images: each step leaves this share of every image's patches out, which takes that much less time")
+  add_option(
+      command, "--patch-dropout", o.patch_dropout,
+      "Of images: each step leaves this share of every image's patches out, which takes nearly that much less time")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   add_option(command, "--gradient-l1", o.gradient_l1, "Weight of the gradient's magnitudes in the loss")
@@ -292,6 +293,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   a.options.activations = Activations::parse(a.activations);  // before much is read
   const int threads = resolve_threads(a.options.compute);
   const Model model = open_model(a.model, console);
+  if (!a.preset.empty()) check_preset(a.preset, model);
   const Target& target = target_of(a, model);
   const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
   // Whether they belong apart is known first.

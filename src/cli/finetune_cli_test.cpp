@@ -102,6 +102,10 @@ TEST_F(FinetuneCli, APresetGivesWhatTheCallLeavesOut) {
   ::testing::internal::CaptureStderr();
   EXPECT_NE(tune({"--preset", "sounds"}), 0);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("images"));
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune({"--preset", "images", "--learning-rate", "0.01", "--learn-scales"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("--learning-rate, --learn-scales"), HasSubstr("--preset images")));
 }
 
 TEST_F(FinetuneCli, WritesResultFiguresAndPage) {
@@ -181,6 +185,9 @@ TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(tune("gguf:q8_0", begun, "refused"), 2);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--begin"));
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(tune("gguf:q4_0", {"--preset", "images"}, "preset"), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--preset images is for classifiers of images"));
   ASSERT_EQ(tune("gguf:q4_0", begun, "out"), 0);
   ASSERT_EQ(tune("gguf:q4_0", searched, "searched"), 0);
   ::testing::internal::GetCapturedStdout();

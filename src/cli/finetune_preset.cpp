@@ -4,12 +4,31 @@
 
 #include <algorithm>
 
+#include "base/fail.h"
+#include "cli/given_options.h"
+
 namespace vernier {
+
+namespace {
+
+bool is_image_classifier(const Model& model) {
+  return model.config().reads_images() && model.config().read_out.classes > 0;
+}
+
+const FinetunePreset& find_preset(const std::string& name) {
+  const auto& rows = finetune_presets();
+  const auto row = std::ranges::find(rows, name, &FinetunePreset::name);
+  if (row == rows.end()) fail(ErrorKind::kInvalidArgument, "finetune: \"{}\" is no preset", name);
+  return *row;
+}
+
+}  // namespace
 
 const std::vector<FinetunePreset>& finetune_presets() {
   static const std::vector<FinetunePreset> rows = {
       {.name = "images",
-       .about = "for classifiers",
+       .about = "for classifiers of images",
+       .takes = is_image_classifier,
        .options = {{"--loss", "distillation-fisher"},
                    {"--feature-weight", "512"},
                    {"--patch-dropout", "0.75"},
@@ -26,20 +45,28 @@ const std::vector<FinetunePreset>& finetune_presets() {
                    {"--validation-examples", "900"},
                    {"--objective", "mean-kl"},
                    {"--evaluate-steps", "1200"},
-                   {"--steps", "2400"}}},
+                   {"--steps", "2400"}},
+       .others = {"--learning-rate", "--learn-scales", "--singular-band", "--weight-decay"}},
   };
   return rows;
 }
 
 void follow_preset(CLI::App& command, const std::string& name) {
-  const auto& rows = finetune_presets();
-  const auto row = std::ranges::find(rows, name, &FinetunePreset::name);
-  for (const auto& [option, value] : row->options) {
+  const FinetunePreset& preset = find_preset(name);
+  const std::string why = fmt::format("not for --preset {}, which learns by --level-rate and --scale-rate", name);
+  refuse_given("finetune", command, preset.others, why);
+  for (const auto& [option, value] : preset.options) {
     CLI::Option* given = command.get_option(option);
     if (given->count() > 0) continue;
     given->add_result(value);
     given->run_callback();
   }
+}
+
+void check_preset(const std::string& name, const Model& model) {
+  if (const FinetunePreset& preset = find_preset(name); !preset.takes(model))
+    fail(ErrorKind::kInvalidArgument, "finetune: --preset {} is {}; {} ({}) is none", name, preset.about,
+         model.source().name, model.config().family);
 }
 
 std::string presets_help() {

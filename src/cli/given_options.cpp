@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <vector>
-
 #include "base/fail.h"
 
 namespace vernier {
 
-void refuse_given(const char* stage, const CLI::App& command, std::initializer_list<const char*> names,
+void refuse_given(const char* stage, const CLI::App& command, const std::vector<const char*>& names,
                   const std::string& why) {
   std::string given;
   size_t count = 0;

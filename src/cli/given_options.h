@@ -5,12 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace vernier {
 
 /// "`stage`: --context and --score are `why`", of those `names` that the command line has.
 /// @throws Error{kInvalidArgument} where it has any
-void refuse_given(const char* stage, const CLI::App& command, std::initializer_list<const char*> names,
+void refuse_given(const char* stage, const CLI::App& command, const std::vector<const char*>& names,
                   const std::string& why);
 
 /// The same of options that are of texts, and of those of images, for a model of the other kind. `seen`: its name.

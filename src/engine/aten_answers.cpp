@@ -16,9 +16,9 @@ AtenModel placed_model(const Model& model, int64_t positions, const std::optiona
 }
 
 at::Tensor placed_image_answers(const Model& model, const at::Tensor& pixels,
-                                const std::optional<AtenModel::Place>& place, const at::Tensor& seen = {}) {
+                                const std::optional<AtenModel::Place>& place, const at::Tensor& seen_patches = {}) {
   return image_answers(placed_model(model, model.config().patches.rows(), place),
-                       place ? pixels.to(place->device) : pixels, nullptr, seen);
+                       place ? pixels.to(place->device) : pixels, nullptr, seen_patches);
 }
 
 at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::optional<AtenModel::Place>& place) {
@@ -37,11 +37,11 @@ at::Tensor answer_texts(const Model& model, const at::Tensor& ids, const std::op
 }  // namespace
 
 at::Tensor image_answers(const AtenModel& seeing, const at::Tensor& pixels, const AtenObserver* observer,
-                         const at::Tensor& seen) {
+                         const at::Tensor& seen_patches) {
   const PatchConfig& patches = seeing.config().patches;
-  const int64_t first_row = seen.defined() ? seen.size(1) : patches.count();
+  const int64_t first_row = seen_patches.defined() ? seen_patches.size(1) : patches.count();
   const AtenOps ops = seeing.ops(first_row + patches.learned_rows(), observer);
-  const at::Tensor hidden = seeing.finish(ops, seeing.embed_images(ops, pixels, seen), 0, first_row);
+  const at::Tensor hidden = seeing.finish(ops, seeing.embed_images(ops, pixels, seen_patches), 0, first_row);
   return seeing.read_out(ops, hidden, at::zeros({pixels.size(0)}, at::TensorOptions(hidden.device()).dtype(at::kLong)));
 }
 
@@ -64,7 +64,8 @@ at::Tensor classify(const Model& model, const at::Tensor& pixels, const std::opt
 }
 
 ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor& pixels, const at::Tensor& ids,
-                                           const std::optional<AtenModel::Place>& place, const at::Tensor& seen) {
+                                           const std::optional<AtenModel::Place>& place,
+                                           const at::Tensor& seen_patches) {
   if (model.config().stacks.empty())
     fail(ErrorKind::kUnsupported, "forward: {} ({}): expected a model of images and texts", model.source().name,
          model.config().family);
@@ -76,8 +77,8 @@ ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor&
     if (own && own->inputs.ranges != nullptr) own->inputs.ranges = &ranges;
     return answer(stack_of(model, stack), given, own);
   };
-  const auto answer_images = [&seen](const Model& tower, const at::Tensor& given, const auto& own) {
-    return placed_image_answers(tower, given, own, seen);
+  const auto answer_images = [&seen_patches](const Model& tower, const at::Tensor& given, const auto& own) {
+    return placed_image_answers(tower, given, own, seen_patches);
   };
   answers.image_embeds = of_stack(Stack::kImage, answer_images, pixels);
   answers.text_embeds = of_stack(Stack::kText, answer_texts, ids);

@@ -23,10 +23,10 @@ at::Tensor classify(const Model& model, const at::Tensor& pixels,
                     const std::optional<AtenModel::Place>& place = std::nullopt);
 
 /// What a stack that sees answers, ready wherever it is: logits [batch, classes] of a classifier, unit vectors
-/// [batch, width] of the tower of a model of images and texts. pixels: on its device; `seen` as AtenModel::embed_images
+/// [batch, width] of the tower of a model of images and texts. pixels: on its device; `seen_patches` as AtenModel::embed_images
 /// takes it.
 at::Tensor image_answers(const AtenModel& seeing, const at::Tensor& pixels, const AtenObserver* observer = nullptr,
-                         const at::Tensor& seen = {});
+                         const at::Tensor& seen_patches = {});
 
 /// Texts as one batch ids [texts, time] int64: filled up behind their ends, where nothing is looked at.
 at::Tensor padded_texts(std::span<const std::vector<int32_t>> texts);
@@ -37,12 +37,12 @@ struct ImageTextAnswers {
   at::Tensor logits_per_image;  ///< [images, texts]: cosines times e^logit_scale
 };
 
-/// The same of CLIP, whose texts ids [texts, time] int64 each hold their end; what comes after it is not looked at. `seen`
+/// The same of CLIP, whose texts ids [texts, time] int64 each hold their end; what comes after it is not looked at. `seen_patches`
 /// as image_answers takes it.
 /// @throws Error{kInvalidArgument} for images of another size, ids outside the vocabulary and texts without an end,
 /// {kUnsupported} for models without both stacks
 ImageTextAnswers compare_images_with_texts(const Model& model, const at::Tensor& pixels, const at::Tensor& ids,
                                            const std::optional<AtenModel::Place>& place = std::nullopt,
-                                           const at::Tensor& seen = {});
+                                           const at::Tensor& seen_patches = {});
 
 }  // namespace vernier

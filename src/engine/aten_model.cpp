@@ -135,15 +135,8 @@ at::Tensor AtenModel::embed_from(const at::Tensor& embedding, const at::Tensor& 
   return x + positions_.narrow(0, first, ids.size(1));
 }
 
-at::Tensor AtenModel::embed_images(const AtenOps& ops, const at::Tensor& pixels, const at::Tensor& seen) const {
-  const at::Tensor x = embed_images_by(patches_, ops, pixels);
-  if (!seen.defined()) return x;
-  const int64_t count = config_.patches.count();
-  return at::cat({x.gather(1, seen.unsqueeze(-1).expand({-1, -1, x.size(2)})), x.narrow(1, count, x.size(1) - count)},
-                 1);
-}
-
-at::Tensor AtenModel::embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const {
+at::Tensor AtenModel::embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels,
+                                      const at::Tensor& seen_patches) const {
   const PatchConfig& p = config_.patches;
   if (pixels.dim() != 4 || pixels.size(1) != p.channels || pixels.size(2) != p.image_size ||
       pixels.size(3) != p.image_size)
@@ -152,15 +145,20 @@ at::Tensor AtenModel::embed_images_by(const AtenStack& embedding, const AtenOps&
          "says",
          name_, p.channels, p.image_size, p.image_size, c10::str(pixels.sizes()));
   const int64_t batch = pixels.size(0), side = p.per_side(), seen = side * p.patch_size;
-  const at::Tensor squares = pixels.narrow(2, 0, seen)
-                                 .narrow(3, 0, seen)
-                                 .reshape({batch, p.channels, side, p.patch_size, side, p.patch_size})
-                                 .permute({0, 2, 4, 1, 3, 5})
-                                 .reshape({batch, p.count(), p.columns()})
-                                 .to(learned_.options());
-  ops.observe({Site::kPatchInput}, squares);
+  at::Tensor squares = pixels.narrow(2, 0, seen)
+                           .narrow(3, 0, seen)
+                           .reshape({batch, p.channels, side, p.patch_size, side, p.patch_size})
+                           .permute({0, 2, 4, 1, 3, 5})
+                           .reshape({batch, p.count(), p.columns()})
+                           .to(learned_.options());
   const int64_t learned = p.learned_rows();
-  const at::Tensor patches = ops.linear(embedding, squares) + positions_.narrow(0, learned, p.count());
+  at::Tensor positions = positions_.narrow(0, learned, p.count());
+  if (seen_patches.defined()) {
+    squares = squares.gather(1, seen_patches.unsqueeze(-1).expand({-1, -1, p.columns()}));
+    positions = positions.index({seen_patches});
+  }
+  ops.observe({Site::kPatchInput}, squares);
+  const at::Tensor patches = ops.linear(embedding, squares) + positions;
   const at::Tensor own = (learned_ + positions_.narrow(0, 0, learned)).unsqueeze(0).expand({batch, -1, -1});
   const at::Tensor x = at::cat({patches, own}, 1);
   return config_.input_norm ? ops.norm(input_norm_, x) : x;

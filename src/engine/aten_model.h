@@ -55,11 +55,14 @@ class AtenModel {
   /// @throws Error{kInvalidArgument} for more tokens than the model has positions
   at::Tensor embed_from(const at::Tensor& embedding, const at::Tensor& ids, int64_t first = 0) const;
   /// pixels [batch, channels, side, side] -> residual stream [batch, rows, hidden]: the patches, then the learned rows.
-  /// `seen`: int64 [batch, some], which patches of each are there, ascending; undefined: all.
+  /// `seen_patches`: int64 [batch, some], on the model's device, the only ones there are of each image; undefined: all.
   /// @throws Error{kInvalidArgument} for images of another size
-  at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels, const at::Tensor& seen = {}) const;
+  at::Tensor embed_images(const AtenOps& ops, const at::Tensor& pixels, const at::Tensor& seen_patches = {}) const {
+    return embed_images_by(patches_, ops, pixels, seen_patches);
+  }
   /// The same by another patch embedding.
-  at::Tensor embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels) const;
+  at::Tensor embed_images_by(const AtenStack& embedding, const AtenOps& ops, const at::Tensor& pixels,
+                             const at::Tensor& seen_patches = {}) const;
   AtenOps ops(int64_t time, const AtenObserver* observer = nullptr, bool watches = false) const;
   /// On `fresh` tokens behind `past` others.
   AtenOps ops_after(int64_t past, int64_t fresh) const;

@@ -106,13 +106,13 @@ Answered BatchForward::answers(const ExampleBatch& batch) const {
   const AtenModel& ready = *ready_;
   const bool sees = batch.inputs.dim() == 4;
   const PatchConfig& patches = ready.config().patches;
-  const int64_t first_row = !sees ? 0 : batch.patches.defined() ? batch.patches.size(1) : patches.count();
+  const int64_t first_row = !sees ? 0 : batch.seen_patches.defined() ? batch.seen_patches.size(1) : patches.count();
   const int64_t rows = sees ? first_row + patches.learned_rows() : batch.inputs.size(1);
   AtenOps ops = ready.ops(rows);
   Answered answered;
   answered.labels = batch.labels;
   answered.once = how_.once;
-  at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs, batch.patches) : ready.embed(batch.inputs);
+  at::Tensor stream = sees ? ready.embed_images(ops, batch.inputs, batch.seen_patches) : ready.embed(batch.inputs);
   if (how_.streams_need_gradients) stream = stream.detach().set_requires_grad(true);
   const int depth = ready.config().depth();
   for (int layer = 0; layer < depth; ++layer) {

@@ -17,9 +17,9 @@ namespace vernier {
 
 /// Some examples as a model takes them, on its device.
 struct ExampleBatch {
-  at::Tensor inputs;       ///< int64 [examples, rows], short texts padded at their end; or pixels
-  at::Tensor patches{};    ///< int64 [images, kept]: which of an image are seen, ascending; undefined: all
-  at::Tensor labels;       ///< int64 [examples, rows], -1 where nothing is scored
+  at::Tensor inputs;          ///< int64 [examples, rows], short texts padded at their end; or pixels
+  at::Tensor seen_patches{};  ///< int64 [images, some]: which of each image's are shown; undefined: all
+  at::Tensor labels;          ///< int64 [examples, rows], -1 where nothing is scored
   at::Tensor texts;        ///< of a model of images and texts: int64 [texts, time], on the CPU: prompts, then captions
   int64_t classes = 0;     ///< that the prompts name
   int64_t captions = 0;    ///< the last so many texts: of each example its own; 0: the prompts of its class

@@ -16,15 +16,17 @@ class SeenPatches : public ::testing::TestWithParam<const char*> {
  protected:
   const Model model_ = load_model(vision_fixture(GetParam()).string());
   const PatchConfig patches_ = seeing().patches;
-  const ExampleBatch all_ = batch_of(made_up_images(model_, 6), std::vector<int64_t>{0, 1, 2, 3, 4, 5}, at::kCPU);
+  const ExampleBatch all_ = batch_of(images(), std::vector<int64_t>{0, 1, 2, 3, 4, 5}, at::kCPU);
 
-  const ModelConfig& seeing() const {
-    const ModelConfig& config = model_.config();
-    return config.stacks.empty() ? config : *config.find_stack(Stack::kImage);
+  bool is_pair() const { return !model_.config().stacks.empty(); }
+  TrainingData images() const {
+    return is_pair() ? made_up_image_texts(model_, 6, /*captions=*/true) : made_up_images(model_, 6);
   }
+
+  const ModelConfig& seeing() const { return is_pair() ? *model_.config().find_stack(Stack::kImage) : model_.config(); }
   ExampleBatch seen(const at::Tensor& patches) const {
     ExampleBatch batch = all_;
-    batch.patches = patches;
+    batch.seen_patches = patches;
     return batch;
   }
   /// The pixels of patch p of an image.
@@ -46,7 +48,8 @@ TEST_P(SeenPatches, AreWhatAnswersHangOnAndOthersAreNot) {
   const at::Tensor kept = kept_patches(6, patches_.count(), 0.5, 3, 0);
   const ExampleBatch some = seen(kept);
   const Answered before = batch_answers(model_, some);
-  if (!before.streams.empty()) {
+  EXPECT_EQ(before.streams.empty(), is_pair());
+  if (!is_pair()) {
     EXPECT_EQ(before.streams.front().size(1), kept.size(1) + patches_.learned_rows());
     EXPECT_EQ(before.streams.back().size(1), patches_.learned_rows());
   }

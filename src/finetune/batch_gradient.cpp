@@ -29,7 +29,7 @@ std::vector<std::pair<at::Tensor*, const at::Tensor*>> tensors_of(GradientBatch&
     if (b.defined()) all.emplace_back(&a, &b);
   };
   add(to.examples.inputs, from.examples.inputs);
-  add(to.examples.patches, from.examples.patches);
+  add(to.examples.seen_patches, from.examples.seen_patches);
   add(to.examples.labels, from.examples.labels);
   add(to.redraws.drawn, from.redraws.drawn);
   add(to.redraws.until, from.redraws.until);

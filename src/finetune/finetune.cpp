@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <deque>
 #include <limits>
 
@@ -31,8 +32,10 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (!(o.learning_rate > 0)) refuse(fmt::format("a learning rate of {}: expected more than 0", o.learning_rate));
   if (!(o.cvar_share > 0 && o.cvar_share <= 1))
     refuse(fmt::format("a CVaR share of {}: expected more than 0 and at most 1", o.cvar_share));
-  if (!(o.feature_weight >= 0))
+  if (!(o.feature_weight >= 0) || !std::isfinite(o.feature_weight))
     refuse(fmt::format("a weight of features of {}: expected at least 0", o.feature_weight));
+  if (!std::isfinite(o.final_feature_weight))
+    refuse(fmt::format("a weight of features that comes to {}", o.final_feature_weight));
   if (o.recode_steps < 1) refuse(fmt::format("codebooks searched every {} steps: expected at least 1", o.recode_steps));
   if (!(o.drop_bits >= 0 && o.drop_bits <= 1)) refuse(fmt::format("bits dropped with probability {}", o.drop_bits));
   if (!(o.resample >= 0 && o.resample <= 1)) refuse(fmt::format("tokens drawn anew with probability {}", o.resample));
@@ -54,7 +57,7 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (const LossRow& loss = find_loss(o.loss); o.patches > 0 && (loss.needs_labels || !loss.needs_teacher))
     refuse(
         fmt::format("images with patches of others have no label of their own to learn by --loss {}; take "
-                    "distillation, or leave out --patches",
+                    "distillation, or --patches 0",
                     o.loss));
   if (!(o.patch_dropout >= 0 && o.patch_dropout < 1))
     refuse(fmt::format("a share of {} of patches left out: expected at least 0 and less than 1", o.patch_dropout));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "finetune/batch_forward.h"
 #include "ops/mixed_arithmetic.h"
@@ -49,25 +50,37 @@ TEST(Finetune, LowersTheDamageOfFewBits) {
 
 TEST(Finetune, RecordedStepsAreThoseThatTheyWereRecordedFrom) {
   if (!at::hasCUDA()) GTEST_SKIP() << "libtorch has no CUDA here";
-  const Model model = fixture_model("llama");
-  for (const char* scheme : {"gguf:q4_0", "int3:g64:asym"}) {
-    const Plan plan = plan_uniform(model, scheme, "huggingface");
+  const Model llama = fixture_model("llama"), vit = load_model(vision_fixture("vit").string());
+  for (const char* scheme : {"gguf:q4_0", "int3:g64:asym", "int3:channel:asym"}) {
+    const bool sees = std::string(scheme) == "int3:channel:asym";
+    const Model& model = sees ? vit : llama;
+    const TrainingData data = sees ? made_up_images(vit, 64) : made_up_training(64);
+    const Plan plan = plan_uniform(model, scheme, scheme[0] == 'g' ? "llama.cpp" : "huggingface");
     FinetuneOptions options = short_run(30);
     options.compute.device = "cuda";
     options.learn_scales = scheme[0] == 'i';
-    options.resample = 0.3;
+    options.resample = sees ? 0 : 0.3;
     options.average = 0.9;
-    options.loss = options.learn_scales ? "distillation-fisher" : "distillation";
-    options.final_feature_weight = 0.1;
     const auto tuned = [&](bool time_stages) {
       options.time_stages = time_stages;  // which starts every kernel by itself
-      return finetune(model, plan, {}, made_up_training(64), made_up_training(32, 100), options).model;
+      return finetune(model, plan, {}, data, data, options).model;
     };
-    const Model recorded = tuned(false), single = tuned(true);
-    for (const TensorId& id : model.tensors())
-      EXPECT_LT((recorded.weight(id) - single.weight(id)).norm().item<float>(),
-                0.02 * single.weight(id).norm().item<float>())  // a few codes that the last bits of sums tip
-          << scheme << " " << name_of(id);
+    const auto apart = [&](const Model& a, const Model& b) {  // of the matrix that differs most
+      float most = 0;
+      for (const TensorId& id : model.matrices())
+        most = std::max(most, (a.weight(id) - b.weight(id)).norm().item<float>() / b.weight(id).norm().item<float>());
+      return most;
+    };
+    if (options.learn_scales) {
+      options.loss = "distillation-fisher";
+      options.feature_weight = 64;
+      options.patch_dropout = sees ? 0.5 : 0;
+      const Model stays = tuned(true);
+      options.final_feature_weight = 0;
+      EXPECT_GT(apart(tuned(true), stays), 0.02) << scheme << ": a weight that stayed as recorded would be seen";
+    }
+    // A few codes that the last bits of sums tip.
+    EXPECT_LT(apart(tuned(false), tuned(true)), 0.02) << scheme;
   }
 }
 
@@ -468,6 +481,11 @@ TEST(Finetune, RefusesWhatCannotBeMeant) {
   expect_error(kind, {"--loss contrastive", "images and texts"},
                [&] { with([](FinetuneOptions& o) { o.loss = "contrastive"; }); });
   expect_error(kind, {"--only", "names none"}, [&] { with([](FinetuneOptions& o) { o.only = "nothing"; }); });
+  expect_error(kind, {"patches left out"}, [&] { with([](FinetuneOptions& o) { o.patch_dropout = 1; }); });
+  expect_error(kind, {"--patch-dropout", "texts"}, [&] { with([](FinetuneOptions& o) { o.patch_dropout = 0.5; }); });
+  expect_error(kind, {"comes to inf"}, [&] {
+    with([](FinetuneOptions& o) { o.final_feature_weight = std::numeric_limits<double>::infinity(); });
+  });
   expect_error(kind, {"falls to 0"}, [&] { with([](FinetuneOptions& o) { o.final_rate = 0; }); });
   expect_error(kind, {"dampening", "--level-rate"}, [&] { trained_with([](FinetuneOptions& o) { o.dampening = 1; }); });
   expect_error(kind, {"no sampling", "balanced"}, [&] { with([](FinetuneOptions& o) { o.sampling = "even"; }); });

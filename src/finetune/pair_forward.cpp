@@ -51,7 +51,8 @@ void add_texts(const TrainingData& data, std::span<const int64_t> examples, cons
 
 Answered pair_answers(const Model& model, const ExampleBatch& batch, const RoundedInputs& inputs) {
   const AtenModel::Place place{.device = batch.inputs.device(), .inputs = inputs, .own_tensors = true};
-  const ImageTextAnswers answers = compare_images_with_texts(model, batch.inputs, batch.texts, place, batch.patches);
+  const ImageTextAnswers answers =
+      compare_images_with_texts(model, batch.inputs, batch.texts, place, batch.seen_patches);
   const at::Tensor& texts = answers.text_embeds;
   const int64_t prompts = texts.size(0) - batch.captions, width = texts.size(1);
   const at::Tensor classes =

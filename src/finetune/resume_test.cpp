@@ -7,6 +7,7 @@
 #include "support/expect_error.h"
 #include "support/scratch.h"
 #include "support/training_data.h"
+#include "support/vision_models.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
 
@@ -18,6 +19,7 @@ struct ResumedRecipe {
   const char* scheme;
   bool wide;  ///< blocks of 256 take rows as long
   void (*change)(FinetuneOptions& options);
+  bool sees = false;
 };
 constexpr ResumedRecipe kResumed[] = {
     {"Fitted", "gguf:q4_0", false, [](FinetuneOptions&) {}},
@@ -63,6 +65,14 @@ constexpr ResumedRecipe kResumed[] = {
        o.final_feature_weight = 1;
        o.sampling = "worst-first";  // of which a run that goes on knows more than one that begins
      }},
+    {"Images", "int3:channel:asym", false,
+     [](FinetuneOptions& o) {
+       o.shift = 2;
+       o.mirror = true;
+       o.patches = 0.5;
+       o.patch_dropout = 0.5;
+     },
+     /*sees=*/true},
     {"InPlace", "gguf:q3_k", true,
      [](FinetuneOptions& o) {
        o.average = 0.8;
@@ -95,12 +105,18 @@ class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {
     std::filesystem::remove_all(folder_);
   }
   ~FinetuneResume() override { std::filesystem::remove_all(folder_); }
+  TrainingData learned() const { return GetParam().sees ? made_up_images(model_, 32) : made_up_training(32); }
+  TrainingData watched() const { return GetParam().sees ? made_up_images(model_, 8) : made_up_training(8, 100); }
+  static Model model() {
+    if (GetParam().sees) return load_model(vision_fixture("vit").string());
+    return GetParam().wide ? widened_model("llama", 4) : fixture_model("llama");
+  }
   FinetuneResult run(ProgressSink* progress = nullptr) const {
-    return finetune(model_, plan_, {}, made_up_training(32), made_up_training(8, 100), options_, progress);
+    return finetune(model_, plan_, {}, learned(), watched(), options_, progress);
   }
 
   const std::filesystem::path folder_ = scratch_path("finetune_resume");
-  const Model model_ = GetParam().wide ? widened_model("llama", 4) : fixture_model("llama");
+  const Model model_ = model();
   const Plan plan_ = plan_uniform(model_, GetParam().scheme,
                                   std::string(GetParam().scheme).starts_with("gguf") ? "llama.cpp" : "huggingface");
   FinetuneOptions options_;
@@ -133,7 +149,7 @@ TEST_P(FinetuneResume, MinutesEndARunThatCanGoOn) {
 TEST_P(FinetuneResume, ACheckpointOfSomethingElseIsRefused) {
   options_.work = folder_;
   run();
-  const auto check = [&] { check_resumption(model_, plan_, {}, made_up_training(8, 100), options_); };
+  const auto check = [&] { check_resumption(model_, plan_, {}, watched(), options_); };
   EXPECT_NO_THROW(check());
   options_.seed = 9;
   expect_error(ErrorKind::kInvalidArgument, {"another model, plan, data or options"}, check);

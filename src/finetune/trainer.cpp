@@ -192,7 +192,7 @@ class Trainer {
     if (o_.patch_dropout > 0) {
       const ModelConfig& config = s_.source.config();
       const PatchConfig& patches = config.stacks.empty() ? config.patches : config.find_stack(Stack::kImage)->patches;
-      examples.patches = sent(
+      examples.seen_patches = sent(
           kept_patches(pixels.size(0), patches.count(), o_.patch_dropout, random_bits(o_.seed, kLeavingOut), first),
           device_);
     }
