@@ -42,7 +42,9 @@ at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed,
     };
     const auto [top, rows] = placed(height, 2);
     const auto [left, columns] = placed(width, 3);
-    const auto part = [&](const at::Tensor& image) { return image.narrow(1, top, rows).narrow(2, left, columns); };
+    const auto part = [top = top, rows = rows, left = left, columns = columns](const at::Tensor& image) {
+      return image.narrow(1, top, rows).narrow(2, left, columns);
+    };
     part(patched[i]).copy_(part(pixels[(i + 1) % count]));
   }
   return patched;
