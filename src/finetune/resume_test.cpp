@@ -17,63 +17,61 @@ namespace {
 struct ResumedRecipe {
   const char* name;
   const char* scheme;
-  bool wide;  ///< blocks of 256 take rows as long
+  const char* model;
   void (*change)(FinetuneOptions& options);
-  bool sees = false;
 };
 constexpr ResumedRecipe kResumed[] = {
-    {"Fitted", "gguf:q4_0", false, [](FinetuneOptions&) {}},
-    {"Learned", "int3:g32:asym", false,
+    {"Fitted", "gguf:q4_0", "llama", [](FinetuneOptions&) {}},
+    {"Learned", "int3:g32:asym", "llama",
      [](FinetuneOptions& o) {
        o.learn_scales = true;
        o.activations = Activations::parse("int8:token");
      }},
-    {"Band", "int4:g32:asym", false,
+    {"Band", "int4:g32:asym", "llama",
      [](FinetuneOptions& o) {
        o.singular_band = 1;
        o.drop_bits = 0.3;
        o.only = "L0|norm";
      }},
-    {"Averaged", "gguf:q2_k", true,
+    {"Averaged", "gguf:q2_k", "wide llama",
      [](FinetuneOptions& o) {
        o.learn_scales = true;
        o.average = 0.8;
        o.resample = 0.2;
        o.level_rate = 0.003;
      }},
-    {"Kept", "int3:g32:asym", false,
+    {"Kept", "int3:g32:asym", "llama",
      [](FinetuneOptions& o) {
        o.sampling = "worst-first";
        o.oversample = {{"rare", 2}};
        o.resample = 0.2;
        o.keep_answers = 10;
      }},
-    {"DrawnAhead", "int3:g32:asym", false,
+    {"DrawnAhead", "int3:g32:asym", "llama",
      [](FinetuneOptions& o) {
        o.resample = 0.4;
        o.draw_ahead = true;
      }},
-    {"Bfloat16", "int3:g32:asym", false,
+    {"Bfloat16", "int3:g32:asym", "llama",
      [](FinetuneOptions& o) {
        o.compute.type = ComputeType::kBFloat16;
        o.resample = 0.2;
      }},
-    {"Fisher", "int3:g32:asym", false,
+    {"Fisher", "int3:g32:asym", "llama",
      [](FinetuneOptions& o) {
        o.loss = "distillation-fisher";
        o.feature_weight = 8;
        o.final_feature_weight = 1;
        o.sampling = "worst-first";  // of which a run that goes on knows more than one that begins
      }},
-    {"Images", "int3:channel:asym", false,
+    {"Images", "int3:channel:asym", "vit",
      [](FinetuneOptions& o) {
        o.shift = 2;
        o.mirror = true;
        o.patches = 0.5;
        o.patch_dropout = 0.5;
-     },
-     /*sees=*/true},
-    {"InPlace", "gguf:q3_k", true,
+     }},
+    {"InPlace", "gguf:q3_k", "wide llama",
      [](FinetuneOptions& o) {
        o.average = 0.8;
        o.level_rate = 0.003;
@@ -81,7 +79,7 @@ constexpr ResumedRecipe kResumed[] = {
        o.dampening = 1;
        o.final_rate = 0.1;
      }},
-    {"Codebook", "gguf:iq2_xs", true,
+    {"Codebook", "gguf:iq2_xs", "wide llama",
      [](FinetuneOptions& o) {
        o.average = 0.8;
        o.level_rate = 0.003;
@@ -105,11 +103,13 @@ class FinetuneResume : public ::testing::TestWithParam<ResumedRecipe> {
     std::filesystem::remove_all(folder_);
   }
   ~FinetuneResume() override { std::filesystem::remove_all(folder_); }
-  TrainingData learned() const { return GetParam().sees ? made_up_images(model_, 32) : made_up_training(32); }
-  TrainingData watched() const { return GetParam().sees ? made_up_images(model_, 8) : made_up_training(8, 100); }
+  TrainingData learned() const { return sees() ? made_up_images(model_, 32) : made_up_training(32); }
+  TrainingData watched() const { return sees() ? made_up_images(model_, 8) : made_up_training(8, 100); }
+  static bool sees() { return GetParam().model == std::string("vit"); }
   static Model model() {
-    if (GetParam().sees) return load_model(vision_fixture("vit").string());
-    return GetParam().wide ? widened_model("llama", 4) : fixture_model("llama");
+    if (sees()) return load_model(vision_fixture("vit").string());
+    return GetParam().model == std::string("llama") ? fixture_model("llama")
+                                                    : widened_model("llama", 4);  // blocks of 256 take rows as long
   }
   FinetuneResult run(ProgressSink* progress = nullptr) const {
     return finetune(model_, plan_, {}, learned(), watched(), options_, progress);

@@ -262,15 +262,15 @@ TEST(Screen, KFacOverAllRowsIsTheProductOfCovariances) {
     outputs.narrow(0, static_cast<int64_t>(w) * 23, 23).copy_(torch::autograd::grad({loss}, {bias})[0]);
   }
   const double n = static_cast<double>(rows);
-  const at::Tensor H = inputs.t().mm(inputs) / n, G = outputs.t().mm(outputs) / n;
+  const at::Tensor a = inputs.t().mm(inputs) / n, g = outputs.t().mm(outputs) / n;  // K-FAC's two factors
   const at::Tensor weight = model.weight(q).to(at::kFloat);
   const at::Tensor d = (quantize_values(Scheme::parse(scheme), weight, {}, 1, "") - weight).to(at::kDouble);
-  const double kfac = (G.mm(d).mm(H) * d).sum().item<double>() / 2;
+  const double kfac = (g.mm(d).mm(a) * d).sum().item<double>() / 2;
   EXPECT_NEAR(s.at(component_of(q), scheme, "kfac").mean, kfac, 1e-3 * kfac);
-  const double output = (d.mm(H) * d).sum().item<double>();
+  const double output = (d.mm(a) * d).sum().item<double>();
   EXPECT_NEAR(s.at(component_of(q), scheme, "output_mse").mean, output, 1e-4 * output);
   const auto top = [](const at::Tensor& m) { return std::get<0>(at::linalg_eigh(m)).max().item<double>(); };
-  const double eigen = top(G) * top(H) * d.square().sum().item<double>() / 2;
+  const double eigen = top(g) * top(a) * d.square().sum().item<double>() / 2;
   EXPECT_NEAR(s.at(component_of(q), scheme, "top_eigenvalue").mean, eigen, 0.03 * eigen) << "to 1% a side";
 }
 
