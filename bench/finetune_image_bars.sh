@@ -6,8 +6,8 @@
 #   bench/finetune_image_bars.sh VERNIER MODEL TRAIN.csv TEST.csv WORK BYTES exact|int8:token SEED[,SEED ...] [FINETUNE OPTIONS]
 #
 # What no seed changes is made once in WORK. GPU=cuda trains on one. What is trained is the plan of `plan --for-training R`,
-# FOR_TRAINING=R, 2 unless told; what it is compared with is the best plan of the bytes. Options take the place of --preset
-# images. docs/finetune.md has the figures.
+# FOR_TRAINING=R, 2 unless told; what it is compared with is the best plan of the bytes. Options take the place of
+# `--preset images --dtype bf16 --threads 1`. docs/finetune.md has the figures.
 set -euo pipefail
 exec 3>&2
 if [ $# -lt 8 ]; then
