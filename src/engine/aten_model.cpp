@@ -203,7 +203,7 @@ at::Tensor AtenModel::finish(const AtenOps& ops, at::Tensor x, int begin, int64_
 }
 
 at::Tensor AtenModel::logits_by(const AtenStack& head, const at::Tensor& hidden) const {
-  const at::Tensor product = at::matmul(rounded(head[0].rounding, hidden), moved(head[0].weight).t());
+  const at::Tensor product = matrix_product(rounded(head[0].rounding, hidden), moved(head[0].weight).t());
   const at::Tensor logits = head[0].bias.defined() ? product + head[0].bias : product;
   return config_.logit_soft_cap > 0 ? (logits / config_.logit_soft_cap).tanh() * config_.logit_soft_cap : logits;
 }

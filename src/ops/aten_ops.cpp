@@ -48,14 +48,15 @@ at::Tensor rounded_rows(const InputRounding& rounding, const at::Tensor& x) {
 at::Tensor multiply(const AtenLinear& linear, const at::Tensor& x) {
   if (linear.packed != nullptr) return linear.packed->of(rounded(linear.rounding, x));
   // In one pass. On a GPU with mixed arithmetic the sum stays in float32; screens add biases of their own to every row.
-  if (!linear.kept.defined() && linear.bias.defined() && linear.bias.dim() == 1 && x.is_cpu())
+  if (!linear.kept.defined() && linear.bias.defined() && linear.bias.dim() == 1 && x.is_cpu() &&
+      (x.scalar_type() != at::kBFloat16 || multiplies_bfloat16(x.device())))
     return at::linear(rounded(linear.rounding, x), linear.weight, linear.bias);
   at::Tensor y;
   if (linear.kept.defined()) {
     const at::Tensor kept = kept_channels(*linear.rounding.site, x);
-    y = at::matmul(rounded(linear.rounding, x) - kept, linear.weight.t()) + at::matmul(kept, linear.kept.t());
+    y = matrix_product(rounded(linear.rounding, x) - kept, linear.weight.t()) + matrix_product(kept, linear.kept.t());
   } else {
-    y = at::matmul(rounded(linear.rounding, x), linear.weight.t());
+    y = matrix_product(rounded(linear.rounding, x), linear.weight.t());
   }
   return linear.bias.defined() ? y + linear.bias : y;
 }
@@ -245,7 +246,7 @@ at::Tensor AtenOps::attend(const AtenBlock& block, const at::Tensor& qkv, int64_
   const at::Tensor weights = attention_weights(config, q, k, hidden_positions(config, time, qkv.device()), block.sinks);
   if (watches_)
     observe({Site::kFirstTokenShare, block.layer}, rows_from(weights.select(-1, 0).transpose(1, 2), first_row));
-  const at::Tensor heads = at::matmul(weights, v).transpose(1, 2).reshape({batch, time, config.query_columns()});
+  const at::Tensor heads = matrix_product(weights, v).transpose(1, 2).reshape({batch, time, config.query_columns()});
   return rows_from(heads, first_row);
 }
 

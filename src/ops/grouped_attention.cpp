@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/mixed_arithmetic.h"
+
 namespace vernier {
 
 at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const at::Device& device, int64_t first) {
@@ -21,7 +23,7 @@ at::Tensor hidden_positions(const AttentionConfig& config, int64_t time, const a
 at::Tensor attention_weights(const AttentionConfig& config, const at::Tensor& q, const at::Tensor& k,
                              const at::Tensor& hidden, const at::Tensor& sinks) {
   const int64_t batch = q.size(0), heads = q.size(1), queries = q.size(2), time = k.size(2);
-  at::Tensor scores = at::matmul(q, k.transpose(-1, -2));
+  at::Tensor scores = matrix_product(q, k.transpose(-1, -2));
   scores = config.scale > 0 ? scores * config.scale : scores / std::sqrt(static_cast<double>(q.size(3)));
   if (config.soft_cap > 0) scores = (scores / config.soft_cap).tanh() * config.soft_cap;
   if (hidden.defined()) scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
@@ -44,7 +46,7 @@ Group group_of(const AttentionConfig& config, int64_t kv_head, const at::Tensor&
 }
 
 at::Tensor attend(const AttentionConfig& config, const Group& group, const at::Tensor& hidden) {
-  return at::matmul(attention_weights(config, group.q, group.k, hidden, group.sinks), group.v);
+  return matrix_product(attention_weights(config, group.q, group.k, hidden, group.sinks), group.v);
 }
 
 struct ByGroup : torch::autograd::Function<ByGroup> {
@@ -102,7 +104,7 @@ at::Tensor attention_of_last(const AttentionConfig& config, const at::Tensor& q,
   const at::Tensor hidden = hidden_positions(config, time, q.device(), time - last);
   if (last == 1 && !sinks.defined()) {  // the queries of a key/value head see the same: rows of one product
     const at::Tensor rows = q.reshape({q.size(0), config.kv_heads, config.queries_per_kv(), q.size(3)});
-    return at::matmul(attention_weights(config, rows, k, hidden, {}), v).reshape(q.sizes());
+    return matrix_product(attention_weights(config, rows, k, hidden, {}), v).reshape(q.sizes());
   }
   std::vector<at::Tensor> groups;
   for (int64_t kv = 0; kv < config.kv_heads; ++kv)

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
+#include "ops/avx512_kernels.h"
 #include "ops/torch_version.h"
 
 namespace vernier {
@@ -31,10 +32,19 @@ void set_autocast_type(at::DeviceType device, at::ScalarType type) {
 
 }  // namespace
 
+bool multiplies_bfloat16(const at::Device& device) {
+  return !device.is_cpu() || avx512_kernels(ComputeType::kBFloat16) != nullptr;
+}
+
+at::Tensor matrix_product(const at::Tensor& a, const at::Tensor& b) {
+  if (a.scalar_type() != at::kBFloat16 || multiplies_bfloat16(a.device())) return at::matmul(a, b);
+  return at::matmul(a.to(at::kFloat), b.to(at::kFloat)).to(at::kBFloat16);
+}
+
 MixedArithmetic::MixedArithmetic(bool on, const at::Device& device)
     : device_(device.type()), was_on_(autocast_is_on(device_)), type_before_(autocast_type(device_)) {
   set_autocast_type(device_, at::kBFloat16);
-  turn_autocast(device_, on);
+  turn_autocast(device_, on && multiplies_bfloat16(device));
 }
 
 MixedArithmetic::~MixedArithmetic() {

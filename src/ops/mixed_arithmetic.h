@@ -6,10 +6,17 @@
 
 namespace vernier {
 
+/// Whether there are instructions for such products: on a GPU, and on processors with AVX512_BF16. libtorch multiplies
+/// elsewhere as well, but slower than in float32, and versions before 2 with sums that are rounded to 8 bits term by term.
+bool multiplies_bfloat16(const at::Device& device);
+
+/// a b, of their type, with sums in float32 also of bfloat16 on such processors.
+at::Tensor matrix_product(const at::Tensor& a, const at::Tensor& b);
+
 /// For as long as it lives, on this thread.
 class MixedArithmetic {
  public:
-  /// `on`: whether products are in bfloat16, also within another one that says otherwise.
+  /// `on`: whether products are in bfloat16, where there are instructions for it; also within another one that says otherwise.
   MixedArithmetic(bool on, const at::Device& device);
   ~MixedArithmetic();
   MixedArithmetic(const MixedArithmetic&) = delete;

@@ -2,6 +2,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/fail.h"
+#include "ops/mixed_arithmetic.h"
 #include "ops/packed_linear.h"
 
 namespace vernier {
@@ -27,7 +28,7 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
 
 void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Arena&) const {
   const c10::NoGradGuard no_grad;
-  at::Tensor product = at::matmul(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
+  at::Tensor product = matrix_product(view(x).to(impl_->weight.scalar_type()), impl_->weight).to(at::kFloat);
   if (impl_->bias.defined()) product.add_(impl_->bias);
   if (accumulate)
     view(y).add_(product);

@@ -1,6 +1,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <bit>
 #include <dnnl.hpp>
 #include <map>
 #include <mutex>
@@ -45,10 +46,20 @@ struct Product {
 
 memory::data_type type_of(bool bf16) { return bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
 
+/// Primitives remember how many threads they were made for: one, since each sequence has a thread of its own.
+class ForOneThread {
+ public:
+  ForOneThread() { omp_set_num_threads(1); }
+  ~ForOneThread() { omp_set_num_threads(threads_); }
+  ForOneThread(const ForOneThread&) = delete;
+  ForOneThread& operator=(const ForOneThread&) = delete;
+
+ private:
+  int threads_ = omp_get_max_threads();
+};
+
 Product make_product(const Shape& s, const memory::desc& weight) {
-  // Primitives remember how many threads they were made for: one, since each sequence has a thread of its own.
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const ForOneThread made;
   dnnl::primitive_attr attributes;
   // The library's own scratchpad is shared between threads that run one primitive at once, silently.
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -73,8 +84,21 @@ Product make_product(const Shape& s, const memory::desc& weight) {
   product.weight = description.weights_desc();
   product.scratch = description.scratchpad_desc();
   product.primitive = dnnl::matmul(description);
-  omp_set_num_threads(threads);
   return product;
+}
+
+/// The library has such products for processors with AVX-512 alone.
+bool multiplies_narrow() {
+  static const bool can = [] {
+    const Shape shape{kBlockRows, 64, 64, 64, false, false, true};
+    try {
+      make_product(shape, memory::desc({shape.k, shape.n}, type_of(true), memory::format_tag::any));
+      return true;
+    } catch (const dnnl::error&) {
+      return false;
+    }
+  }();
+  return can;
 }
 
 // Shared by all layers of a shape; looked up once per product, made once per shape.
@@ -106,18 +130,30 @@ void narrow_row(const float* x, uint16_t* y, int64_t n) {
     to_bfloat16(x, y, n);
 }
 
+void widen_row(const uint16_t* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = std::bit_cast<float>(static_cast<uint32_t>(x[i]) << 16);
+}
+
 }  // namespace
 
 struct PackedLinear::Impl {
   memory weight;
   std::vector<float> bias;  ///< empty: none
-  bool bf16;
+  bool rounds;              ///< to bfloat16, what is multiplied
+  bool bf16;                ///< and multiplies it so; otherwise as the numbers of float32 that it is
 };
 
 std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight, int64_t out, int64_t in,
                                                              const float* bias, ComputeType type) {
   auto impl = std::make_shared<Impl>();
-  impl->bf16 = type == ComputeType::kBFloat16;
+  impl->rounds = type == ComputeType::kBFloat16;
+  impl->bf16 = impl->rounds && multiplies_narrow();
+  std::vector<float> wide;
+  if (impl->rounds && !impl->bf16) {
+    wide.resize(static_cast<size_t>(out * in));
+    widen_row(static_cast<const uint16_t*>(weight), wide.data(), out * in);
+    weight = wide.data();
+  }
   memory source({{in, out}, type_of(impl->bf16), memory::format_tag::ba}, cpu(), const_cast<void*>(weight));
   const Product& product = product_for({kBlockRows, in, out, in, false, false, impl->bf16});
   impl->weight = memory(product.weight, cpu());
@@ -133,11 +169,16 @@ void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Are
     const int64_t rows = padded_rows(std::min(kBlockRows, x.rows - first));
     void* input = x.row(first);
     int64_t x_stride = x.ld;
-    if (impl_->bf16) {
+    if (impl_->rounds) {
       auto* narrow = reinterpret_cast<uint16_t*>(scratch.floats((rows * in_ + 1) / 2));
       for (int64_t r = 0; r < rows; ++r) narrow_row(x.row(first + r), narrow + r * in_, in_);
       input = narrow;
       x_stride = in_;
+      if (!impl_->bf16) {
+        float* wide = scratch.floats(rows * in_);
+        widen_row(narrow, wide, rows * in_);
+        input = wide;
+      }
     }
     // Into columns of a wider matrix the library has only its reference loops, a hundred times slower.
     const bool aside = y.ld != out_;
@@ -164,8 +205,9 @@ void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Are
   }
 }
 
-// Its kernels block rows and columns, but add up the products of an output in one order.
-bool PackedLinear::impl_rows_are_independent() { return true; }
+// Its kernels for AVX-512 block rows and columns, but add up the products of an output in one order; those for AVX2 take
+// another one for a few rows.
+bool PackedLinear::impl_rows_are_independent() { return avx512_kernels(ComputeType::kFloat32) != nullptr; }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   const auto status = dnnl_sgemm('N', transpose_b ? 'T' : 'N', c.rows, c.cols, a.cols, 1.0f, a.data, a.ld, b.data, b.ld,
