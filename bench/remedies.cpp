@@ -26,12 +26,12 @@ constexpr Remedy kRemedies[] = {
     {"trained on, then rounded", true,
      [](FinetuneOptions& o) {
        o.loss = "cross-entropy";
-       o.patches = 0;  // images with parts of others have no label
+       o.cutmix = 0;  // images with parts of others have no label
      }},
     {"the same with gradient l1 (2002.07520)", true,
      [](FinetuneOptions& o) {
        o.loss = "cross-entropy";
-       o.patches = 0;
+       o.cutmix = 0;
        o.gradient_l1 = kGradientL1;
        o.kernel_attention = false;  // has no second derivative
      }},

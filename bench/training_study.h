@@ -86,7 +86,7 @@ class TrainingStudy {
     app.add_option("--scale-rate", options.scale_rate)->capture_default_str();
     app.add_option("--shift", options.shift, "Of images, pixels");
     app.add_flag("--mirror", options.mirror);
-    app.add_option("--patches", options.patches, "Of images, CutMix")->capture_default_str();
+    app.add_option("--cutmix", options.cutmix, "Of images, CutMix")->capture_default_str();
     app.add_option("--loss", options.loss)->capture_default_str();
     app.add_option("--activations", activations_, "Also round the inputs of matrices: int8:token ...");
     app.add_option("--device", options.compute.device)->capture_default_str();

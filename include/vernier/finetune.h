@@ -173,7 +173,7 @@ struct FinetuneOptions {
   /// Share of each image's patches, at least 0 and below 1, that a step shows neither what learns nor full precision (arXiv
   /// 2208.07220).
   double patch_dropout = 0;
-  double patches = 0;      ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
+  double cutmix = 0;       ///< share of images that a part of another one is pasted into (CutMix); only with a teacher
   double gradient_l1 = 0;  ///< times the sum of the gradient's magnitudes is added to the loss (arXiv 2002.07520)
   double drop_bits =
       0;  ///< probability that a matrix loses its outer levels for a step (as DropBits, arXiv 2109.02100)
@@ -195,8 +195,8 @@ struct FinetuneOptions {
   bool control = false;
   /// Of checkpoints; empty: none. A folder of the same model, data and options is gone on with.
   std::filesystem::path work{};
-  /// bf16: of products, twice as fast where the processor has instructions for it (a GPU, AVX512-BF16, AMX), slower elsewhere;
-  /// weights, sums over rows, losses and evaluations stay in float32.
+  /// bf16: of products, twice as fast where the processor has instructions for it (a GPU, AVX512-BF16, AMX), and in float32
+  /// where it has none; weights, sums over rows, losses and evaluations stay in float32.
   ComputeOptions compute{};
   /// With bf16 attention by the tensor library's own kernel, whose gradients are sums in any order, and norms, rotations and
   /// gates in passes of our own where the build has CUDA: faster, and not the same bytes every time.
@@ -259,7 +259,8 @@ struct FinetuneStage {
 struct FinetuneCurve {
   std::vector<FinetunePoint> points;  ///< the first is before any training
   int64_t best_step = 0;
-  double best = 0;  ///< the objective there
+  double best = 0;          ///< the objective there
+  std::string objective{};  ///< a row of finetune_objectives(); of the control one of losses
   std::string
       stopped;  ///< "steps", "patience", "minutes", "annealed"; "nothing to learn": see FinetuneOptions::control
   std::vector<FinetuneStage> stages{};  ///< of this call, by FinetuneOptions::time_stages

@@ -188,6 +188,11 @@ TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(tune("gguf:q4_0", {"--preset", "images"}, "preset"), 2);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("--preset images is for classifiers of images"));
+  ASSERT_EQ(tune("gguf:q4_0", {"--preset", "text"}, "text"), 0);
+  const Json options = read_json(at("text/finetune.json"))["options"];
+  EXPECT_EQ(options["final_feature_weight"], 0);
+  EXPECT_EQ(options["resample"], 0.3);
+  EXPECT_EQ(options["batch"], 1) << "given";
   ASSERT_EQ(tune("gguf:q4_0", begun, "out"), 0);
   ASSERT_EQ(tune("gguf:q4_0", searched, "searched"), 0);
   ::testing::internal::GetCapturedStdout();

@@ -15,6 +15,8 @@ bool is_image_classifier(const Model& model) {
   return model.config().reads_images() && model.config().read_out.classes > 0;
 }
 
+bool is_language_model(const Model& model) { return model.config().is_language_model(); }
+
 const FinetunePreset& find_preset(const std::string& name) {
   const auto& rows = finetune_presets();
   const auto row = std::ranges::find(rows, name, &FinetunePreset::name);
@@ -32,7 +34,7 @@ const std::vector<FinetunePreset>& finetune_presets() {
        .options = {{"--loss", "distillation-fisher"},
                    {"--feature-weight", "512"},
                    {"--patch-dropout", "0.75"},
-                   {"--patches", "0.5"},
+                   {"--cutmix", "0.5"},
                    {"--shift", "4"},
                    {"--mirror", "true"},
                    {"--sampling", "balanced"},
@@ -47,6 +49,27 @@ const std::vector<FinetunePreset>& finetune_presets() {
                    {"--evaluate-steps", "1200"},
                    {"--steps", "2400"}},
        .others = {"--learning-rate", "--learn-scales", "--singular-band", "--weight-decay"}},
+      {.name = "text",
+       .about = "for language models, on a GPU",
+       .takes = is_language_model,
+       .options = {{"--loss", "distillation-fisher"},
+                   {"--feature-weight", "4"},
+                   {"--final-feature-weight", "0"},
+                   {"--resample", "0.3"},
+                   {"--sampling", "balanced"},
+                   {"--batch", "64"},
+                   {"--level-rate", "0.008"},
+                   {"--scale-rate", "1"},
+                   {"--dampening", "0.3"},
+                   {"--warm-up", "100"},
+                   {"--decay", "exponential"},
+                   {"--final-rate", "0.1"},
+                   {"--average", "0.999"},
+                   {"--refit-steps", "0"},
+                   {"--recode-steps", "5"},
+                   {"--evaluate-steps", "2000"},
+                   {"--steps", "10000"}},
+       .others = {"--learning-rate", "--learn-scales", "--singular-band", "--weight-decay", "--keep-answers"}},
   };
   return rows;
 }

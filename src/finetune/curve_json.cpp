@@ -75,6 +75,7 @@ nlohmann::ordered_json finetune_changes_to_json(const FinetuneChanges& changes) 
 
 nlohmann::ordered_json finetune_curve_to_json(const FinetuneCurve& curve) {
   Json json = {{"best_step", curve.best_step},
+               {"objective", curve.objective},
                {"best_objective", finite_or_null(curve.best)},
                {"stopped", curve.stopped},
                {"points", Json::array()}};
@@ -133,7 +134,7 @@ nlohmann::ordered_json finetune_options_to_json(const FinetuneOptions& o) {
           {"average", o.average},
           {"shift", o.shift},
           {"mirror", o.mirror},
-          {"patches", o.patches},
+          {"cutmix", o.cutmix},
           {"patch_dropout", o.patch_dropout},
           {"gradient_l1", o.gradient_l1},
           {"drop_bits", o.drop_bits},

@@ -17,7 +17,7 @@
 #include "finetune/schedule.h"
 #include "finetune/trainer.h"
 #include "finetune/weighting.h"
-#include "ops/avx512_kernels.h"
+#include "ops/mixed_arithmetic.h"
 #include "vernier/quantize.h"
 #include "vernier/version.h"
 
@@ -53,12 +53,12 @@ void check_finetune_options(const FinetuneOptions& o) {
   if (!(o.average >= 0 && o.average < 1))
     refuse(fmt::format("a running mean of decay {}: expected at least 0 and less than 1", o.average));
   if (o.shift < 0) refuse(fmt::format("images moved by {} pixels", o.shift));
-  if (!(o.patches >= 0 && o.patches <= 1)) refuse(fmt::format("a share of {} of images with patches", o.patches));
-  if (const LossRow& loss = find_loss(o.loss); o.patches > 0 && (loss.needs_labels || !loss.needs_teacher))
-    refuse(
-        fmt::format("images with patches of others have no label of their own to learn by --loss {}; take "
-                    "distillation, or --patches 0",
-                    o.loss));
+  if (!(o.cutmix >= 0 && o.cutmix <= 1)) refuse(fmt::format("--cutmix {}: expected a share from 0 to 1", o.cutmix));
+  if (const LossRow& loss = find_loss(o.loss); o.cutmix > 0 && (loss.needs_labels || !loss.needs_teacher))
+    refuse(fmt::format(
+        "images that parts of others are pasted into have no label of their own to learn by --loss {}; take "
+        "distillation, or --cutmix 0",
+        o.loss));
   if (!(o.patch_dropout >= 0 && o.patch_dropout < 1))
     refuse(fmt::format("a share of {} of patches left out: expected at least 0 and less than 1", o.patch_dropout));
   if (!(o.gradient_l1 >= 0) || o.singular_band < -1)
@@ -205,8 +205,9 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
   check_finetune(model, learned, options);
   check_trainable(model, validation);
   if (progress != nullptr && options.compute.type == ComputeType::kBFloat16 &&
-      device_named(options.compute.device).is_cpu() && avx512_kernels(ComputeType::kBFloat16) == nullptr)
-    progress->warn("this processor has no instructions for bfloat16 (AVX512-BF16): without --dtype bf16 it is faster");
+      !multiplies_bfloat16(device_named(options.compute.device)))
+    progress->warn(
+        "this processor has no instructions for bfloat16 (AVX512-BF16): products are in float32 all the same");
   const LossRow& loss = find_loss(options.loss);
   const std::map<TensorId, Scheme> schemes = schemes_of(plan, model), none;
   std::map<TensorId, std::vector<float>> importances;

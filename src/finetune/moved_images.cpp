@@ -26,8 +26,8 @@ at::Tensor moved_images(const at::Tensor& pixels, const ImageMoves& moves, uint6
   return at::stack(moved);
 }
 
-at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed, int64_t first_draw) {
-  at::Tensor patched = pixels.clone();
+at::Tensor cutmix_images(const at::Tensor& pixels, double share, uint64_t seed, int64_t first_draw) {
+  at::Tensor mixed = pixels.clone();
   const int64_t count = pixels.size(0), height = pixels.size(2), width = pixels.size(3);
   for (int64_t i = 0; i < count; ++i) {
     const uint64_t own = random_bits(seed, static_cast<uint64_t>(first_draw + i));
@@ -45,9 +45,9 @@ at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed,
     const auto part = [top = top, rows = rows, left = left, columns = columns](const at::Tensor& image) {
       return image.narrow(1, top, rows).narrow(2, left, columns);
     };
-    part(patched[i]).copy_(part(pixels[(i + 1) % count]));
+    part(mixed[i]).copy_(part(pixels[(i + 1) % count]));
   }
-  return patched;
+  return mixed;
 }
 
 at::Tensor kept_patches(int64_t images, int64_t count, double dropped, uint64_t seed, int64_t first_draw) {

@@ -21,7 +21,7 @@ at::Tensor moved_images(const at::Tensor& pixels, const ImageMoves& moves, uint6
 /// Into a share of the images a rectangle of the next one of the batch is pasted (the first follows the last), of a size
 /// and at a place drawn anew: CutMix (arXiv 1905.04899) without its labels, for whoever learns from a teacher's answers. A
 /// teacher that has its training images by heart has not seen these.
-at::Tensor patched_images(const at::Tensor& pixels, double share, uint64_t seed, int64_t first_draw);
+at::Tensor cutmix_images(const at::Tensor& pixels, double share, uint64_t seed, int64_t first_draw);
 
 /// Which of `count` patches each image keeps where a share is left out (patch dropout, arXiv 2208.07220), one at least:
 /// another choice for every draw. @return int64 [images, kept] on the CPU, ascending

@@ -248,9 +248,9 @@ TEST(Remedies, ImagesMoveByWholePixels) {
 
 TEST(Remedies, PatchesAreRectanglesOfTheNextImage) {
   const at::Tensor images = at::arange(120, at::kFloat).view({120, 1, 1, 1}).expand({120, 3, 8, 6}).contiguous();
-  const at::Tensor patched = patched_images(images, 0.5, 7, 40);
-  EXPECT_TRUE(at::equal(patched, patched_images(images, 0.5, 7, 40)));
-  EXPECT_TRUE(at::equal(patched_images(images, 0, 7, 40), images));
+  const at::Tensor patched = cutmix_images(images, 0.5, 7, 40);
+  EXPECT_TRUE(at::equal(patched, cutmix_images(images, 0.5, 7, 40)));
+  EXPECT_TRUE(at::equal(cutmix_images(images, 0, 7, 40), images));
   int64_t changed = 0;
   double pasted = 0;
   for (int64_t i = 0; i < 120; ++i) {

@@ -68,7 +68,7 @@ constexpr ResumedRecipe kResumed[] = {
      [](FinetuneOptions& o) {
        o.shift = 2;
        o.mirror = true;
-       o.patches = 0.5;
+       o.cutmix = 0.5;
        o.patch_dropout = 0.5;
      }},
     {"InPlace", "gguf:q3_k", "wide llama",

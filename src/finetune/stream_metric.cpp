@@ -38,11 +38,11 @@ struct Moments {
     sum = sum.defined() ? sum + own : own;
     rows += counted;
   }
-  at::Tensor metric() const {
+  at::Tensor metric(at::ScalarType type) const {
     if (!sum.defined()) return {};
     const at::Tensor mean = sum / static_cast<double>(rows);
     const at::Tensor power = mean.diagonal(0, -2, -1).mean(-1).unsqueeze(-1).unsqueeze(-1);
-    return (1 - kSpread) * mean + kSpread * power * at::eye(mean.size(-1), mean.options());
+    return ((1 - kSpread) * mean + kSpread * power * at::eye(mean.size(-1), mean.options())).to(type);
   }
 };
 
@@ -51,22 +51,32 @@ at::Tensor times_metric(const at::Tensor& e, const at::Tensor& metric) {
   return metric.dim() == 2 ? at::matmul(e, metric) : at::matmul(e.transpose(0, 1), metric).transpose(0, 1);
 }
 
-/// e' G e of each row, G symmetric: the gradient is twice the product that is there anyway.
+at::Tensor sum_of_rows(const at::Tensor& terms) {
+  return terms.sum({-1}, false, terms.scalar_type() == at::kBFloat16 ? at::kFloat : terms.scalar_type());
+}
+
+/// e' G e of each row, e = stream - teacher, G symmetric: the gradient is twice the product that is there anyway. What lies
+/// between is of G's type, which halves what passes through memory where that is bfloat16.
 struct QuadraticForm : torch::autograd::Function<QuadraticForm> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& e, const at::Tensor& metric) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& stream,
+                            const at::Tensor& teacher, const at::Tensor& metric) {
+    at::Tensor e = at::empty(stream.sizes(), metric.options());
+    at::sub_out(e, stream, teacher);
     const at::Tensor product = times_metric(e, metric);
     context->save_for_backward({product});
-    return (product * e).sum(-1);
+    return sum_of_rows(e.mul_(product));
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
     const c10::NoGradGuard once;
-    return {context->get_saved_variables()[0] * (2 * gradients[0]).unsqueeze(-1), at::Tensor()};
+    return {context->get_saved_variables()[0] * (2 * gradients[0]).unsqueeze(-1), at::Tensor(), at::Tensor()};
   }
 };
 
-at::Tensor quadratic_form(const at::Tensor& e, const at::Tensor& metric, bool once) {
-  return once ? QuadraticForm::apply(e, metric) : (times_metric(e, metric) * e).sum(-1);
+at::Tensor quadratic_form(const at::Tensor& stream, const at::Tensor& teacher, const at::Tensor& metric, bool once) {
+  if (once) return QuadraticForm::apply(stream, teacher, metric);
+  const at::Tensor e = (stream - teacher).to(metric.scalar_type());
+  return sum_of_rows(times_metric(e, metric) * e);
 }
 
 }  // namespace
@@ -111,9 +121,10 @@ std::vector<StreamMetric> stream_metrics(const Model& model, const StreamMetricS
       fail(ErrorKind::kInvalidArgument, "finetune: of {} examples no row is scored: nothing tells what streams mean",
            examples);
   }
+  const at::ScalarType type = setup.mixed && multiplies_bfloat16(device) ? at::kBFloat16 : at::kFloat;
   std::vector<StreamMetric> metrics;
   for (size_t layer = 0; layer < answering.size(); ++layer)
-    metrics.push_back({answering[layer].metric(), others[layer].metric()});
+    metrics.push_back({answering[layer].metric(type), others[layer].metric(type)});
   return metrics;
 }
 
@@ -123,11 +134,14 @@ at::Tensor stream_divergence(const std::vector<StreamMetric>& metrics, const Ans
   const int64_t last = a.streams.back().size(1);
   for (size_t layer = 0; layer < metrics.size(); ++layer) {
     const StreamMetric& metric = metrics[layer];
-    const at::Tensor e = (a.streams[layer] - a.teacher_streams[layer].detach()).to(metric.answering.scalar_type());
-    const int64_t before = e.size(1) - last;
-    const at::Tensor answering = quadratic_form(e.narrow(1, before, last), metric.answering, a.once);
+    const at::Tensor &stream = a.streams[layer], teacher = a.teacher_streams[layer].detach();
+    const int64_t before = stream.size(1) - last;
+    const at::Tensor answering =
+        quadratic_form(stream.narrow(1, before, last), teacher.narrow(1, before, last), metric.answering, a.once);
     at::Tensor own = (last == scored.size(1) ? answering * scored : answering).sum(-1);
-    if (before > 0) own = own + quadratic_form(e.narrow(1, 0, before), metric.others, a.once).sum(-1);
+    if (before > 0)
+      own = own +
+            quadratic_form(stream.narrow(1, 0, before), teacher.narrow(1, 0, before), metric.others, a.once).sum(-1);
     sum = sum.defined() ? sum + own : own;
   }
   return sum / (2.0 * static_cast<double>(metrics.size()) * scored.sum(-1).clamp_min(1));

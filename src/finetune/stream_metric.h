@@ -14,7 +14,8 @@ namespace vernier {
 
 /// Fisher information about a row of the stream: a small change e of a row changes an example's answers by a KL of about
 /// e' G e / 2 nats, on average over examples and rows. How rows act together is left out, as K-FAC leaves it out for the
-/// output of a product (arXiv 1503.05671). float32 on the model's device.
+/// output of a product (arXiv 1503.05671). On the model's device, of the type in which it is multiplied: float32, or
+/// bfloat16 where it was made in mixed arithmetic.
 struct StreamMetric {
   /// Of the last rows, as many as the last layer gives: of texts, in which all are alike, [hidden, hidden]; of images one
   /// for each, [rows, hidden, hidden].

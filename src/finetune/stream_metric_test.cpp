@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "finetune/losses.h"
+#include "ops/mixed_arithmetic.h"
 #include "support/expect_error.h"
 #include "support/training_data.h"
 
@@ -144,9 +145,10 @@ TEST_P(StreamMetrics, ForetellWhatAnswersDo) {
 }
 
 TEST_P(StreamMetrics, AreCloseInMixedArithmetic) {
+  if (!multiplies_bfloat16(at::kCPU)) GTEST_SKIP() << "this processor has no AVX512_BF16";
   const std::vector<StreamMetric> wide = metrics(20), narrow = metrics(20, /*mixed=*/true);
   for (size_t layer = 0; layer < wide.size(); ++layer) {
-    const double gone = (narrow[layer].answering - wide[layer].answering).norm().item<double>();
+    const double gone = (narrow[layer].answering.to(at::kFloat) - wide[layer].answering).norm().item<double>();
     EXPECT_GT(gone, 0);
     // 8 bits of a number, and some labels that fall otherwise; other labels altogether are 0.2 away.
     EXPECT_LT(gone, 0.12 * wide[layer].answering.norm().item<double>());
@@ -208,6 +210,29 @@ TEST(StreamDivergence, CountsRowsAsTheyAnswer) {
   const auto worked_out = gradients();
   for (size_t layer = 0; layer < 2; ++layer)
     EXPECT_LT((worked_out[layer] - plain[layer]).abs().max().item<double>(), 1e-10);
+}
+
+// What a GPU multiplies in bfloat16: each factor is rounded to 8 bits, 0.4% at most, and their sums are not.
+TEST(StreamDivergence, IsCloseByMetricsOfFewerBits) {
+  at::manual_seed(8);
+  const at::Tensor m = at::randn({64, 64});
+  const std::vector<StreamMetric> wide = {{at::matmul(m, m.t()), {}}},
+                                  narrow = {{wide[0].answering.to(at::kBFloat16), {}}};
+  Answered a;
+  a.once = true;
+  a.labels = at::ones({4, 16}, at::kLong);
+  a.teacher_streams = {100 * at::randn({4, 16, 64})};
+  a.streams = {(a.teacher_streams[0] + at::randn({4, 16, 64})).set_requires_grad(true)};
+  const auto gradient_by = [&](const std::vector<StreamMetric>& metrics) {
+    const at::Tensor divergence = stream_divergence(metrics, a);
+    EXPECT_EQ(divergence.scalar_type(), at::kFloat);
+    const at::Tensor exact = stream_divergence(wide, a).detach();
+    EXPECT_LT(((divergence.detach() - exact) / exact).abs().max().item<float>(), 0.01F);
+    return torch::autograd::grad({divergence.sum()}, {a.streams[0]})[0];
+  };
+  const at::Tensor exact = gradient_by(wide), got = gradient_by(narrow);
+  EXPECT_EQ(got.scalar_type(), at::kFloat);
+  EXPECT_LT((got - exact).norm().item<float>(), 0.01F * exact.norm().item<float>());
 }
 
 // Of texts every row answers, but for those that are not scored.

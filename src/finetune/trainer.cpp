@@ -36,7 +36,7 @@ namespace {
 using TrainingClock = std::chrono::steady_clock;
 constexpr int64_t kExamplesOfMetrics = 16;
 constexpr size_t kUnseenSteps = 16;  // after so many a GPU is waited for, to see whether all is finite
-constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kPatching = kMoving - 1, kDrawing = kPatching - 1,
+constexpr uint64_t kDropping = ~uint64_t{0}, kMoving = kDropping - 1, kMixing = kMoving - 1, kDrawing = kMixing - 1,
                    kLabelling = kDrawing - 3, kLeavingOut = kLabelling - 1;  // places that no draw of examples reaches
 
 class Trainer {
@@ -129,6 +129,7 @@ class Trainer {
     clock_.leave();
     curve_.stages = clock_.stages();
     if (curve_.stopped.empty()) curve_.stopped = "steps";
+    curve_.objective = o_.objective;
     if (progress_ != nullptr) progress_->end();
     return {curve_, model_.model_of(best_)};
   }
@@ -188,7 +189,7 @@ class Trainer {
     at::Tensor& pixels = examples.inputs;
     if (o_.shift > 0 || o_.mirror)
       pixels = moved_images(pixels, {o_.shift, o_.mirror}, random_bits(o_.seed, kMoving), first);
-    if (o_.patches > 0) pixels = patched_images(pixels, o_.patches, random_bits(o_.seed, kPatching), first);
+    if (o_.cutmix > 0) pixels = cutmix_images(pixels, o_.cutmix, random_bits(o_.seed, kMixing), first);
     if (o_.patch_dropout > 0) {
       const ModelConfig& config = s_.source.config();
       const PatchConfig& patches = config.stacks.empty() ? config.patches : config.find_stack(Stack::kImage)->patches;

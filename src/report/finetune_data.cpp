@@ -25,6 +25,7 @@ Json part_or_null(const Json& json, const char* key) {
 Json curve_of(const char* name, const Json& curve) {
   Json out = {{"name", name},
               {"best_step", part(curve, "best_step")},
+              {"objective", part_or_null(curve, "objective")},
               {"stopped", part(curve, "stopped")},
               {"points", Json::array()}};
   for (const Json& point : part(curve, "points")) {

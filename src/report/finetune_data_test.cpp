@@ -40,6 +40,7 @@ TEST(FinetuneData, HoldsCurvesAndGroupsPerByte) {
   EXPECT_EQ(data["provenance"]["model"]["name"], "demo");
   const Json& section = data["finetune"];
   EXPECT_EQ(section["curves"].size(), 1U);
+  EXPECT_TRUE(section["curves"][0]["objective"].is_null()) << "of a version that did not say";
   EXPECT_EQ(section["curves"][0]["points"][0]["worst_group"], "fi");
   EXPECT_EQ(section["curves"][0]["points"][0]["worst_kl_nats"], 1.5);
   EXPECT_EQ(section["models"], (Json{"full precision", "before", "after"}));

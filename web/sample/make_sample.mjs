@@ -395,6 +395,7 @@ function trainingOf() {
   const curve = (name, start, end) => ({
     name,
     best_step: 400,
+    objective: name === "control" ? "worst-nll" : "worst-kl",
     stopped: "steps",
     points: [0, 100, 200, 300, 400].map((step) => ({
       step,

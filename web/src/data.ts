@@ -288,6 +288,7 @@ export interface Finetune {
   curves: {
     name: string; // "trained", "control"
     best_step: number;
+    objective: string | null; // what the kept checkpoint had least of
     stopped: string;
     points: {
       step: number;

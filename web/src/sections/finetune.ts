@@ -206,6 +206,19 @@ function figures({ models, groups, all, loss_per_byte }: Finetune): HTMLElement 
   ).element;
 }
 
+const OBJECTIVES: Record<string, string> = {
+  "worst-kl": "KL of the worst group",
+  "mean-kl": "KL of all",
+  "worst-nll": "loss of the worst group",
+  "mean-nll": "loss of all",
+};
+
+/** "checkpoint of step 40 was kept, which had the least KL of all". */
+function keptSaid({ best_step, objective }: Finetune["curves"][number]): string {
+  const least = objective ? OBJECTIVES[objective] : undefined;
+  return `checkpoint of step ${count(best_step)} was kept${least ? `, which had the least ${least}` : ""}`;
+}
+
 /** What the control's last checkpoint is, which it may never have left. */
 function controlSaid({ curves }: Finetune): string {
   const control = curves.find((curve) => curve.name === "control");
@@ -213,7 +226,7 @@ function controlSaid({ curves }: Finetune): string {
     return "The control learned by the same recipe without rounding and found nothing better than full precision.";
   return (
     "The control learned by the same recipe without rounding: training on is a gain of its own" +
-    (control ? `; its checkpoint of step ${count(control.best_step)} was kept.` : ".")
+    (control ? `; its ${keptSaid(control)}.` : ".")
   );
 }
 
@@ -227,7 +240,7 @@ export function finetune(report: Report): HTMLElement | null {
     p(
       `The plan “${data.plan}” before and after training, at the same bytes, measured on ${data.measured_on.name}`,
       data.measured_on.held_out ? ", which nothing was learned from. " : ": the part that chose the checkpoint. ",
-      trained ? `The checkpoint of step ${count(trained.best_step)} was kept; ended by ${trained.stopped}. ` : "",
+      trained ? `The ${keptSaid(trained)}; ended by ${trained.stopped}. ` : "",
       data.models.includes("control")
         ? controlSaid(data)
         : "",
