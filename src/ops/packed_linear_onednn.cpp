@@ -46,20 +46,17 @@ struct Product {
 
 memory::data_type type_of(bool bf16) { return bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
 
-/// Primitives remember how many threads they were made for: one, since each sequence has a thread of its own.
-class ForOneThread {
- public:
-  ForOneThread() { omp_set_num_threads(1); }
-  ~ForOneThread() { omp_set_num_threads(threads_); }
-  ForOneThread(const ForOneThread&) = delete;
-  ForOneThread& operator=(const ForOneThread&) = delete;
-
- private:
-  int threads_ = omp_get_max_threads();
-};
+/// Without it the library has no products of bfloat16.
+bool has_avx512() {
+  constexpr auto kAvx512 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  static const bool has = (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kAvx512) == kAvx512;
+  return has;
+}
 
 Product make_product(const Shape& s, const memory::desc& weight) {
-  const ForOneThread made;
+  // Primitives remember how many threads they were made for: one, since each sequence has a thread of its own.
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
   dnnl::primitive_attr attributes;
   // The library's own scratchpad is shared between threads that run one primitive at once, silently.
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -84,21 +81,8 @@ Product make_product(const Shape& s, const memory::desc& weight) {
   product.weight = description.weights_desc();
   product.scratch = description.scratchpad_desc();
   product.primitive = dnnl::matmul(description);
+  omp_set_num_threads(threads);
   return product;
-}
-
-/// The library has such products for processors with AVX-512 alone.
-bool multiplies_narrow() {
-  static const bool can = [] {
-    const Shape shape{kBlockRows, 64, 64, 64, false, false, true};
-    try {
-      make_product(shape, memory::desc({shape.k, shape.n}, type_of(true), memory::format_tag::any));
-      return true;
-    } catch (const dnnl::error&) {
-      return false;
-    }
-  }();
-  return can;
 }
 
 // Shared by all layers of a shape; looked up once per product, made once per shape.
@@ -147,7 +131,7 @@ std::shared_ptr<const PackedLinear::Impl> PackedLinear::pack(const void* weight,
                                                              const float* bias, ComputeType type) {
   auto impl = std::make_shared<Impl>();
   impl->rounds = type == ComputeType::kBFloat16;
-  impl->bf16 = impl->rounds && multiplies_narrow();
+  impl->bf16 = impl->rounds && has_avx512();
   std::vector<float> wide;
   if (impl->rounds && !impl->bf16) {
     wide.resize(static_cast<size_t>(out * in));
@@ -207,7 +191,7 @@ void PackedLinear::apply_impl(const Slab& x, const Slab& y, bool accumulate, Are
 
 // Its kernels for AVX-512 block rows and columns, but add up the products of an output in one order; those for AVX2 take
 // another one for a few rows.
-bool PackedLinear::impl_rows_are_independent() { return avx512_kernels(ComputeType::kFloat32) != nullptr; }
+bool PackedLinear::impl_rows_are_independent() { return has_avx512(); }
 
 void multiply(const Slab& a, const Slab& b, bool transpose_b, const Slab& c) {
   const auto status = dnnl_sgemm('N', transpose_b ? 'T' : 'N', c.rows, c.cols, a.cols, 1.0f, a.data, a.ld, b.data, b.ld,
