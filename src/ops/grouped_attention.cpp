@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -54,7 +55,7 @@ struct ByGroup : torch::autograd::Function<ByGroup> {
                             const at::Tensor& v, const at::Tensor* given, const AttentionConfig* config) {
     const at::Tensor sinks = *given;  // no argument of its own: it may be undefined
     const at::Tensor hidden = hidden_positions(*config, q.size(2), q.device());
-    context->saved_data["config"] = reinterpret_cast<int64_t>(config);
+    context->saved_data["config"] = std::bit_cast<int64_t>(config);
     if (sinks.defined()) context->saved_data["sinks"] = sinks;
     context->save_for_backward({q, k, v});
     at::Tensor out = at::empty_like(q, at::MemoryFormat::Contiguous);
@@ -67,7 +68,7 @@ struct ByGroup : torch::autograd::Function<ByGroup> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    const auto& config = *reinterpret_cast<const AttentionConfig*>(context->saved_data["config"].toInt());
+    const auto& config = *std::bit_cast<const AttentionConfig*>(context->saved_data["config"].toInt());
     const torch::autograd::variable_list saved = context->get_saved_variables();
     const at::Tensor q = saved[0].detach(), k = saved[1].detach(), v = saved[2].detach();
     const auto found_sinks = context->saved_data.find("sinks");

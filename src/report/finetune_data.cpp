@@ -91,9 +91,9 @@ Json finetune_section(const Json& finetune) {
                          [](const Json& model) -> const Json& { return part(model, "all"); });
   out["groups"] = Json::array();
   for (const auto& [group, loss] : part(first, "groups").items())
-    out["groups"].push_back(
-        group_row(group, models, change_of(part_or_null(part_or_null(changes, "groups"), group.c_str())),
-                  [&](const Json& model) -> const Json& { return part(part(model, "groups"), group.c_str()); }));
+    out["groups"].push_back(group_row(
+        group, models, change_of(part_or_null(part_or_null(changes, "groups"), group.c_str())),
+        [&name = group](const Json& model) -> const Json& { return part(part(model, "groups"), name.c_str()); }));
   return out;
 }
 
