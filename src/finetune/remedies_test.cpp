@@ -248,16 +248,16 @@ TEST(Remedies, ImagesMoveByWholePixels) {
 
 TEST(Remedies, PatchesAreRectanglesOfTheNextImage) {
   const at::Tensor images = at::arange(120, at::kFloat).view({120, 1, 1, 1}).expand({120, 3, 8, 6}).contiguous();
-  const at::Tensor patched = cutmix_images(images, 0.5, 7, 40);
-  EXPECT_TRUE(at::equal(patched, cutmix_images(images, 0.5, 7, 40)));
+  const at::Tensor mixed = cutmix_images(images, 0.5, 7, 40);
+  EXPECT_TRUE(at::equal(mixed, cutmix_images(images, 0.5, 7, 40)));
   EXPECT_TRUE(at::equal(cutmix_images(images, 0, 7, 40), images));
   int64_t changed = 0;
   double pasted = 0;
   for (int64_t i = 0; i < 120; ++i) {
-    const at::Tensor other = patched[i] != images[i];
+    const at::Tensor other = mixed[i] != images[i];
     if (!other.any().item<bool>()) continue;
     ++changed;
-    EXPECT_TRUE(patched[i].masked_select(other).eq((i + 1) % 120).all().item<bool>()) << "of the next image alone";
+    EXPECT_TRUE(mixed[i].masked_select(other).eq((i + 1) % 120).all().item<bool>()) << "of the next image alone";
     // A rectangle: its rows times its columns, the same in all channels.
     const at::Tensor plane = other[0];
     EXPECT_EQ(plane.any(1).sum().item<int64_t>() * plane.any(0).sum().item<int64_t>(), plane.sum().item<int64_t>());
