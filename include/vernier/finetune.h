@@ -100,6 +100,9 @@ std::pair<TrainingData, TrainingData> split_training_data(const TrainingData& da
 /// At most `count` examples, of every group as many where it has them: a part of what is kept apart tells checkpoints apart
 /// as well as all of it, and costs less. @throws Error{kInvalidArgument} for a count below 1
 TrainingData some_of_each_group(const TrainingData& data, int64_t count);
+/// Those of the groups that are also `measured`, where any is; else all. What is learned from beside them, such as manuals
+/// of another program, is no reason to keep a checkpoint.
+TrainingData examples_of_groups(const TrainingData& data, const std::vector<std::string>& measured);
 
 /// Documents that hold none of the runs of 50 tokens of `held_out`, nor its windows of 17 to 50: what may be learned from.
 std::vector<EncodedDocument> documents_apart(const std::vector<EncodedDocument>& documents,

@@ -317,7 +317,8 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   check_finetune(model, learned, a.options);  // values are searched for minutes
   const std::filesystem::path output = a.output;
   a.options.work = output / "work";
-  const TrainingData watched = some_of_each_group(validation, a.validation_examples);
+  const TrainingData watched = some_of_each_group(
+      held_out ? examples_of_groups(validation, held_out->groups) : validation, a.validation_examples);
   check_resumption(model, plan, calibration, watched, a.options);
   const TrainingData also =
       a.self_text > 0 ? joined_training_data(learned, self_written(model, learned, a, console)) : learned;

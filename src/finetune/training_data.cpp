@@ -267,6 +267,15 @@ TrainingData some_of_each_group(const TrainingData& data, int64_t count) {
   return examples_of(data, chosen);
 }
 
+TrainingData examples_of_groups(const TrainingData& data, const std::vector<std::string>& measured) {
+  std::vector<int64_t> chosen;
+  for (int64_t i = 0; i < data.size(); ++i)
+    if (std::ranges::find(measured, data.groups[static_cast<size_t>(data.group[static_cast<size_t>(i)])]) !=
+        measured.end())
+      chosen.push_back(i);
+  return chosen.empty() ? data : examples_of(data, chosen);
+}
+
 TrainingData drawn_examples(const TrainingData& data, const std::string& sampling, int64_t count, uint64_t seed) {
   if (count < 1) fail(ErrorKind::kInvalidArgument, "finetune: {} examples drawn: expected at least 1", count);
   return examples_of(data,

@@ -186,5 +186,22 @@ TEST(TrainingData, SomeOfEachGroupAreOfAGroupWithTooFewAllAndOfTheOthersAlike) {
   expect_error(ErrorKind::kInvalidArgument, {"0 examples"}, [&] { some_of_each_group(all, 0); });
 }
 
+TEST(TrainingData, ExamplesOfGroupsAreOfThoseThatAreMeasuredOrElseAll) {
+  const TrainingData all = made_up_training(80);
+  const std::string first = all.groups[0], last = all.groups.back();
+  const TrainingData some = examples_of_groups(all, {last, "never heard of", first});
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < all.group.size(); ++i)
+    if (all.group[i] == 0 || all.group[i] + 1 == static_cast<int32_t>(all.groups.size())) kept.push_back(i);
+  ASSERT_EQ(some.size(), static_cast<int64_t>(kept.size()));
+  ASSERT_LT(some.size(), all.size());
+  for (size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_EQ(some.group[i], all.group[kept[i]]);
+    EXPECT_EQ(some.windows[i].tokens, all.windows[kept[i]].tokens);
+  }
+  EXPECT_EQ(examples_of_groups(all, {"never heard of"}).hash, all.hash);
+  EXPECT_EQ(examples_of_groups(all, {}).hash, all.hash);
+}
+
 }  // namespace
 }  // namespace vernier

@@ -269,27 +269,31 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
     for (const Target& other : targets()) names.back().push_back((model.blueprint().at(id).*other.file).name);
   }
   const std::vector<std::optional<size_t>> deciding = recipe.find_all(names);
-  std::vector<bool> used(recipe.rules().size());
+  std::vector<bool> heeded(recipe.rules().size());  // by a matrix in the line's scheme, or in what its rows fit instead
+  std::vector<std::string> why_not(recipe.rules().size());
   const std::vector<TensorDamage> tensors = shapes_of(model, find_target(target));
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorDamage& tensor = tensors[i];
-    const std::optional<size_t> rule = deciding[i];
-    if (!rule)
+    if (!deciding[i])
       fail(ErrorKind::kInvalidArgument, "recipe: no line matches {}; end it with `.* = gguf:q4_k`", tensor.tensor);
-    used[*rule] = true;
-    Plan one = uniform_plan({tensor}, rules, recipe.rules()[*rule].scheme);
-    const std::string& reason = recipe.rules()[*rule].reason;
-    if (one.entries[0].wanted.empty())
-      one.entries[0].reason = reason;
-    else if (!reason.empty())
-      one.entries[0].reason += "; " + reason;
-    plan.tensor_bytes += one.entries[0].bytes;
-    plan.entries.push_back(one.entries[0]);
+    const RecipeRule& rule = recipe.rules()[*deciding[i]];
+    PlanEntry entry = uniform_plan({tensor}, rules, rule.scheme).entries[0];
+    const bool as_asked = entry.scheme == Scheme::parse(rule.scheme).name();
+    if (as_asked || !entry.wanted.empty())
+      heeded[*deciding[i]] = true;
+    else if (std::string& why = why_not[*deciding[i]]; why.empty())
+      why = fmt::format("asks for {} of {}, but {}", rule.scheme, tensor.tensor, entry.reason);
+    if (as_asked)
+      entry.reason = rule.reason;
+    else if (!rule.reason.empty())
+      entry.reason += "; " + rule.reason;
+    plan.tensor_bytes += entry.bytes;
+    plan.entries.push_back(std::move(entry));
   }
-  for (size_t i = 0; i < used.size(); ++i)
-    if (!used[i])
-      fail(ErrorKind::kInvalidArgument, "recipe: line {}: {} matches no tensor that an earlier line leaves over",
-           recipe.rules()[i].line, recipe.rules()[i].pattern);
+  for (size_t i = 0; i < heeded.size(); ++i)
+    if (!heeded[i])
+      fail(ErrorKind::kInvalidArgument, "recipe: line {}: {} {}", recipe.rules()[i].line, recipe.rules()[i].pattern,
+           why_not[i].empty() ? "matches no tensor that an earlier line leaves over" : why_not[i]);
   return plan;
 }
 

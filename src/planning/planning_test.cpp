@@ -439,5 +439,17 @@ TEST_F(Planning, RecipesMatchEveryMatrixByItsFirstLine) {
                [&] { plan_from_recipe(model_, parse_recipe(".* = gguf:q4_k\nblk.* = gguf:q8_0\n", "r"), ""); });
 }
 
+// Engines load routers in float32 alone: a line that only they could follow is an error, one that others follow as well is not.
+TEST(RecipeOfExperts, ALineThatOnlyRoutersCouldFollowIsAnError) {
+  const Model model = load_model((source_dir() / "tests/fixtures/models/mixtral").string());
+  const auto plan = [&](const std::string& recipe) { return plan_from_recipe(model, parse_recipe(recipe, "r"), ""); };
+  expect_error(ErrorKind::kInvalidArgument, {"line 1", "gguf:q8_0", "L0.router", "llama.cpp", "f32 only"},
+               [&] { plan("router = gguf:q8_0\n.* = gguf:q4_0\n"); });
+  for (const PlanEntry& entry : plan("router = f32  # said so\n.* = f16\n").entries)
+    EXPECT_EQ(entry.scheme == "f32" && entry.reason == "said so", entry.role == "router") << entry.tensor;
+  for (const PlanEntry& entry : plan(".* = f16  # all\n").entries)
+    EXPECT_THAT(entry.reason, entry.role == "router" ? testing::HasSubstr("f32 only; all") : testing::HasSubstr("all"));
+}
+
 }  // namespace
 }  // namespace vernier
