@@ -154,6 +154,9 @@ Plan plan_from_json(const nlohmann::ordered_json& json, const std::string& origi
 
 /// Editable text, one anchored line per tensor: `^L0\.attn_q$ = gguf:q4_k  # reason`.
 std::string recipe_text(const Plan& plan);
+/// The recipe as a file carries it: how values were found and a line per tensor, without reasons, and as long whatever is
+/// chosen, so that what is left of a budget for tensors depends neither on their schemes nor on --method.
+std::string carried_recipe(const Plan& plan);
 
 struct RecipeRule {
   std::string pattern;  ///< Perl-compatible, searched anywhere in the name unless anchored

@@ -4,6 +4,7 @@
 #include "activations/local_errors.h"
 #include "activations/resolve_grid.h"
 #include "activations/watch_windows.h"
+#include "base/forwarded_progress.h"
 #include "ops/activation_rounding.h"
 #include "ops/site_rounding.h"
 #include "vernier/evaluate.h"
@@ -161,11 +162,14 @@ ActivationStudy study_activations(const Model& model, const EvaluationData& cali
   std::vector<Sites> candidates;
   for (const ActivationGrid& grid : options.grids)
     candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, rounded_sites_of(model), text)));
-  for (size_t g = 0; g < options.grids.size(); ++g)
-    study.grids.push_back(measure_grid(model, options.grids[g], candidates[g], text, data, options, progress));
+  for (size_t g = 0; g < options.grids.size(); ++g) {
+    NamedProgress named(progress, options.grids[g].name());
+    study.grids.push_back(measure_grid(model, options.grids[g], candidates[g], text, data, options, &named));
+  }
   for (const CacheFormat& format : options.caches) {
     candidates.push_back(caches_of(model, format, format));
-    study.caches.push_back(measure_cache(model, format, data, options, progress));
+    NamedProgress named(progress, "cache " + format.name());
+    study.caches.push_back(measure_cache(model, format, data, options, &named));
   }
   if (candidates.empty()) return study;
   const auto local = local_errors(model, data, candidates, options.compute, progress);

@@ -46,6 +46,7 @@ void check_shape(std::string_view text, const std::string& origin, uint64_t max_
 template <class AnyJson>
 AnyJson parse_guarded(std::string_view text, const std::string& origin, uint64_t max_look_ups) {
   text = without_byte_order_mark(text, origin);
+  if (text.starts_with("GGUF")) fail(ErrorKind::kBadFile, "{}: a GGUF file, expected JSON", origin);
   check_shape(text, origin, max_look_ups);
   try {
     return AnyJson::parse(text.begin(), text.end());

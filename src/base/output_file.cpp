@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "base/fail.h"
@@ -33,7 +36,37 @@ void keep_owner_and_mode(int fd, const fs::path& old) {
   ::fchmod(fd, info.st_mode & 07777);
 }
 
+/// Names of what is being written: read in a handler of signals, where nothing may be locked or allocated.
+constexpr size_t kMostPartial = 64;
+std::array<std::atomic<const char*>, kMostPartial> partial_files{};
+
+void remember_partial(const char* name) {
+  for (std::atomic<const char*>& place : partial_files)
+    if (const char* free = nullptr; place.compare_exchange_strong(free, name)) return;
+}
+
+void forget_partial(const char* name) {
+  for (std::atomic<const char*>& place : partial_files)
+    if (const char* held = name; place.compare_exchange_strong(held, nullptr)) return;
+}
+
+void end_without_partial(int signal) {
+  for (const std::atomic<const char*>& place : partial_files)
+    if (const char* const name = place.load(); name != nullptr) ::unlink(name);
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
+}
+
 }  // namespace
+
+void remove_partial_files_when_ended() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now {};
+    // What a shell lets a program in the background pass over stays passed over.
+    if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(signal, end_without_partial);
+  }
+  ::signal(SIGXFSZ, SIG_IGN);
+}
 
 OutputFile::OutputFile(const fs::path& path) : path_(path) {
   if (is_stream(path)) {
@@ -48,10 +81,12 @@ OutputFile::OutputFile(const fs::path& path) : path_(path) {
   temporary_ += fmt::format(".{}.partial", ::getpid());
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) fail(ErrorKind::kIo, "create {}: {}", temporary_.string(), std::strerror(errno));
+  remember_partial(temporary_.c_str());
   keep_owner_and_mode(fd_, target_);
 }
 
 OutputFile::~OutputFile() {
+  if (!temporary_.empty()) forget_partial(temporary_.c_str());
   if (fd_ < 0) return;
   ::close(fd_);
   if (!temporary_.empty()) ::unlink(temporary_.c_str());

@@ -38,6 +38,10 @@ class OutputFile {
   uint64_t size_ = 0;
 };
 
+/// SIGINT, SIGTERM and SIGHUP end a program as they do, after what it has half written is gone; a file that grows too large
+/// is an error of write() in place of a signal. For a program's beginning, not for a library's.
+void remove_partial_files_when_ended();
+
 /// The common case in one call.
 void write_file(const std::filesystem::path& path, std::string_view text);
 /// @throws Error{kIo} when it cannot be read or exceeds `max_bytes`

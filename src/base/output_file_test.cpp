@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -179,6 +181,26 @@ TEST_F(OutputFileTest, WhatCannotBeWrittenIsKnownBeforehand) {
   fs::permissions(folder_, fs::perms::owner_read | fs::perms::owner_exec);
   expect_io_error("Permission denied", [&] { require_writable(folder_ / "new.json"); });
   fs::permissions(folder_, fs::perms::owner_all);
+}
+
+// Of a signal: a child writes half a file and is ended.
+TEST_F(OutputFileTest, WhatIsHalfWrittenGoesWithTheProgram) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      ::signal(signal, SIG_DFL);
+      remove_partial_files_when_ended();
+      OutputFile file(folder_ / "half");
+      file.write(std::string_view("half"));
+      ::raise(signal);
+      ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == signal);
+    EXPECT_TRUE(fs::is_empty(folder_)) << signal;
+  }
 }
 
 }  // namespace

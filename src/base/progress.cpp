@@ -17,6 +17,8 @@ std::string short_time(double seconds) {
   const auto s = std::llround(seconds);
   return s < 60 ? fmt::format("{}s", s) : fmt::format("{}m{:02}s", s / 60, s % 60);
 }
+/// Per second, as many digits as tell it from 0.
+std::string pace(double rate) { return rate < 0.95 ? fmt::format("{:.2g}", rate) : fmt::format("{:.1f}", rate); }
 }  // namespace
 
 ConsoleProgress::ConsoleProgress(std::FILE* stream, bool quiet)
@@ -29,8 +31,7 @@ void ConsoleProgress::begin(std::string_view stage, int64_t total, std::string_v
   done_ = 0;
   start_ = last_ = Clock::now();
   if (!quiet_ && !terminal_) {
-    fmt::print(stream_, "{}: {} {}\n", stage_, total_, unit_);
-    std::fflush(stream_);
+    say(stream_, fmt::format("{}: {} {}\n", stage_, total_, unit_));
   }
 }
 
@@ -52,25 +53,22 @@ void ConsoleProgress::draw(int64_t done) {
   if (terminal_) {
     constexpr int kWidth = 24;
     const int filled = total_ > 0 ? static_cast<int>(std::min<int64_t>(kWidth, done * kWidth / total_)) : kWidth;
-    fmt::print(stream_, "\r\033[K{:<10} [{}{}] {}/{} {}  {:.1f}/s  {}", stage_, std::string(filled, '#'),
-               std::string(kWidth - filled, '.'), done, total_, unit_, rate, left);
+    say(stream_, fmt::format("\r\033[K{:<10} [{}{}] {}/{} {}  {}/s  {}", stage_, std::string(filled, '#'),
+                             std::string(kWidth - filled, '.'), done, total_, unit_, pace(rate), left));
   } else {
-    fmt::print(stream_, "{}: {}/{} {}, {:.1f}/s, {}\n", stage_, done, total_, unit_, rate, left);
+    say(stream_, fmt::format("{}: {}/{} {}, {}/s, {}\n", stage_, done, total_, unit_, pace(rate), left));
   }
-  std::fflush(stream_);
 }
 
 void ConsoleProgress::end() {
   if (quiet_) return;
   const std::string took = short_time(seconds_between(start_, Clock::now()));
-  fmt::print(stream_, "{}{}: {} {} in {}\n", terminal_ ? "\r\033[K" : "", stage_, done_, unit_, took);
-  std::fflush(stream_);
+  say(stream_, fmt::format("{}{}: {} {} in {}\n", terminal_ ? "\r\033[K" : "", stage_, done_, unit_, took));
 }
 
 void ConsoleProgress::warn(std::string_view message) {
   if (!warned_.emplace(message).second) return;
-  fmt::print(stream_, "{}warning: {}\n", terminal_ ? "\r\033[K" : "", plainly(message));
-  std::fflush(stream_);
+  say(stream_, fmt::format("{}warning: {}\n", terminal_ ? "\r\033[K" : "", plainly(message)));
 }
 
 }  // namespace vernier

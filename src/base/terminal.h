@@ -14,6 +14,9 @@ bool is_terminal(std::FILE* stream);
 /// files from outside come into messages.
 std::string plainly(std::string_view text);
 
+/// To a stream of messages, at once. What cannot be written, as on a full disk, is no reason to end work of hours.
+void say(std::FILE* stream, std::string_view text);
+
 /// Columns of the terminal that `stream` writes to: COLUMNS where it is set to a number, else what the terminal says.
 /// 0 for files and pipes, which have no width, and for a terminal that does not say.
 int terminal_width(std::FILE* stream);

@@ -5,7 +5,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
+
+#include "base/progress.h"
 
 namespace vernier {
 namespace {
@@ -45,6 +48,18 @@ TEST(TerminalWidth, ColumnsGoBeforeWhatTheTerminalSays) {
   ::unsetenv("COLUMNS");
   std::fclose(stream);
   ::close(keyboard);
+}
+
+// A full disk under a log is no reason to end.
+TEST(ConsoleProgress, WhatCannotBeSaidIsNotSaid) {
+  std::FILE* const full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  ConsoleProgress progress(full, false);
+  progress.begin("stage", 2, "things");
+  progress.update(1);
+  progress.warn("something");
+  progress.end();
+  std::fclose(full);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ std::string cut(const std::string& text, size_t width) {
   return text.substr(0, end) + "…";
 }
 
-/// Numbers with what stands around them, such as "0.12 ± 0.01", "-", "1.5e-3" or "4.50%", and empty cells. Half a number
+/// Numbers with what stands around them, such as "0.12 ± 0.01", "-", "1.5e-3" or "4.50% [4.10%, 4.90%]", and empty cells. Half a number
 /// would be another number.
 bool is_figure(std::string_view cell) {
   if (cell == "nan" || cell == "inf" || cell == "-inf") return true;
@@ -41,11 +41,16 @@ bool is_figure(std::string_view cell) {
     const Utf8Unit unit = utf8_at(cell, i);
     const bool exponent = unit.code == 'e' && i > 0 && cell[i - 1] >= '0' && cell[i - 1] <= '9';
     if (!exponent &&
-        (unit.code == 0 || std::u32string_view(U"0123456789 .,+-−±×%/").find(unit.code) == std::u32string_view::npos))
+        (unit.code == 0 || std::u32string_view(U"0123456789 .,+-−±×%/[]").find(unit.code) == std::u32string_view::npos))
       return false;
     i += unit.length;
   }
   return true;
+}
+
+/// Whether a cell begins as a number does, whatever is said behind it: "0.12 worse".
+bool begins_as_figure(std::string_view cell) {
+  return cell.empty() || is_figure(cell.substr(0, utf8_at(cell, 0).length));
 }
 
 }  // namespace
@@ -99,6 +104,10 @@ std::vector<size_t> TextTable::widths(size_t max_width) const {
 
 std::string TextTable::str(size_t max_width) const {
   const std::vector<size_t> widths = this->widths(max_width);
+  std::vector<bool> words(header_.size(), true);  // from the left; figures end below each other
+  for (size_t c = 1; c < words.size(); ++c)
+    words[c] = std::any_of(rows_.begin(), rows_.end(),
+                           [&](const auto& row) { return c < row.size() && !begins_as_figure(row[c]); });
   std::string text;
   const auto put = [&](const std::vector<std::string>& row) {
     std::string line;
@@ -106,7 +115,7 @@ std::string TextTable::str(size_t max_width) const {
       const std::string cell = c < row.size() ? cut(row[c], widths[c]) : "";
       const std::string padding(widths[c] - display_width(cell), ' ');
       if (c > 0) line += std::string(kGap, ' ');
-      line += c == 0 ? cell + padding : padding + cell;
+      line += words[c] ? cell + padding : padding + cell;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

@@ -102,5 +102,13 @@ TEST(NumberCell, WhatIsNotThereIsADash) {
   EXPECT_EQ(number_cell(std::numeric_limits<double>::infinity(), 3, true), "-");
 }
 
+TEST(TextTable, WordsStandAtTheLeftAndFiguresEndBelowEachOther) {
+  TextTable table({"tensor", "scheme", "KL", "compared", "reason"});
+  table.add({"embed", "q4_k", "0.5", "10.25 [9.00, 11.50]", "long"});
+  table.add({"L0", "-", "-", "9.50 worse", ""});
+  EXPECT_EQ(lines_of(table.str())[2], "embed   q4_k    0.5  10.25 [9.00, 11.50]  long");
+  EXPECT_EQ(lines_of(table.str())[3], "L0      -         -           9.50 worse");
+}
+
 }  // namespace
 }  // namespace vernier

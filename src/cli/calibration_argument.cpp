@@ -1,5 +1,8 @@
 #include "cli/calibration_argument.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -26,12 +29,25 @@ CLI::Option* CalibrationArgument::add(CLI::App& app, CommandFiles& files) {
 }
 
 Calibration CalibrationArgument::load() const {
+  if (path.empty())
+    fail(ErrorKind::kInvalidArgument,
+         "static ranges are of a calibration: give --calibration, the artefact of `vernier calibrate`");
   if (!is_safetensors(path))
     fail(ErrorKind::kInvalidArgument,
          "--calibration {}: expected the artefact of `vernier calibrate`; make it from a text with "
          "`vernier calibrate MODEL --calibration-text {} -o calibration.safetensors`",
          path, path);
   return load_calibration(path);
+}
+
+ActivationRanges CalibrationArgument::ranges(const std::vector<const Model*>& models, Console& console) const {
+  if (path.empty()) return {};
+  const Calibration calibration = load();
+  if (std::ranges::none_of(
+          models, [&](const Model* model) { return model != nullptr && model_hash(*model) == calibration.model_hash; }))
+    console.progress.warn(fmt::format("{} is of another model than {}: its ranges are taken all the same", path,
+                                      models.front()->source().name));
+  return activation_ranges(calibration);
 }
 
 void CalibrationTextArgument::add(CLI::App& app, CommandFiles& io, const std::string& help) {

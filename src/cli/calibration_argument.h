@@ -18,6 +18,8 @@ struct CalibrationArgument {
   CLI::Option* add(CLI::App& app, CommandFiles& files);
   /// @throws Error{kInvalidArgument} for what was meant as text; {kBadFile, kIo} as load_calibration
   Calibration load() const;
+  /// Static ranges of activations, none without a calibration; a warning where it is of none of `models`, some nullptr.
+  ActivationRanges ranges(const std::vector<const Model*>& models, Console& console) const;
 };
 
 /// By its name or its first bytes, the length of a JSON header that fits into the file.

@@ -80,8 +80,9 @@ CLI::Option* add_target(CLI::App& command, std::string& target) {
 
 void DataArguments::add(CLI::App& app, CommandFiles& files, const std::string& of_images) {
   files.reads(data);
-  add_option(app, "--data", data,
-             "Text to evaluate on (files are joined), a built-in one when none is named" + of_images)
+  add_option(
+      app, "--data", data,
+      "Text to evaluate on (files are joined); a built-in one where neither it nor --groups is named" + of_images)
       ->check(CLI::ExistingPath);
   add_input(app, files, "--groups", groups, "Documents with groups: JSON lines {\"text\": ..., \"group\": ...}");
   add_option(app, "--filter", filter, "Keep only documents whose KEY prints as VALUE")->type_name("KEY=VALUE");

@@ -79,7 +79,11 @@ CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string
 CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
                         const std::string& help) {
   files.writes(name.substr(name.rfind(',') + 1), path);
-  return add_option(command, name, path, help);
+  return add_option(command, name, path, help)->check(named());
+}
+
+CLI::Validator named() {
+  return {[](const std::string& name) { return name.empty() ? std::string("expected a name, got nothing") : ""; }, ""};
 }
 
 namespace {

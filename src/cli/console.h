@@ -53,6 +53,8 @@ CLI::Option* add_input(CLI::App& command, CommandFiles& files, const std::string
 /// An option that names a file to write.
 CLI::Option* add_output(CLI::App& command, CommandFiles& files, const std::string& name, std::string& path,
                         const std::string& help);
+/// For names of outputs: an empty one, such as an unset variable leaves, is none.
+CLI::Validator named();
 
 /// Bounds that an error names, but not the help, where they would hide what an option is for.
 CLI::Validator within(int64_t least, int64_t most);

@@ -116,9 +116,9 @@ struct Arguments {
   JsonArgument json;
   CommandFiles io;
 
-  EvaluateOptions options(Console& console) const {
+  EvaluateOptions options(const Model& model, const Model* compared, Console& console) const {
     return {compute.options(console), !token_log.empty(), Activations::parse(activations),
-            calibration.path.empty() ? ActivationRanges() : activation_ranges(calibration.load())};
+            calibration.ranges({&model, compared}, console)};
   }
 };
 
@@ -129,7 +129,7 @@ void evaluate_on_images(const Arguments& a, const Model& model, const Model* ref
       model.source().name);
   const LabelledImages images =
       spread_images(a.images.read(image_set_of(a.data.data, model, "evaluate"), model, console), a.image_count);
-  const EvaluateOptions options = a.options(console);
+  const EvaluateOptions options = a.options(model, reference, console);
   const std::vector<Evaluation> evaluations = evaluate_images(
       {&model}, reference, images,
       {prompt_templates(a.images.prompts), options.compute, options.activations, options.ranges}, &console.progress);
@@ -144,13 +144,15 @@ void evaluate_on_images(const Arguments& a, const Model& model, const Model* ref
 void evaluate_on_text(const Arguments& a, const Model& model, const Model* reference, Console& console) {
   require_texts(a.data.data, model, "evaluate");
   refuse_image_options("evaluate", *a.command, model.source().name);
-  const EvaluateOptions options = a.options(console);
+  const EvaluateOptions options = a.options(model, reference, console);
   const Tokenizer tokenizer(open_tokenizer(model, console));
   if (reference != nullptr)
     require_same_ids("evaluate", model, tokenizer, *reference, a.data.texts(console), a.different_tokenizers, console);
   // Documents alone when only they are named: the built-in text is for those who name nothing.
   const std::optional<EvaluationData> documents = a.data.documents(tokenizer, console);
   const bool both = documents && !a.data.data.empty();
+  if (documents && !both)
+    refuse_given("evaluate", *a.command, {"--windows", "--score"}, "of --data; of --groups all documents are measured");
   const EvaluationData data = documents && !both ? *documents : a.data.text(tokenizer, console);
   const auto evaluate_on = [&](const EvaluationData& d) {
     warn_beyond_context(model, d, console);

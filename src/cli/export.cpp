@@ -50,7 +50,7 @@ void add_export(CLI::App& app, Console& console) {
   std::string defaults;
   for (const Target& row : targets())
     defaults += fmt::format("{}{} for {}", defaults.empty() ? "" : ", ", row.output, row.name);
-  add_option(*command, "-o,--output", a->output, "File or folder to write; by default " + defaults);
+  add_option(*command, "-o,--output", a->output, "File or folder to write; by default " + defaults)->check(named());
   a->threads.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, &console] {

@@ -11,6 +11,7 @@
 #include "cli/finetune_preset.h"
 #include "cli/finetune_rows.h"
 #include "cli/finetune_table.h"
+#include "cli/given_options.h"
 #include "cli/named_numbers.h"
 #include "cli/plan_argument.h"
 #include "cli/subcommands.h"
@@ -29,6 +30,7 @@ namespace vernier {
 namespace {
 
 struct FinetuneArguments {
+  const CLI::App* command = nullptr;
   std::string model, data, groups, filter, attribute, prompts, begin, target, output, preset, activations = "exact";
   int64_t context = 512, self_text = 0, self_kept = 8, validation_examples = 256;
   double validation_share = 0.05;
@@ -285,6 +287,23 @@ Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a
   return quantize(model, a.calibration.path.empty() ? Calibration() : a.calibration.load(), by, threads).in_memory();
 }
 
+/// What this model's kind of data, or the lack of held-out data, gives no meaning.
+void refuse_unheard(const FinetuneArguments& a, const Model& model) {
+  const std::string& name = model.source().name;
+  if (model.config().is_language_model())
+    refuse_given("finetune", *a.command,
+                 {"--shift", "--mirror", "--cutmix", "--patch-dropout", "--attribute", "--prompts"},
+                 fmt::format("of models that see; {} reads", name));
+  else
+    refuse_text_options("finetune", *a.command,
+                        {"--context", "--filter", "--self-text", "--self-kept", "--resample", "--draw-ahead",
+                         "--keep-answers", "--tokenizer-pre", "--tokenizer-pre-unchecked"},
+                        name);
+  if (a.groups.empty())
+    refuse_given("finetune", *a.command, {"--drop-shared", "--allow-shared", "--filter"},
+                 "of --groups, which is not given");
+}
+
 void run_finetune(FinetuneArguments& a, Console& console) {
   a.io.check();
   for (const auto& [group, times] : named_numbers(a.oversample, "--oversample", "GROUP=TIMES, such as en-US=3"))
@@ -294,6 +313,7 @@ void run_finetune(FinetuneArguments& a, Console& console) {
   const int threads = resolve_threads(a.options.compute);
   const Model model = open_model(a.model, console);
   if (!a.preset.empty()) check_preset(a.preset, model);
+  refuse_unheard(a, model);
   const Target& target = target_of(a, model);
   const TokenizerModel tokenizer = open_tokenizer_for(target, model, console);
   // Whether they belong apart is known first.
@@ -377,6 +397,7 @@ void add_finetune(CLI::App& app, Console& console) {
   auto* command =
       app.add_subcommand("finetune", "Train with the plan's rounding in the loop, so that nobody is left behind");
   auto a = std::make_shared<FinetuneArguments>();
+  a->command = command;
   add_model(*command, a->io, a->model);
   a->plan.add(*command, a->io);
   a->calibration.add(*command, a->io);
@@ -432,7 +453,9 @@ void add_finetune(CLI::App& app, Console& console) {
   add_export_options(*command, a->file);
   std::vector<std::string> names{"finetune.json", "plan.json", "report.html", "work/"};
   for (const Target& row : targets()) names.push_back(row.output + (row.is_folder() ? "/" : ""));
-  add_option(*command, "-o,--output", a->output, "Folder to write; a killed run goes on in it")->required();
+  add_option(*command, "-o,--output", a->output, "Folder to write; a killed run goes on in it")
+      ->check(named())
+      ->required();
   a->io.writes_folder("--output", a->output, names);
   a->compute.add(*command);
   a->json.add(*command, a->io);

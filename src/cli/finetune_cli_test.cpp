@@ -88,6 +88,22 @@ TEST_F(FinetuneCli, GroupsAreDrawnMoreOftenByName) {
   EXPECT_EQ(json["options"]["oversample"], Json({{"LABEL_0", 2.0}, {"LABEL_1", 0.5}}));
 }
 
+TEST_F(FinetuneCli, CheckpointsAreChosenByTheGroupsThatAreMeasured) {
+  write_file(folder_.path() / "held_out.csv", "path,label\n18.ppm,LABEL_0\n19.ppm,LABEL_1\n");
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(tune({}), 0);
+  ::testing::internal::GetCapturedStdout();
+  const Json json = read_json(at("out/finetune.json"));
+  const auto groups_of = [](const Json& evaluation) {
+    std::set<std::string> names;
+    for (const auto& [name, group] : evaluation["groups"].items()) names.insert(name);
+    return names;
+  };
+  const std::set<std::string> measured{"LABEL_0", "LABEL_1"};
+  EXPECT_EQ(groups_of(json["models"]["after"]), measured);
+  EXPECT_EQ(groups_of(json["trained"]["points"][0]["validation"]), measured) << "LABEL_2 is learned from alone";
+}
+
 TEST_F(FinetuneCli, APresetGivesWhatTheCallLeavesOut) {
   ::testing::internal::CaptureStdout();
   ASSERT_EQ(tune({"--drop-shared", "--preset", "images", "--level-rate", "0.002", "--final-rate", "0.1"}), 0);

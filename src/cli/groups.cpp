@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -59,7 +60,9 @@ UniformModel uniform_model(const Model& model, const std::string& scheme, const 
   plan.method = !a.method.empty() ? a.method : a.calibration.path.empty() ? "nearest" : "importance";
   for (const std::string& line : fallback_lines(plan)) console.progress.warn(line);
   const QuantizedModel quantized = quantize(model, calibration_for(plan, a.calibration), plan, threads);
-  return {scheme, quantized.in_memory(&console.progress), plan.tensor_bytes};
+  // What fell back is told with it: "gguf:q3_k, 181 of 211 as gguf:q4_0".
+  const size_t fallbacks = std::min(plan.label.find(", "), plan.label.size());
+  return {scheme + plan.label.substr(fallbacks), quantized.in_memory(&console.progress), plan.tensor_bytes};
 }
 
 Json provenance_of(const Model& reference, const std::vector<UniformModel>& models, const Arguments& a) {
@@ -99,13 +102,13 @@ CurvatureOptions curvature_options(const Arguments& a) {
 }
 
 GroupStudy study_of(const Arguments& a, Console& console) {
-  const EvaluateOptions options{
-      .compute = a.compute.options(console),
-      .activations = Activations::parse(a.activations),
-      .ranges = a.calibration.path.empty() ? ActivationRanges() : activation_ranges(a.calibration.load())};
-  const ComputeOptions& compute = options.compute;
+  const ComputeOptions compute = a.compute.options(console);
+  const Activations activations = Activations::parse(a.activations);
   const GroupSizes sizes = read_group_sizes(a.sizes);
   const Model model = open_model(a.model, console);
+  const Model reference = a.reference.empty() ? model : open_model(a.reference, console);
+  const EvaluateOptions options{
+      .compute = compute, .activations = activations, .ranges = a.calibration.ranges({&model, &reference}, console)};
   a.data.check_options(model);
   if (a.curvature > 0 && model.config().is_language_model() && a.data.has_several_forms())
     fail(ErrorKind::kInvalidArgument, "--curvature: of one form of --data at a time; leave out the others");
@@ -113,7 +116,6 @@ GroupStudy study_of(const Arguments& a, Console& console) {
   if (!a.reference.empty()) others.push_back({model.source().name, model});
   for (const std::string& scheme : a.schemes)
     others.push_back(uniform_model(model, scheme, a, resolve_threads(compute), console));
-  const Model reference = a.reference.empty() ? model : open_model(a.reference, console);
   if (!a.reference.empty() && model.config().is_language_model())
     require_same_ids("groups", model, Tokenizer(open_tokenizer(model, console)), reference, a.data.texts(),
                      a.different_tokenizers, console);

@@ -1,7 +1,10 @@
 #include "cli/image_arguments.h"
 
+#include <fmt/ranges.h>
+
 #include "base/fail.h"
 #include "data/image_subset.h"
+#include "evaluate/same_classes.h"
 #include "vernier/classify.h"
 #include "vernier/prompts.h"
 
@@ -15,6 +18,10 @@ void ImageArguments::add(CLI::App& app, CommandFiles& files) {
 }
 
 LabelledImages ImageArguments::read(const std::string& path, const Model& model, Console& console) const {
+  const std::vector<std::string> own = telling_class_names(model);
+  if (!classes.empty() && !own.empty() && classes != own)
+    console.progress.warn(fmt::format("--classes takes the place of what {} calls its classes: {}", model.source().name,
+                                      fmt::join(own, ", ")));
   LabelledImages images = read_labelled_images(path, classes.empty() ? class_names_of(model) : classes);
   for (const std::string& warning : images.warnings) console.progress.warn(warning);
   return images;

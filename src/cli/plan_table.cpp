@@ -52,13 +52,18 @@ void print_objective(const PlannedObjective& objective, Console& console) {
 }
 
 void print_front(const PlanFront& front, const Limit* limit, Console& console) {
-  std::vector<std::string> head{"bytes", "bits/weight", "predicted KL", "nats per byte more", "mostly"};
+  std::vector<std::string> head{"bytes", "bits/weight", "predicted KL", "nats saved by the next, a MB", "mostly"};
   if (limit != nullptr) head.insert(head.begin() + 3, {"limit", "times limit"});
   TextTable table(head);
-  for (const FrontPoint& point : front.points) {
+  for (size_t i = 0; i < front.points.size(); ++i) {
+    const FrontPoint& point = front.points[i];
+    const FrontPoint* next = i + 1 < front.points.size() ? &front.points[i + 1] : nullptr;
+    const std::string saved =
+        next == nullptr ? "-"
+                        : fmt::format("{:.2g}", 1e6 * (point.plan.predicted_kl_nats - next->plan.predicted_kl_nats) /
+                                                    static_cast<double>(next->bytes - point.bytes));
     std::vector<std::string> row{fmt::format("{}", point.bytes), fmt::format("{:.3f}", point.bits_per_weight),
-                                 fmt::format("{:.3g}", point.plan.predicted_kl_nats),
-                                 fmt::format("{:.2g}", point.plan.price_per_byte), mostly(point.plan)};
+                                 fmt::format("{:.3g}", point.plan.predicted_kl_nats), saved, mostly(point.plan)};
     if (limit != nullptr) {
       const double least = limit_kl(*limit, static_cast<double>(point.plan.tensor_bytes));
       row.insert(row.begin() + 3,

@@ -9,6 +9,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
 #include "cli/image_arguments.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
@@ -51,6 +52,9 @@ std::map<TensorId, double> exact_damage(const std::string& path, const Model& mo
   std::map<TensorId, double> exact;
   if (path.empty()) return exact;
   const Diagnosis diagnosis = diagnosis_from_json(read_artefact(path, "diagnose"), path);
+  if (const std::string hash = model_hash(model); diagnosis.model_hash != hash)
+    fail(ErrorKind::kInvalidArgument, "protect: {} is of another model (hash {}, that of {} is {}); diagnose it anew",
+         path, diagnosis.model_hash, model.source().name, hash);
   if (diagnosis.scheme != Scheme::parse(scheme).name())
     fail(ErrorKind::kInvalidArgument, "protect: {} is of {}, expected {}; diagnose with --scheme {}", path,
          diagnosis.scheme, Scheme::parse(scheme).name(), scheme);
@@ -92,8 +96,9 @@ void add_protect(CLI::App& app, Console& console) {
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] {
+  command->callback([a, command, &console] {
     a->io.check();
+    refuse_given("protect", *command, {"--groups", "--filter"}, "of `vernier evaluate`; name texts by --data");
     a->calibration.check();
     ProtectOptions options = a->options;
     options.compute = a->compute.options(console);

@@ -31,7 +31,7 @@ void add_quantize(CLI::App& app, Console& console) {
   a->plan.add(*command, a->io);
   a->calibration.add(*command, a->io);
   add_flag(*command, "--dry-run", a->dry_run, "Only print the plan");
-  add_option(*command, "-o,--output", a->output, "Folder to write")->required();
+  add_option(*command, "-o,--output", a->output, "Folder to write")->check(named())->required();
   a->io.writes_folder("--output", a->output, target.files);
   a->threads.add(*command);
   a->json.add(*command, a->io);

@@ -7,6 +7,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
 #include "cli/image_arguments.h"
 #include "cli/plan_argument.h"
 #include "cli/plan_table.h"
@@ -19,6 +20,7 @@ namespace vernier {
 namespace {
 
 struct Arguments {
+  const CLI::App* command = nullptr;
   std::string model, output = "out", effort = std::string(effort_name(RunOptions().effort)),
                      over_domains = std::string(objective_name(RunOptions().domains)),
                      objective = RunOptions().objective.text();
@@ -39,9 +41,16 @@ struct Arguments {
     o.output = output;
     o.calibration_text = calibration.files;
     if (reads) {
+      refuse_image_options("run", *command, model.source().name);
+      refuse_given("run", *command, {"--diagnose-images"}, "of models that see");
       require_texts(data.data, model, "run");
       o.evaluation_text = data.data;
     } else {
+      refuse_text_options(
+          "run", *command,
+          {"--groups", "--filter", "--context", "--windows", "--score", "--screen-windows", "--diagnose-windows",
+           "--over-domains", "--limit", "--tokenizer-pre", "--tokenizer-pre-unchecked"},
+          model.source().name);
       o.images = image_set_of(data.data, model, "run");
       o.classes = labelled.classes;
       o.prompts = labelled.prompts;
@@ -106,6 +115,18 @@ std::string methods_told(const RunResult& result) {
   return "";
 }
 
+/// Of the group that drifted most: "0.0123 (fi)"; "-" of what is compared with nothing.
+std::string worst_group_cell(const EvaluationRow& row) {
+  const Measured* worst = nullptr;
+  std::string name;
+  for (const auto& [group, scores] : row.groups)
+    if (const Measured* kl = scores.find("kl_nats"); kl != nullptr && (worst == nullptr || kl->mean > worst->mean)) {
+      worst = kl;
+      name = group;
+    }
+  return worst == nullptr ? "-" : fmt::format("{:.4f} ({})", worst->mean, name);
+}
+
 void print_result(const RunResult& result, const JsonArgument& json, Console& console) {
   if (json.write(run_result_to_json(result), console)) return;
   std::vector<std::string> head{"plan", "bytes", "bits/weight"};
@@ -113,6 +134,8 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
       result.of_images ? std::vector<std::string>{"accuracy %", "loss nats", "KL nats", "±", "same class %"}
                        : std::vector<std::string>{"perplexity", "KL nats", "±", "same top %"};
   head.insert(head.end(), measures.begin(), measures.end());
+  const bool groups = std::ranges::any_of(result.rows, [](const EvaluationRow& row) { return !row.groups.empty(); });
+  if (groups) head.emplace_back("worst group KL");
   const bool limits = !result.limits.empty();
   if (limits) head.insert(head.end(), {"limit nats", "times limit"});
   TextTable table(head);
@@ -130,6 +153,7 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
       row.push_back(number_cell(measured("perplexity").mean, 4));
     row.insert(row.end(), {number_cell(kl.mean, 6), number_cell(kl.standard_error, 6),
                            number_cell(100 * measured("same_top_share").mean, 3)});
+    if (groups) row.push_back(worst_group_cell(r));
     if (limits) {
       const auto it = result.limits.find(r.label);
       const bool known = it != result.limits.end();
@@ -193,12 +217,14 @@ void add_run(CLI::App& app, Console& console) {
   auto* command =
       app.add_subcommand("run", "The whole chain: calibrate, diagnose, plan, quantize, export, evaluate, report");
   auto a = std::make_shared<Arguments>();
+  a->command = command;
   RunOptions& o = a->options;
   add_model(*command, a->io, a->model);
   add_option(*command, "--budget", o.budget, "+10% (over uniform int4), 4.5bpw, 3.8GiB, 16950144 or 50% (of 16 bit)")
       ->capture_default_str();
   a->target_option = add_target(*command, o.target);
   add_option(*command, "-o,--output", a->output, "Run directory; the same one again goes on where it stopped")
+      ->check(named())
       ->capture_default_str();
   a->io.writes_folder("--output", a->output,
                       {"manifest.json", "calibration.safetensors", "screen.json", "damage.json", "diagnosis.json",

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
@@ -26,25 +28,47 @@ void print_screen(const Screen& s, int64_t top, Console& console) {
                domain.tokens, domain.windows, domain.data_name, all.ratio.mean,
                number_cell(all.ratio.standard_error, 3));
   }
-  for (size_t d = 0; d < s.domains.size(); ++d)
-    for (const std::string& scheme : s.schemes) {
-      std::vector<size_t> order(s.components.size());
-      for (size_t c = 0; c < order.size(); ++c) order[c] = c;
-      const auto value = [&](size_t c, const char* key) -> const Measured& {
-        return s.at(s.components[c], scheme, key, d);
-      };
-      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-        return value(a, "predicted_kl").mean > value(b, "predicted_kl").mean;
-      });
-      if (top > 0 && static_cast<int64_t>(order.size()) > top) order.resize(static_cast<size_t>(top));
-      TextTable table({"component", "kind", "predicted KL nats", "±", "diagonal", "directional"});
-      for (const size_t c : order)
-        table.add({name_of(s.components[c]), std::string(kind_name(s.components[c].kind)),
-                   number_cell(value(c, "predicted_kl").mean, 6),
-                   number_cell(value(c, "predicted_kl").standard_error, 6), number_cell(value(c, "diagonal").mean, 6),
-                   number_cell(value(c, "directional").mean, 6)});
-      fmt::print(console.out, "\n{} on {}\n{}", scheme, s.domains[d].name, table.str(console.width()));
+  for (const std::string& scheme : s.schemes) {
+    const auto value = [&](size_t c, const char* key, size_t d) -> const Measured& {
+      return s.at(s.components[c], scheme, key, d);
+    };
+    // Of all domains alike, which is what plans take.
+    const auto mean = [&](size_t c, const char* key) {
+      double sum = 0, variance = 0;
+      for (size_t d = 0; d < s.domains.size(); ++d) {
+        sum += value(c, key, d).mean;
+        variance += std::pow(value(c, key, d).standard_error, 2);
+      }
+      const auto count = static_cast<double>(s.domains.size());
+      return Measured{sum / count, std::sqrt(variance) / count};
+    };
+    std::vector<size_t> order(s.components.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::ranges::stable_sort(order, std::greater(), [&](size_t c) { return mean(c, "predicted_kl").mean; });
+    if (top > 0 && static_cast<int64_t>(order.size()) > top) order.resize(static_cast<size_t>(top));
+    std::vector<std::string> header{"component", "kind", "predicted KL nats", "±", "diagonal", "directional"};
+    if (s.domains.size() > 1)
+      for (const ScreenedDomain& domain : s.domains) header.push_back("on " + domain.name);
+    TextTable table(header);
+    for (const size_t c : order) {
+      const Measured kl = mean(c, "predicted_kl");
+      std::vector<std::string> row{name_of(s.components[c]),
+                                   std::string(kind_name(s.components[c].kind)),
+                                   number_cell(kl.mean, 6),
+                                   number_cell(kl.standard_error, 6),
+                                   number_cell(mean(c, "diagonal").mean, 6),
+                                   number_cell(mean(c, "directional").mean, 6)};
+      if (s.domains.size() > 1)
+        for (size_t d = 0; d < s.domains.size(); ++d) row.push_back(number_cell(value(c, "predicted_kl", d).mean, 6));
+      table.add(row);
     }
+    fmt::print(console.out, "\n{} on {}{}\n{}", scheme,
+               s.domains.size() > 1 ? fmt::format("{} domains alike", s.domains.size()) : s.domains[0].name,
+               order.size() < s.components.size()
+                   ? fmt::format(", the worst {} of {} components (--top)", order.size(), s.components.size())
+                   : "",
+               table.str(console.width()));
+  }
 }
 
 void print_limit(const Limit& limit, Console& console) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/fail.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "vernier/version.h"
 
@@ -57,21 +58,25 @@ int run_subcommands(int argc, const char* const* argv, std::span<const AddSubcom
   app.add_flag_callback(
       "--quiet", [&] { console.progress = ConsoleProgress(stderr, true); }, "No progress on stderr");
   for (const AddSubcommand add : subcommands) add(app, console);
+  remove_partial_files_when_ended();
   try {
     require_known_subcommand(app, argc, argv);
     app.parse(argc, argv);
-    return 0;
+    // What was printed is in vain where it could not be written.
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+    say(stderr, "vernier: what was printed could not be written\n");
+    return 1;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const Error& e) {
-    fmt::print(stderr, "vernier: {}\n", plainly(e.what()));
+    say(stderr, fmt::format("vernier: {}\n", plainly(e.what())));
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "vernier: out of memory; use fewer --threads, a smaller --context or fewer --windows\n");
+    say(stderr, "vernier: out of memory; use fewer --threads, a smaller --context or fewer --windows\n");
     return 1;
   } catch (const std::exception& e) {
     const auto said = foreign_error ? foreign_error(e) : std::nullopt;
-    fmt::print(stderr, "vernier: {}\n", plainly(said.value_or(e.what())));
+    say(stderr, fmt::format("vernier: {}\n", plainly(said.value_or(e.what()))));
     return 1;
   }
 }

@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "engine/aten_answers.h"
 #include "engine/class_vectors.h"
+#include "evaluate/model_preprocessor.h"
 #include "ops/aten_ops.h"
 #include "vernier/curvature.h"
 #include "vernier/decode_images.h"
@@ -51,7 +52,7 @@ LossOfExamples loss_of_images(const Model& model, const LabelledImages& images, 
          model.config().family);
   const bool by_prompts = !model.config().stacks.empty();
   const ImageScorer scorer{
-      &images, load_image_preprocessor(model.source().path),
+      &images, preprocessor_of(model),
       by_prompts ? padded_texts(class_prompts(model, images.classes, options.prompts)) : at::Tensor(),
       resolve_threads(options.compute)};
   LossOfExamples loss{

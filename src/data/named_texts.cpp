@@ -1,5 +1,11 @@
 #include "data/named_texts.h"
 
+#include <fmt/ranges.h>
+
+#include <set>
+#include <string>
+#include <utility>
+
 #include "base/fail.h"
 #include "data/builtin_texts.h"
 #include "data/text_kind.h"
@@ -86,9 +92,15 @@ std::optional<EvaluationData> group_windows(const Tokenizer& tokenizer, const st
     fail(ErrorKind::kInvalidArgument, "--filter {}: chooses among documents; name them with --groups FILE.jsonl",
          filter);
   if (file.empty()) return std::nullopt;
-  return told(document_windows(tokenizer, std::filesystem::path(file).filename().string(), read_documents(file, filter),
-                               {context, 0, true}),
-              "documents", progress);
+  const std::vector<Document> documents = read_documents(file, filter);
+  EvaluationData data =
+      document_windows(tokenizer, std::filesystem::path(file).filename().string(), documents, {context, 0, true});
+  std::set<std::string> without;  // groups all of whose documents are too short to be scored
+  for (const Document& document : documents) without.insert(document.group);
+  for (const Cluster& cluster : data.clusters) without.erase(cluster.group);
+  if (!without.empty() && progress != nullptr)
+    progress->warn(fmt::format("{}: no document of {} has 2 tokens: left out", data.name, fmt::join(without, ", ")));
+  return told(std::move(data), "documents", progress);
 }
 
 EvaluationData builtin_group_windows(const Tokenizer& tokenizer, int64_t context) {

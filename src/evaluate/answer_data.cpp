@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/output_file.h"
+#include "evaluate/model_preprocessor.h"
 #include "vernier/classify.h"
 #include "vernier/decode_images.h"
 #include "vernier/tokenizer.h"
@@ -56,7 +57,7 @@ std::vector<float> pixels_of(const LabelledImage& image, const std::string& set,
 }  // namespace
 
 AnswerData answer_data(const Model& model, const LabelledImages& images, const PromptTemplates& prompts) {
-  const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
+  const ImagePreprocessor preprocessor = preprocessor_of(model);
   AnswerData data;
   data.inputs.name = images.name;
   data.inputs.images = static_cast<int64_t>(images.images.size());

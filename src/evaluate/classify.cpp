@@ -9,6 +9,7 @@
 #include "data/image_set.h"
 #include "engine/engine.h"
 #include "evaluate/image_classifier.h"
+#include "evaluate/model_preprocessor.h"
 #include "ops/parallel.h"
 #include "vernier/decode_images.h"
 
@@ -41,7 +42,7 @@ Answers classify_images(const Model& model, const LabelledImages& images, const 
                         ProgressSink* progress) {
   const std::unique_ptr<Engine> engine = make_engine(options.compute);
   const ImageClassifier classifier(model, images.classes, options, *engine);
-  const ImagePreprocessor preprocessor = load_image_preprocessor(model.source().path);
+  const ImagePreprocessor preprocessor = preprocessor_of(model);
 
   const size_t classes = images.classes.size(), count = images.images.size();
   const size_t together = engine->inputs_at_once(classifier.seeing().config().patches.rows());

@@ -203,5 +203,13 @@ TEST_F(ClassifyImages, WhatCannotBeClassifiedIsRefused) {
   expect_error(ErrorKind::kUnsupported, {"language model"}, [&] { classify_images(fixture_model("llama"), images); });
 }
 
+TEST_F(ClassifyImages, APreprocessorOfAnotherSizeIsRefusedBeforeImagesAreRead) {
+  const fs::path path = folder_ / "model/preprocessor_config.json";
+  write_file(path, R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 60000, "width": 60000}})");
+  const Model model = load_model((folder_ / "model").string());
+  expect_error(ErrorKind::kBadFile, {"preprocessor_config.json", "60000 x 60000", "32 x 32"},
+               [&] { classify_images(model, read_manifest(folder_ / "images.csv", class_names_of(model))); });
+}
+
 }  // namespace
 }  // namespace vernier

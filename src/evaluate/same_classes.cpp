@@ -11,20 +11,15 @@
 
 namespace vernier {
 
-namespace {
-
-/// Where config.json names classes by themselves alone, as transformers does for who names none: nothing.
-std::vector<std::string> telling_names(const Model& model) {
+std::vector<std::string> telling_class_names(const Model& model) {
   const std::vector<std::string> names = class_names_of(model);
   for (size_t i = 0; i < names.size(); ++i)
     if (names[i] != fmt::format("LABEL_{}", i)) return names;
   return {};
 }
 
-}  // namespace
-
 void require_same_classes(std::string_view stage, const Model& model, const Model& reference) {
-  const std::vector<std::string> own = telling_names(model), others = telling_names(reference);
+  const std::vector<std::string> own = telling_class_names(model), others = telling_class_names(reference);
   for (size_t i = 0; i < own.size(); ++i) {
     const auto there = std::find(others.begin(), others.end(), own[i]);
     const auto place = static_cast<size_t>(there - others.begin());

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/output_file.h"
+#include "engine/require_finite.h"
 #include "export/target_table.h"
 #include "format/safetensors_writer.h"
 #include "vernier/quantize.h"
@@ -33,6 +34,8 @@ constexpr const char* kCompanions[] = {"tokenizer.json",
                                        "generation_config.json",
                                        "preprocessor_config.json"};
 constexpr const char* kTemplates = "additional_chat_templates/";
+constexpr const char* kPlan = "vernier_plan.json";
+constexpr const char* kWeights = "model.safetensors";
 
 void require_directory(const Model& model) {
   if (model.source().gguf)
@@ -73,7 +76,10 @@ SafetensorsWriter declare_weights(const Model& model) {
 /// As the folder stores it: parts of a fused tensor one below the other, transposed where it is, less 1 where it is.
 at::Tensor stored_values(const QuantizedModel& quantized, const StoredTensor& tensor) {
   std::vector<at::Tensor> parts;
-  for (const TensorSpec* part : tensor.parts) parts.push_back(quantized.values(part->id));
+  for (const TensorSpec* part : tensor.parts) {
+    parts.push_back(quantized.values(part->id));
+    require_finite(quantized.source(), part->id, parts.back());
+  }
   const at::Tensor rows = parts.size() == 1 ? parts[0] : at::cat(parts, 0);
   const FileTensor& stored = tensor.parts[0]->hugging_face;
   if (stored.less_one) return rows - 1;
@@ -82,8 +88,21 @@ at::Tensor stored_values(const QuantizedModel& quantized, const StoredTensor& te
 
 std::vector<std::string> written_files() {
   std::vector<std::string> names(std::begin(kCompanions), std::end(kCompanions));
-  names.insert(names.end(), {kTemplates, "config.json", "vernier_plan.json", "model.safetensors"});
+  names.insert(names.end(), {kTemplates, "config.json", kPlan, kWeights});
   return names;
+}
+
+/// Weights that lie there would be read together with what is written, or in its place.
+void require_own_folder(const fs::path& folder) {
+  std::error_code code;
+  if (fs::exists(folder / kPlan, code)) return;  // an earlier output, which is replaced
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code)) {
+    const fs::path name = entry->path().filename();
+    const std::string text = name.string();
+    if (name == "config.json" || name.extension() == ".safetensors" || text.ends_with(".safetensors.index.json"))
+      fail(ErrorKind::kInvalidArgument, "export: {} holds another model ({}); name a new folder", folder.string(),
+           text);
+  }
 }
 
 uint64_t folder_bytes(const Model& model, const Plan& plan, const TokenizerModel&, const ExportOptions&) {
@@ -128,14 +147,16 @@ void write_folder(const QuantizedModel& quantized, const TokenizerModel&, const 
   require_directory(model);
   const fs::path source = model.source().path;
   const SafetensorsWriter writer = declare_weights(model);
+  require_own_folder(folder);
+  // First gone and last written: a folder without weights is not mistaken for a finished one.
+  fs::remove(folder / kWeights);
   for (const std::string& name : copied_files(source)) write_file(folder / name, read_file(source / name));
   write_json(folder / "config.json", config_of(model));
-  write_json(folder / "vernier_plan.json", plan_to_json(quantized.plan()));
-  // Last: a folder without weights is not mistaken for a finished one.
+  write_json(folder / kPlan, plan_to_json(quantized.plan()));
   const std::vector<StoredTensor> tensors = stored_tensors(model.blueprint(), &TensorSpec::hugging_face);
   if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(tensors.size()), "tensors");
   int64_t done = 0;
-  writer.write(folder / "model.safetensors", [&](size_t index, const ByteSink& append) {
+  writer.write(folder / kWeights, [&](size_t index, const ByteSink& append) {
     const at::Tensor values = stored_values(quantized, tensors[index]);
     append({static_cast<const std::byte*>(values.data_ptr()), values.nbytes()});
     model.release_pages();

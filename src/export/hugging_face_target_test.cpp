@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/output_file.h"
+#include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -112,6 +113,38 @@ TEST(HuggingFaceTarget, AGgufFileIsNoDirectoryToStartFrom) {
     EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
     EXPECT_THAT(e.what(), ::testing::HasSubstr("start from the Hugging Face directory"));
   }
+}
+
+TEST(HuggingFaceTarget, AFolderOfAnotherModelIsLeftAsItIs) {
+  namespace fs = std::filesystem;
+  const fs::path folder = scratch_path("vernier_foreign_folder");
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  write_file(folder / "model-00001-of-00002.safetensors", "theirs");
+  const Model model = fixture_model("llama");
+  const QuantizedModel q =
+      quantize(model, calibrate(model, made_up_windows(2, 16, 320)), plan_uniform(model, "int4:g32"), 1);
+  expect_error(ErrorKind::kInvalidArgument, {"another model", "model-00001-of-00002.safetensors", "new folder"},
+               [&] { export_model(hugging_face(), q, {}, folder); });
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 1);
+  fs::remove(folder / "model-00001-of-00002.safetensors");
+  export_model(hugging_face(), q, {}, folder);
+  export_model(hugging_face(), q, {}, folder);  // its own is replaced
+  EXPECT_TRUE(fs::exists(folder / "model.safetensors"));
+  fs::remove_all(folder);
+}
+
+TEST(HuggingFaceTarget, WhatIsNoNumberIsNotWritten) {
+  Model model = fixture_model("llama");
+  Plan plan = plan_uniform(model, "int8:channel", "huggingface");
+  plan.method = "nearest";
+  const TensorId norm = parse_tensor("output_norm");
+  model.set_weight(norm, at::full_like(model.weight(norm), INFINITY));
+  const auto folder = scratch_path("vernier_infinite_norm");
+  expect_error(ErrorKind::kBadFile, {"output_norm", "inf", "finite"},
+               [&] { export_model(hugging_face(), quantize(model, {}, plan, 1), {}, folder); });
+  EXPECT_FALSE(std::filesystem::exists(folder / "model.safetensors"));
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

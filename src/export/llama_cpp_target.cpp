@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "base/fail.h"
+#include "engine/require_finite.h"
 #include "export/target_table.h"
 #include "format/carried_metadata.h"
 #include "format/gguf_tokenizer.h"
@@ -62,10 +64,17 @@ std::vector<float> rope_divisors(const ModelConfig& config) {
 void add_hyperparameters(GgufWriter& writer, const ModelConfig& c) {
   const std::string arch = architecture(c);
   const auto u32 = [&](const std::string& key, int64_t value) {
+    if (value < 0 || value > std::numeric_limits<uint32_t>::max())
+      fail(ErrorKind::kUnsupported, "export: {}.{} is {}: a GGUF file holds 0 to {}", arch, key, value,
+           std::numeric_limits<uint32_t>::max());
     writer.set(arch + "." + key, static_cast<uint32_t>(value));
   };
   const auto f32 = [&](const std::string& key, double value) {
-    writer.set(arch + "." + key, static_cast<float>(value));
+    const auto stored = static_cast<float>(value);
+    if (!std::isfinite(stored) || (value != 0 && stored == 0))
+      fail(ErrorKind::kUnsupported, "export: {}.{} is {}: a GGUF file holds it in float32, where it is {}", arch, key,
+           value, stored);
+    writer.set(arch + "." + key, stored);
   };
   const AttentionConfig& attention = c.layer(0).attention;
   u32("context_length", context_length(c));
@@ -170,8 +179,7 @@ GgufWriter declare(const Model& model, const Plan& plan, const TokenizerModel& t
   writer.set("vernier.version", std::string(VERNIER_VERSION));
   writer.set("vernier.plan", plan.label);
   writer.set("vernier.model_hash", source_hash);
-  if (plan.method != Plan().method) writer.set("vernier.method", plan.method);
-  writer.set("vernier.recipe", recipe_text(with_file_names(plan, model)));
+  writer.set("vernier.recipe", carried_recipe(with_file_names(plan, model)));
   if (const auto divisors = rope_divisors(model.config()); !divisors.empty())
     writer.add_tensor("rope_freqs.weight", kGgmlF32, {static_cast<int64_t>(divisors.size())});
   for (const StoredTensor& tensor : stored_tensors(model.blueprint(), &TensorSpec::gguf)) {
@@ -234,6 +242,7 @@ void write_gguf(const QuantizedModel& quantized, const TokenizerModel& tokenizer
         rows = stored.bytes().view({stored.rows(), -1});
       } else {
         rows = quantized.values(part->id);
+        require_finite(model, part->id, rows);
       }
       if (const int64_t heads = part->gguf.interleaved_heads; heads > 0) rows = to_interleaved_rope(rows, heads);
       append({static_cast<const std::byte*>(rows.data_ptr()), rows.nbytes()});

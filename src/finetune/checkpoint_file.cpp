@@ -25,9 +25,22 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointFile& c
   });
 }
 
+namespace {
+
+SafetensorsFile opened(const std::filesystem::path& path) {
+  try {
+    return SafetensorsFile(path);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kBadFile) throw;
+    fail(ErrorKind::kBadFile, "finetune: the checkpoint is damaged ({}); delete it to begin again", e.what());
+  }
+}
+
+}  // namespace
+
 std::optional<CheckpointFile> read_checkpoint(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
-  const SafetensorsFile file(path);
+  const SafetensorsFile file = opened(path);
   CheckpointFile content;
   content.words = file.metadata();
   for (const SafetensorsEntry& entry : file.entries()) {

@@ -265,7 +265,7 @@ FinetuneEvaluation evaluate_finetuned(const Model& model, const Model& other, co
 Plan finetuned_plan(const Plan& plan) {
   Plan made = plan;
   made.method = "nearest";  // matrices that are stored in their scheme are kept as they are
-  made.label = plan.label + ", fine-tuned";
+  made.provenance["fine_tuned"] = true;
   // What was foretold is of the weights before, and so is their hash.
   for (PlanEntry& entry : made.entries) entry.damage = std::numeric_limits<double>::quiet_NaN();
   made.predicted_kl_nats = made.lower_bound_kl_nats = std::numeric_limits<double>::quiet_NaN();

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "data/document_pieces.h"
 #include "data/token_runs.h"
+#include "evaluate/model_preprocessor.h"
 #include "finetune/packed_windows.h"
 #include "finetune/sampling.h"
 #include "finetune/training_hash.h"
@@ -214,7 +215,7 @@ TrainingData training_images(const Model& model, const LabelledImages& images, c
     data.group.push_back(names.index_of(group, data.groups));
     data.image_hashes.push_back(hash_file(image.path));
   }
-  const std::vector<float> values = load_pixel_values(paths, load_image_preprocessor(model.source().path), threads);
+  const std::vector<float> values = load_pixel_values(paths, preprocessor_of(model), threads);
   const PatchConfig& patches = seeing.config().patches;
   const int64_t side = patches.image_size;
   if (static_cast<int64_t>(values.size()) != data.size() * patches.channels * side * side)
@@ -320,6 +321,8 @@ std::vector<EncodedDocument> documents_apart(const std::vector<EncodedDocument>&
   std::vector<EncodedDocument> apart;
   for (size_t d = 0; d < documents.size(); ++d)
     if (!shared[d]) apart.push_back(documents[d]);
+  if (apart.empty() && !documents.empty())
+    fail(ErrorKind::kInvalidArgument, "finetune: every document shares text with {}, which is held out", held_out.name);
   return apart;
 }
 

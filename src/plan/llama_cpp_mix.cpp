@@ -298,6 +298,7 @@ Plan mix_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules
   plan.label = "llama.cpp's " + mix;
   plan.predicted_kl_nats = 0;
   const std::map<std::string, int64_t> downs = numbered_downs(tensors);
+  std::map<std::string, int> fallbacks;  // where rows do not fit what llama-quantize would take
   for (const TensorDamage& tensor : tensors) {
     const std::optional<MixRole> role = mix_role(tensor, untied);
     const auto down = downs.find(tensor.stored_in);
@@ -307,8 +308,11 @@ Plan mix_plan(const std::vector<TensorDamage>& tensors, const TargetRules& rules
     if (entry.reason == "uniform") entry.reason = mix + (scheme == row.base ? "" : "'s exception");
     plan.tensor_bytes += entry.bytes;
     plan.predicted_kl_nats += entry.damage;
+    if (!entry.wanted.empty()) ++fallbacks[entry.scheme];
     plan.entries.push_back(std::move(entry));
   }
+  for (const auto& [scheme, count] : fallbacks)
+    plan.label += fmt::format(", {} of {} as {}", count, tensors.size(), scheme);
   return plan;
 }
 

@@ -70,7 +70,9 @@ void finish(Plan& plan) {
   }
 }
 
-/// The plan within the budget, or, where none is, the smallest there is.
+constexpr uint64_t kAnySize = uint64_t{1} << 60;
+
+/// The plan within the budget, or, where none is, how small a file can be.
 struct Outcome {
   Plan plan;
   uint64_t smallest_bytes = 0;  ///< of any file; 0 when the budget is met
@@ -93,64 +95,38 @@ Outcome solve(const std::vector<TensorDamage>& tensors, const PlanRequest& reque
   if (!request.method.empty()) plan.method = request.method;
   plan.budget_text = request.budget_text;
   plan.budget_bytes = request.budget_bytes;
-  for (const TensorDamage& tensor : tensors)
-    plan.entries.push_back(entry_of(tensor, problem.items[plan.entries.size()].candidates[0].scheme));
-
-  // The header holds the recipe, whose reasons depend on the choice: solve, measure the file, and take what the header
-  // grew by from the tensors' share. Two rounds do unless reasons change length at the margin.
-  uint64_t overhead = 0;
-  bool brief = false;  // where the smallest file with reasons is too large, reasons give way
   const SchemeChooser chooser(tensors, request, problem);
   // Takes over a choice; returns what its tensors take in the file.
   const auto take = [&](const SchemeChoice& made) {
-    const KnapsackSolution& solution = made.solution;
+    plan.entries.clear();
     uint64_t padded = 0;
     for (size_t i = 0; i < tensors.size(); ++i) {
-      const Candidate& choice = problem.items[i].candidates[solution.choice[i]];
-      plan.entries[i] = entry_of(tensors[i], choice.scheme);
-      plan.entries[i].damage = choice.damage / tensors[i].counts;
-      plan.entries[i].reason = brief ? "" : made.reasons[i];
-      if (tensors[i].counts != 1 && !brief)
-        plan.entries[i].reason += fmt::format("; its nats count {:.2f} times", tensors[i].counts);
+      const Candidate& choice = problem.items[i].candidates[made.solution.choice[i]];
+      PlanEntry& entry = plan.entries.emplace_back(entry_of(tensors[i], choice.scheme));
+      entry.damage = choice.damage / tensors[i].counts;
+      entry.reason =
+          choice.scheme == tensors[i].stored_scheme ? "as the source stores it, byte for byte" : made.reasons[i];
+      if (tensors[i].counts != 1) entry.reason += fmt::format("; its nats count {:.2f} times", tensors[i].counts);
       padded += choice.bytes;
     }
-    plan.price_per_byte = solution.price_per_byte;
-    plan.lower_bound_kl_nats = all_count_alike ? solution.lower_bound : std::numeric_limits<double>::quiet_NaN();
+    plan.price_per_byte = made.solution.price_per_byte;
+    plan.lower_bound_kl_nats = all_count_alike ? made.solution.lower_bound : std::numeric_limits<double>::quiet_NaN();
     plan.objective = made.objective;
     finish(plan);
     return padded;
   };
-  constexpr int kRounds = 16;
-  for (int round = 0; round < kRounds; ++round) {
-    problem.budget_bytes = request.budget_bytes > overhead ? request.budget_bytes - overhead : 0;
-    SchemeChoice made = chooser.choose(problem);
-    if (!made.solution.feasible && !brief) {
-      brief = true;
-      overhead = 0;
-      round = -1;
-      continue;
-    }
-    if (!made.solution.feasible) {
-      problem.budget_bytes = made.solution.smallest_bytes;
-      made = chooser.choose(problem);
-      take(made);
-      uint64_t smallest = request.file_bytes(plan);
-      if (smallest <= request.budget_bytes) return outcome;
-      for (int i = 0; i < 2; ++i) {  // the header names the budget: as many digits as when the user takes up the offer
-        plan.budget_bytes = smallest;
-        plan.budget_text = std::to_string(smallest);
-        smallest = request.file_bytes(plan);
-      }
-      outcome.smallest_bytes = smallest;
-      return outcome;
-    }
-    const uint64_t padded = take(made);
-    const uint64_t file = request.file_bytes(plan);
-    if (round > 0 && file <= request.budget_bytes) return outcome;
-    // Never smaller again than once needed, so that the rounds end.
-    overhead = std::max(overhead, file - padded);
-  }
-  fail(ErrorKind::kInternal, "plan: the header did not settle in {} rounds", kRounds);
+  // What stands beside the tensors is as long whatever is chosen: the best plan of any size tells how long.
+  problem.budget_bytes = kAnySize;
+  const uint64_t padded = take(chooser.choose(problem));
+  const uint64_t file = request.file_bytes(plan), beside = file - padded;
+  if (file <= request.budget_bytes) return outcome;
+  problem.budget_bytes = request.budget_bytes > beside ? request.budget_bytes - beside : 0;
+  const SchemeChoice made = chooser.choose(problem);
+  if (made.solution.feasible)
+    take(made);
+  else
+    outcome.smallest_bytes = made.solution.smallest_bytes + beside;
+  return outcome;
 }
 
 }  // namespace
@@ -224,11 +200,12 @@ void require_reachable(std::vector<TensorDamage> tensors, const PlanRequest& req
 Plan make_plan(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {
   Outcome outcome = solve(tensors, request);
   if (outcome.smallest_bytes == 0) return std::move(outcome.plan);
+  const std::string asked = std::to_string(request.budget_bytes);
   fail(ErrorKind::kInfeasible,
-       "plan: budget {} = {} bytes cannot be met: the smallest file for {}{} is {} bytes; raise --budget{}",
-       request.budget_text, request.budget_bytes, request.rules.target,
-       outcome.all_foretold ? "" : " whose damage the diagnosis foretells", outcome.smallest_bytes,
-       outcome.all_foretold ? "" : " or diagnose with a coarser --scheme");
+       "plan: budget {} bytes cannot be met: the smallest file for {}{} is {} bytes; raise --budget{}",
+       request.budget_text == asked ? asked : request.budget_text + " = " + asked, request.rules.target,
+       outcome.all_foretold ? "" : " whose damage is known", outcome.smallest_bytes,
+       outcome.all_foretold ? "" : ", or measure coarser schemes (diagnose --scheme, screen --schemes)");
 }
 
 uint64_t smallest_file(const std::vector<TensorDamage>& tensors, const PlanRequest& request) {

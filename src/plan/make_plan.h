@@ -40,11 +40,12 @@ struct PlanRequest {
   TargetRules rules{};
   std::string budget_text{};
   uint64_t budget_bytes = 0;  ///< of the whole file
-  /// Size of the file a plan would make, exact; header and recipe included.
+  /// Size of the file a plan would make, exact: its tensors, padded, and what stands beside them, which is as long
+  /// whatever is chosen.
   std::function<uint64_t(const Plan&)> file_bytes{};
   PlanObjective objective{};
   std::vector<PlanGroup> groups{};
-  std::string method{};  ///< of the plan, whose name the file may hold; empty: Plan's own
+  std::string method{};  ///< of the plan; empty: Plan's own
 };
 
 /// 0 for what the source stores already.

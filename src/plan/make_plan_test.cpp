@@ -40,9 +40,9 @@ std::vector<TensorDamage> tensors() {
   return all;
 }
 
-/// A file with a header that grows with the recipe, as a GGUF's does.
+/// A file with a header that holds the recipe, as a GGUF's does.
 uint64_t file_bytes(const Plan& plan) {
-  uint64_t bytes = 1000 + recipe_text(plan).size();
+  uint64_t bytes = 1000 + carried_recipe(plan).size();
   for (const PlanEntry& e : plan.entries) bytes += kRules.padded_bytes(e.bytes);
   return bytes;
 }

@@ -109,9 +109,10 @@ std::string recipe_text(const Plan& plan) {
           ? fmt::format("predicted damage {:.4g} nats per token", plan.predicted_kl_nats)
           : fmt::format("predicted damage {:.4g} nats per token, at least {:.4g} for any choice of this size",
                         plan.predicted_kl_nats, plan.lower_bound_kl_nats);
-  const std::string budget = plan.budget_bytes == 0 ? ""
-                                                    : fmt::format(", budget {} = {} bytes", one_line(plan.budget_text),
-                                                                  with_commas(plan.budget_bytes));
+  const std::string asked = one_line(plan.budget_text), bytes = with_commas(plan.budget_bytes);
+  const bool in_bytes = asked.empty() || asked == std::to_string(plan.budget_bytes);
+  const std::string budget =
+      plan.budget_bytes == 0 ? "" : fmt::format(", budget {}{} bytes", in_bytes ? "" : asked + " = ", bytes);
   std::string text = fmt::format(
       "# vernier recipe: {} for {}{}\n"
       "# {} tensors, {} bytes; {}\n"
@@ -122,6 +123,15 @@ std::string recipe_text(const Plan& plan) {
     if (!entry.reason.empty()) text += "  # " + one_line(entry.reason);
     text += '\n';
   }
+  return text;
+}
+
+std::string carried_recipe(const Plan& plan) {
+  // As wide as the longest names there are: "smoothquant", "gguf:iq2_xxs".
+  std::string text =
+      fmt::format("# values by {:>11}\n", plan.provenance.contains("fine_tuned") ? "training" : plan.method);
+  for (const PlanEntry& entry : plan.entries)
+    text += fmt::format("{} = {:>12}\n", anchored_pattern(entry.tensor), entry.scheme);
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include "support/golden.h"
 #include "support/sample_plan.h"
 #include "vernier/error.h"
+#include "vernier/scheme.h"
 
 namespace vernier {
 namespace {
@@ -21,6 +22,29 @@ TEST(Recipe, ReadsBackWhatWasWritten) {
   }
   EXPECT_EQ(recipe.find("blk.0.attn_q.weight.more"), std::nullopt) << "patterns are anchored";
   EXPECT_EQ(recipe.find("blk_0_attn_q_weight"), std::nullopt) << "dots are escaped";
+}
+
+// What stands in a file beside its tensors must not depend on what is chosen, or a budget would.
+TEST(Recipe, WhatAFileCarriesIsAsLongWhateverIsChosen) {
+  Plan plan = sample_plan();
+  const std::string carried = carried_recipe(plan);
+  EXPECT_THAT(carried, testing::Not(testing::HasSubstr(plan.entries[0].reason)));
+  const Recipe recipe = parse_recipe(carried, "carried");
+  ASSERT_EQ(recipe.rules().size(), plan.entries.size());
+  for (size_t i = 0; i < plan.entries.size(); ++i) {
+    EXPECT_EQ(recipe.find(plan.entries[i].tensor), i);
+    EXPECT_EQ(recipe.rules()[i].scheme, plan.entries[i].scheme);
+  }
+  for (const std::string& scheme : gguf_scheme_names()) {
+    for (PlanEntry& entry : plan.entries) entry.scheme = scheme;
+    EXPECT_EQ(carried_recipe(plan).size(), carried.size()) << scheme;
+  }
+  for (const char* method : {"auto", "smoothquant"}) {
+    plan.method = method;
+    EXPECT_EQ(carried_recipe(plan).size(), carried.size()) << method;
+  }
+  plan.provenance["fine_tuned"] = true;
+  EXPECT_EQ(carried_recipe(plan).size(), carried.size());
 }
 
 TEST(Recipe, AnyNameSurvives) {

@@ -204,7 +204,7 @@ PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const 
       front.points.push_back(std::move(point));
   };
   const auto smallest = static_cast<double>(smallest_file(tensors, request));
-  request.budget_bytes = uint64_t{1} << 60;
+  request.budget_bytes = uint64_t{1} << 60;  // no limit
   request.budget_text = std::to_string(request.budget_bytes);
   const auto largest = static_cast<double>(request.file_bytes(make_plan(tensors, request)));
   for (int i = 0; i < count; ++i)

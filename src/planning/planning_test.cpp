@@ -11,6 +11,7 @@
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "vernier/plan_front.h"
+#include "vernier/value_search.h"
 
 namespace vernier {
 namespace {
@@ -359,6 +360,37 @@ TEST_F(Planning, AnObjectiveOverGroupsTradesTheMeanForThem) {
   expect_error(ErrorKind::kInvalidArgument, {"not known by group"}, [&] {
     plan_within(model_, tokenizer_, table(), "+10%", {.objective = PlanObjective::parse("worst-group")});
   });
+}
+
+// What one objective reaches within a budget, no other's bound may deny.
+TEST_F(Planning, BoundsHoldForPlansOfOtherObjectives) {
+  const DamageTable groups = grouped_table();
+  const std::vector<std::string> objectives{"mean", "worst-group", "weighted", "weighted:forward=1"};
+  for (const char* budget : {"+0%", "+3%", "+10%", "+17%", "4.3bpw"}) {
+    std::vector<Plan> plans;
+    for (const std::string& objective : objectives)
+      plans.push_back(plan_within(model_, tokenizer_, groups, budget, {.objective = PlanObjective::parse(objective)}));
+    for (const Plan& bounded : plans)
+      for (const Plan& other : plans) {
+        EXPECT_GE(other.predicted_kl_nats, bounded.lower_bound_kl_nats * (1 - 1e-9)) << budget;
+        if (bounded.objective && other.objective && bounded.objective->name == "worst-group") {
+          double worst = 0;
+          for (const PlannedGroup& group : other.objective->groups) worst = std::max(worst, group.kl_nats);
+          EXPECT_GE(worst, bounded.objective->lower_bound_kl_nats * (1 - 1e-9)) << budget;
+        }
+      }
+  }
+}
+
+// A plan that fills its budget stays within it however its values are found.
+TEST_F(Planning, AFileTakesAsManyBytesWhateverFindsItsValues) {
+  Plan plan = plan_within(model_, tokenizer_, table(), "+10%");
+  const uint64_t bytes = file_bytes(model_, plan, tokenizer_);
+  EXPECT_LE(bytes, plan.budget_bytes);
+  for (const ValueSearch& search : value_searches()) {
+    plan.method = search.name;
+    EXPECT_EQ(file_bytes(model_, plan, tokenizer_), bytes) << search.name;
+  }
 }
 
 TEST_F(Planning, WhatWasStoredExactlyForetellsNothingOfCoarserSchemes) {

@@ -57,8 +57,14 @@ std::vector<ReliabilityRow> confidence_rows_of(const std::vector<const Predictio
   for (size_t f = 0; f < facts.size(); ++f) {
     ReliabilityRow row{std::string(facts[f].key) + suffix, std::string(facts[f].name) + about,
                        std::string(facts[f].unit), facts[f].worse};
-    for (size_t m = 0; m < values.size(); ++m)
-      row.models.push_back(facts[f].key == std::string_view("accuracy") ? accuracy[m] : values[m][f]);
+    for (size_t m = 0; m < values.size(); ++m) {
+      ComparedValue& own =
+          row.models.emplace_back(facts[f].key == std::string_view("accuracy") ? accuracy[m] : values[m][f]);
+      // Mirrored draws of a figure near its end reach beyond it. One that nothing is known of stays without an end.
+      if (std::isfinite(own.interval.low)) own.interval.low = std::max(own.interval.low, facts[f].least);
+      if (std::isfinite(own.interval.high) && facts[f].unit == "share")
+        own.interval.high = std::min(own.interval.high, 1.0);
+    }
     rows.push_back(std::move(row));
   }
   return rows;

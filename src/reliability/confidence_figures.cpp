@@ -28,7 +28,7 @@ const std::vector<ConfidenceFigureRow>& confidence_figure_rows() {
       {"accuracy", "accuracy", "share", Worse::kLower, true},
       {"confidence", "mean confidence", "share", Worse::kNeither, true},
       {"ece", "expected calibration error", "share", Worse::kHigher, true},
-      {"ece_signed", "confidence less accuracy", "share", Worse::kNeither, true},
+      {"ece_signed", "confidence less accuracy", "share", Worse::kNeither, true, -1},
       {"ece_equal_mass", "calibration error, bins of equal mass", "share", Worse::kHigher, false},
       // The worst of fifteen: its paired interval of 95% covers 79%, so that nothing is called better or worse by it.
       {"mce", "calibration error of the worst bin", "share", Worse::kNeither, false},

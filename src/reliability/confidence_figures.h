@@ -14,6 +14,7 @@ struct ConfidenceFigureRow {
   std::string_view key, name, unit;
   Worse worse = Worse::kHigher;
   bool of_groups = false;  ///< also shown per group
+  double least = 0;        ///< what it cannot fall below, nor its interval
 };
 
 /// In the order of ConfidenceFigures::of.

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "engine/device.h"
+#include "evaluate/model_preprocessor.h"
 #include "ops/parallel.h"
 #include "vernier/decode_images.h"
 
@@ -19,7 +20,7 @@ ImageSubjects::ImageSubjects(const std::vector<ReliabilitySubject>& subjects, co
     own.activations = subject.activations, own.ranges = subject.ranges, own.rounded = subject.rounded;
     classifiers_.push_back(std::make_unique<ImageClassifier>(*subject.model, classes, own, *engine_));
   }
-  preprocessor_ = load_image_preprocessor(subjects.front().model->source().path);
+  preprocessor_ = preprocessor_of(*subjects.front().model);
   decoders_ = std::max(1, resolve_threads(options.compute) / workers());
 }
 

@@ -23,9 +23,13 @@ bool PartStore::is_own(const std::filesystem::path& path) const {
 
 bool PartStore::has(const std::string& key) const {
   if (folder_.empty() || !std::filesystem::exists(path_of(key))) return false;
-  const Json stored = read_json(path_of(key));
-  const Json* identity = json_find(stored, "identity");
-  return identity != nullptr && *identity == identity_ && json_find(stored, "part") != nullptr;
+  try {
+    const Json stored = read_json(path_of(key));
+    const Json* identity = json_find(stored, "identity");
+    return identity != nullptr && *identity == identity_ && json_find(stored, "part") != nullptr;
+  } catch (const Error&) {  // damaged: it is measured again
+    return false;
+  }
 }
 
 Json PartStore::get(const std::string& key, const std::function<Json()>& make) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/forwarded_progress.h"
 #include "base/json.h"
 #include "run/image_rows.h"
 #include "run/run_stages.h"
@@ -27,7 +28,8 @@ void evaluate_all(const RunContext& run, const std::vector<RunCandidate>& candid
       files.push_back(load_model(run.directory.path(candidates[i].file).string()));
     for (const Model& file : files) batch.push_back(&file);
     const auto add = [&](const EvaluationData& data, std::vector<Evaluation>& results) {
-      for (Evaluation& e : evaluate(batch, &run.model, data, {run.options.compute}, &run.progress))
+      NamedProgress named(&run.progress, data.name);
+      for (Evaluation& e : evaluate(batch, &run.model, data, {run.options.compute}, &named))
         results.push_back(std::move(e));
     };
     add(run.inputs.text, text);
@@ -89,6 +91,7 @@ Json run_result_to_json(const RunResult& result) {
       row[key] = value == nullptr ? Json() : finite_or_null(value->mean);
       row[key + "_stderr"] = value == nullptr ? Json() : finite_or_null(value->standard_error);
     }
+    for (const auto& [name, scores] : r.groups) row["groups"][name] = scores_to_json(scores);
     if (const auto it = result.limits.find(r.label); it != result.limits.end())
       row["limit"] = limit_shares_to_json(it->second);
     rows.push_back(row);

@@ -1,3 +1,4 @@
+#include "base/forwarded_progress.h"
 #include "run/run_stages.h"
 #include "vernier/export.h"
 #include "vernier/quantize.h"
@@ -21,8 +22,9 @@ void export_stage(const RunContext& run, const Calibration& calibration, const s
               stage_key({run.directory.hash(c.plan), run.directory.hash("calibration.safetensors"),
                          model_hash(run.model), run.inputs.exported_as}),
               c.file, [&](const std::filesystem::path& path) {
+                NamedProgress named(&run.progress, c.label);
                 export_model(run.target, quantize(run.model, calibration, load_plan(run.directory, c.plan), threads),
-                             run.inputs.tokenizer, output_of(run.target, path), run.options.file, &run.progress);
+                             run.inputs.tokenizer, output_of(run.target, path), run.options.file, &named);
               });
 }
 

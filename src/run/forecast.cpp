@@ -28,6 +28,7 @@ RunForecast forecast_run(const Model& model, const RunOptions& options, Progress
       inputs.images ? inputs.images->diagnosis.inputs.images : static_cast<int64_t>(inputs.diagnosis.windows.size());
   forecast.threads = resolve_threads(options.compute);
   forecast.stages = forecast_stages(model, options, inputs);
+  warn_of_time(options, forecast.stages, log);
   forecast.exact_seconds = inputs.images
                                ? image_diagnosis_seconds(model, options, inputs)
                                : diagnosis_seconds(model, diagnosis, forecast.diagnose_windows, options.context);

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/fail.h"
@@ -17,14 +18,24 @@ namespace vernier {
 namespace {
 constexpr std::string_view kEfforts[] = {"screen", "confirm", "exact"};
 
-void warn_of_time(const RunOptions& options, const std::vector<RunForecast::Stage>& foretold, ProgressSink& progress) {
-  double least = 0;  // of what cannot be cut short
-  for (const RunForecast::Stage& stage : foretold) least += stage.stage == "confirm" ? 0 : stage.seconds;
-  if (options.max_minutes > 0 && least > 60 * options.max_minutes)
-    progress.warn(
-        fmt::format("--max-minutes {:g}: {} takes about {:.1f} minutes even if nothing is confirmed; fewer --windows, "
-                    "--calibration-windows or --screen-windows make it shorter",
-                    options.max_minutes, options.effort == Effort::kExact ? "--effort exact" : "this run", least / 60));
+/// Within --max-minutes: the plan, the largest of the others, and of the rest those that there is time to write and to
+/// measure, larger ones first.
+std::vector<RunCandidate> affordable(const RunContext& run, std::vector<RunCandidate> candidates) {
+  constexpr size_t kFewest = 2;
+  const double each = (run.clock.seconds_of("export") + run.clock.seconds_of("evaluate")) /
+                      static_cast<double>(std::max<size_t>(candidates.size(), 1));
+  size_t dropped = 0;  // they are in order of size, the plan last
+  const auto fits = [&] {
+    return run.clock.has_time_for("evaluate", each * static_cast<double>(candidates.size() - dropped));
+  };
+  while (candidates.size() - dropped > kFewest && !fits()) ++dropped;
+  if (dropped == 0) return candidates;
+  std::vector<std::string> labels;
+  for (size_t i = 0; i < dropped; ++i) labels.push_back(candidates[i].label);
+  run.progress.warn(fmt::format("--max-minutes {:g}: no time to write and measure {}", run.options.max_minutes,
+                                fmt::join(labels, "; ")));
+  candidates.erase(candidates.begin(), candidates.begin() + static_cast<int64_t>(dropped));
+  return candidates;
 }
 
 }  // namespace
@@ -54,7 +65,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
 
   const Calibration calibration = calibrate_stage(context);
   const DamageTable damage = damage_stage(context, calibration);
-  const std::vector<RunCandidate> candidates = plan_stage(context, damage);
+  const std::vector<RunCandidate> candidates = affordable(context, plan_stage(context, damage));
   export_stage(context, calibration, candidates);
 
   RunResult result;

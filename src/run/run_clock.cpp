@@ -41,6 +41,11 @@ bool RunClock::has_time_for(const std::string& stage, double more) const {
   return limit_ <= 0 || seconds() + more + foretold_after(stage) <= limit_;
 }
 
+double RunClock::seconds_of(const std::string& stage) const {
+  const auto found = std::find_if(foretold_.begin(), foretold_.end(), [&](const auto& f) { return f.stage == stage; });
+  return found == foretold_.end() ? 0 : pace() * found->seconds;
+}
+
 double RunClock::foretold_after(const std::string& stage) const {
   const auto here = std::find_if(foretold_.begin(), foretold_.end(), [&](const auto& f) { return f.stage == stage; });
   if (here == foretold_.end()) return 0;

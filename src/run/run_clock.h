@@ -27,6 +27,8 @@ class RunClock {
 
   /// Whether `seconds` more of `stage` leave what follows enough time.
   bool has_time_for(const std::string& stage, double seconds) const;
+  /// What a stage to come will take, by the pace of those that are over; 0 where nothing is foretold.
+  double seconds_of(const std::string& stage) const;
   /// Those that ran, in their order.
   const std::vector<StageTime>& times() const { return times_; }
   double seconds() const;

@@ -59,5 +59,11 @@ TEST(RunClock, LeavesTimeForWhatFollows) {
   EXPECT_TRUE(RunClock(0, {}).has_time_for("confirm", 1e9)) << "no limit";
 }
 
+TEST(RunClock, TellsWhatAStageToComeWillTake) {
+  const RunClock clock(0, {{"export", 60}, {"evaluate", 240}});
+  EXPECT_EQ(clock.seconds_of("evaluate"), 240);
+  EXPECT_EQ(clock.seconds_of("refine"), 0) << "not foretold";
+}
+
 }  // namespace
 }  // namespace vernier

@@ -30,7 +30,9 @@ using ::testing::Contains, ::testing::ElementsAre, ::testing::HasSubstr, ::testi
 struct Stages : ProgressSink {
   std::set<std::string> begun;
   std::vector<std::string> warnings;
-  void begin(std::string_view stage, int64_t, std::string_view) override { begun.emplace(stage); }
+  void begin(std::string_view stage, int64_t, std::string_view) override {
+    begun.emplace(stage.substr(0, stage.find(' ')));  // "quantize planned"
+  }
   void warn(std::string_view message) override { warnings.emplace_back(message); }
 };
 
@@ -251,6 +253,8 @@ TEST_F(RunLibrary, ARunOutOfTimeEndsWithAPlanAndSaysSo) {
   const RunResult result = run(source("f16"), o);
   EXPECT_THAT(result.warnings, Contains(HasSubstr("time was up")));
   EXPECT_EQ(result.rows.back().kind, "plan");
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("no time to write and measure")));
+  EXPECT_EQ(result.rows.size(), 3U) << "the source, the plan and the largest of the others";
   EXPECT_FALSE(read_json(out_ / "work/confirmation.json")["complete"].get<bool>());
 }
 

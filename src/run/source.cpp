@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <utility>
+#include <vector>
 
 namespace vernier {
 
@@ -19,10 +22,21 @@ std::string source_label(const Model& model) {
     quantized |= model.stored(id) != nullptr;
   }
   if (!quantized) return "full precision";
-  std::string name = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) {
-                       return a.second < b.second;
-                     })->first;
-  name.erase(0, name.rfind(':') + 1);
+  // By what most bytes are in, as far as nine tenths of them: one type of a file may be that of a large vocabulary alone.
+  std::vector<std::pair<uint64_t, std::string>> types;
+  uint64_t rest = 0;
+  for (const auto& [scheme, size] : bytes) {
+    types.emplace_back(size, scheme.substr(scheme.rfind(':') + 1));
+    rest += size;
+  }
+  std::ranges::sort(types, std::greater());
+  const uint64_t all = rest;
+  std::string name;
+  for (const auto& [size, type] : types) {
+    if (10 * rest <= all) break;
+    name += (name.empty() ? "" : ", ") + type;
+    rest -= size;
+  }
   for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return fmt::format("source ({})", name);
 }

@@ -1,5 +1,7 @@
 #include "run/stage_forecast.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "diagnose/sweep_cost.h"
@@ -140,6 +142,18 @@ std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOpt
   stages.push_back({"export", of.exporting()});
   stages.push_back({"evaluate", of.evaluate()});
   return stages;
+}
+
+void warn_of_time(const RunOptions& options, const std::vector<RunForecast::Stage>& foretold, ProgressSink& progress) {
+  double least = 0;
+  for (const RunForecast::Stage& stage : foretold) least += stage.stage == "confirm" ? 0 : stage.seconds;
+  if (options.max_minutes <= 0 || least <= 60 * options.max_minutes) return;
+  progress.warn(fmt::format(
+      "--max-minutes {:g}: {} takes about {:.1f} minutes even if nothing is confirmed, less where files that the plan "
+      "is compared with are left out; fewer --windows, --calibration-windows, --screen-windows or documents of "
+      "--groups "
+      "make it shorter",
+      options.max_minutes, options.effort == Effort::kExact ? "--effort exact" : "this run", least / 60));
 }
 
 uint64_t forecast_peak_bytes(const Model& model, const RunOptions& options, const RunInputs& inputs) {

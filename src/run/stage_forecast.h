@@ -12,6 +12,9 @@ namespace vernier {
 /// @cost a few seconds at most (diagnose/sweep_cost.h)
 std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options, const RunInputs& inputs);
 
+/// Warns where --max-minutes is less than what cannot be cut short takes.
+void warn_of_time(const RunOptions& options, const std::vector<RunForecast::Stage>& foretold, ProgressSink& progress);
+
 /// Of the plan's values, where its method makes Gram matrices.
 double search_seconds(const Model& model, const RunOptions& options, int threads);
 

@@ -53,7 +53,6 @@ const SECTIONS: ((report: Report) => HTMLElement | null)[] = [
   planSection,
   protection,
   provenance,
-  glossary,
 ];
 
 function contents(sections: HTMLElement[]): HTMLElement {
@@ -68,6 +67,7 @@ function show(main: HTMLElement): void {
   setUnit(report);
   document.title = report.title;
   const sections = SECTIONS.map((make) => make(report)).filter((s): s is HTMLElement => s !== null);
+  sections.push(glossary(report, sections.map((s) => s.textContent ?? "").join("\n")));
   main.replaceChildren(...sections);
   sections[0]?.after(contents(sections));
   main.append(

@@ -240,7 +240,7 @@ function worstTable(grids: Grid[]): HTMLElement {
     key: (r: Row) => r.errors[key],
   });
   return table<Row>(
-    "Where rounding hurts most: three sites of each grid",
+    "Where errors are largest beside the values: the three sites of each grid with the least SQNR",
     [
       { head: "Grid", cell: (r) => r.grid, key: (r) => r.grid },
       { head: "Site", cell: (r) => r.site, key: (r) => r.site },
@@ -256,6 +256,8 @@ function worstTable(grids: Grid[]): HTMLElement {
     rows,
   ).element;
 }
+
+const GRID_COLOURS = ["var(--mark)", "var(--plan)", "var(--uniform)", "var(--reference)", "#a05195", "#7a9a01"];
 
 function growth(grids: Grid[]): HTMLElement | null {
   const points = grids.flatMap((g) =>
@@ -274,8 +276,9 @@ function growth(grids: Grid[]): HTMLElement | null {
       style: plotStyle,
       x: { label: "layer →", ticks: 8, tickFormat: (v: number) => (Number.isInteger(v) ? String(v) : "") },
       y: logAxis(domain, "↑ square error over square"),
+      color: { domain: grids.map((g) => g.grid), range: GRID_COLOURS },
       marks: [
-        Plot.line(points, { x: "layer", y: "value", z: "grid", stroke: "var(--mark)", className: "mark-growth" }),
+        Plot.line(points, { x: "layer", y: "value", z: "grid", stroke: "grid", className: "mark-growth" }),
         Plot.text(
           points,
           Plot.selectLast({ x: "layer", y: "value", z: "grid", text: "grid", textAnchor: "start", dx: 6, fontSize: 11 }),
@@ -294,16 +297,30 @@ function growth(grids: Grid[]): HTMLElement | null {
   return figure("Error of the residual stream.", "All sites rounded: how it grows through the layers.", draw);
 }
 
-// Where values are of the size of 6 anyway most channels are features: those that stand out most are shown.
+// Where values are of the size of 6 anyway, as in a residual stream, most channels are features: those that stand out most
+// are shown, and not of one site alone.
 const SHOWN_FEATURES = 20;
+const SHOWN_OF_A_SITE = 6;
 const overMedian = (f: OutlierFeature): number => (isNumber(f.ratio_to_median) ? f.ratio_to_median : 0);
 
 function features(all: OutlierFeature[]): HTMLElement {
+  const taken = new Map<string, number>();
+  const isShown = ({ site }: OutlierFeature) => {
+    const before = taken.get(site) ?? 0;
+    taken.set(site, before + 1);
+    return before < SHOWN_OF_A_SITE;
+  };
   const rows =
     all.length <= SHOWN_FEATURES
       ? all
-      : [...all].sort((a, b) => overMedian(b) - overMedian(a)).slice(0, SHOWN_FEATURES);
-  const which = rows.length < all.length ? `; the ${rows.length} of ${count(all.length)} furthest over the median` : "";
+      : [...all]
+          .sort((a, b) => overMedian(b) - overMedian(a))
+          .filter(isShown)
+          .slice(0, SHOWN_FEATURES);
+  const which =
+    rows.length < all.length
+      ? `; of ${count(all.length)} those furthest over the median, ${SHOWN_OF_A_SITE} of a site at most`
+      : "";
   return table<OutlierFeature>(
     `Outlier features: magnitudes of 6 and more in a quarter of the layers and 6% of the tokens${which}`,
     [

@@ -154,8 +154,9 @@ function diagrams(all: ConfidenceDiagram[]): HTMLElement {
       const fy = (bin: { model: string }) => Math.floor(models.indexOf(bin.model) / columns);
       return Plot.plot({
         width,
-        height: 210 * Math.ceil(models.length / columns) + 30,
+        height: 210 * Math.ceil(models.length / columns) + 40,
         marginLeft: 38,
+        marginBottom: 36,
         style: plotStyle,
         fx: { axis: null, padding: 0.12 },
         fy: { axis: null, padding: 0.2 },
@@ -217,21 +218,34 @@ function figures(dimension: ReliabilityDimension, models: string[]): HTMLElement
     return {
       head: model,
       numeric: true,
-      cell: (row) => `${shown(row, value(row))}${MARKS[row.models[m]?.comparison ?? "undecided"]}`,
+      cell: (row) => {
+        const own = row.models[m];
+        const [low, high] = own?.interval ?? [null, null];
+        const said = `${shown(row, value(row))}${MARKS[own?.comparison ?? "undecided"]}`;
+        return isNumber(low) && isNumber(high)
+          ? el("span", null, said, el("small", { class: "muted" }, ` ${shown(row, low)} to ${shown(row, high)}`))
+          : said;
+      },
       key: value,
     };
   });
+  const conditionColumn: Column<ReliabilityRow> = {
+    head: "Of",
+    cell: (row) => row.condition,
+    key: (row) => row.condition,
+  };
+  const levelColumn: Column<ReliabilityRow> = {
+    head: "Level",
+    numeric: true,
+    cell: (row) => (isNumber(row.level) ? level(row.level) : ""),
+    key: (row) => row.level,
+  };
   return table<ReliabilityRow>(
     dimension.name,
     [
       { head: "Figure", cell: (row) => row.name, key: (row) => row.name },
-      { head: "Of", cell: (row) => row.condition, key: (row) => row.condition },
-      {
-        head: "Level",
-        numeric: true,
-        cell: (row) => (isNumber(row.level) ? level(row.level) : ""),
-        key: (row) => row.level,
-      },
+      ...(rows.some((row) => row.condition !== "") ? [conditionColumn] : []),
+      ...(rows.some((row) => isNumber(row.level)) ? [levelColumn] : []),
       ...columns,
     ],
     rows,

@@ -76,6 +76,9 @@ export function weightFacts(report: Report): HTMLElement | null {
   const facts = diagnosis.weight_facts;
   const foretold = new Set(diagnosis.components.filter((c) => c.foretold).map((c) => c.name));
   const asForetold = facts.filter((f) => foretold.has(f.tensor)).length;
+  // A forecast compared with a forecast says nothing.
+  const FEWEST = 3;
+  if (facts.length > 0 && facts.length - asForetold < FEWEST && diagnosis.rank_correlation.length === 0) return null;
   const notFacts = new Set(["tensor", "layer", "role", "kl_nats"]);
   const drawable = [...new Set(facts.flatMap((f) => Object.keys(f)))].filter(
     (key) =>
