@@ -162,7 +162,7 @@ function undo_interleave(fd, tensor, head_dim) {
 /** The scheme that a recipe gives a tensor: its first matching line decides. */
 function scheme_of(recipe, tensor) {
   for (const line of recipe.split("\n")) {
-    const [, pattern, scheme] = /^([^#\s]\S*) = (\S+)/.exec(line) ?? [];
+    const [, pattern, scheme] = /^([^#\s]\S*) = +(\S+)/.exec(line) ?? [];
     if (pattern && new RegExp(pattern).test(tensor)) return scheme;
   }
   return undefined;
