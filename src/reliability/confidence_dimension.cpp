@@ -102,7 +102,8 @@ void add_groups(ReliabilityDimension& dimension, const std::vector<ConfidenceSub
     std::map<std::string, std::vector<size_t>> groups;
     for (size_t i = 0; i < attribute.values.size(); ++i)
       if (!attribute.values[i].empty()) groups[attribute.values[i]].push_back(i);
-    for (const auto& [name, which] : groups) {
+    for (const auto& [name, members] : groups) {
+      const auto& which = members;  // a lambda takes no structured binding along
       if (which.size() < kSmallestGroup) continue;
       const auto rows_of = [&](Predictions ConfidenceSubject::*said, const char* suffix, const char* about) {
         std::vector<Predictions> some;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "vernier/error.h"
+
 namespace vernier {
 
 std::filesystem::path PartStore::path_of(const std::string& key) const {
