@@ -18,13 +18,13 @@ namespace vernier {
 namespace {
 constexpr std::string_view kEfforts[] = {"screen", "confirm", "exact"};
 
-/// Within --max-minutes: the plan, the largest of the others, and of the rest those that there is time to write and to
-/// measure, larger ones first.
+/// Within --max-minutes: the plan, llama.cpp's mix or else the largest uniform file, and of the rest those that there is
+/// time to write and to measure, larger ones first.
 std::vector<RunCandidate> affordable(const RunContext& run, std::vector<RunCandidate> candidates) {
   constexpr size_t kFewest = 2;
   const double each = (run.clock.seconds_of("export") + run.clock.seconds_of("evaluate")) /
                       static_cast<double>(std::max<size_t>(candidates.size(), 1));
-  size_t dropped = 0;  // they are in order of size, the plan last
+  size_t dropped = 0;  // uniform files come first, in order of size, the plan last
   const auto fits = [&] {
     return run.clock.has_time_for("evaluate", each * static_cast<double>(candidates.size() - dropped));
   };

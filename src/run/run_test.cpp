@@ -254,7 +254,7 @@ TEST_F(RunLibrary, ARunOutOfTimeEndsWithAPlanAndSaysSo) {
   EXPECT_THAT(result.warnings, Contains(HasSubstr("time was up")));
   EXPECT_EQ(result.rows.back().kind, "plan");
   EXPECT_THAT(result.warnings, Contains(HasSubstr("no time to write and measure")));
-  EXPECT_EQ(result.rows.size(), 3U) << "the source, the plan and the largest of the others";
+  EXPECT_EQ(result.rows.size(), 3U) << "the source, the plan and one to compare it with";
   EXPECT_FALSE(read_json(out_ / "work/confirmation.json")["complete"].get<bool>());
 }
 
