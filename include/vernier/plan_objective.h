@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vernier {
 
@@ -21,6 +22,8 @@ struct PlanObjective {
   static PlanObjective parse(std::string_view text);
   /// As parse() reads it.
   std::string text() const;
+  /// @throws Error{kInvalidArgument} where it is over groups and damage is known of fewer than two, or not of one that it names
+  void require_groups(const std::vector<std::string>& known) const;
 };
 
 }  // namespace vernier

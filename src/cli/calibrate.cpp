@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
 #include "cli/image_arguments.h"
 #include "cli/input_tensors.h"
 #include "cli/subcommands.h"
@@ -41,7 +42,7 @@ void add_calibrate(CLI::App& app, Console& console) {
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] {
+  command->callback([a, command, &console] {
     a->io.check();
     a->text.check();
     if (!a->images.empty() && !a->text.files.empty())
@@ -53,6 +54,13 @@ void add_calibrate(CLI::App& app, Console& console) {
            "calibrate: {} ({}) sees images; name some with --images: a manifest, a folder of classes or safetensors",
            model.source().name, model.config().family);
     if (!a->images.empty()) require_texts({a->images}, model, "calibrate");
+    if (model.config().is_language_model())
+      refuse_image_options("calibrate", *command, model.source().name);
+    else
+      refuse_text_options("calibrate", *command, {"--context"}, model.source().name);
+    if (!a->images.empty() && is_safetensors(a->images))
+      refuse_given("calibrate", *command, {"--classes", "--prompts", "--windows"},
+                   fmt::format("of images; {} holds tensors, which are taken as they are", a->images));
     const auto on_images = [&] {
       const VisionInputs inputs = is_safetensors(a->images)
                                       ? vision_inputs(a->images, model)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <utility>
 
 #include "base/fail.h"
@@ -28,6 +29,18 @@ bool JsonArgument::write(const Json& json, Console& console) const {
   return false;
 }
 
+namespace {
+/// Of no rate, time or share: "inf" and "nan" are numbers to a parser.
+CLI::Validator finite() {
+  return {[](const std::string& text) {
+            double value = 0;
+            const bool number = CLI::detail::lexical_cast(text, value);  // what is none is told by the option itself
+            return number && !std::isfinite(value) ? "expected a finite number, got " + text : std::string();
+          },
+          ""};
+}
+}  // namespace
+
 CLI::Option* add_option(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
   return command.add_option(name, value, help);
 }
@@ -37,7 +50,7 @@ CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<
 }
 CLI::Option* add_option(CLI::App& command, const std::string& name, std::vector<double>& value,
                         const std::string& help) {
-  return command.add_option(name, value, help);
+  return command.add_option(name, value, help)->check(finite());
 }
 CLI::Option* add_option(CLI::App& command, const std::string& name, int& value, const std::string& help) {
   return command.add_option(name, value, help);
@@ -49,7 +62,7 @@ CLI::Option* add_option(CLI::App& command, const std::string& name, uint64_t& va
   return command.add_option(name, value, help);
 }
 CLI::Option* add_option(CLI::App& command, const std::string& name, double& value, const std::string& help) {
-  return command.add_option(name, value, help);
+  return command.add_option(name, value, help)->check(finite());
 }
 
 CLI::Option* add_flag(CLI::App& command, const std::string& name, bool& value, const std::string& help) {

@@ -5,6 +5,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
 #include "cli/group_damage_table.h"
 #include "cli/image_arguments.h"
 #include "cli/subcommands.h"
@@ -110,11 +111,15 @@ void add_diagnose(CLI::App& app, Console& console) {
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   a->compute.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] {
+  command->callback([a, command, &console] {
     const std::vector<DomainFiles> domains = domains_of(a->files);  // as long as they are looked at
     for (const DomainFiles& domain : domains) a->io.reads(domain.files);
     a->io.check();
     const Model model = open_model(a->model, console);
+    if (model.config().is_language_model())
+      refuse_image_options("diagnose", *command, model.source().name);
+    else
+      refuse_text_options("diagnose", *command, {"--context", "--windows"}, model.source().name);
     DiagnoseOptions options = planning_diagnosis(target_for(*a->target_option, a->target, model), a->scheme);
     if (!a->kinds.empty()) options.kinds = parse_kinds(a->kinds);
     options.joint = !a->no_joint;

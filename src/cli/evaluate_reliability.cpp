@@ -18,6 +18,7 @@
 #include "data/image_set.h"
 #include "data/image_subset.h"
 #include "data/text_kind.h"
+#include "reliability/reliability_request.h"
 #include "report/report_data.h"
 #include "vernier/planning.h"
 #include "vernier/quantize.h"
@@ -46,7 +47,7 @@ class Subjects {
         original.config().is_language_model() && model.config().is_language_model())
       require_same_ids("reliability", original, Tokenizer(open_tokenizer(original, console_)), model,
                        shared_.data.texts(console_), shared_.different_tokenizers, console_);
-    add(std::filesystem::path(path).filename().string(), std::move(model), shared_.activations, {});
+    add(name_of_file(path, std::filesystem::path(path).filename().string()), std::move(model), shared_.activations, {});
   }
   void add_spelled(const SubjectSpelling& spelling) {
     const Model& original = models_.front();
@@ -63,8 +64,8 @@ class Subjects {
     add(spelling.name, std::move(model), spelling.activations.value_or(shared_.activations), spelling.tower);
   }
   void add_planned(const std::string& path) {
-    add(std::filesystem::path(path).stem().string(), made(read_plan(path, models_.front(), console_)),
-        shared_.activations, {});
+    add(name_of_file(path, std::filesystem::path(path).stem().string()),
+        made(read_plan(path, models_.front(), console_)), shared_.activations, {});
   }
   const std::vector<ReliabilitySubject>& named() const { return named_; }
 
@@ -85,7 +86,15 @@ class Subjects {
     return model;
   }
 
+  bool has(const std::string& name) const {
+    return std::any_of(named_.begin(), named_.end(), [&](const ReliabilitySubject& own) { return own.name == name; });
+  }
+  /// Files of one name in several folders are told apart by their paths.
+  std::string name_of_file(const std::string& path, const std::string& name) const { return has(name) ? path : name; }
+
   void add(const std::string& name, Model model, const Activations& activations, std::optional<Stack> tower) {
+    if (has(name))
+      fail(ErrorKind::kInvalidArgument, "reliability: {} is named twice; each model is measured once", name);
     models_.push_back(std::move(model));
     ReliabilitySubject subject{name, &models_.back(), activations, {}, tower};
     if (activations.kind() == Activations::Kind::kPerTensor)
@@ -172,26 +181,7 @@ void ReliabilityArguments::add(CLI::App& command, CommandFiles& files) {
   files.reads_models(others);
 }
 
-void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, Console& console) {
-  const DataArguments& data = shared.data;
-  const std::string& first = shared.reference.empty() ? shared.model : shared.reference;
-  std::vector<SubjectSpelling> spelled;  // before anything is read
-  for (const std::string& scheme : schemes) spelled.push_back(parse_subject(scheme));
-  Subjects subjects(shared, console);
-  const Model& original = subjects.add_first(open_model(first, console));
-  const bool sees = !original.config().is_language_model();
-  if (sees)
-    refuse_text_options("reliability", shared.command,
-                        {"--groups", "--filter", "--windows", "--context", "--score", "--different-tokenizers",
-                         "--shots", "--perturb-text"},
-                        first);
-  else
-    refuse_image_options("reliability", shared.command, first);
-  if (!shared.reference.empty()) subjects.add_file(shared.model);
-  for (const SubjectSpelling& spelling : spelled) subjects.add_spelled(spelling);
-  for (const std::string& path : plans) subjects.add_planned(path);
-  for (const std::string& other : others) subjects.add_file(other);
-
+ReliabilityRequest ReliabilityArguments::request(const Shared& shared) const {
   ReliabilityRequest request;
   request.options = options;
   request.options.corruptions = corruptions;
@@ -201,23 +191,49 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
   request.classify = {prompt_templates(shared.images.prompts), shared.compute};
   if (!ood.empty()) request.outside = files_of(ood);
   if (!output.empty()) request.parts = output + ".parts";
+  return request;
+}
 
-  Reliability found;
-  if (sees) {
-    const LabelledImages images =
-        shared.images.read(image_set_of(data.data, original, "reliability"), original, console);
-    found =
-        measure_reliability(subjects.named(), spread_images(images, shared.image_count), request, &console.progress);
-  } else {
-    require_texts(data.data, original, "reliability");
-    const Tokenizer tokenizer(open_tokenizer(original, console));
-    if (data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices) {
-      const std::vector<ChoiceItem> items = read_choices(data.data.front());
-      const ScoredTexts texts = choice_texts(tokenizer, std::filesystem::path(data.data.front()).filename().string(),
-                                             items, {.context = data.context, .shots = shots});
-      found = measure_choice_reliability(subjects.named(), items, texts, request, &console.progress);
-      return finish(found, json, console);
-    }
+void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, Console& console) {
+  const DataArguments& data = shared.data;
+  const std::string& first = shared.reference.empty() ? shared.model : shared.reference;
+  std::vector<SubjectSpelling> spelled;  // before anything is read
+  for (const std::string& scheme : schemes) spelled.push_back(parse_subject(scheme));
+  Subjects subjects(shared, console);
+  const Model& original = subjects.add_first(open_model(first, console));
+  const ReliabilityRequest asked = request(shared);
+  // Models are made when all that is said about them and what they are measured on was read.
+  const auto add_others = [&] {
+    if (!shared.reference.empty()) subjects.add_file(shared.model);
+    for (const SubjectSpelling& spelling : spelled) subjects.add_spelled(spelling);
+    for (const std::string& path : plans) subjects.add_planned(path);
+    for (const std::string& other : others) subjects.add_file(other);
+  };
+  const auto on_images = [&] {
+    refuse_text_options("reliability", shared.command,
+                        {"--groups", "--filter", "--windows", "--context", "--score", "--different-tokenizers",
+                         "--shots", "--perturb-text"},
+                        first);
+    check_image_request(asked);
+    const LabelledImages images = spread_images(
+        shared.images.read(image_set_of(data.data, original, "reliability"), original, console), shared.image_count);
+    add_others();
+    return measure_reliability(subjects.named(), images, asked, &console.progress);
+  };
+  const auto on_choices = [&](const Tokenizer& tokenizer) {
+    const std::string& file = data.data.front();
+    refuse_given("reliability", shared.command, {"--perturb-text", "--windows", "--score", "--groups", "--filter"},
+                 fmt::format("of running text; {} holds questions", file));
+    check_text_request(asked, /*perturbed=*/false);
+    const std::vector<ChoiceItem> items = read_choices(file);
+    const ScoredTexts texts = choice_texts(tokenizer, std::filesystem::path(file).filename().string(), items,
+                                           {.context = data.context, .shots = shots});
+    add_others();
+    return measure_choice_reliability(subjects.named(), items, texts, asked, &console.progress);
+  };
+  const auto on_running_text = [&](const Tokenizer& tokenizer) {
+    refuse_given("reliability", shared.command, {"--shots"}, "of questions; what is measured here is running text");
+    check_text_request(asked, perturb_text);
     const std::optional<EvaluationData> documents = data.documents(tokenizer, console);
     const EvaluationData windows = documents && data.data.empty() ? *documents : data.text(tokenizer, console);
     PerturbedWindows perturbed;
@@ -230,9 +246,17 @@ void ReliabilityArguments::run(const Shared& shared, const JsonArgument& json, C
                             data.options());
       };
     }
-    found = measure_text_reliability(subjects.named(), windows, request, perturbed, &console.progress);
-  }
-  finish(found, json, console);
+    add_others();
+    return measure_text_reliability(subjects.named(), windows, asked, perturbed, &console.progress);
+  };
+  const auto on_text = [&] {
+    refuse_image_options("reliability", shared.command, first);
+    require_texts(data.data, original, "reliability");
+    const Tokenizer tokenizer(open_tokenizer(original, console));
+    const bool choices = data.data.size() == 1 && kind_of_text(data.data.front()) == TextKind::kChoices;
+    return choices ? on_choices(tokenizer) : on_running_text(tokenizer);
+  };
+  finish(original.config().is_language_model() ? on_text() : on_images(), json, console);
 }
 
 void ReliabilityArguments::finish(const Reliability& found, const JsonArgument& json, Console& console) const {

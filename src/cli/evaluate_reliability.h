@@ -38,6 +38,7 @@ struct ReliabilityArguments {
   void run(const Shared& shared, const JsonArgument& json, Console& console);
 
  private:
+  ReliabilityRequest request(const Shared& shared) const;
   void finish(const Reliability& found, const JsonArgument& json, Console& console) const;
 };
 

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
 #include "cli/group_sizes.h"
 #include "cli/groups_data.h"
 #include "cli/groups_table.h"
@@ -24,6 +25,7 @@ namespace vernier {
 namespace {
 
 struct Arguments {
+  const CLI::App* command = nullptr;
   std::string model, reference, method, sizes, output, activations = "exact";
   int64_t curvature = 0;  ///< examples of each group
   std::vector<std::string> schemes, tolerances;
@@ -101,6 +103,17 @@ CurvatureOptions curvature_options(const Arguments& a) {
           .device = device == "aten" ? "cpu" : device};
 }
 
+/// What has no meaning beside what else is given: with one model there is nothing to compare, and a model of --reference is
+/// rounded already.
+void refuse_unheard(const Arguments& a) {
+  if (a.reference.empty() && a.schemes.empty())
+    refuse_given("groups", *a.command, {"--activations", "--curvature", "--tolerance"},
+                 "of what is compared; name models with --schemes or --reference");
+  if (a.schemes.empty()) refuse_given("groups", *a.command, {"--method"}, "of --schemes, which is not given");
+  if (a.reference.empty())
+    refuse_given("groups", *a.command, {"--different-tokenizers"}, "of --reference, which is not given");
+}
+
 GroupStudy study_of(const Arguments& a, Console& console) {
   const ComputeOptions compute = a.compute.options(console);
   const Activations activations = Activations::parse(a.activations);
@@ -156,6 +169,7 @@ void add_groups(CLI::App& app, Console& console) {
       "Who pays for quantizing: groups of images, documents, questions or sentences, and the chain of causes");
   auto a = std::make_shared<Arguments>();
   add_model(*command, a->io, a->model);
+  a->command = command;
   a->data.add(*command, a->io);
   auto* reference =
       add_option(*command, "--reference", a->reference, "The model before quantizing, to compare MODEL with");
@@ -191,6 +205,7 @@ void add_groups(CLI::App& app, Console& console) {
     a->io.check();
     a->groups.tolerance = named_numbers(a->tolerances, "--tolerance", "FIGURE=NUMBER, such as loss_nats=0.02");
     for (const auto& [figure, value] : a->groups.tolerance) require_figure(figure);
+    refuse_unheard(*a);
     const GroupStudy study = study_of(*a, console);
     for (const GroupStudyEntry& entry : study.entries)
       for (const std::string& warning : entry.analysis.warnings) console.progress.warn(warning);

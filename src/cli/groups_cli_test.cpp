@@ -161,6 +161,10 @@ TEST_F(GroupsCli, WhatCannotBeIsSaid) {
   refused({"--data", documents, "--tolerance", "los=1"}, "\"los\"");
   refused({"--data", file("a.txt", "A short text."), "--filter", "a=b"}, "--filter");
   refused({"--data", documents, "--reference", demo_, "--schemes", "int4:channel"}, "--reference");
+  for (const char* option : {"--curvature=4", "--activations=int8:token", "--tolerance=loss_nats=0.1"})
+    refused({"--data", documents, option}, "of what is compared; name models with --schemes or --reference");
+  refused({"--data", documents, "--reference", demo_, "--method", "nearest"}, "--method is of --schemes");
+  refused({"--data", documents, "--schemes", "int4:channel", "--different-tokenizers"}, "of --reference");
 }
 
 }  // namespace

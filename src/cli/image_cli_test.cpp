@@ -148,5 +148,23 @@ TEST_F(ImageCli, TextForImagesAndImagesForTextAreToldWhatToGive) {
                  {"--target huggingface"});
 }
 
+TEST_F(ImageCli, OptionsWithoutAMeaningAreNotPassedOver) {
+  const std::string calibration = at("calibration.safetensors");
+  const std::string reads = (source_dir() / "models/demo-5m").string();
+  ASSERT_EQ(run_images({"calibrate", files_.model(), "--images", test_, "-o", calibration}), 0);
+  for (const char* command : {"diagnose", "screen"}) {
+    expect_refused({command, files_.model(), "--calibration", calibration, "--data", test_, "--windows", "3"},
+                   {command, "--windows is of texts"});
+    expect_refused({command, reads, "--calibration", calibration, "--images", "3", "--prompts", "single"},
+                   {command, "--images, --prompts are of models that see"});
+  }
+  expect_refused({"calibrate", files_.model(), "--images", test_, "--context", "64", "-o", at("c")},
+                 {"--context is of texts"});
+  expect_refused({"run", files_.model(), "--data", test_, "--effort", "exact", "--objective", "weighted:unicorn=2",
+                  "-o", at("r")},
+                 {"there is no group unicorn"});
+  EXPECT_FALSE(fs::exists(at("r/damage.json"))) << "known before anything is measured";
+}
+
 }  // namespace
 }  // namespace vernier

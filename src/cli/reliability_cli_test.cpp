@@ -128,6 +128,29 @@ TEST(ReliabilityTextCli, ConfidenceAndCarelessText) {
     EXPECT_THAT(told, HasSubstr(part));
 }
 
+TEST(ReliabilityTextCli, ModelsAreToldApart) {
+  const std::string model = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
+  const std::filesystem::path folder = scratch_path("vernier_reliability_names");
+  for (const char* part : {"one", "two"}) {
+    std::filesystem::create_directories(folder / part);
+    ASSERT_EQ(run_line({"export", model, "--scheme", "gguf:q4_0", "--method", "nearest", "-o",
+                        (folder / part / "q4.gguf").string()}),
+              0);
+  }
+  const std::string one = (folder / "one/q4.gguf").string(), two = (folder / "two/q4.gguf").string();
+  std::vector<std::string> line{"evaluate",  model, "--reliability", "--context", "32", "--windows", "2", "--draws",
+                                "10",        "--dimensions", "confidence", "-o", (folder / "r.json").string(),
+                                "--with",    one,   two};
+  ASSERT_EQ(run_line(line), 0);
+  EXPECT_EQ(read_json(folder / "r.json")["models"], Json({"original", "q4.gguf", two}));
+  line.push_back(two);
+  line.push_back(two);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run_line(line), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("q4.gguf is named twice"));
+  std::filesystem::remove_all(folder);
+}
+
 TEST(ReliabilityTextCli, WhatOnlyModelsThatSeeHaveIsRefused) {
   const std::string model = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
   for (const std::vector<std::string>& asked : std::vector<std::vector<std::string>>{{"--dimensions", "corruptions"},
@@ -135,7 +158,8 @@ TEST(ReliabilityTextCli, WhatOnlyModelsThatSeeHaveIsRefused) {
                                                                                      {"--attacks", "fgsm"},
                                                                                      {"--draws", "-1"},
                                                                                      {"--severities", "9"},
-                                                                                     {"--images", "5"}}) {
+                                                                                     {"--images", "5"},
+                                                                                     {"--shots", "2"}}) {
     std::vector<std::string> line{"evaluate", model, "--reliability", "--context", "32", "--windows", "2"};
     line.insert(line.end(), asked.begin(), asked.end());
     ::testing::internal::CaptureStderr();

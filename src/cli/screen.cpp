@@ -11,6 +11,7 @@
 #include "base/text_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
 #include "cli/image_arguments.h"
 #include "cli/subcommands.h"
 #include "data/named_texts.h"
@@ -178,7 +179,7 @@ void add_screen(CLI::App& app, Console& console) {
   add_output(*command, a->io, "--channels", a->channels, "Also write statistics per channel (safetensors)");
   a->compute.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] {
+  command->callback([a, command, &console] {
     const std::vector<DomainFiles> domains = domains_of(a->texts);  // as long as they are looked at
     for (const DomainFiles& domain : domains) a->io.reads(domain.files);
     a->io.check();
@@ -192,6 +193,10 @@ void add_screen(CLI::App& app, Console& console) {
                           .hessian_probes = a->hessian_probes,
                           .compute = a->compute.options(console)};
     const Model model = open_model(a->model, console);
+    if (model.config().is_language_model())
+      refuse_image_options("screen", *command, model.source().name);
+    else
+      refuse_text_options("screen", *command, {"--context", "--windows"}, model.source().name);
     std::optional<Diagnosis> exact;
     if (!a->against.empty()) {
       exact = diagnosis_from_json(read_artefact(a->against, "diagnose"), a->against);

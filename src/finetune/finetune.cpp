@@ -29,6 +29,9 @@ void check_finetune_options(const FinetuneOptions& o) {
   const auto refuse = [](const std::string& what) { fail(ErrorKind::kInvalidArgument, "finetune: {}", what); };
   if (o.steps < 1 || o.batch < 1 || o.accumulate < 1 || o.evaluate_steps < 1)
     refuse("expected at least 1 step, 1 example a batch, 1 batch a step and 1 step between evaluations");
+  for (const double rate : {o.learning_rate, o.level_rate, o.scale_rate, o.dampening, o.weight_decay, o.gradient_l1,
+                            o.dro_rate, o.max_minutes, o.anneal_minutes})
+    if (!std::isfinite(rate)) refuse(fmt::format("rates, weights and minutes are finite, got {}", rate));
   if (!(o.learning_rate > 0)) refuse(fmt::format("a learning rate of {}: expected more than 0", o.learning_rate));
   if (!(o.cvar_share > 0 && o.cvar_share <= 1))
     refuse(fmt::format("a CVaR share of {}: expected more than 0 and at most 1", o.cvar_share));

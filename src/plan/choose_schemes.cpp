@@ -1,7 +1,5 @@
 #include "plan/choose_schemes.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <numeric>
 
@@ -13,10 +11,10 @@ namespace {
 
 using Kind = PlanObjective::Kind;
 
-std::string names_of(const std::vector<PlanGroup>& groups) {
+std::vector<std::string> names_of(const std::vector<PlanGroup>& groups) {
   std::vector<std::string> names;
   for (const PlanGroup& group : groups) names.push_back(group.name);
-  return fmt::format("{}", fmt::join(names, ", "));
+  return names;
 }
 
 /// By group, their sum 1: as asked for, or by size.
@@ -26,10 +24,6 @@ std::vector<double> weights_of(const PlanObjective& objective, const std::vector
     const auto named = objective.weights.find(group.name);
     weights.push_back(objective.weights.empty() ? group.size : named == objective.weights.end() ? 0 : named->second);
   }
-  for (const auto& [name, weight] : objective.weights)
-    if (std::none_of(groups.begin(), groups.end(), [&](const PlanGroup& g) { return g.name == name; }))
-      fail(ErrorKind::kInvalidArgument, "plan: objective {}: there is no group {}, only {}", objective.text(), name,
-           names_of(groups));
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   if (!(sum > 0))
     fail(ErrorKind::kInvalidArgument, "plan: objective {}: the sizes of the groups are not known; name weights",
@@ -44,11 +38,7 @@ SchemeChooser::SchemeChooser(const std::vector<TensorDamage>& tensors, const Pla
                              const KnapsackProblem& problem)
     : request_(request) {
   if (request.objective.kind == Kind::kMean) return;
-  if (request.groups.size() < 2)
-    fail(ErrorKind::kInvalidArgument,
-         "plan: objective {}: the damage is not known by group; diagnose with --data documents.jsonl, whose lines name "
-         "groups, or with NAME=FILE for each group",
-         request.objective.text());
+  request.objective.require_groups(names_of(request.groups));
   if (request.objective.kind == Kind::kWeighted) weights_ = weights_of(request.objective, request.groups);
   for (size_t g = 0; g < request.groups.size(); ++g) {
     auto& group = damages_.emplace_back();

@@ -1,5 +1,8 @@
 #include "vernier/plan_objective.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -44,6 +47,19 @@ std::string PlanObjective::text() const {
   for (const auto& [group, weight] : weights)
     text += fmt::format("{}{}={}", text == "weighted" ? ":" : ",", group, weight);
   return text;
+}
+
+void PlanObjective::require_groups(const std::vector<std::string>& known) const {
+  if (kind == Kind::kMean) return;
+  if (known.size() < 2)
+    fail(ErrorKind::kInvalidArgument,
+         "plan: objective {}: the damage is not known by group; diagnose with --data documents.jsonl, whose lines name "
+         "groups, or with NAME=FILE for each group",
+         text());
+  for (const auto& [name, weight] : weights)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      fail(ErrorKind::kInvalidArgument, "plan: objective {}: there is no group {}, only {}", text(), name,
+           fmt::join(known, ", "));
 }
 
 }  // namespace vernier

@@ -9,8 +9,8 @@
 #include "evaluate/text_figures.h"
 #include "reliability/confidence_dimension.h"
 #include "reliability/part_store.h"
+#include "reliability/reliability_request.h"
 #include "reliability/subject_identity.h"
-#include "reliability/text_request.h"
 #include "vernier/measure_reliability.h"
 
 namespace vernier {

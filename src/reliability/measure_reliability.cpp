@@ -13,9 +13,8 @@
 #include "evaluate/same_classes.h"
 #include "reliability/detection_dimension.h"
 #include "reliability/image_dimensions.h"
-#include "reliability/reliability_counts.h"
+#include "reliability/reliability_request.h"
 #include "reliability/subject_identity.h"
-#include "vernier/corruptions.h"
 
 namespace vernier {
 
@@ -37,32 +36,6 @@ bool wanted(const ImageDimensionRow& row, const ReliabilityRequest& request) {
   const auto& keys = request.dimensions;
   if (keys.empty()) return !row.needs_outside || !request.outside.empty();
   return std::find(keys.begin(), keys.end(), row.key) != keys.end();
-}
-
-void check_request(const ReliabilityRequest& request) {
-  const ReliabilityOptions& o = request.options;
-  for (const std::string& key : request.dimensions) {
-    const auto keys = reliability_dimensions();
-    if (std::find(keys.begin(), keys.end(), key) == keys.end())
-      fail(ErrorKind::kInvalidArgument, "reliability: there is no dimension \"{}\"; there are {}", key,
-           fmt::join(keys, ", "));
-    if (key == "out_of_distribution" && request.outside.empty())
-      fail(ErrorKind::kInvalidArgument, "reliability: {} needs images of something else; name a folder with --ood",
-           key);
-  }
-  for (const std::string& key : o.corruptions) find_corruption(key);
-  for (const std::string& key : o.attacks) {
-    const auto keys = attack_keys();
-    if (std::find(keys.begin(), keys.end(), key) == keys.end())
-      fail(ErrorKind::kInvalidArgument, "reliability: there is no attack \"{}\"; there are {}", key,
-           fmt::join(keys, ", "));
-  }
-  check_counts(o);
-  for (size_t i = 0; i < o.attack_radii.size(); ++i)
-    if (!(o.attack_radii[i] > 0 && o.attack_radii[i] <= 1) || (i > 0 && o.attack_radii[i] <= o.attack_radii[i - 1]))
-      fail(ErrorKind::kInvalidArgument,
-           "reliability: radii of attacks: got {:g}/255{}, expected them to rise, to 255/255", 255 * o.attack_radii[i],
-           i > 0 ? fmt::format(" after {:g}/255", 255 * o.attack_radii[i - 1]) : "");
 }
 
 /// Of all that the measured parts depend on, but for what identity_of_subject says.
@@ -163,7 +136,7 @@ ReliabilityDimension measure_detection(const ImageReliability& of) {
 
 Reliability measure_reliability(const std::vector<ReliabilitySubject>& subjects, const LabelledImages& images,
                                 const ReliabilityRequest& request, ProgressSink* progress) {
-  check_request(request);
+  check_image_request(request);
   for (const ReliabilitySubject& subject : subjects)
     require_same_classes("reliability", *subject.model, *subjects.front().model);
   const ImageSubjects models(subjects, images.classes, request.classify);

@@ -1,6 +1,7 @@
 #include "run/run_inputs.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/fail.h"
 #include "data/named_texts.h"
@@ -85,6 +86,11 @@ RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSi
 
 void read_data(const Model& model, const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
   (model.config().is_language_model() ? read_texts : read_images)(model, options, inputs, progress);
+  std::set<std::string> groups;  // of what is measured on: known before hours are spent on it
+  for (const Cluster& cluster : inputs.diagnosis.clusters) groups.insert(cluster.group);
+  if (inputs.images) groups.insert(inputs.images->diagnosis.groups.begin(), inputs.images->diagnosis.groups.end());
+  groups.erase("");
+  options.objective.require_groups({groups.begin(), groups.end()});
 }
 
 void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs, ProgressSink& progress) {
