@@ -12,6 +12,7 @@
 #include "cli/finetune_rows.h"
 #include "cli/finetune_table.h"
 #include "cli/given_options.h"
+#include "cli/image_arguments.h"
 #include "cli/named_numbers.h"
 #include "cli/plan_argument.h"
 #include "cli/subcommands.h"
@@ -147,6 +148,11 @@ void add_training_options(CLI::App& command, FinetuneOptions& o, std::vector<std
 bool sees_images(const Model& model) { return !model.config().is_language_model(); }
 
 std::vector<Document> training_documents(const std::string& path) {
+  if (path.ends_with(".csv") || path.ends_with(".tsv") || kind_of_text(path) == TextKind::kPairs)
+    fail(ErrorKind::kInvalidArgument,
+         "finetune: --data {}: a table, whose commas nobody means to teach; expected text, or JSON lines "
+         "{{\"text\": ..., \"group\": ...}}",
+         path);
   if (path.ends_with(".jsonl") || path.ends_with(".json")) return read_documents(path);
   const std::string text = read_text_file(path).text;
   if (holds_documents(text)) return read_documents(path);  // nobody means the braces and escapes
@@ -290,6 +296,8 @@ Model untrained(const Model& model, const Plan& plan, const FinetuneArguments& a
 /// What this model's kind of data, or the lack of held-out data, gives no meaning.
 void refuse_unheard(const FinetuneArguments& a, const Model& model) {
   const std::string& name = model.source().name;
+  require_texts({a.data}, model, "finetune");
+  if (!a.groups.empty()) require_texts({a.groups}, model, "finetune");
   if (model.config().is_language_model())
     refuse_given("finetune", *a.command,
                  {"--shift", "--mirror", "--cutmix", "--patch-dropout", "--attribute", "--prompts"},

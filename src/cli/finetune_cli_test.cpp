@@ -154,6 +154,25 @@ int run_quietly(std::vector<std::string> words) {
   return run_cli(static_cast<int>(argv.size()), argv.data());
 }
 
+TEST(FinetuneTextCli, TablesAndEndlessNumbersAreNotLearnedFrom) {
+  const std::filesystem::path folder = scratch_path("vernier_finetune_table_test");
+  std::filesystem::create_directories(folder);
+  const std::string model = std::string(VERNIER_SOURCE_DIR) + "/models/demo-5m";
+  const auto refused = [&](const std::string& name, const std::string& content, const char* option, const char* said) {
+    write_file(folder / name, content);
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(run_quietly({"finetune", model, "--scheme", "gguf:q4_0", "--data", (folder / name).string(), option, "-o",
+                           (folder / "out").string()}),
+              2);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(said));
+  };
+  refused("notes.csv", "id,text\n1,A page.\n", "--steps=1", "notes.csv: a table");
+  refused("images.csv", "path,label\na.png,cat\n", "--steps=1", "names images");
+  refused("pairs.txt", "sent_more,sent_less,bias_type\nOld.,Young.,age\n", "--steps=1", "pairs.txt: a table");
+  refused("text.txt", "Some words.", "--dampening=inf", "expected a finite number, got inf");
+  std::filesystem::remove_all(folder);
+}
+
 TEST(FinetuneTextCli, GoesOnFromAFileAndLearnsFromACalibration) {
   const std::filesystem::path folder = scratch_path("vernier_finetune_text_cli_test");
   std::filesystem::create_directories(folder);

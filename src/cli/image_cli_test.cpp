@@ -160,9 +160,9 @@ TEST_F(ImageCli, OptionsWithoutAMeaningAreNotPassedOver) {
   }
   expect_refused({"calibrate", files_.model(), "--images", test_, "--context", "64", "-o", at("c")},
                  {"--context is of texts"});
-  expect_refused({"run", files_.model(), "--data", test_, "--effort", "exact", "--objective", "weighted:unicorn=2",
-                  "-o", at("r")},
-                 {"there is no group unicorn"});
+  expect_refused(
+      {"run", files_.model(), "--data", test_, "--effort", "exact", "--objective", "weighted:unicorn=2", "-o", at("r")},
+      {"there is no group unicorn"});
   EXPECT_FALSE(fs::exists(at("r/damage.json"))) << "known before anything is measured";
 }
 

@@ -138,9 +138,22 @@ TEST(ReliabilityTextCli, ModelsAreToldApart) {
               0);
   }
   const std::string one = (folder / "one/q4.gguf").string(), two = (folder / "two/q4.gguf").string();
-  std::vector<std::string> line{"evaluate",  model, "--reliability", "--context", "32", "--windows", "2", "--draws",
-                                "10",        "--dimensions", "confidence", "-o", (folder / "r.json").string(),
-                                "--with",    one,   two};
+  std::vector<std::string> line{"evaluate",
+                                model,
+                                "--reliability",
+                                "--context",
+                                "32",
+                                "--windows",
+                                "2",
+                                "--draws",
+                                "10",
+                                "--dimensions",
+                                "confidence",
+                                "-o",
+                                (folder / "r.json").string(),
+                                "--with",
+                                one,
+                                two};
   ASSERT_EQ(run_line(line), 0);
   EXPECT_EQ(read_json(folder / "r.json")["models"], Json({"original", "q4.gguf", two}));
   line.push_back(two);

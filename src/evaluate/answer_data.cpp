@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/output_file.h"
+#include "data/image_set.h"
 #include "evaluate/model_preprocessor.h"
 #include "vernier/classify.h"
 #include "vernier/decode_images.h"
@@ -41,21 +42,6 @@ std::vector<std::vector<int32_t>> class_prompts(const Model& model, const std::v
   return texts;
 }
 
-namespace {
-
-/// What cannot be read is named by its line, too.
-std::vector<float> pixels_of(const LabelledImage& image, const std::string& set,
-                             const ImagePreprocessor& preprocessor) {
-  try {
-    return pixel_values(read_image(image.path), preprocessor);
-  } catch (const Error& e) {
-    if (image.line == 0) throw;
-    fail(e.kind(), "data: {}:{}: {}", set, image.line, e.what());
-  }
-}
-
-}  // namespace
-
 AnswerData answer_data(const Model& model, const LabelledImages& images, const PromptTemplates& prompts) {
   const ImagePreprocessor preprocessor = preprocessor_of(model);
   AnswerData data;
@@ -77,7 +63,9 @@ AnswerData answer_data(const Model& model, const LabelledImages& images, const P
   for (const std::vector<int32_t>& text : data.inputs.texts) hasher.add(std::as_bytes(std::span(text)));
   data.inputs.hash = hasher.hex();
   data.inputs.pixels = [images = images.images, name = images.name, preprocessor](int64_t image) {
-    return pixels_of(images[static_cast<size_t>(image)], name, preprocessor);
+    return read_by_line(images[static_cast<size_t>(image)], name, [&](const std::filesystem::path& path) {
+      return pixel_values(read_image(path), preprocessor);
+    });
   };
   return data;
 }

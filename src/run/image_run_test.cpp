@@ -50,6 +50,14 @@ class ImageRun : public ::testing::Test {
   }
 };
 
+TEST_F(ImageRun, AFileCutShortIsToldBeforeAnythingIsMeasured) {
+  write_file(files_.folder() / "test38.ppm",
+             std::string("\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\0\x20\0\0\0\x20\x08\x02", 26));
+  BegunStages stages;
+  expect_error(ErrorKind::kBadFile, {"test38.ppm", "incomplete"}, [&] { run(files_.model(), options(), &stages); });
+  EXPECT_THAT(stages.begun, IsEmpty());
+}
+
 TEST_F(ImageRun, GoesFromAModelToADirectoryAndAReportAndGoesOnWhereItWas) {
   BegunStages stages;
   const RunResult result = run(files_.model(), options(), &stages);

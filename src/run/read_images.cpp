@@ -2,8 +2,10 @@
 #include <set>
 
 #include "base/fail.h"
+#include "base/mapped_file.h"
 #include "data/image_set.h"
 #include "data/image_subset.h"
+#include "images/image_header.h"
 #include "run/run_inputs.h"
 #include "vernier/classify.h"
 #include "vernier/planning.h"
@@ -24,6 +26,14 @@ void find_shared_images(const RunOptions& options, const LabelledImages& calibra
       "{} images are in both the calibration and the evaluation set; the result flatters itself", inputs.shared_runs);
   if (options.strict) fail(ErrorKind::kInvalidArgument, "run: {} (--strict)", message);
   progress.warn(message);
+}
+
+/// A file cut short is found before an hour was spent on the others.
+void require_whole(const LabelledImages& images) {
+  for (const LabelledImage& image : images.images)
+    read_by_line(image, images.name, [](const std::filesystem::path& path) {
+      return read_image_header(MappedFile(path).bytes(), path.string());
+    });
 }
 
 }  // namespace
@@ -54,6 +64,8 @@ void read_images(const Model& model, const RunOptions& options, RunInputs& input
     calibration = read(options.calibration_images, own.evaluated.classes);
   }
   own.evaluated = spread_images(own.evaluated, options.evaluation_windows);
+  require_whole(own.evaluated);
+  require_whole(calibration);
   find_shared_images(options, calibration, inputs, progress);
   calibration = spread_images(calibration, options.calibration_windows);
   own.evaluation = answer_data(model, own.evaluated, own.prompts);
