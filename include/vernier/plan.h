@@ -169,6 +169,7 @@ struct RecipeRule {
 class Recipe {
  public:
   const std::vector<RecipeRule>& rules() const { return rules_; }
+  const std::string& origin() const { return origin_; }
   /// Index of the first matching rule. @throws Error{kBadFile} when a pattern backtracks without end
   std::optional<size_t> find(std::string_view tensor) const;
   /// The same for tensors that go by several names, in one order of namings for all: names[tensor][naming]. A rule may

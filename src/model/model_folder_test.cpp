@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "format/format_test_util.h"
 #include "format/safetensors_file.h"
 #include "format/safetensors_writer.h"
+#include "support/expect_error.h"
 #include "support/models.h"
 #include "support/scratch.h"
 #include "vernier/error.h"
@@ -76,6 +78,13 @@ class ModelFolder : public ::testing::Test {
 
 std::string without_model(const std::string& name) { return name.starts_with("model.") ? name.substr(6) : name; }
 std::string without_output(const std::string& name) { return name == "lm_head.weight" ? "" : name; }
+
+TEST_F(ModelFolder, APipeIsNoModel) {
+  const fs::path pipe = scratch_path("vernier_model_pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  expect_error(ErrorKind::kInvalidArgument, {pipe.string(), "not a pipe"}, [&] { load_model(pipe.string()); });
+  fs::remove(pipe);
+}
 
 TEST_F(ModelFolder, NamesOfBaseModelsAndOfWrappersAreRead) {
   const std::string hash = model_hash(load());

@@ -59,6 +59,9 @@ fs::path model_of_file(const fs::path& file) {
 fs::path resolve_model_path(const std::string& name) {
   std::error_code code;
   if (fs::is_directory(name, code)) return name;
+  if (fs::exists(name, code) && !fs::is_regular_file(name, code))
+    fail(ErrorKind::kInvalidArgument, "load: {}: this is mapped into memory; expected a file or a folder, not a pipe",
+         name);
   if (fs::exists(name, code)) return model_of_file(name);
   if (const auto snapshot = cached_snapshot(name)) return *snapshot;
   fail(ErrorKind::kIo,

@@ -258,8 +258,20 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
   return result;
 }
 
+namespace {
+/// By its line, and whether or not a tensor is left for it.
+void require_schemes(const Recipe& recipe) {
+  for (const RecipeRule& rule : recipe.rules()) try {
+      Scheme::parse(rule.scheme);
+    } catch (const Error& e) {
+      fail(e.kind(), "{}:{}: {}", recipe.origin(), rule.line, e.what());
+    }
+}
+}  // namespace
+
 Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label, const std::string& target) {
   const TargetRules& rules = find_target(target).rules;
+  require_schemes(recipe);
   Plan plan;
   plan.target = target;
   plan.label = label;
@@ -275,7 +287,8 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorDamage& tensor = tensors[i];
     if (!deciding[i])
-      fail(ErrorKind::kInvalidArgument, "recipe: no line matches {}; end it with `.* = gguf:q4_k`", tensor.tensor);
+      fail(ErrorKind::kInvalidArgument, "{}: no line matches {}; end it with `.* = gguf:q4_k`", recipe.origin(),
+           tensor.tensor);
     const RecipeRule& rule = recipe.rules()[*deciding[i]];
     PlanEntry entry = uniform_plan({tensor}, rules, rule.scheme).entries[0];
     const bool as_asked = entry.scheme == Scheme::parse(rule.scheme).name();
@@ -292,7 +305,8 @@ Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::strin
   }
   for (size_t i = 0; i < heeded.size(); ++i)
     if (!heeded[i])
-      fail(ErrorKind::kInvalidArgument, "recipe: line {}: {} {}", recipe.rules()[i].line, recipe.rules()[i].pattern,
+      fail(ErrorKind::kInvalidArgument, "{}:{}: {} {}", recipe.origin(), recipe.rules()[i].line,
+           recipe.rules()[i].pattern,
            why_not[i].empty() ? "matches no tensor that an earlier line leaves over" : why_not[i]);
   return plan;
 }

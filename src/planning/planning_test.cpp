@@ -465,17 +465,19 @@ TEST_F(Planning, RecipesMatchEveryMatrixByItsFirstLine) {
                                                        : "gguf:q4_k")
         << entry.tensor;
   }
-  expect_error(ErrorKind::kInvalidArgument, {"no line matches"},
+  expect_error(ErrorKind::kInvalidArgument, {"r: no line matches"},
                [&] { plan_from_recipe(model_, parse_recipe("blk.* = gguf:q4_k\n", "r"), ""); });
-  expect_error(ErrorKind::kInvalidArgument, {"line 2"},
+  expect_error(ErrorKind::kInvalidArgument, {"r:2: blk.* matches no tensor"},
                [&] { plan_from_recipe(model_, parse_recipe(".* = gguf:q4_k\nblk.* = gguf:q8_0\n", "r"), ""); });
+  expect_error(ErrorKind::kInvalidArgument, {"r:2: ", "q99"},
+               [&] { plan_from_recipe(model_, parse_recipe(".* = gguf:q4_k\nblk.* = gguf:q99\n", "r"), ""); });
 }
 
 // Engines load routers in float32 alone: a line that only they could follow is an error, one that others follow as well is not.
 TEST(RecipeOfExperts, ALineThatOnlyRoutersCouldFollowIsAnError) {
   const Model model = load_model((source_dir() / "tests/fixtures/models/mixtral").string());
   const auto plan = [&](const std::string& recipe) { return plan_from_recipe(model, parse_recipe(recipe, "r"), ""); };
-  expect_error(ErrorKind::kInvalidArgument, {"line 1", "gguf:q8_0", "L0.router", "llama.cpp", "f32 only"},
+  expect_error(ErrorKind::kInvalidArgument, {"r:1: ", "gguf:q8_0", "L0.router", "llama.cpp", "f32 only"},
                [&] { plan("router = gguf:q8_0\n.* = gguf:q4_0\n"); });
   for (const PlanEntry& entry : plan("router = f32  # said so\n.* = f16\n").entries)
     EXPECT_EQ(entry.scheme == "f32" && entry.reason == "said so", entry.role == "router") << entry.tensor;
