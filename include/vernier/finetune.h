@@ -169,7 +169,7 @@ struct FinetuneOptions {
   /// `resample` and without `keep_answers`; refused where there are no more draws than texts. @cost 8 bytes a token, and 4 in
   /// every checkpoint, all texts as long as the longest
   bool draw_ahead = false;
-  bool mirror = false;  ///< images are mirrored every other time they are learned from
+  bool mirror = false;  ///< an image is mirrored or not, as a coin falls, whenever it is learned from
   int64_t shift = 0;    ///< and moved by up to so many pixels
   /// Decay of a running mean of what learns, which is what is evaluated and kept; 0: the last values are.
   double average = 0;

@@ -67,7 +67,7 @@ std::map<TensorId, Scheme> schemes_of(const Plan& plan, const Model& model);
 /// `calibration`: of this model; one made by nobody, Calibration(), where the plan's method needs none.
 /// `threads`: how many encode one matrix's rows. The result does not depend on it.
 /// @throws Error{kInvalidArgument} when plan, calibration and model do not belong together or the plan's method is
-///         unknown
+///         unknown; {kUnsupported} where that method is not for such models
 QuantizedModel quantize(const Model& model, const Calibration& calibration, const Plan& plan, int threads);
 
 }  // namespace vernier

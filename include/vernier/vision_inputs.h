@@ -17,7 +17,7 @@ namespace vernier {
 /// What goes into a model that sees.
 struct VisionInputs {
   std::string name;
-  std::string hash;  ///< of pixels and tokens
+  std::string hash;  ///< of image files, labels, the preprocessing and prompts; of neither names nor groups
   int64_t images = 0;
   /// An image [channels, side, side] as the model's preprocessing makes it. Asked for from several threads at once, and
   /// again for every pass.

@@ -1,10 +1,11 @@
-#include <cmath>
-#include <mutex>
+#include <algorithm>
+#include <iterator>
+#include <span>
 
 #include "activations/local_errors.h"
 #include "activations/resolve_grid.h"
 #include "activations/watch_windows.h"
-#include "base/forwarded_progress.h"
+#include "base/shared_progress.h"
 #include "ops/activation_rounding.h"
 #include "ops/site_rounding.h"
 #include "vernier/evaluate.h"
@@ -75,15 +76,23 @@ std::vector<std::map<SiteId, LocalErrors>> local_errors(const Model& model, cons
   return results;
 }
 
-/// The residual streams of both models, window by window: |x' - x|^2 / |x|^2 after each layer.
-std::vector<double> growth_of(const Model& model, const EvaluationData& data, int64_t windows, const Sites& sites,
-                              const ComputeOptions& compute) {
+/// The residual streams beside those of the exact model, window by window: |x' - x|^2 / |x|^2 after each layer, of each of
+/// `candidates`.
+std::vector<std::vector<double>> growth_of(const Model& model, const EvaluationData& data, int64_t windows,
+                                           std::span<const Sites> candidates, const ComputeOptions& compute,
+                                           ProgressSink* progress) {
   const std::unique_ptr<Engine> engine = make_engine(compute);
   const auto exact = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
-  const auto rounded = engine->prepare(model, {.type = compute.type, .positions = data.longest(), .sites = sites});
+  std::vector<std::unique_ptr<PreparedModel>> rounded;
+  for (const Sites& sites : candidates)
+    rounded.push_back(engine->prepare(
+        model, {.type = compute.type, .positions = data.longest(), .sites = sites, .beside = exact.get()}));
   const auto depth = static_cast<size_t>(model.config().depth());
-  std::vector<double> errors(depth, 0), squares(depth, 0);
-  for (size_t w = 0; w < std::min(data.windows.size(), static_cast<size_t>(windows)); ++w) {
+  const size_t watched = std::min(data.windows.size(), static_cast<size_t>(windows));
+  std::vector<std::vector<double>> errors(candidates.size(), std::vector<double>(depth, 0));
+  std::vector<double> squares(depth, 0);
+  if (progress != nullptr) progress->begin("activations: growth of errors", static_cast<int64_t>(watched), "windows");
+  for (size_t w = 0; w < watched; ++w) {
     const Sequence sequence{data.windows[w].tokens};
     std::vector<std::vector<float>> streams(depth);
     const auto residuals = [&](PreparedModel& which, const auto& visit) {
@@ -95,17 +104,21 @@ std::vector<double> growth_of(const Model& model, const EvaluationData& data, in
     };
     residuals(*exact, [&](size_t layer, const Slab& x) {
       for (int64_t r = 0; r < x.rows; ++r) streams[layer].insert(streams[layer].end(), x.row(r), x.row(r) + x.cols);
+      for (const float known : streams[layer]) squares[layer] += static_cast<double>(known) * known;
     });
-    residuals(*rounded, [&](size_t layer, const Slab& x) {
-      for (int64_t r = 0; r < x.rows; ++r)
-        for (int64_t j = 0; j < x.cols; ++j) {
-          const double known = streams[layer][static_cast<size_t>(r * x.cols + j)], error = x.row(r)[j] - known;
-          errors[layer] += error * error;
-          squares[layer] += known * known;
-        }
-    });
+    for (size_t c = 0; c < rounded.size(); ++c)
+      residuals(*rounded[c], [&](size_t layer, const Slab& x) {
+        for (int64_t r = 0; r < x.rows; ++r)
+          for (int64_t j = 0; j < x.cols; ++j) {
+            const double known = streams[layer][static_cast<size_t>(r * x.cols + j)], error = x.row(r)[j] - known;
+            errors[c][layer] += error * error;
+          }
+      });
+    if (progress != nullptr) progress->update(static_cast<int64_t>(w) + 1);
   }
-  for (size_t layer = 0; layer < depth; ++layer) errors[layer] /= squares[layer];
+  if (progress != nullptr) progress->end();
+  for (std::vector<double>& own : errors)
+    for (size_t layer = 0; layer < depth; ++layer) own[layer] /= squares[layer];
   return errors;
 }
 
@@ -121,30 +134,31 @@ std::vector<Measured> divergences(const Model& model, const EvaluationData& data
   return kl;
 }
 
-GridFigures measure_grid(const Model& model, const ActivationGrid& grid, const Sites& everywhere,
-                         const WatchedText& text, const EvaluationData& data, const ActivationStudyOptions& options,
-                         ProgressSink* progress) {
-  GridFigures figures;
-  figures.grid = grid;
-  for (const auto& [site, rounding] : everywhere->inputs)
-    if (rounding.ranges.size() == 1 && site.expert < 0) figures.ranges[site] = rounding.ranges[0];
-  const std::vector<Site> kinds = rounded_sites_of(model);
-  std::vector<Sites> candidates{everywhere};
-  for (const Site kind : kinds)
-    candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, {kind}, text)));
-  const std::vector<Measured> kl = divergences(model, data, candidates, options.compute, progress);
-  figures.together = kl[0];
-  for (size_t i = 0; i < kinds.size(); ++i) figures.alone[kinds[i]] = kl[i + 1];
-  figures.growth = growth_of(model, data, options.growth_windows, everywhere, options.compute);
-  return figures;
+/// What is measured by itself: everywhere, and at each kind of site alone.
+std::vector<Sites> variants_of(const Model& model, const ActivationGrid& grid, const Sites& everywhere,
+                               const WatchedText& text) {
+  std::vector<Sites> variants{everywhere};
+  for (const Site kind : rounded_sites_of(model))
+    variants.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, {kind}, text)));
+  return variants;
 }
 
-CacheFigures measure_cache(const Model& model, const CacheFormat& format, const EvaluationData& data,
-                           const ActivationStudyOptions& options, ProgressSink* progress) {
-  const std::vector<Measured> kl = divergences(
-      model, data, {caches_of(model, format, {}), caches_of(model, {}, format), caches_of(model, format, format)},
-      options.compute, progress);
-  return {format, {}, kl[0], kl[1], kl[2]};
+/// Keys, values, and both.
+std::vector<Sites> variants_of(const Model& model, const CacheFormat& format) {
+  return {caches_of(model, format, {}), caches_of(model, {}, format), caches_of(model, format, format)};
+}
+
+/// @param kl of the grid's variants, in their order
+GridFigures figures_of(const Model& model, const ActivationGrid& grid, const RoundedSites& everywhere,
+                       std::span<const Measured> kl) {
+  GridFigures figures;
+  figures.grid = grid;
+  for (const auto& [site, rounding] : everywhere.inputs)
+    if (rounding.ranges.size() == 1 && site.expert < 0) figures.ranges[site] = rounding.ranges[0];
+  figures.together = kl[0];
+  size_t next = 1;
+  for (const Site kind : rounded_sites_of(model)) figures.alone[kind] = kl[next++];
+  return figures;
 }
 
 }  // namespace
@@ -159,21 +173,38 @@ ActivationStudy study_activations(const Model& model, const EvaluationData& cali
   study.data_hash = data.hash;
   study.windows = static_cast<int64_t>(data.windows.size());
   study.facts = text.facts;
-  std::vector<Sites> candidates;
-  for (const ActivationGrid& grid : options.grids)
+  std::vector<Sites> candidates, variants;
+  for (const ActivationGrid& grid : options.grids) {
     candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, rounded_sites_of(model), text)));
-  for (size_t g = 0; g < options.grids.size(); ++g) {
-    NamedProgress named(progress, options.grids[g].name());
-    study.grids.push_back(measure_grid(model, options.grids[g], candidates[g], text, data, options, &named));
+    std::ranges::move(variants_of(model, grid, candidates.back(), text), std::back_inserter(variants));
   }
   for (const CacheFormat& format : options.caches) {
     candidates.push_back(caches_of(model, format, format));
-    NamedProgress named(progress, "cache " + format.name());
-    study.caches.push_back(measure_cache(model, format, data, options, &named));
+    std::ranges::move(variants_of(model, format), std::back_inserter(variants));
   }
   if (candidates.empty()) return study;
+  // All at once, so that the exact model answers each window once, and the time that is left is that of all of them.
+  const std::vector<Measured> kl = divergences(model, data, variants, options.compute, progress);
+  std::span<const Measured> left = kl;
+  const auto taken = [&](size_t count) {
+    const auto first = left.first(count);
+    left = left.subspan(count);
+    return first;
+  };
+  for (size_t g = 0; g < options.grids.size(); ++g)
+    study.grids.push_back(
+        figures_of(model, options.grids[g], *candidates[g], taken(1 + rounded_sites_of(model).size())));
+  for (const CacheFormat& format : options.caches) {
+    const auto own = taken(3);
+    study.caches.push_back({format, {}, own[0], own[1], own[2]});
+  }
   const auto local = local_errors(model, data, candidates, options.compute, progress);
-  for (size_t g = 0; g < study.grids.size(); ++g) study.grids[g].local = local[g];
+  const auto growth = growth_of(model, data, options.growth_windows, std::span(candidates).first(study.grids.size()),
+                                options.compute, progress);
+  for (size_t g = 0; g < study.grids.size(); ++g) {
+    study.grids[g].local = local[g];
+    study.grids[g].growth = growth[g];
+  }
   for (size_t c = 0; c < study.caches.size(); ++c) study.caches[c].local = local[study.grids.size() + c];
   return study;
 }

@@ -122,6 +122,18 @@ void OutputFile::commit() {
   sync_folder(target_.parent_path());
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) fail(ErrorKind::kIo, "{}: this folder cannot be made: {}", folder.string(), code.message());
+}
+
+void remove_file(const fs::path& path) {
+  std::error_code code;
+  fs::remove(path, code);
+  if (code) fail(ErrorKind::kIo, "{}: cannot be removed: {}", path.string(), code.message());
+}
+
 void write_file(const fs::path& path, std::string_view text) {
   OutputFile file(path);
   file.write(text);

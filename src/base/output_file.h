@@ -42,6 +42,11 @@ class OutputFile {
 /// is an error of write() in place of a signal. For a program's beginning, not for a library's.
 void remove_partial_files_when_ended();
 
+/// With those above it; nothing where it is there. @throws Error{kIo}
+void make_folder(const std::filesystem::path& folder);
+/// Or an empty folder; nothing where it is not there. @throws Error{kIo}
+void remove_file(const std::filesystem::path& path);
+
 /// The common case in one call.
 void write_file(const std::filesystem::path& path, std::string_view text);
 /// @throws Error{kIo} when it cannot be read or exceeds `max_bytes`

@@ -28,6 +28,11 @@ Spread spread_of(std::span<const double> values);
 /// Spearman's rank correlation, ties at their mean rank; 0 when a side is constant or fewer than two pairs exist.
 double spearman(std::span<const double> a, std::span<const double> b);
 
+/// Half a 95% interval of a normal distribution, in standard errors.
+inline constexpr double kNormal95 = 1.959964;
+
+/// Linear between order statistics of sorted values, q in [0, 1]; NaN of none.
+double quantile_of_sorted(const std::vector<double>& sorted, double q);
 /// Linear interpolation between order statistics, q in [0, 1]. Sorts `values`. 0 when empty.
 double quantile(std::vector<float>& values, double q);
 

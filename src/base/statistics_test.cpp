@@ -44,5 +44,12 @@ TEST(Statistics, QuantileInterpolates) {
   EXPECT_DOUBLE_EQ(quantile(values, 1), 4);
 }
 
+TEST(Statistics, QuantilesAreLinear) {
+  EXPECT_DOUBLE_EQ(quantile_of_sorted({1, 2, 4}, 0.5), 2);
+  EXPECT_DOUBLE_EQ(quantile_of_sorted({1, 2, 4}, 0.75), 3);
+  EXPECT_DOUBLE_EQ(quantile_of_sorted({1, 2, 4}, 1), 4);
+  EXPECT_TRUE(std::isnan(quantile_of_sorted({}, 0.5)));
+}
+
 }  // namespace
 }  // namespace vernier

@@ -82,7 +82,7 @@ void add_training_options(CLI::App& command, FinetuneOptions& o, std::vector<std
       ->capture_default_str();
   add_option(command, "--shift", o.shift, "Of images: move each by up to N pixels whenever it is learned from")
       ->capture_default_str();
-  add_flag(command, "--mirror", o.mirror, "Of images: mirror every other one");
+  add_flag(command, "--mirror", o.mirror, "Of images: mirror half of them, by chance, whenever they are learned from");
   add_option(command, "--cutmix", o.cutmix,
              "Of images: paste a part of another one into this share of them (CutMix), for the teacher to answer to")
       ->check(CLI::Range(0.0, 1.0))

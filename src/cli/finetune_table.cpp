@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/statistics.h"
 #include "base/text_table.h"
 
 namespace vernier {
@@ -13,8 +14,6 @@ namespace {
 const GroupLoss& loss_in(const FinetuneEvaluation& evaluation, const std::string& group) {
   return group.empty() ? evaluation.all : evaluation.groups.at(group);
 }
-
-constexpr double kNormal95 = 1.959964;
 
 constexpr double kShown = 5e-5;  // what four digits tell from nothing: a model that was kept differs by rounding only
 

@@ -46,7 +46,7 @@ void print_groups(const Diagnosis& d, Console& console) {
   for (const DiagnosedGroup& group : d.groups) {
     const GroupTotal total = total_of(d, group.name);
     table.add({group.name, fmt::format("{}", group.windows), fmt::format("{}", group.tokens),
-               fmt::format("{:.5f}", total.sum), described(total.matrix, group.name),
+               total.matrix == nullptr ? "-" : fmt::format("{:.5f}", total.sum), described(total.matrix, group.name),
                described(total.part, group.name)});
   }
   fmt::print(console.out, "\n{}", table.str(console.width()));

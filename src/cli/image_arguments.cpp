@@ -12,12 +12,19 @@ namespace vernier {
 
 void ImageArguments::add(CLI::App& app, CommandFiles& files) {
   add_option(app, "--classes", classes, "Names by index, where neither model nor images say them in that order");
-  add_option(app, "--prompts", prompts, "Of CLIP: single, best-7, or a file with a template per line")
-      ->capture_default_str();
+  prompts_option = add_option(app, "--prompts", prompts, "Of CLIP: single, best-7, or a file with a template per line")
+                       ->capture_default_str();
   files.reads(prompts);
 }
 
+void ImageArguments::check(const Model& model, const char* command) const {
+  if (prompts_option->count() > 0 && model.config().stacks.empty())
+    fail(ErrorKind::kInvalidArgument, "{}: --prompts: {} ({}) reads no prompts; leave them out", command,
+         model.source().name, model.config().family);
+}
+
 LabelledImages ImageArguments::read(const std::string& path, const Model& model, Console& console) const {
+  check(model, "data");
   const std::vector<std::string> own = telling_class_names(model);
   if (!classes.empty() && !own.empty() && classes != own)
     console.progress.warn(fmt::format("--classes takes the place of what {} calls its classes: {}", model.source().name,

@@ -17,8 +17,11 @@ namespace vernier {
 struct ImageArguments {
   std::vector<std::string> classes;
   std::string prompts = "single";
+  CLI::Option* prompts_option = nullptr;
   void add(CLI::App& app, CommandFiles& files);
 
+  /// @throws Error{kInvalidArgument} for --prompts where nothing reads them
+  void check(const Model& model, const char* command) const;
   /// A manifest or a folder of classes, by the model's names, with what there is to say about it passed on.
   LabelledImages read(const std::string& path, const Model& model, Console& console) const;
   /// `count` of them, evenly over the classes (0: all), as the model sees them.

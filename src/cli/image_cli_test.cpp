@@ -158,6 +158,9 @@ TEST_F(ImageCli, OptionsWithoutAMeaningAreNotPassedOver) {
     expect_refused({command, reads, "--calibration", calibration, "--images", "3", "--prompts", "single"},
                    {command, "--images, --prompts are of models that see"});
   }
+  expect_refused({"evaluate", files_.model(), "--data", test_, "--activations", "llama.cpp"}, {"GGUF", "int8:token"});
+  for (const char* command : {"evaluate", "run"})
+    expect_refused({command, files_.model(), "--data", test_, "--prompts", "best-7"}, {"reads no prompts"});
   expect_refused({"calibrate", files_.model(), "--images", test_, "--context", "64", "-o", at("c")},
                  {"--context is of texts"});
   expect_refused(

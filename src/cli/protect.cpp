@@ -24,7 +24,7 @@ struct ProtectArguments {
   CalibrationTextArgument calibration;
   int64_t calibration_windows = 0, screen_windows = 32;
   DataArguments data;
-  ComputeArguments compute;
+  ThreadsArgument threads;
   JsonArgument json;
   CommandFiles io;
 };
@@ -94,14 +94,14 @@ void add_protect(CLI::App& app, Console& console) {
   a->data.add(*command, a->io);
   add_option(*command, "--seed", o.seed, "Of random choices and labels")->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
-  a->compute.add(*command);
+  a->threads.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, command, &console] {
     a->io.check();
     refuse_given("protect", *command, {"--groups", "--filter"}, "of `vernier evaluate`; name texts by --data");
     a->calibration.check();
     ProtectOptions options = a->options;
-    options.compute = a->compute.options(console);
+    options.compute.threads = a->threads.configure(console);  // a screen's gradients are in float32 on the CPU
     const Model model = open_model(a->model, console);
     require_texts(a->data.data, model, "protect");
     options.exact = exact_damage(a->diagnosis, model, options.scheme);

@@ -51,6 +51,7 @@ struct Arguments {
           {"--groups", "--filter", "--context", "--windows", "--score", "--screen-windows", "--diagnose-windows",
            "--over-domains", "--limit", "--tokenizer-pre", "--tokenizer-pre-unchecked"},
           model.source().name);
+      labelled.check(model, "run");
       o.images = image_set_of(data.data, model, "run");
       o.classes = labelled.classes;
       o.prompts = labelled.prompts;

@@ -106,7 +106,7 @@ struct ScreenArguments {
   int hessian_probes = 0;
   bool limit = false;
   uint64_t seed = 0;
-  ComputeArguments compute;
+  ThreadsArgument threads;
   JsonArgument json;
   CommandFiles io;
 };
@@ -177,7 +177,7 @@ void add_screen(CLI::App& app, Console& console) {
   add_option(*command, "--top", a->top, "Components to print; 0: all")->check(count_range())->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output, "Artefact to write")->capture_default_str();
   add_output(*command, a->io, "--channels", a->channels, "Also write statistics per channel (safetensors)");
-  a->compute.add(*command);
+  a->threads.add(*command);
   a->json.add(*command, a->io);
   command->callback([a, command, &console] {
     const std::vector<DomainFiles> domains = domains_of(a->texts);  // as long as they are looked at
@@ -191,7 +191,7 @@ void add_screen(CLI::App& app, Console& console) {
                           .channels = !a->channels.empty(),
                           .limit = a->limit,
                           .hessian_probes = a->hessian_probes,
-                          .compute = a->compute.options(console)};
+                          .compute = {.threads = a->threads.configure(console)}};
     const Model model = open_model(a->model, console);
     if (model.config().is_language_model())
       refuse_image_options("screen", *command, model.source().name);

@@ -52,7 +52,7 @@ int run_subcommands(int argc, const char* const* argv, std::span<const AddSubcom
   app.fallthrough();
   app.get_formatter()->column_width(34);
   app.footer(
-      "Start with: vernier run MODEL --budget +10% --target llama.cpp -o out\n"
+      "Start with: vernier run MODEL --budget +10% -o out\n"
       "Exit codes: 0 ok, 1 failed, 2 usage, 3 budget infeasible, 4 bad input file.");
   Console console;
   app.add_flag_callback(

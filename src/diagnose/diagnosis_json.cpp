@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/measured_json.h"
 #include "diagnose/group_profiles.h"
 #include "vernier/version.h"
@@ -12,21 +13,13 @@ namespace vernier {
 namespace {
 
 ComponentKind kind_at(const Json& json, const std::string& origin) {
-  try {
-    return parse_kind(json_string(json, "kind", origin));
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
+  return from_file(origin, [&] { return parse_kind(json_string(json, "kind", origin)); });
 }
 
 }  // namespace
 
 Component component_at(const Json& json, const std::string& origin) {
-  try {
-    return parse_component(json_string(json, "name", origin));
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
+  return from_file(origin, [&] { return parse_component(json_string(json, "name", origin)); });
 }
 
 const Json& array_at(const Json& json, const char* key, const std::string& origin) {
@@ -87,11 +80,7 @@ Json facts_to_json(const WeightFacts& facts) {
 
 WeightFacts facts_from_json(const Json& json, const std::string& origin) {
   WeightFacts facts;
-  try {
-    facts.tensor = parse_tensor(json_string(json, "tensor", origin));
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
+  facts.tensor = from_file(origin, [&] { return parse_tensor(json_string(json, "tensor", origin)); });
   facts.absmax_over_sigma = json_number(json, "absmax_over_sigma", origin);
   facts.excess_kurtosis = json_number(json, "excess_kurtosis", origin);
   const auto decibel = [&](const char* key) {  // null is "stored exactly"

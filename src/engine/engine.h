@@ -39,12 +39,15 @@ struct SiteSums {
 };
 using SumsOfSites = std::map<SiteId, SiteSums>;
 
+class PreparedModel;
+
 struct PrepareOptions {
   ComputeType type = ComputeType::kFloat32;
   int64_t positions = 0;  ///< of the longest sequence that it will see
   Activations activations = Activations::kExact;
   ActivationRanges ranges = {};                         ///< where activations take them
   std::shared_ptr<const RoundedSites> sites = nullptr;  ///< in place of activations
+  const PreparedModel* beside = nullptr;  ///< of the very same model: what stays packed in memory is shared with it
 };
 
 /// Token ids, and from which row on the logits are wanted.

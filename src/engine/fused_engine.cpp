@@ -20,7 +20,7 @@ class FusedPrepared : public PreparedModel {
   FusedPrepared(const Model& model, const PrepareOptions& options, int workers)
       : model_(model),
         options_(options),
-        fast_(model, options.type, options.positions, inputs(), FusedModel::Layers::kLeftOut),
+        fast_(model, options.type, options.positions, inputs(), FusedModel::Layers::kLeftOut, beside(options)),
         arenas_(static_cast<size_t>(workers)) {}
 
   const std::string& name() const override { return fast_.name(); }
@@ -64,6 +64,12 @@ class FusedPrepared : public PreparedModel {
   }
 
  private:
+  /// Where it multiplies in the same type.
+  static const FusedModel* beside(const PrepareOptions& options) {
+    const auto* other = dynamic_cast<const FusedPrepared*>(options.beside);
+    return other != nullptr && other->fast_.type() == options.type ? &other->fast_ : nullptr;
+  }
+
   /// Who looks on, by sequence; none: nobody.
   struct Observers {
     std::vector<SiteObserver> by_sequence = {};

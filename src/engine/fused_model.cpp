@@ -77,10 +77,6 @@ Slab look_up(Arena& arena, std::span<const int32_t> tokens, int64_t vocabulary, 
   return x;
 }
 
-}  // namespace
-
-namespace {
-
 /// The matrices whose outputs lie side by side, with their biases, as one product where that is possible.
 StackedLinear pack_product(const Model& model, const std::vector<TensorId>& ids, ComputeType type,
                            const RoundedInputs& inputs, const WeightSource& weight) {
@@ -163,14 +159,15 @@ StackedLinear pack_outside(const Model& model, const TensorId& id, const at::Ten
 }
 
 FusedModel::FusedModel(const Model& model, ComputeType type, int64_t positions, const RoundedInputs& inputs,
-                       Layers layers)
-    : name_((require_finite(model), model.source().name)),
+                       Layers layers, const FusedModel* beside)
+    : name_((beside == nullptr ? require_finite(model) : void(), model.source().name)),
       config_(model.config()),
       type_(type),
       rope_(model.config().rope, model.config().window_rope, model.config().layer(0).attention.head_dim, positions),
       positions_(as_float(model.weight({TensorRole::kPositionEmbedding, -1}))),
       output_norm_(norm_of(model, {TensorRole::kOutputNorm, -1}, model.config().output_norm)),
-      head_(pack_output(model, model.output_matrix(), type, inputs)) {
+      head_(beside == nullptr ? pack_output(model, model.output_matrix(), type, inputs)
+                              : beside->head_.fed(inputs.of(model, model.output_matrix()))) {
   const TensorId embedding{TensorRole::kTokenEmbedding, -1};
   if (config_.reads_images())
     pack_images(model, inputs);

@@ -47,9 +47,10 @@ class FusedModel {
  public:
   enum class Layers { kPacked, kLeftOut };  ///< left out: for passes that pack one at a time
   /// `positions`: longest sequence it will see. @cost converts and copies all weights
+  /// @param beside of the very same model and type: its packed output matrix is this one's, too
   /// @throws Error{kBadFile} naming the tensor when a weight is NaN or infinite
   FusedModel(const Model& model, ComputeType type, int64_t positions, const RoundedInputs& inputs = {},
-             Layers layers = Layers::kPacked);
+             Layers layers = Layers::kPacked, const FusedModel* beside = nullptr);
 
   const std::string& name() const { return name_; }
   const ModelConfig& config() const { return config_; }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/json.h"
 #include "evaluate/scores_json.h"
 #include "vernier/metric.h"
@@ -144,11 +145,7 @@ EvaluationFile evaluation_file_from_json(const Json& json, const std::string& or
   file.text = facts_at(json_member(data, "text", origin), origin);
   if (const Json* groups = json_find(data, "groups")) file.groups = facts_at(*groups, origin);
   const std::string activations = json_string(json, "activations", origin);
-  try {
-    file.activations = Activations::parse(activations);
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
+  file.activations = from_file(origin, [&] { return Activations::parse(activations); });
   if (json_find(json, "budget_bytes") != nullptr)
     file.budget_bytes = static_cast<uint64_t>(json_int(json, "budget_bytes", origin, 0, kMaxCount));
   const Json& rows = json_member(json, "rows", origin);

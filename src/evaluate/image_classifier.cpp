@@ -50,6 +50,11 @@ Model seeing_model(const Model& model) {
 ImageClassifier::ImageClassifier(const Model& model, const std::vector<std::string>& classes,
                                  const ClassifyOptions& options, const Engine& engine)
     : name_(model.source().name), classes_(classes.size()), seeing_(seeing_model(model)) {
+  if (options.activations == Activations::kLlamaCpp)
+    fail(ErrorKind::kInvalidArgument,
+         "classify: activations as llama.cpp rounds them: {} sees images, and llama.cpp reads GGUF files of language "
+         "models; int8:token is close",
+         name_);
   if (!model.config().stacks.empty()) vectors_ = text_classifier(model, classes, options, engine);
   const Stack stack = model.config().stacks.empty() ? Stack::kOnly : Stack::kImage;
   prepared_ = {.type = options.compute.type,

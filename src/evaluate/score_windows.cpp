@@ -98,11 +98,18 @@ void score_windows(const std::vector<const Model*>& models, const Model* referen
   for (size_t m = 0; m < models.size(); ++m) {
     std::shared_ptr<const RoundedSites> sites = options.sites.empty() ? nullptr : options.sites[m];
     if (sites != nullptr && sites->none()) sites = nullptr;  // the very products of an exact model
-    fast.push_back(engine->prepare(
-        *models[m], {options.compute.type, data.longest(), options.activations, options.ranges, std::move(sites)}));
+    const auto same = static_cast<size_t>(std::find(models.begin(), models.end(), models[m]) - models.begin());
+    fast.push_back(
+        engine->prepare(*models[m], {options.compute.type, data.longest(), options.activations, options.ranges,
+                                     std::move(sites), same < m ? fast[same].get() : nullptr}));
   }
   std::unique_ptr<PreparedModel> base;
-  if (reference != nullptr) base = engine->prepare(*reference, {ComputeType::kFloat32, data.longest()});
+  if (reference != nullptr) {
+    const auto same = static_cast<size_t>(std::find(models.begin(), models.end(), reference) - models.begin());
+    base = engine->prepare(*reference, {.type = ComputeType::kFloat32,
+                                        .positions = data.longest(),
+                                        .beside = same < fast.size() ? fast[same].get() : nullptr});
+  }
   const auto count = static_cast<int64_t>(data.windows.size());
   if (progress != nullptr) progress->begin(stage, count, "windows");
   std::vector<Arena> arenas(static_cast<size_t>(engine->workers()));

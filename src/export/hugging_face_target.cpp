@@ -149,7 +149,7 @@ void write_folder(const QuantizedModel& quantized, const TokenizerModel&, const 
   const SafetensorsWriter writer = declare_weights(model);
   require_own_folder(folder);
   // First gone and last written: a folder without weights is not mistaken for a finished one.
-  fs::remove(folder / kWeights);
+  remove_file(folder / kWeights);
   for (const std::string& name : copied_files(source)) write_file(folder / name, read_file(source / name));
   write_json(folder / "config.json", config_of(model));
   write_json(folder / kPlan, plan_to_json(quantized.plan()));

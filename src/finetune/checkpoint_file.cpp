@@ -61,4 +61,20 @@ void require_same_run(const CheckpointFile& file, const std::string& word, const
          "finetune: {} is of another model, plan, data or options; delete it, or name another folder", path.string());
 }
 
+const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
+                            const std::string& origin) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) fail(ErrorKind::kBadFile, "{}: no {}; delete the checkpoint to begin anew", origin, name);
+  return found->second;
+}
+
+const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
+                            at::IntArrayRef shape, const std::string& origin) {
+  const at::Tensor& tensor = tensor_of(tensors, name, origin);
+  if (tensor.sizes() != shape)
+    fail(ErrorKind::kBadFile, "{}: {} is {}, expected {}; delete the checkpoint to begin anew", origin, name,
+         c10::str(tensor.sizes()), c10::str(shape));
+  return tensor;
+}
+
 }  // namespace vernier

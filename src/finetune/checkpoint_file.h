@@ -24,4 +24,10 @@ std::optional<CheckpointFile> read_checkpoint(const std::filesystem::path& path)
 void require_same_run(const CheckpointFile& file, const std::string& word, const std::string& key,
                       const std::filesystem::path& path);
 
+/// The tensor called `name`, of this shape where one is given. @throws Error{kBadFile} naming `origin`
+const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
+                            const std::string& origin);
+const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
+                            at::IntArrayRef shape, const std::string& origin);
+
 }  // namespace vernier

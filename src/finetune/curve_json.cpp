@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 #include "base/measured_json.h"
+#include "base/statistics.h"
 
 namespace vernier {
 
@@ -13,8 +14,6 @@ struct Figure {
 };
 constexpr Figure kFigures[] = {
     {"kl_nats", &GroupLoss::kl_nats}, {"nll_nats", &GroupLoss::nll_nats}, {"right_share", &GroupLoss::right_share}};
-
-constexpr double kNormal95 = 1.959964;  // half a 95% interval in standard errors
 
 std::string stderr_key(const Figure& figure) { return std::string(figure.key) + "_stderr"; }
 

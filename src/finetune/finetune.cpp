@@ -125,19 +125,11 @@ std::string objective_of_control(const std::string& objective) {
   return objective == "mean-kl" ? "mean-nll" : objective;
 }
 
-std::string run_key(const Model& model, const Model& begins, const std::map<TensorId, Scheme>& schemes,
-                    const Calibration& calibration, const TrainingData& learned, const TrainingData& validation,
-                    const FinetuneOptions& options) {
+std::string run_key(const std::string& early_key, const Model& begins, const TrainingData& learned) {
   Hasher hasher;
-  hasher.add(VERNIER_VERSION);
-  hasher.add(model_hash(model));
+  hasher.add(early_key);
   hasher.add(model_hash(begins));
-  for (const auto& [id, scheme] : schemes) hasher.add(name_of(id) + " " + scheme.name());
-  hasher.add(calibration.sites.empty() ? std::string() : calibration_hash(calibration));
   hasher.add(learned.hash);
-  hasher.add(validation.hash);
-  hasher.add(finetune_options_to_json(options).dump());
-  for (const auto& [site, range] : options.ranges) hasher.add(fmt::format("{} {}", name_of(site), range));
   return hasher.hex();
 }
 
@@ -228,7 +220,7 @@ FinetuneResult finetune(const Model& model, const Plan& plan, const Calibration&
     const Model& begins = start == nullptr || rounded.empty() ? model : *start;
     const std::string early_key = early_key_of(model, rounded, calibration, validation, own);
     return train({model, begins, teacher, rounded, importances, inputs, held, learned, validation, own, can_learn,
-                  stage, checkpoint, run_key(model, begins, rounded, calibration, learned, validation, own), early_key},
+                  stage, checkpoint, run_key(early_key, begins, learned), early_key},
                  progress);
   };
   TrainerResult trained =

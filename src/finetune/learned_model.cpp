@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "finetune/checkpoint_file.h"
 
 namespace vernier {
 
@@ -13,22 +14,6 @@ namespace {
 std::string leaf_name(const TensorId& id, const LearnedLeaf& leaf) { return name_of(id) + "." + leaf.name; }
 
 }  // namespace
-
-const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
-                            const std::string& origin) {
-  const auto found = tensors.find(name);
-  if (found == tensors.end()) fail(ErrorKind::kBadFile, "{}: no {}; delete the checkpoint to begin anew", origin, name);
-  return found->second;
-}
-
-const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
-                            at::IntArrayRef shape, const std::string& origin) {
-  const at::Tensor& tensor = tensor_of(tensors, name, origin);
-  if (tensor.sizes() != shape)
-    fail(ErrorKind::kBadFile, "{}: {} is {}, expected {}; delete the checkpoint to begin anew", origin, name,
-         c10::str(tensor.sizes()), c10::str(shape));
-  return tensor;
-}
 
 LearnedModel::LearnedModel(const Model& source, const Model& start, const std::map<TensorId, Scheme>& schemes,
                            const std::map<TensorId, std::vector<float>>& importances, const Options& options)
@@ -211,6 +196,22 @@ KeptWeights LearnedModel::keep(int threads) const {
   return kept;
 }
 
+void LearnedModel::check_kept(const KeptWeights& kept, const std::string& origin) const {
+  const auto check = [&](const TensorId& id, int64_t values, bool in_bytes) {
+    const auto found = kept.find(id);
+    if (found == kept.end() || found->second.numel() != values ||
+        (found->second.scalar_type() == at::kByte) != in_bytes)
+      fail(ErrorKind::kBadFile, "{}: the best {} is not there in {} {}; delete the checkpoint to begin anew", origin,
+           name_of(id), values, in_bytes ? "bytes" : "values");
+  };
+  for (const Entry& entry : entries_) {
+    if (!entry.matrix) check(entry.id, entry.latent.numel(), false);
+    for (const Member& member : entry.members)
+      if (entry.matrix)
+        check(member.id, static_cast<int64_t>(entry.matrix->scheme().bytes(member.rows, entry.latent.size(1))), true);
+  }
+}
+
 Model LearnedModel::model_of(const KeptWeights& kept) const {
   Model model(source_.config(), source_.source());
   for (const Entry& entry : entries_) {
@@ -245,12 +246,13 @@ void LearnedModel::restore(const std::map<std::string, at::Tensor>& state, const
   const c10::NoGradGuard no_grad;
   for (Entry& entry : entries_) {
     const std::string name = name_of(entry.id);
-    const at::Tensor& weight = tensor_of(state, "weight." + name, origin);
-    if (weight.sizes() != entry.leaf().sizes()) fail(ErrorKind::kBadFile, "{}: {} is of another shape", origin, name);
-    entry.leaf().detach().copy_(weight);
+    entry.leaf().detach().copy_(tensor_of(state, "weight." + name, entry.leaf().sizes(), origin));
     if (!entry.matrix) continue;
     entry.fitted = true;
-    entry.matrix->restore(tensor_of(state, "fitted." + name, origin));
+    const at::Tensor& fitted = tensor_of(state, "fitted." + name, {entry.matrix->fitted_bytes()}, origin);
+    if (fitted.scalar_type() != at::kByte)
+      fail(ErrorKind::kBadFile, "{}: fitted.{} is of {}, expected bytes", origin, name, c10::str(fitted.scalar_type()));
+    entry.matrix->restore(fitted);
     if (entry.steps() == nullptr) continue;
     std::map<std::string, at::Tensor> leaves;
     for (const LearnedLeaf& leaf : entry.steps()->leaves())

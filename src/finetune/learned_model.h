@@ -61,6 +61,8 @@ class LearnedModel {
   KeptWeights keep(int threads) const;
   /// A model of kept weights: matrices in their schemes.
   Model model_of(const KeptWeights& kept) const;
+  /// Of what a file held. @throws Error{kBadFile} naming `origin` where a model cannot be made of it
+  void check_kept(const KeptWeights& kept, const std::string& origin) const;
 
   /// By name: weights, scales as fitted, scales that learn.
   std::map<std::string, at::Tensor> state() const;
@@ -96,11 +98,5 @@ class LearnedModel {
   Options options_;
   std::vector<Entry> entries_;
 };
-
-/// The tensor called `name`, of this shape where one is given. @throws Error{kBadFile} naming `origin`
-const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
-                            const std::string& origin);
-const at::Tensor& tensor_of(const std::map<std::string, at::Tensor>& tensors, const std::string& name,
-                            at::IntArrayRef shape, const std::string& origin);
 
 }  // namespace vernier

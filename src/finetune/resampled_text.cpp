@@ -72,8 +72,8 @@ TrainingData resampled_windows(const TrainingData& data, const BatchForward& tea
             .contiguous();
     for (size_t i = 0; i < examples.size(); ++i) {
       std::vector<int32_t>& tokens = changed.windows[static_cast<size_t>(examples[i])].tokens;
-      const int64_t* drawn = ids.data_ptr<int64_t>() + static_cast<int64_t>(i) * ids.size(1);
-      for (size_t t = 0; t + 1 < tokens.size(); ++t) tokens[t] = static_cast<int32_t>(drawn[t]);
+      const int64_t* words = ids.data_ptr<int64_t>() + static_cast<int64_t>(i) * ids.size(1);
+      for (size_t t = 0; t + 1 < tokens.size(); ++t) tokens[t] = static_cast<int32_t>(words[t]);
     }
   }
   return changed;

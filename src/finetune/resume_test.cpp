@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/output_file.h"
+#include "finetune/checkpoint_file.h"
 #include "support/cancelling_sink.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
@@ -154,6 +155,16 @@ TEST_P(FinetuneResume, ACheckpointOfSomethingElseIsRefused) {
   options_.seed = 9;
   expect_error(ErrorKind::kInvalidArgument, {"another model, plan, data or options"}, check);
   expect_error(ErrorKind::kInvalidArgument, {"another model, plan, data or options"}, [&] { run(); });
+  options_.seed = FinetuneOptions().seed;
+  const std::optional<CheckpointFile> whole = read_checkpoint(folder_ / "checkpoint.safetensors");
+  for (const char* kind : {"weight.", "fitted.", "best.", "first."}) {
+    CheckpointFile damaged = *whole;
+    const auto found = damaged.tensors.lower_bound(kind);
+    if (found == damaged.tensors.end() || !found->first.starts_with(kind)) continue;  // nothing is fitted
+    found->second = at::zeros({3}, found->second.options());
+    write_checkpoint(folder_ / "checkpoint.safetensors", damaged);
+    expect_error(ErrorKind::kBadFile, {"checkpoint.safetensors"}, [&] { run(); });
+  }
   write_file(folder_ / "checkpoint.safetensors", "garbage");
   expect_error(ErrorKind::kBadFile, {"checkpoint.safetensors"}, [&] { run(); });
 }

@@ -436,6 +436,7 @@ class Trainer {
     }
     for (const TensorId& id : s_.source.tensors())
       best_[id] = tensor_of(file->tensors, "best." + name_of(id), origin);  // in bytes where it is stored
+    model_.check_kept(best_, origin);
     if (ahead_) ahead_->restore(tensor_of(file->tensors, "drawn_ahead", origin), s_.source.config().vocabulary, origin);
     return true;
   }

@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "base/statistics.h"
 #include "groups/resample.h"
 #include "groups/spread_interval.h"
 #include "groups/verdict.h"
@@ -22,7 +23,7 @@ GroupValue group_value(const GroupProblem& problem, const FigureRow& row, const 
   const GroupOptions& options = problem.options;
   GroupValue value{observed.reference[f], observed.model[f], {observed.change[f], {}}, {observed.skew[f], {}}, {}, 1};
   value.null_p = two_sided_p(null, value.change.value);
-  std::sort(null.begin(), null.end());
+  null = sorted_numbers(std::move(null));
   value.null = {quantile_of_sorted(null, (1 - options.confidence) / 2),
                 quantile_of_sorted(null, (1 + options.confidence) / 2)};
   // Few clusters repeat each other in every draw: no interval is better than one that is too narrow.
@@ -62,7 +63,7 @@ GroupGap group_gap(const GroupProblem& problem, const FigureRow& row, const Grou
                    const std::vector<bool>& in_gaps) {
   GroupGap gap{observed.reference, observed.model, {observed.spread, {}}, 0, 1, "", ""};
   gap.null_p = upper_p(null, observed.spread);
-  std::sort(null.begin(), null.end());
+  null = sorted_numbers(std::move(null));
   gap.null_95 = quantile_of_sorted(null, 0.95);
   gap.spread.interval = spread_interval(changes, problem.options.confidence, row.facts.unit == "share");
   const double tolerance = problem.tolerance_of(row.facts.key, row.facts.tolerance);

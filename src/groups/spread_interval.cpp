@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/bootstrap_width.h"
+#include "base/statistics.h"
 #include "groups/verdict.h"
 
 namespace vernier {

@@ -7,6 +7,7 @@
 
 #include "base/bootstrap_width.h"
 #include "base/fail.h"
+#include "base/statistics.h"
 
 namespace vernier {
 
@@ -14,20 +15,12 @@ namespace {
 
 constexpr double kOpenEnd = std::numeric_limits<double>::infinity();
 
+}  // namespace
+
 std::vector<double> sorted_numbers(std::vector<double> values) {
   std::erase_if(values, [](double value) { return std::isnan(value); });
   std::sort(values.begin(), values.end());
   return values;
-}
-
-}  // namespace
-
-double quantile_of_sorted(const std::vector<double>& sorted, double q) {
-  if (sorted.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const double place = q * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<size_t>(place);
-  const size_t high = std::min(low + 1, sorted.size() - 1);
-  return sorted[low] + (place - static_cast<double>(low)) * (sorted[high] - sorted[low]);
 }
 
 ConfidenceInterval bootstrap_interval(std::vector<double> draws, double confidence, int64_t clusters) {

@@ -19,8 +19,8 @@ double unseen_share(const std::vector<double>& draws, double confidence, int64_t
 
 ConfidenceInterval widened(const ConfidenceInterval& interval, double by);
 
-/// Linear between order statistics of sorted values; NaN of none.
-double quantile_of_sorted(const std::vector<double>& sorted, double q);
+/// In rising order, without those that are none (a group of weight 0 has no figures in some draws).
+std::vector<double> sorted_numbers(std::vector<double> values);
 
 /// Two-sided: twice the smaller share of null draws that are as extreme, the value itself counted as one.
 double two_sided_p(const std::vector<double>& null, double value);

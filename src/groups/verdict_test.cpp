@@ -36,11 +36,8 @@ TEST(Verdict, PValuesCountTheValueItself) {
   EXPECT_DOUBLE_EQ(upper_p(null, NAN), 1);
 }
 
-TEST(Verdict, QuantilesAreLinear) {
-  EXPECT_DOUBLE_EQ(quantile_of_sorted({1, 2, 4}, 0.5), 2);
-  EXPECT_DOUBLE_EQ(quantile_of_sorted({1, 2, 4}, 0.75), 3);
-  EXPECT_DOUBLE_EQ(quantile_of_sorted({1, 2, 4}, 1), 4);
-  EXPECT_TRUE(std::isnan(quantile_of_sorted({}, 0.5)));
+TEST(Verdict, WhatIsNoNumberIsInNoQuantile) {
+  EXPECT_EQ(sorted_numbers({3, NAN, 1, 2}), (std::vector<double>{1, 2, 3}));
 }
 
 TEST(Verdict, AnEventNeverSeenMayStillHappen) {

@@ -236,11 +236,6 @@ VERNIER_CLONES void scale_row(float* x, int64_t n, float factor) {
   for (int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
 
-VERNIER_CLONES void write_scaled(const float* x, int64_t n, float factor, float* y) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = x[i] * factor;
-}
-
 VERNIER_CLONES void add_row(const float* x, float* y, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) y[i] += x[i];

@@ -43,8 +43,6 @@ float exp_row(float* s, int64_t size, int64_t first, int64_t last, const float* 
 void cap_row(float* x, int64_t n, float cap);
 
 void scale_row(float* x, int64_t n, float factor);
-/// y = factor x
-void write_scaled(const float* x, int64_t n, float factor, float* y);
 /// y += x
 void add_row(const float* x, float* y, int64_t n);
 /// y = a - b + y

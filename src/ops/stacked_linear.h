@@ -31,6 +31,13 @@ class StackedLinear {
     parts_.insert(parts_.end(), other.parts_.begin(), other.parts_.end());
   }
 
+  /// The same packed matrix, fed otherwise. Of a single one, all of whose channels are rounded alike.
+  StackedLinear fed(const InputRounding& rounding) const {
+    StackedLinear other;
+    other.append(parts_.at(0).matrix, rounding);
+    return other;
+  }
+
   /// As PackedLinear's.
   void keep_sums() {
     for (Part& part : parts_) part.matrix.keep_sums();

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/json.h"
 #include "plan/choice_class.h"
 #include "vernier/plan.h"
@@ -59,14 +60,10 @@ PlanEntry entry_from_json(const Json& json, const std::string& origin) {
   entry.cols = json_int(json, "cols", where, 0, kMaxExactInteger);
   entry.scheme = nonempty_text(json, "scheme", where);
   entry.bytes = byte_count(json, "bytes", where);
-  try {
-    if (const uint64_t bytes = Scheme::parse(entry.scheme).bytes(entry.rows, entry.cols); bytes != entry.bytes)
-      fail(ErrorKind::kBadFile, "{}: key \"bytes\": {} of [{}, {}] takes {}, got {}; plan again", where, entry.scheme,
-           entry.rows, entry.cols, bytes, entry.bytes);
-  } catch (const Error& e) {
-    if (e.kind() == ErrorKind::kBadFile) throw;
-    fail(ErrorKind::kBadFile, "{}: {}", where, e.what());
-  }
+  const uint64_t bytes = from_file(where, [&] { return Scheme::parse(entry.scheme).bytes(entry.rows, entry.cols); });
+  if (bytes != entry.bytes)
+    fail(ErrorKind::kBadFile, "{}: key \"bytes\": {} of [{}, {}] takes {}, got {}; plan again", where, entry.scheme,
+         entry.rows, entry.cols, bytes, entry.bytes);
   entry.damage = foretold(json, "kl_nats", where);
   entry.reason = plain_text(json, "reason", where);
   if (json_find(json, "wanted") != nullptr) entry.wanted = nonempty_text(json, "wanted", where);

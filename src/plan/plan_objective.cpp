@@ -54,7 +54,7 @@ void PlanObjective::require_groups(const std::vector<std::string>& known) const 
   if (known.size() < 2)
     fail(ErrorKind::kInvalidArgument,
          "plan: objective {}: the damage is not known by group; diagnose with --data documents.jsonl, whose lines name "
-         "groups, or with NAME=FILE for each group",
+         "groups, with NAME=FILE for each group, or for a model that sees with its manifest of images",
          text());
   for (const auto& [name, weight] : weights)
     if (std::find(known.begin(), known.end(), name) == known.end())

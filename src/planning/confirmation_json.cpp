@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/json.h"
 #include "base/measured_json.h"
 #include "vernier/confirm.h"
@@ -27,11 +28,7 @@ Why parse_why(const std::string& text, const std::string& origin) {
 
 ConfirmedMatrix matrix_from_json(const Json& json, const std::string& origin) {
   ConfirmedMatrix m;
-  try {
-    m.tensor = parse_tensor(json_string(json, "tensor", origin));
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
+  m.tensor = from_file(origin, [&] { return parse_tensor(json_string(json, "tensor", origin)); });
   m.why = parse_why(json_string(json, "why", origin), origin);
   m.scheme = json_string(json, "scheme", origin);
   m.foretold = json_number(json, "foretold_kl_nats", origin);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/json.h"
 #include "vernier/damage_table.h"
 #include "vernier/scheme.h"
@@ -12,16 +13,6 @@ namespace vernier {
 namespace {
 
 constexpr int64_t kDamageTableVersion = 1;
-
-/// What other functions call an argument that cannot be meant is a bad file here.
-template <class Fn>
-auto as_bad_file(const std::string& origin, const Fn& fn) {
-  try {
-    return fn();
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
-}
 
 using MatrixDamages = std::map<TensorId, std::map<std::string, double>>;
 
@@ -35,13 +26,13 @@ MatrixDamages matrices_from_json(const Json& matrices, const std::string& origin
   if (!matrices.is_array()) fail(ErrorKind::kBadFile, "{}: expected an array of matrices", origin);
   MatrixDamages damages;
   for (const Json& row : matrices) {
-    const TensorId id = as_bad_file(origin, [&] { return parse_tensor(json_string(row, "tensor", origin)); });
+    const TensorId id = from_file(origin, [&] { return parse_tensor(json_string(row, "tensor", origin)); });
     const std::string where = origin + " (" + name_of(id) + ")";
     const Json& kl = json_member(row, "kl_nats", where);
     if (!kl.is_object() || damages.contains(id))
       fail(ErrorKind::kBadFile, "{}: expected one object of schemes and nats", where);
     for (const auto& [scheme, unused] : kl.items()) {
-      as_bad_file(where, [&] { return Scheme::parse(scheme); });
+      from_file(where, [&] { return Scheme::parse(scheme); });
       const double value = json_number(kl, scheme.c_str(), where);
       if (!(value >= 0) || !std::isfinite(value))
         fail(ErrorKind::kBadFile, "{}: {}: expected finite nats >= 0, got {}", where, scheme, value);

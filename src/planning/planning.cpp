@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "base/fail.h"
 #include "model/language_model.h"
 #include "plan/llama_cpp_mix.h"
 #include "plan/make_plan.h"
+#include "planning/plan_size.h"
 #include "planning/tensor_damages.h"
 #include "vernier/plan_front.h"
 #include "vernier/scheme.h"
@@ -23,13 +23,6 @@ std::vector<PlanGroup> groups_of(const DamageTable& table) {
   std::vector<PlanGroup> groups;
   for (const GroupDamageTable& group : table.groups) groups.push_back({group.name, static_cast<double>(group.tokens)});
   return groups;
-}
-
-using SizeOf = std::function<uint64_t(const Plan&)>;
-
-SizeOf size_for(const Target& target, const Model& model, const TokenizerModel& tokenizer,
-                const PlanningOptions& options) {
-  return [&](const Plan& plan) { return target.counted_bytes(model, plan, tokenizer, options.file); };
 }
 
 /// What "+0%" allows: the file of a uniform plan whose header names its own size as the budget.
@@ -113,105 +106,6 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
   return plan;
 }
 
-namespace {
-
-/// KL of a plan in nats by one group's damages, or by those of all (group -1).
-double predicted_kl(const std::vector<TensorDamage>& tensors, const Plan& plan, int group) {
-  double sum = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const std::string& scheme = plan.entries[i].scheme;
-    if (scheme == tensors[i].stored_scheme) continue;  // as it is: nobody measured it, and it harms nobody
-    sum += (group < 0 ? tensors[i].kl : tensors[i].group_kl[static_cast<size_t>(group)]).at(scheme);
-  }
-  return sum;
-}
-
-/// What each group may lose: by the plan, by the worst plan of all, and by the worst one for that group.
-nlohmann::ordered_json worst_by_group(const std::vector<TensorDamage>& tensors, const DamageTable& table,
-                                      const TargetRules& rules, const Plan& planned, const Plan& worst,
-                                      uint64_t bytes) {
-  nlohmann::ordered_json groups = nlohmann::ordered_json::array();
-  for (size_t g = 0; g < table.groups.size(); ++g) {
-    std::vector<TensorDamage> own = tensors;
-    for (TensorDamage& tensor : own) tensor.kl = tensor.group_kl[g];
-    const KnapsackProblem problem = planning_problem(own, rules);
-    // As feasible as the worst of all, whose bytes are the same.
-    const Plan least_lucky = plan_of_choice(own, rules, problem, worst_choice(problem, bytes).choice);
-    groups.push_back({{"group", table.groups[g].name},
-                      {"planned_kl_nats", predicted_kl(tensors, planned, static_cast<int>(g))},
-                      {"worst_plan_kl_nats", predicted_kl(tensors, worst, static_cast<int>(g))},
-                      {"worst_for_it_kl_nats", predicted_kl(own, least_lucky, -1)}});
-  }
-  return groups;
-}
-
-}  // namespace
-
-Plan plan_worst(const Model& model, const DamageTable& table, const Plan& planned, const PlanningOptions& options) {
-  const Target& target = find_target(options.target);
-  const TargetRules rules = planning_rules(options.target, options.codebooks);
-  const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
-  const KnapsackProblem problem = planning_problem(tensors, rules);
-  uint64_t bytes = 0;  // padded as the candidates are
-  for (const PlanEntry& entry : planned.entries) bytes += rules.padded_bytes(entry.bytes);
-  const KnapsackSolution worst = worst_choice(problem, bytes);
-  if (!worst.feasible || planned.entries.size() != tensors.size())
-    fail(ErrorKind::kInvalidArgument,
-         "plan: {} has {} matrices in {} bytes, which no choice of {}'s schemes for {} has", planned.label,
-         planned.entries.size(), bytes, options.target, tensors.size());
-  Plan plan = plan_of_choice(tensors, rules, problem, worst.choice);
-  plan.label = "worst";
-  plan.budget_text = std::to_string(bytes);
-  plan.budget_bytes = bytes;
-  plan.provenance = table.provenance;
-  for (size_t i = 0; i < plan.entries.size(); ++i) {
-    const double more = plan.entries[i].damage - planned.entries[i].damage;
-    if (more > 0.01 * plan.predicted_kl_nats)
-      plan.entries[i].reason =
-          fmt::format("{:.4g} nats more than as {}: {:.0f}% of what makes this the worst", more,
-                      planned.entries[i].scheme, 100 * more / (plan.predicted_kl_nats - planned.predicted_kl_nats));
-  }
-  constexpr int64_t kMixes = 1000;
-  const RandomChoices mixes = random_choices(problem, bytes, kMixes, 1);
-  plan.provenance["random_mixes"] = {{"count", mixes.count},
-                                     {"mean_kl_nats", mixes.mean},
-                                     {"least_kl_nats", mixes.least},
-                                     {"most_kl_nats", mixes.most}};
-  if (!table.groups.empty())
-    plan.provenance["worst_by_group"] = worst_by_group(tensors, table, rules, planned, plan, bytes);
-  return plan;
-}
-
-PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const DamageTable& table,
-                     const PlanningOptions& options, int count) {
-  if (count < 2) fail(ErrorKind::kInvalidArgument, "plan: a front of {} budgets, expected 2 or more", count);
-  const Target& target = find_target(options.target);
-  const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
-  PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
-                      .file_bytes = size_for(target, model, tokenizer, options)};
-  request.method = options.method;
-  PlanFront front{options.target, {}};
-  const auto add = [&](uint64_t budget) {
-    request.budget_bytes = budget;
-    request.budget_text = std::to_string(budget);
-    FrontPoint point{0, 0, make_plan(tensors, request)};
-    point.bytes = request.file_bytes(point.plan);
-    point.bits_per_weight = bits_per_weight(point.bytes, model);
-    point.plan.provenance = table.provenance;
-    const bool better =
-        front.points.empty() || point.plan.predicted_kl_nats < front.points.back().plan.predicted_kl_nats;
-    if (better && (front.points.empty() || point.bytes > front.points.back().bytes))
-      front.points.push_back(std::move(point));
-  };
-  const auto smallest = static_cast<double>(smallest_file(tensors, request));
-  request.budget_bytes = uint64_t{1} << 60;  // no limit
-  request.budget_text = std::to_string(request.budget_bytes);
-  const auto largest = static_cast<double>(request.file_bytes(make_plan(tensors, request)));
-  for (int i = 0; i < count; ++i)
-    add(static_cast<uint64_t>(std::ceil(smallest * std::pow(largest / smallest, i / (count - 1.0)))));
-  return front;
-}
-
 uint64_t reachable_budget(const Model& model, const TokenizerModel& tokenizer, const std::string& budget,
                           const PlanningOptions& options) {
   const Target& target = find_target(options.target);
@@ -258,82 +152,6 @@ std::vector<Plan> uniform_plans_within(const Model& model, const TokenizerModel&
   return result;
 }
 
-namespace {
-/// By its line, and whether or not a tensor is left for it.
-void require_schemes(const Recipe& recipe) {
-  for (const RecipeRule& rule : recipe.rules()) try {
-      Scheme::parse(rule.scheme);
-    } catch (const Error& e) {
-      fail(e.kind(), "{}:{}: {}", recipe.origin(), rule.line, e.what());
-    }
-}
-}  // namespace
-
-Plan plan_from_recipe(const Model& model, const Recipe& recipe, const std::string& label, const std::string& target) {
-  const TargetRules& rules = find_target(target).rules;
-  require_schemes(recipe);
-  Plan plan;
-  plan.target = target;
-  plan.label = label;
-  std::vector<std::vector<std::string>> names;
-  for (const TensorId& id : model.matrices()) {
-    names.push_back({name_of(id)});
-    for (const Target& other : targets()) names.back().push_back((model.blueprint().at(id).*other.file).name);
-  }
-  const std::vector<std::optional<size_t>> deciding = recipe.find_all(names);
-  std::vector<bool> heeded(recipe.rules().size());  // by a matrix in the line's scheme, or in what its rows fit instead
-  std::vector<std::string> why_not(recipe.rules().size());
-  const std::vector<TensorDamage> tensors = shapes_of(model, find_target(target));
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const TensorDamage& tensor = tensors[i];
-    if (!deciding[i])
-      fail(ErrorKind::kInvalidArgument, "{}: no line matches {}; end it with `.* = gguf:q4_k`", recipe.origin(),
-           tensor.tensor);
-    const RecipeRule& rule = recipe.rules()[*deciding[i]];
-    PlanEntry entry = uniform_plan({tensor}, rules, rule.scheme).entries[0];
-    const bool as_asked = entry.scheme == Scheme::parse(rule.scheme).name();
-    if (as_asked || !entry.wanted.empty())
-      heeded[*deciding[i]] = true;
-    else if (std::string& why = why_not[*deciding[i]]; why.empty())
-      why = fmt::format("asks for {} of {}, but {}", rule.scheme, tensor.tensor, entry.reason);
-    if (as_asked)
-      entry.reason = rule.reason;
-    else if (!rule.reason.empty())
-      entry.reason += "; " + rule.reason;
-    plan.tensor_bytes += entry.bytes;
-    plan.entries.push_back(std::move(entry));
-  }
-  for (size_t i = 0; i < heeded.size(); ++i)
-    if (!heeded[i])
-      fail(ErrorKind::kInvalidArgument, "{}:{}: {} {}", recipe.origin(), recipe.rules()[i].line,
-           recipe.rules()[i].pattern,
-           why_not[i].empty() ? "matches no tensor that an earlier line leaves over" : why_not[i]);
-  return plan;
-}
-
-Plan plan_uniform(const Model& model, const std::string& scheme, const std::string& target) {
-  const Target& row = find_target(target);
-  return uniform_plan(shapes_of(model, row), row.rules, scheme);
-}
-
-std::vector<std::string> preset_names() { return mix_names(); }
-
-Plan plan_preset(const Model& model, const std::string& preset, const std::string& target) {
-  const Target& row = find_target(target);
-  const ModelConfig& config = model.config();
-  require_language_model(config, model.source().name, "plan: a mix of llama.cpp");
-  const AttentionConfig& attention = config.layer(0).attention;
-  int64_t experts = 0;
-  for (const LayerConfig& layer : config.layers) experts = std::max(experts, layer.feed_forward.experts.count);
-  return mix_plan(shapes_of(model, row), row.rules,
-                  {.layers = config.depth(),
-                   .heads = attention.heads,
-                   .kv_heads = attention.kv_heads,
-                   .experts = experts,
-                   .llama = config.family == "llama"},
-                  preset);
-}
-
 std::optional<Plan> preset_within(const Model& model, const TokenizerModel& tokenizer, uint64_t budget_bytes,
                                   const PlanningOptions& options) {
   if (options.target != "llama.cpp") return std::nullopt;
@@ -350,23 +168,6 @@ std::optional<Plan> preset_within(const Model& model, const TokenizerModel& toke
     largest = std::move(plan);
   }
   return largest;
-}
-
-double bits_per_weight(uint64_t file_bytes, const Model& model) {
-  return 8.0 * static_cast<double>(file_bytes) / static_cast<double>(model.parameters());
-}
-
-Plan plan_as_stored(const Model& model, const std::string& label, const std::string& target) {
-  Plan plan;
-  plan.target = target;
-  plan.label = label;
-  const Target& row = find_target(target);
-  for (const TensorDamage& tensor : shapes_of(model, row)) {
-    plan.entries.push_back(uniform_plan({tensor}, row.rules, tensor.stored_scheme).entries[0]);
-    plan.entries.back().reason = "as it is stored";
-    plan.tensor_bytes += plan.entries.back().bytes;
-  }
-  return plan;
 }
 
 }  // namespace vernier

@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "support/expect_error.h"
 #include "support/models.h"
+#include "vernier/calibrate.h"
 #include "vernier/plan_front.h"
+#include "vernier/screen.h"
 #include "vernier/value_search.h"
 
 namespace vernier {
@@ -471,6 +473,22 @@ TEST_F(Planning, RecipesMatchEveryMatrixByItsFirstLine) {
                [&] { plan_from_recipe(model_, parse_recipe(".* = gguf:q4_k\nblk.* = gguf:q8_0\n", "r"), ""); });
   expect_error(ErrorKind::kInvalidArgument, {"r:2: ", "q99"},
                [&] { plan_from_recipe(model_, parse_recipe(".* = gguf:q4_k\nblk.* = gguf:q99\n", "r"), ""); });
+}
+
+// A router is f32 to every target, which is neither how a bf16 file has it nor what anybody measured.
+TEST(WorstMixOfExperts, RoutersAreInNoneOfItsChoices) {
+  Model model = load_model((source_dir() / "tests/fixtures/models/mixtral").string());
+  for (const TensorId& id : model.tensors()) model.set_weight(id, model.weight(id).to(at::kBFloat16));
+  const EvaluationData data = made_up_windows(2, 16, model.config().vocabulary);
+  const Screen screened =
+      screen(model, calibrate(model, data), {{"a", data}, {"b", made_up_windows(2, 12, model.config().vocabulary)}},
+             {.schemes = planning_rules("huggingface", false).schemes, .kfac_rows = 0});
+  const DamageTable damage = damage_table(model, screened);
+  ASSERT_EQ(damage.groups.size(), 2u);
+  const Plan planned = plan_within(model, {}, damage, "+30%", {.target = "huggingface"});
+  const Plan worst = plan_worst(model, damage, planned, {.target = "huggingface"});
+  EXPECT_GE(worst.predicted_kl_nats, planned.predicted_kl_nats);
+  EXPECT_EQ(worst.provenance["worst_by_group"].size(), 2u);
 }
 
 // Engines load routers in float32 alone: a line that only they could follow is an error, one that others follow as well is not.

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/json.h"
 #include "base/measured_json.h"
 #include "vernier/refine.h"
@@ -15,11 +16,8 @@ MeasuredExchange exchange_from_json(const Json& json, const std::string& origin)
   const Json& tensors = json_member(json, "tensors", origin);
   if (!tensors.is_array() || tensors.empty() || !std::ranges::all_of(tensors, &Json::is_string))
     fail(ErrorKind::kBadFile, "{}: expected \"tensors\" to be names of matrices", origin);
-  try {
-    for (const Json& name : tensors) e.tensors.push_back(parse_tensor(name.get<std::string>()));
-  } catch (const Error& error) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, error.what());
-  }
+  for (const Json& name : tensors)
+    e.tensors.push_back(from_file(origin, [&] { return parse_tensor(name.get<std::string>()); }));
   e.from = json_string(json, "from", origin);
   e.to = json_string(json, "to", origin);
   e.foretold = json_number(json, "foretold_kl_nats", origin);

@@ -74,7 +74,7 @@ class GridSearch {
   std::unique_ptr<Grid> grid_;
 };
 
-/// Of a block of any grid: its ends drawn in together and then each by itself, by up to half.
+/// Of a block of any grid: its ends drawn in together and then each by itself; to no less than 40%.
 void fit_searched_range(const Grid& grid, int64_t row, int64_t block, const float* x, const float* w,
                         std::byte* stored);
 

@@ -48,8 +48,7 @@ struct LearnedRounding : torch::autograd::Function<LearnedRounding> {
                       .lowest = context->saved_data["lowest"].toDouble(),
                       .highest = context->saved_data["highest"].toDouble()};
     const at::Tensor &latent = saved[0], &scale = grid.scale, &upstream = gradients[0];
-    const at::Tensor divisor = at::where(scale == 0, at::ones_like(scale), scale);
-    const at::Tensor t = (latent - grid.offset) / divisor + grid.zero;
+    const at::Tensor t = in_levels(grid, latent);
     const at::Tensor inside = (t >= grid.lowest).logical_and(t <= grid.highest).logical_and(scale != 0);
     const at::Tensor within = upstream * inside;
     const at::Tensor of_scale = upstream * (level_at(grid, t.detach()) - grid.zero) - within * (t - grid.zero);
@@ -81,8 +80,8 @@ RoundingGrid inner_half(const RoundingGrid& grid) {
   RoundingGrid inner = grid;
   inner.levels = grid.levels.narrow(0, first, kept);
   if (grid.boundaries.defined()) inner.boundaries = grid.boundaries.narrow(0, first, kept - 1);
-  inner.lowest = grid.lowest + static_cast<double>(first);  // of levels one apart, the only ones that ask for it
-  inner.highest = inner.lowest + static_cast<double>(kept - 1);
+  inner.lowest = inner.levels[0].item<double>();
+  inner.highest = inner.levels[kept - 1].item<double>();
   return inner;
 }
 

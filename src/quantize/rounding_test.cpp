@@ -86,6 +86,8 @@ TEST(Rounding, ABitLessIsTheInnerHalf) {
   grid.boundaries = at::tensor({-3.25, -0.625, 2.125}, at::kDouble);
   inner.levels = at::tensor({-1.5, 0.25}, at::kDouble);
   EXPECT_TRUE(at::equal(rounded_values(inner_half(grid), x), brute_force(inner, x)));
+  EXPECT_EQ(inner_half(grid).lowest, -1.5) << "beyond which a weight passes no gradient";
+  EXPECT_EQ(inner_half(grid).highest, 0.25);
 }
 
 // By definition: the identity's gradient within the range, nothing beyond one that is given.

@@ -95,10 +95,12 @@ class TrainedMatrix {
   /// Scales as the last fit stored them, and codes that are searched together, uint8 on the CPU: with the leaves of
   /// learned_steps() all that a checkpoint needs.
   at::Tensor fitted() const;
+  int64_t fitted_bytes() const { return static_cast<int64_t>(stored_.size()); }
   /// Steps that learn begin anew there. @throws Error{kInternal} for another size
   void restore(const at::Tensor& fitted);
 
  private:
+  void begin_learning();
   at::Tensor segments(const at::Tensor& latent) const;
   at::Tensor nearest_values(const at::Tensor& weight, int threads) const;
   RoundingGrid current_grid() const;
@@ -131,7 +133,6 @@ class TrainedMatrix {
   at::Tensor held_;   // levels of codes that are searched together, float32 [rows, cols]
   at::Tensor codes_;  // of the last recode, uint8 [rows, cols]; undefined: those in stored_
   RoundingGrid rounding_;
-  void begin_learning();
   std::optional<LearnedSteps> steps_;
 };
 

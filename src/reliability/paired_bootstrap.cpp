@@ -6,18 +6,11 @@
 #include <random>
 
 #include "base/bootstrap_width.h"
+#include "base/statistics.h"
 
 namespace vernier {
 
 namespace {
-
-/// Of sorted numbers, interpolated.
-double sorted_quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
 
 /// Around a value; everything where draws have none, and of fewer than 2 clusters.
 ConfidenceInterval basic_interval(double value, std::vector<double> draws, double confidence, int64_t clusters) {
@@ -29,7 +22,10 @@ ConfidenceInterval basic_interval(double value, std::vector<double> draws, doubl
     return {value - reach, value + reach};
   }
   std::sort(draws.begin(), draws.end());
-  return {2 * value - sorted_quantile(draws, 1 - tail), 2 * value - sorted_quantile(draws, tail)};
+  // Figures of extremes (the worst bin) are higher in nearly every draw than in the examples: such an interval would lie
+  // below what was measured.
+  return {std::min(value, 2 * value - quantile_of_sorted(draws, 1 - tail)),
+          std::max(value, 2 * value - quantile_of_sorted(draws, tail))};
 }
 
 bool all_equal(const std::vector<double>& values) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/output_file.h"
 #include "vernier/error.h"
 
 namespace vernier {
@@ -38,7 +39,7 @@ Json PartStore::get(const std::string& key, const std::function<Json()>& make) c
   if (has(key)) return read_json(path_of(key))["part"];
   Json part = make();
   if (!folder_.empty()) {
-    std::filesystem::create_directories(folder_);
+    make_folder(folder_);
     write_json(path_of(key), {{"identity", identity_}, {"part", part}});
   }
   return part;
@@ -48,8 +49,8 @@ void PartStore::remove() const {
   if (folder_.empty() || !std::filesystem::is_directory(folder_)) return;
   // Only what was made here: the folder may be anybody's.
   for (const auto& entry : std::filesystem::directory_iterator(folder_))
-    if (entry.path().extension() == ".json" && is_own(entry.path())) std::filesystem::remove(entry.path());
-  if (std::filesystem::is_empty(folder_)) std::filesystem::remove(folder_);
+    if (entry.path().extension() == ".json" && is_own(entry.path())) remove_file(entry.path());
+  if (std::filesystem::is_empty(folder_)) remove_file(folder_);
 }
 
 }  // namespace vernier

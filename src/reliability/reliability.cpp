@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace vernier {
@@ -13,6 +14,21 @@ std::string figure_text(double value, const std::string& unit, bool sign) {
   if (unit == "share") return sign ? fmt::format("{:+.2f}", 100 * value) : fmt::format("{:.2f}%", 100 * value);
   const std::string number = sign ? fmt::format("{:+.4f}", value) : fmt::format("{:.4f}", value);
   return unit.empty() || sign ? number : number + " " + unit;
+}
+
+/// Intervals are drawn about a value: of few examples they would end beyond what a share of right answers can be.
+void bound_accuracies(Reliability& reliability) {
+  const auto bound = [](ConfidenceInterval& interval, double least) {
+    if (std::isfinite(interval.low)) interval.low = std::max(interval.low, least);
+    if (std::isfinite(interval.high)) interval.high = std::min(interval.high, 1.0);
+  };
+  for (ReliabilityDimension& dimension : reliability.dimensions)
+    for (ReliabilityRow& row : dimension.rows)
+      if (row.key == "accuracy" || row.key == "control_accuracy")
+        for (ComparedValue& value : row.models) {
+          bound(value.interval, 0);
+          bound(value.change_interval, -1);
+        }
 }
 
 }  // namespace
@@ -33,6 +49,7 @@ Comparison compare(const ComparedValue& value, Worse worse) {
 }
 
 void add_headlines(Reliability& reliability) {
+  bound_accuracies(reliability);
   for (ReliabilityDimension& dimension : reliability.dimensions) {
     if (dimension.summary.empty() || !dimension.headline.empty()) continue;
     int64_t of[3] = {0, 0, 0};

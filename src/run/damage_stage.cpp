@@ -25,7 +25,8 @@ Screen screen_stage(const RunContext& run, const Calibration& calibration) {
   options.schemes = planning_rules(run.options.target, run.options.codebooks).schemes;
   options.kfac_rows = 0;  // a plan is made of predicted_kl; `vernier screen` compares estimators
   options.seed = run.options.seed;
-  options.compute = run.options.compute;
+  options.compute = {.threads =
+                         run.options.compute.threads};  // gradients are in float32 on the CPU, whatever the rest is
   options.limit = makes_limit(run.model, run.options, run.inputs);
   std::string key = stage_key({run.directory.hash("calibration.safetensors"), run.options.target, run.options.scheme,
                                std::to_string(options.seed), dtype_name(options.compute.type),

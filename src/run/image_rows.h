@@ -1,6 +1,6 @@
 #pragma once
 
-// What a run measures on labelled images.
+// The rows of evaluation.json that are measured on labelled images.
 
 #include <vector>
 
@@ -12,8 +12,5 @@ namespace vernier {
 /// Every candidate, as it is read back, beside the source: into `files`, in their order. @return the source's own
 Evaluation evaluate_on_images(const RunContext& run, const std::vector<RunCandidate>& candidates,
                               std::vector<Evaluation>& files);
-
-/// groups.json: who pays for the file that was chosen, of every class and every group of the manifest.
-void groups_stage(const RunContext& run, const RunCandidate& chosen);
 
 }  // namespace vernier

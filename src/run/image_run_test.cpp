@@ -99,6 +99,32 @@ TEST_F(ImageRun, GoesFromAModelToADirectoryAndAReportAndGoesOnWhereItWas) {
   EXPECT_EQ(run_result_to_json(same), json);
 }
 
+TEST_F(ImageRun, WhatWasLostOrIsGroupedOtherwiseIsMadeAgain) {
+  RunOptions o = options();
+  const RunResult first = run(files_.model(), o);
+  const fs::path config = first.files.model / "config.json";
+  const std::string written = read_file(config);
+  fs::remove(config);
+  run(files_.model(), o);
+  EXPECT_EQ(read_file(config), written);
+
+  std::string manifest = read_file(test_);
+  for (size_t at = manifest.find("even"); at != std::string::npos; at = manifest.find("even"))
+    manifest.replace(at, 4, "calm");
+  write_file(test_, manifest);
+  const RunResult regrouped = run(files_.model(), o);
+  EXPECT_TRUE(regrouped.rows.back().groups.contains("kind calm"));
+  EXPECT_FALSE(regrouped.rows.back().groups.contains("kind even"));
+
+  o.budget = "400%";
+  const uint64_t more = run(files_.model(), o).budget_bytes;
+  EXPECT_GT(more, regrouped.budget_bytes);
+  o.budget = "500%";  // the same files fit
+  const RunResult most = run(files_.model(), o);
+  EXPECT_GT(most.budget_bytes, more);
+  EXPECT_EQ(read_json(most.files.evaluation)["budget_bytes"], most.budget_bytes);
+}
+
 TEST_F(ImageRun, CalibrationImagesOfTheirOwnLeaveAllOthersToEvaluate) {
   RunOptions o = options();
   o.calibration_images = files_.manifest("calibration", 12, 2);

@@ -11,6 +11,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "base/output_file.h"
 #include "vernier/error.h"
 #include "vernier/version.h"
 
@@ -58,7 +59,7 @@ std::string stage_key(std::initializer_list<std::string> parts) {
 }
 
 RunDirectory::RunDirectory(const fs::path& folder, const std::string& model_hash, bool replace) : folder_(folder) {
-  fs::create_directories(folder / "work");
+  make_folder(folder / "work");
   lock();
   try {
     if (fs::exists(path("manifest.json"))) take_over(model_hash, replace);
@@ -106,22 +107,36 @@ void RunDirectory::take_over(const std::string& model_hash, bool replace) {
     if (fs::is_directory(folder_ / part))
       for (const auto& entry : fs::directory_iterator(folder_ / part))
         if (is_leftover(entry.path())) leftovers.push_back(entry.path());
-  for (const fs::path& leftover : leftovers) fs::remove(leftover);
+  for (const fs::path& leftover : leftovers) remove_file(leftover);
 }
 
 bool RunDirectory::stage(const std::string& stage, const std::string& key, const std::string& name,
-                         const std::function<void(const fs::path&)>& make) {
+                         const std::function<void(const fs::path&)>& make, bool folder) {
   const Json* done = json_find(stages_, stage.c_str());
   if (fs::exists(path(name)) && text_in(done, "key", "") == key && text_in(done, "artefact", "") == name &&
-      text_in(done, "hash", "") == hash(name))
+      text_in(done, "hash", "") == hash(name) && (!folder || text_in(done, "folder_hash", "") == hash_of_folder(name)))
     return false;
   make(path(name));
   stages_[stage] = {{"key", key}, {"artefact", name}, {"hash", hash(name)}};
+  if (folder) stages_[stage]["folder_hash"] = hash_of_folder(name);
   save();
   return true;
 }
 
 std::string RunDirectory::hash(const std::string& name) const { return hashes_.of(path(name)); }
+
+std::string RunDirectory::hash_of_folder(const std::string& name) const {
+  const fs::path folder = path(name).parent_path();
+  std::map<std::string, std::string> hashes;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) hashes[fs::relative(entry.path(), folder).generic_string()] = hashes_.of(entry.path());
+  Hasher hasher;
+  for (const auto& [file, hash] : hashes) {
+    hasher.add(file);
+    hasher.add(hash);
+  }
+  return hasher.hex();
+}
 
 Json RunDirectory::manifest() const {
   Json json = {{"kind", "run"}};

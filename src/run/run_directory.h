@@ -36,10 +36,11 @@ class RunDirectory {
 
   std::filesystem::path path(const std::string& name) const { return folder_ / name; }
 
-  /// Runs `make` unless the artefact `name` was made with the same key and has not changed since. `make` must write
-  /// path(name), whole or not at all. Returns true when it ran.
+  /// Runs `make` unless the artefact `name` was made with the same key and has not changed since, nor, of an artefact that
+  /// is a `folder`'s, anything that lies beside it. `make` must write path(name), whole or not at all. Returns true when
+  /// it ran.
   bool stage(const std::string& stage, const std::string& key, const std::string& name,
-             const std::function<void(const std::filesystem::path&)>& make);
+             const std::function<void(const std::filesystem::path&)>& make, bool folder = false);
 
   /// Content hash of a finished artefact, which is read once: what the keys of later stages are made of.
   std::string hash(const std::string& name) const;
@@ -52,6 +53,8 @@ class RunDirectory {
 
  private:
   void lock();
+  /// Of all files in the folder of `name`, by their paths in it; "" where there is none.
+  std::string hash_of_folder(const std::string& name) const;
   void take_over(const std::string& model_hash, bool replace);
 
   std::filesystem::path folder_;

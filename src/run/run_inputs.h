@@ -42,7 +42,7 @@ struct RunInputs {
 /// @throws Error{kInfeasible, kInvalidArgument, kUnsupported, kBadFile}
 RunInputs begin_inputs(const Model& model, const RunOptions& options, ProgressSink& progress);
 
-/// The texts in windows, read once each.
+/// The texts in windows.
 /// @throws Error{kInvalidArgument} for too short a text, windows that the target answers differently, or shared text
 ///         with RunOptions::strict; {kUnsupported} for what the target cannot hold; {kIo, kBadFile}
 void read_texts(const Model& model, const RunOptions& options, RunInputs& inputs, ProgressSink& progress);

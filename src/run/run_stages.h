@@ -1,6 +1,7 @@
 #pragma once
 
-// The stages of a run, each from the artefacts of those before it to its own in the run directory. One file each.
+// The stages of a run, each from the artefacts of those before it to its own in the run directory, in a file of its name;
+// what a plan rests on (screen, confirmation, second round) is damage_stage.cpp.
 
 #include <functional>
 #include <map>
@@ -33,11 +34,12 @@ struct RunContext {
 
   /// RunDirectory::stage, timed as (a part of) `part`.
   void stage(const std::string& part, const std::string& name, const std::string& key, const std::string& artefact,
-             const std::function<void(const std::filesystem::path&)>& make) const {
-    directory.stage(name, key, artefact, [&](const std::filesystem::path& path) {
+             const std::function<void(const std::filesystem::path&)>& make, bool folder = false) const {
+    const auto timed = [&](const std::filesystem::path& path) {
       clock.run(part, progress, [&] { make(path); });
       release_free_memory();
-    });
+    };
+    directory.stage(name, key, artefact, timed, folder);
   }
 };
 
@@ -69,6 +71,8 @@ void export_stage(const RunContext& run, const Calibration& calibration, const s
 /// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after
 /// that of the source.
 std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates);
+/// groups.json: who pays for the file that was chosen, of every class and every group of a manifest of images.
+void groups_stage(const RunContext& run, const RunCandidate& chosen);
 /// Whether the run compares its files with the limit of their model: where it was asked for, or is cheap and the text long
 /// enough. One that measures everything exactly has no gradients.
 bool makes_limit(const Model& model, const RunOptions& options, const RunInputs& inputs);

@@ -116,6 +116,25 @@ TEST_F(RunLibrary, ACalibrationFromBeforeItsTextWasKeptIsMadeAgain) {
   EXPECT_EQ(run_result_to_json(again)["rows"], run_result_to_json(first)["rows"]);
 }
 
+TEST_F(RunLibrary, ADamagedCalibrationIsMadeAgain) {
+  const std::string path = source("f16");
+  const RunResult first = run(path, options());
+  fs::resize_file(first.files.calibration, fs::file_size(first.files.calibration) / 2);
+  Stages stages;
+  const RunResult again = run(path, options(), &stages);
+  EXPECT_THAT(stages.begun, Contains("calibrate"));
+  EXPECT_EQ(run_result_to_json(again)["rows"], run_result_to_json(first)["rows"]);
+}
+
+// What is measured may be in bfloat16; a screen's gradients are in float32 all the same.
+TEST_F(RunLibrary, AScreenIsInFloat32WhateverTheRestIs) {
+  RunOptions o = options();
+  o.effort = Effort::kScreen;
+  o.compute.type = ComputeType::kBFloat16;
+  const RunResult result = run(source("f16"), o);
+  EXPECT_EQ(result.rows.back().kind, "plan");
+}
+
 TEST_F(RunLibrary, ASecondRoundStandsBetweenDamageAndPlan) {
   RunOptions o = options();
   o.diagnose_windows = 2;  // one measures, one judges

@@ -4,10 +4,10 @@
 #include <map>
 #include <optional>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/statistics.h"
-#include "screen/labels.h"
 #include "screen/rank_agreement.h"
 #include "vernier/screen.h"
 
@@ -37,6 +37,7 @@ std::vector<Family> families() {
 /// Whether a matrix is a part of a component, or holds one.
 bool touches(const Component& c, const TensorId& id) {
   using Role = TensorRole;
+  if (id.stack != c.stack) return false;
   switch (c.kind) {
     case ComponentKind::kHead: return id.layer == c.layer && (id.role == Role::kAttnQ || id.role == Role::kAttnOutput);
     case ComponentKind::kKvHead: return id.layer == c.layer && (id.role == Role::kAttnK || id.role == Role::kAttnV);

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "base/counter_random.h"
 #include "engine/aten_model.h"
-#include "screen/labels.h"
 
 namespace vernier {
 

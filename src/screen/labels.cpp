@@ -8,24 +8,6 @@
 
 namespace vernier {
 
-namespace {
-
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
-
-double uniform_at(uint64_t seed, uint64_t window, uint64_t row) {
-  constexpr uint64_t kGolden = 0x9E3779B97F4A7C15u;
-  uint64_t state = mix(seed + kGolden);
-  state = mix(state + kGolden * (window + 1));
-  state = mix(state + kGolden * (row + 1));
-  return static_cast<double>(state >> 11) * 0x1.0p-53;
-}
-
 double RowTotals::log_total() const { return static_cast<double>(largest) + std::log(total); }
 
 void bin_sums(const float* logits, int64_t count, float* largest, double* sums) {

@@ -1,15 +1,11 @@
 #pragma once
 
-// Next tokens drawn from the model's own distribution. The random number of a row depends on the seed and the row's place
-// alone, so that labels are the same whoever draws them and in whatever order.
+// Next tokens drawn from the model's own distribution, by uniform_at: a row's random number depends on the seed and its
+// place alone, so that labels are the same whoever draws them and in whatever order.
 
 #include <cstdint>
 
 namespace vernier {
-
-/// A number in [0, 1) that belongs to these three, evenly spread and independent of its neighbours (SplitMix64's mixing
-/// function, Steele, Lea and Flood 2014, over a counter).
-double uniform_at(uint64_t seed, uint64_t window, uint64_t row);
 
 /// Entries per bin of a distribution's running sum.
 inline constexpr int64_t kLabelBin = 256;

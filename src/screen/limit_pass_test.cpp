@@ -7,9 +7,9 @@
 #include <map>
 #include <random>
 
+#include "base/counter_random.h"
 #include "limit/spectrum.h"
 #include "screen/gram.h"
-#include "screen/labels.h"
 #include "screen/vocabulary_limit.h"
 #include "support/expect_error.h"
 #include "support/models.h"

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "ops/kernels.h"
 #include "ops/parallel.h"

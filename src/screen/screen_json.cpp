@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/from_file.h"
 #include "base/json.h"
 #include "base/measured_json.h"
 #include "base/output_file.h"
@@ -57,16 +58,6 @@ std::vector<double> numbers_of(const Json& json, const char* key, const std::str
     numbers.push_back(number.is_null() ? missing : number.get<double>());
   }
   return numbers;
-}
-
-/// `parse`'s complaint about a name becomes one about the file.
-template <class Parse>
-auto parsed(const std::string& text, const std::string& origin, Parse&& parse) {
-  try {
-    return parse(text);
-  } catch (const Error& e) {
-    fail(ErrorKind::kBadFile, "{}: {}", origin, e.what());
-  }
 }
 
 Json domains_to_json(const Screen& s) {
@@ -164,7 +155,7 @@ void matrices_from_json(const Json& json, const std::string& origin, Screen& s) 
   const auto count = static_cast<int64_t>(names.size());
   const std::vector<int64_t> rows = counts_of(all, "rows", origin, count), cols = counts_of(all, "cols", origin, count);
   for (size_t m = 0; m < names.size(); ++m)
-    s.matrices.push_back({parsed(names[m], origin, parse_tensor), rows[m], cols[m], {}});
+    s.matrices.push_back({from_file(origin, [&] { return parse_tensor(names[m]); }), rows[m], cols[m], {}});
   if (names.empty()) return;
   const Json& errors = member(all, "errors", origin);
   for (const std::string& scheme : s.schemes) {
@@ -249,7 +240,7 @@ Screen screen_from_json(const Json& json, const std::string& origin) {
   }
   require_unlike(s.estimators, "estimators", origin);
   for (const std::string& name : texts_of(json, "components", origin))
-    s.components.push_back(parsed(name, origin, parse_component));
+    s.components.push_back(from_file(origin, [&] { return parse_component(name); }));
   s.parameters = counts_of(json, "parameters", origin, static_cast<int64_t>(s.components.size()));
   values_from_json(json, origin, s);
   matrices_from_json(json, origin, s);

@@ -1,4 +1,5 @@
 #include "vernier/screen.h"
+#include "base/counter_random.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

@@ -1,11 +1,10 @@
 #include "screen/token_rows.h"
+#include "base/counter_random.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "screen/labels.h"
 
 namespace vernier {
 

@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/counter_random.h"
 #include "base/fail.h"
 #include "base/shared_progress.h"
 #include "engine/class_vectors.h"
 #include "engine/require_finite.h"
 #include "engine/vision_sweep.h"
 #include "ops/parallel.h"
-#include "screen/labels.h"
 #include "screen/screen_frame.h"
 #include "screen/stack_screen.h"
 #include "vernier/screen.h"

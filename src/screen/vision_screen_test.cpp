@@ -6,10 +6,10 @@
 
 #include <cmath>
 
+#include "base/counter_random.h"
 #include "base/json.h"
 #include "base/statistics.h"
 #include "engine/aten_answers.h"
-#include "screen/labels.h"
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "support/vision_models.h"

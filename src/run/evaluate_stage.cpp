@@ -8,7 +8,6 @@
 #include "run/run_stages.h"
 #include "run/source.h"
 #include "vernier/evaluation_file.h"
-#include "vernier/metric.h"
 #include "vernier/planning.h"
 
 namespace vernier {
@@ -50,10 +49,15 @@ EvaluationRow row_of(const RunContext& run, const std::string& label, const std:
 std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates) {
   const RunInputs& inputs = run.inputs;
   const std::string name = "evaluation.json";
-  const std::string& hash = inputs.images ? inputs.images->evaluation.inputs.hash : inputs.text.hash;
+  // Of images what the model sees, and how they are grouped.
+  const std::string hash = inputs.images
+                               ? stage_key({inputs.images->evaluation.inputs.hash, inputs.images->evaluated.hash})
+                               : inputs.text.hash;
   std::string key = stage_key({model_hash(run.model), hash, inputs.groups ? inputs.groups->hash : "",
-                               dtype_name(run.options.compute.type), std::to_string(kEvaluationSchema)});
-  for (const RunCandidate& c : candidates) key = stage_key({key, c.label, run.directory.hash(c.file)});
+                               dtype_name(run.options.compute.type), std::to_string(kEvaluationSchema),
+                               std::to_string(inputs.budget_bytes)});
+  for (const RunCandidate& c : candidates)
+    key = stage_key({key, c.label, run.directory.hash(c.file), run.directory.hash(c.plan)});
   run.stage("evaluate", "evaluate", key, name, [&](const std::filesystem::path& path) {
     std::vector<Evaluation> text, groups;
     std::optional<Evaluation> source;
@@ -76,33 +80,6 @@ std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vect
     write_json(path, evaluation_file_to_json(file));
   });
   return evaluation_file_from_json(read_json(run.directory.path(name)), name).rows;
-}
-
-Json run_result_to_json(const RunResult& result) {
-  Json rows = Json::array();
-  for (const EvaluationRow& r : result.rows) {
-    Json row = {{"label", r.label}, {"kind", r.kind}, {"bytes", r.bytes}, {"bits_per_weight", r.bits_per_weight}};
-    if (!r.method.empty()) row["method"] = r.method;
-    row["budget_fits"] = r.budget_fits ? Json(*r.budget_fits) : Json();
-    for (const Metric& metric : result.of_images ? image_metrics() : metrics()) {
-      if (metric.needs_documents()) continue;
-      const Measured* value = r.text.find(metric.key);
-      const std::string key(metric.key);
-      row[key] = value == nullptr ? Json() : finite_or_null(value->mean);
-      row[key + "_stderr"] = value == nullptr ? Json() : finite_or_null(value->standard_error);
-    }
-    for (const auto& [name, scores] : r.groups) row["groups"][name] = scores_to_json(scores);
-    if (const auto it = result.limits.find(r.label); it != result.limits.end())
-      row["limit"] = limit_shares_to_json(it->second);
-    rows.push_back(row);
-  }
-  return {{"kind", "run_result"},
-          {"schema_version", 1},
-          {"model", {{"name", result.model_name}, {"hash", result.model_hash}}},
-          {"chosen", result.chosen < result.rows.size() ? Json(result.rows[result.chosen].label) : Json()},
-          {"files", {{"model", result.files.model.string()}, {"report", result.files.report.string()}}},
-          {"rows", rows},
-          {"budget_bytes", result.budget_bytes}};
 }
 
 }  // namespace vernier

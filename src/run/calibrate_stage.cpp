@@ -2,7 +2,9 @@
 
 #include <filesystem>
 
+#include "base/output_file.h"
 #include "run/run_stages.h"
+#include "vernier/error.h"
 #include "vernier/planning.h"
 #include "vernier/value_search.h"
 
@@ -17,11 +19,17 @@ void forget_calibration_without_inputs(const RunContext& run) {
   if (!std::filesystem::exists(path) ||
       find_value_search(method_of(run.model, run.options)).needs != ValueSearch::Needs::kGram)
     return;
-  const Calibration earlier = load_calibration(path);
+  Calibration earlier;
+  try {
+    earlier = load_calibration(path);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kBadFile) throw;
+    return;  // the stage sees that it is not what it wrote, and makes it again
+  }
   if (run.inputs.images ? earlier.images.defined() : !earlier.text.empty()) return;
   run.progress.warn(fmt::format("{} of an earlier version does not hold its {}; it is made again", kCalibration,
                                 run.inputs.images ? "images" : "text"));
-  std::filesystem::remove(path);
+  remove_file(path);
 }
 }  // namespace
 
@@ -40,24 +48,6 @@ Calibration calibrate_stage(const RunContext& run) {
                                path);
             });
   return load_calibration(run.directory.path(kCalibration));
-}
-
-Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration) {
-  DiagnoseOptions options = planning_diagnosis(run.options.target, run.options.scheme, run.options.codebooks);
-  options.compute = run.options.compute;
-  options.checkpoint = run.directory.path("work/sweep");
-  const RunInputs& in = run.inputs;
-  const std::string& hash = in.images ? in.images->diagnosis.inputs.hash : in.diagnosis.hash;
-  run.stage("diagnose", "diagnose",
-            stage_key({run.directory.hash(kCalibration), hash, run.options.scheme, run.options.target,
-                       dtype_name(options.compute.type), run.options.codebooks ? "codebooks" : ""}),
-            kDiagnosis, [&](const std::filesystem::path& path) {
-              write_json(path,
-                         diagnosis_to_json(
-                             in.images ? diagnose(run.model, calibration, in.images->diagnosis, options, &run.progress)
-                                       : diagnose(run.model, calibration, in.diagnosis, options, &run.progress)));
-            });
-  return diagnosis_from_json(read_json(run.directory.path(kDiagnosis)), kDiagnosis);
 }
 
 }  // namespace vernier

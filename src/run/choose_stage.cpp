@@ -52,7 +52,7 @@ void put_output_in_place(const RunContext& run, const fs::path& artefact, const 
     for (const auto& entry : fs::recursive_directory_iterator(from)) {
       if (!entry.is_regular_file() || entry.path() == artefact) continue;
       const fs::path copy = to.parent_path() / fs::relative(entry.path(), from);
-      fs::create_directories(copy.parent_path());
+      make_folder(copy.parent_path());
       put_in_place(entry.path(), copy, true);
     }
   }
@@ -73,8 +73,8 @@ void keep_source(const RunContext& run) {
 
 }  // namespace
 
-/// The plan, unless a uniform file that fits as well turned out better; the mean says that only of plans for the mean. And the source where it fits as it is, since
-/// damage is the distance to it.
+/// The plan, unless a uniform file that fits as well turned out better; the mean says that only of plans for the mean. And
+/// the source where it fits as it is, since damage is the distance to it.
 size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& candidates,
                     const std::vector<EvaluationRow>& rows) {
   if (source_fits(run.model, run.target, run.inputs.budget_bytes)) {
@@ -91,8 +91,10 @@ size_t choose_stage(const RunContext& run, const std::vector<RunCandidate>& cand
   const std::string key = stage_key({run.directory.hash(c.file), run.directory.hash(c.plan)});
   run.directory.stage("choose plan", key, "plan.json",
                       [&](const fs::path& path) { put_in_place(run.directory.path(c.plan), path, true); });
-  run.directory.stage("choose model", key, chosen_file(run.target),
-                      [&](const fs::path& path) { put_output_in_place(run, run.directory.path(c.file), path); });
+  run.directory.stage(
+      "choose model", key, chosen_file(run.target),
+      [&](const fs::path& path) { put_output_in_place(run, run.directory.path(c.file), path); },
+      run.target.is_folder());
   return best;
 }
 
