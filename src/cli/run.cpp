@@ -1,6 +1,7 @@
 #include "vernier/run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -106,14 +107,21 @@ uint64_t bytes_of_folder(const std::filesystem::path& folder) {
   return bytes;
 }
 
-/// Where values were not searched alike: "values of planned are searched by auto, of others by importance". "" otherwise.
+/// Where values were not searched alike: "values of uniform gguf:q4_k and planned are searched by auto, of others by
+/// importance". "" otherwise.
 std::string methods_told(const RunResult& result) {
   const std::string& own = result.rows[result.chosen].method;
-  for (const EvaluationRow& row : result.rows)
-    if (!row.method.empty() && !own.empty() && row.method != own)
-      return fmt::format("values of {} are searched by {}, of others by {}\n", result.rows[result.chosen].label, own,
-                         row.method);
-  return "";
+  std::vector<std::string> alike;
+  std::string other;
+  for (const EvaluationRow& row : result.rows) {
+    if (row.method.empty()) continue;  // the source
+    if (row.method == own)
+      alike.push_back(row.label);
+    else
+      other = row.method;
+  }
+  if (other.empty()) return "";
+  return fmt::format("values of {} are searched by {}, of others by {}\n", fmt::join(alike, " and "), own, other);
 }
 
 /// Of the group that drifted most: "0.0123 (fi)"; "-" of what is compared with nothing.
@@ -280,10 +288,11 @@ void add_run(CLI::App& app, Console& console) {
   a->scheme_option = add_option(*command, "--scheme", o.scheme,
                                 "Scheme of the isolated measurements; for a model that sees its target's own of 4 bits")
                          ->capture_default_str();
-  add_option(*command, "--method", o.method,
-             fmt::format("How stored values of the plan are searched, auto up to {} million weights unless named; its "
-                         "rivals' are searched by importance where that is cheaper. {}",
-                         kSearchedWeights / 1'000'000, described_searches()));
+  add_option(
+      *command, "--method", o.method,
+      fmt::format("How stored values of the plan and of the best uniform file are searched, auto up to {} million "
+                  "weights unless named; those of others by importance where that is cheaper. {}",
+                  kSearchedWeights / 1'000'000, described_searches()));
   add_flag(*command, "--best", a->best,
            "Whatever lessens damage, however long it takes: --method auto, and codebooks (iq2, iq3, iq4_xs) among the "
            "candidates");

@@ -48,6 +48,12 @@ std::vector<Plan> contenders(const RunContext& run, std::vector<Plan> uniform, d
   return uniform;
 }
 
+/// The one that is foretold to be best is searched as the plan is, so that what tells them apart is the choice of schemes.
+void search_best_alike(std::vector<Plan>& uniform, const std::string& method) {
+  const auto best = std::ranges::min_element(uniform, {}, &Plan::predicted_kl_nats);
+  if (best != uniform.end()) best->method = method;
+}
+
 }  // namespace
 
 std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage) {
@@ -83,10 +89,11 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& d
     candidates.push_back({plan.label, kind, name + ".json", written_as(run.target, name)});
   };
   const std::optional<Plan> preset = preset_within(run.model, inputs.tokenizer, inputs.budget_bytes, others);
-  for (const Plan& plan :
-       contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, others),
-                  planned.predicted_kl_nats, preset.has_value()))
-    add(plan, "uniform");
+  std::vector<Plan> uniform =
+      contenders(run, uniform_plans_within(run.model, inputs.tokenizer, damage, inputs.budget_bytes, others),
+                 planned.predicted_kl_nats, preset.has_value());
+  search_best_alike(uniform, method);
+  for (const Plan& plan : uniform) add(plan, "uniform");
   if (preset) add(*preset, "preset");
   candidates.push_back({planned.label, "plan", "work/planned.json", written_as(run.target, "work/planned")});
   return candidates;

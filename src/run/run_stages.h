@@ -59,8 +59,8 @@ Calibration calibrate_stage(const RunContext& run);
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
 /// By the run's effort: damage.json, and a diagnosis.json of what was measured or foretold.
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration);
-/// How the values of the plan's file are searched, and those of the files beside it: these by importance where the plan's
-/// search is one of error feedback, which costs as much for every file.
+/// How the values of the plan's file and of the best uniform one are searched, and those of all others beside them: these
+/// by importance where that search is one of error feedback, which costs as much for every file.
 std::string method_of(const Model& model, const RunOptions& options);
 std::string method_beside(const std::string& method);
 /// Whether all uniform files that fit are measured, or only those that might be better than the plan.

@@ -165,6 +165,8 @@ TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
   EXPECT_EQ(result.rows[0].text.find("kl_nats"), nullptr);
   EXPECT_EQ(result.rows.back().kind, "plan");
   EXPECT_EQ(read_json(out_ / "work/planned.json")["method"], "auto") << "of a model this small";
+  const auto searched_alike = std::ranges::count(result.rows, "auto", &EvaluationRow::method);
+  EXPECT_EQ(searched_alike, 2) << "the plan and the best of the uniform files";
   for (size_t i = 1; i < result.rows.size(); ++i) {
     const EvaluationRow& row = result.rows[i];
     EXPECT_TRUE(row.budget_fits.value()) << row.label;

@@ -126,7 +126,8 @@ class StageForecast {
 double search_seconds(const Model& model, const RunOptions& options, int threads) {
   constexpr double kSeconds = 6.5e-6;  // of a core for a weight, where errors are fed back
   const bool searches = find_value_search(method_of(model, options)).needs == ValueSearch::Needs::kGram;
-  return searches ? kSeconds * static_cast<double>(model.parameters()) / threads : 0;
+  constexpr double kFiles = 2;  // the plan's, and the best uniform one
+  return searches ? kFiles * kSeconds * static_cast<double>(model.parameters()) / threads : 0;
 }
 
 std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOptions& options,

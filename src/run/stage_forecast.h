@@ -15,7 +15,7 @@ std::vector<RunForecast::Stage> forecast_stages(const Model& model, const RunOpt
 /// Warns where --max-minutes is less than what cannot be cut short takes.
 void warn_of_time(const RunOptions& options, const std::vector<RunForecast::Stage>& foretold, ProgressSink& progress);
 
-/// Of the plan's values, where its method makes Gram matrices.
+/// Of the values of the plan's file and of the best uniform one, where their method makes Gram matrices.
 double search_seconds(const Model& model, const RunOptions& options, int threads);
 
 /// Resident memory of the stage that takes the most: packed models beside each other, about.

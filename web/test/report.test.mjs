@@ -590,6 +590,12 @@ test("values that were searched otherwise are part of the distance", async () =>
   const { page } = await open(withData(html, JSON.stringify(mixed)));
   assert.match(await page.locator("#results").textContent(), told);
   await page.close();
+  const uniform = mixed.results.rows.find((row) => row.kind === "uniform");
+  uniform.method = "auto";
+  const beside = await open(withData(html, JSON.stringify(mixed)));
+  const words = await beside.page.locator("#results").textContent();
+  assert.ok(words.includes(`Values of the plan and of ${uniform.label} were searched by auto`), words);
+  await beside.page.close();
   for (const row of mixed.results.rows) row.method = "auto";
   const alike = await open(withData(html, JSON.stringify(mixed)));
   assert.doesNotMatch(await alike.page.locator("#results").textContent(), told);

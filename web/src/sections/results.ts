@@ -17,7 +17,9 @@ function name(row: ResultRow): HTMLElement {
 function methodsTold(rows: ResultRow[]): string {
   const plan = rows.find((row) => row.kind === "plan")?.method;
   const other = rows.find((row) => row.method && row.method !== plan)?.method;
-  return plan && other ? ` Values of the plan were searched by ${plan}, those of the others by ${other}, which is part of the distance between them.` : "";
+  if (!plan || !other) return "";
+  const alike = rows.filter((row) => row.kind !== "plan" && row.method === plan).map((row) => ` and of ${row.label}`);
+  return ` Values of the plan${alike.join("")} were searched by ${plan}, those of the others by ${other}, which is part of the distance between them.`;
 }
 
 export function results(report: Report): HTMLElement | null {
