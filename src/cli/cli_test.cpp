@@ -87,7 +87,7 @@ TEST_F(Cli, HelpExplainsEveryOption) {
   };
   EXPECT_THAT(unexplained_lines("  --named TEXT\n  --other TEXT\n                  what it is\n"),
               ::testing::SizeIs(1));
-  EXPECT_THAT(help({"--help"}), HasSubstr("vernier run MODEL --budget +10% --target llama.cpp"));
+  EXPECT_THAT(help({"--help"}), HasSubstr("vernier run MODEL --budget +10% -o out"));
   for (const char* command : {"run", "inspect", "doctor", "calibrate", "activations", "diagnose", "screen", "plan",
                               "quantize", "export", "evaluate", "report", "logits", "tokenize"}) {
     const std::string text = help({command, "--help"});

@@ -13,6 +13,9 @@ trap 'rm -rf "$work"' EXIT
 head -n 12 "$texts/groups.jsonl" > "$work/groups.jsonl"
 options=(--effort "$effort" --screen-windows 2 --budget +10% --context 256 --windows 4 --calibration-windows 4 --diagnose-windows 2
          --data "$texts/evaluation.txt" --groups "$work/groups.jsonl")
+# A run searches two files: by `auto` in one of the two flows, in the other by the feedback that it tries first, which is
+# most of the time that both would take.
+[[ $effort != exact ]] || options+=(--method gptq)
 run() { "$vernier" --quiet run "$model" "${options[@]}" -o "$1"; }
 
 run "$work/whole" > "$work/whole.txt"
