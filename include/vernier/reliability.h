@@ -124,7 +124,8 @@ struct Reliability {
 std::vector<ReliabilityVerdict> verdicts_of(const ReliabilityRow& row, const std::vector<std::string>& models,
                                             std::string_view what);
 
-/// "Attacks: better in 1, worse in 0 and undecided in 3 of 4 models." for every dimension.
+/// What every measurement ends with: "Attacks: better in 1, worse in 0 and undecided in 3 of 4 models." for every
+/// dimension, and intervals of accuracy ended at 0 and 1.
 void add_headlines(Reliability& reliability);
 
 nlohmann::ordered_json reliability_to_json(const Reliability& reliability);
