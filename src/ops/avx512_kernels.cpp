@@ -521,6 +521,7 @@ void gelu_bfloat16(const float* values, int64_t n, float* out) {
 
 const Avx512Kernels* avx512_kernels(ComputeType type) {
   static const Avx512Kernels float32{.values_per_word = 1,
+                                     .panel_rows = Avx512Kernels::kRows,
                                      .multiply = multiply_float32,
                                      .multiply_panels = multiply_panels<Float32>,
                                      .multiply_silu = nullptr,
@@ -534,6 +535,7 @@ const Avx512Kernels* avx512_kernels(ComputeType type) {
                                      .silu_multiply = nullptr,
                                      .gelu = nullptr};
   static const Avx512Kernels bfloat16{.values_per_word = 2,
+                                      .panel_rows = Avx512Kernels::kRows,
                                       .multiply = multiply_bfloat16,
                                       .multiply_panels = multiply_panels<BFloat16>,
                                       .multiply_silu = multiply_silu_bfloat16,

@@ -18,6 +18,7 @@ struct Avx512Kernels {
   static constexpr int64_t kPanel = 32;    ///< columns of a matrix that lie together, word by word (panel_matrix.h)
 
   int64_t values_per_word;  ///< 1 or 2
+  int64_t panel_rows;       ///< that multiply_panels and multiply_silu take at most
 
   /// Where sums of kRows rows go: out = (sums + added) * factor of the row.
   struct RowSum {
@@ -38,7 +39,7 @@ struct Avx512Kernels {
     const float *bias_left, *bias_right;  ///< [kPanel], or nullptr
   };
 
-  /// c_left[r, j] = bias + sum over w of a[r, w] panel[w, j], or added to with `accumulate`: 1 to kRows rows.
+  /// c_left[r, j] = bias + sum over w of a[r, w] panel[w, j], or added to with `accumulate`: 1 to panel_rows rows.
   void (*multiply_panels)(const uint32_t* a, int64_t a_stride, int64_t rows, const Panels& panels, int64_t words,
                           float* c_left, float* c_right, int64_t c_stride, bool accumulate);
 

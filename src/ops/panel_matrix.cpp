@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "ops/amx_kernels.h"
 #include "ops/kernels.h"
 
 namespace vernier {
@@ -106,7 +107,10 @@ class QuarterBlock {
 
 const Avx512Kernels* PanelMatrix::kernels_for(ComputeType type, int64_t out, int64_t in) {
   const bool fits = out > 0 && in > 0 && out % Kernels::kPanel == 0 && in % Kernels::kVector == 0;
-  return fits ? avx512_kernels(type) : nullptr;
+  if (!fits) return nullptr;
+  const bool fills_tiles = type == ComputeType::kBFloat16 && in % AmxTiles::kDepth == 0;
+  const Kernels* tiles = fills_tiles ? amx_kernels() : nullptr;
+  return tiles != nullptr ? tiles : avx512_kernels(type);
 }
 
 PanelMatrix::PanelMatrix(const Avx512Kernels& kernels, const void* weight, int64_t out, int64_t in, const float* bias)
@@ -181,10 +185,11 @@ void PanelMatrix::keep_sums() {
 }
 
 int64_t PanelMatrix::rows_at_once(int64_t rows, int64_t bytes_per_row) {
-  const int64_t most = std::max(Kernels::kRows, kBlockBytes / bytes_per_row);
+  const int64_t together = amx_kernels() != nullptr ? AmxTiles::kRows : Kernels::kRows;
+  const int64_t most = std::max(together, kBlockBytes / bytes_per_row);
   const int64_t blocks = std::max<int64_t>(1, (rows + most - 1) / most);
-  const int64_t tiles = (rows + blocks * Kernels::kRows - 1) / (blocks * Kernels::kRows);
-  return std::max<int64_t>(1, tiles) * Kernels::kRows;
+  const int64_t groups = (rows + blocks * together - 1) / (blocks * together);
+  return std::max<int64_t>(1, groups) * together;
 }
 
 WordRows PanelMatrix::rows(int64_t count, Arena& arena) const {
@@ -230,8 +235,8 @@ void PanelMatrix::apply_columns(const WordRows& x, const Slab& y, bool accumulat
     const int64_t right = two ? left + Kernels::kPanel : left;
     Kernels::Panels both = panels(left, right);
     if (!two) both.right = nullptr;
-    for (int64_t r = 0; r < x.rows; r += Kernels::kRows)
-      kernels_.multiply_panels(x.row(r), x.stride, std::min(Kernels::kRows, x.rows - r), both, row_words_,
+    for (int64_t r = 0; r < x.rows; r += kernels_.panel_rows)
+      kernels_.multiply_panels(x.row(r), x.stride, std::min(kernels_.panel_rows, x.rows - r), both, row_words_,
                                y.row(r) + left, y.row(r) + right, y.ld, accumulate);
   }
 }
@@ -243,8 +248,8 @@ void PanelMatrix::apply_silu(const WordRows& x, const WordRows& y) const {
          out_, x.rows, x.row_words, y.rows, y.row_words);
   for (int64_t column = 0; column < half; column += Kernels::kPanel) {
     const Kernels::Panels both = panels(column, half + column);
-    for (int64_t r = 0; r < x.rows; r += Kernels::kRows)
-      kernels_.multiply_silu(x.row(r), x.stride, std::min(Kernels::kRows, x.rows - r), both, row_words_,
+    for (int64_t r = 0; r < x.rows; r += kernels_.panel_rows)
+      kernels_.multiply_silu(x.row(r), x.stride, std::min(kernels_.panel_rows, x.rows - r), both, row_words_,
                              y.row(r) + words_of(column), y.stride);
   }
 }

@@ -77,10 +77,10 @@ INSTANTIATE_TEST_SUITE_P(Types, PanelMatrixTest, ::testing::Values(ComputeType::
 
 // The hidden state is rounded to bfloat16 where it comes about and not before the next product: the same bits.
 TEST(GatedPanels, AreTheProductThenSiluThenRounding) {
-  const Avx512Kernels* kernels = avx512_kernels(ComputeType::kBFloat16);
+  constexpr int64_t kRows = 45, kIn = 256, kHidden = 96;
+  const Avx512Kernels* kernels = PanelMatrix::kernels_for(ComputeType::kBFloat16, 2 * kHidden, kIn);
   if (kernels == nullptr) GTEST_SKIP() << "not on this processor";
   at::manual_seed(7);
-  constexpr int64_t kRows = 45, kIn = 256, kHidden = 96;
   const at::Tensor weight = at::randn({2 * kHidden, kIn}).to(at::kBFloat16), bias = at::randn({2 * kHidden});
   const PanelMatrix m(*kernels, weight.data_ptr(), 2 * kHidden, kIn, bias.data_ptr<float>());
   ASSERT_TRUE(m.has_silu());
