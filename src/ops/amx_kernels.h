@@ -1,8 +1,8 @@
 #pragma once
 
 // Products in bfloat16 on the tiles of AMX, registers of 16 rows of 64 bytes: one instruction multiplies 16 rows by 16
-// columns over 32 contracted values, eight times the work of AVX512_BF16's in its time. Panels of words
-// (panel_matrix.h) are tiles' layout already. No torch in here.
+// columns over 32 contracted values. What that gains: docs/performance.md. Panels of words (panel_matrix.h) are
+// tiles' layout already. No torch in here.
 
 #include "ops/avx512_kernels.h"
 
