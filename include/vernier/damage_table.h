@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "vernier/diagnose.h"
+#include "vernier/search_effect.h"
 
 namespace vernier {
 
@@ -26,6 +27,9 @@ struct GroupDamageTable {
 
 struct DamageTable {
   std::string model_hash;
+  /// The search whose values do that damage, which plans from it ask for (Plan::method); "": values are rounded as by
+  /// `importance`.
+  std::string method{};
   /// Scheme to predicted KL of the matrix alone in it, nats per token. A scheme that is missing is not foretold.
   std::map<TensorId, std::map<std::string, double>> kl;
   nlohmann::ordered_json provenance = nlohmann::ordered_json::object();  ///< goes into the plan
@@ -54,6 +58,11 @@ DomainObjective parse_objective(std::string_view name);
 /// What a screen foretells, scheme by scheme; each of its domains is a group.
 /// @throws Error{kInvalidArgument} when the screen is of another model or left a matrix out
 DamageTable damage_table(const Model& model, const Screen& screen, DomainObjective objective = DomainObjective::kMean);
+
+/// The damage that searched values do: each matrix' times what the search leaves of it, for every scheme alike. With
+/// nothing known of any matrix only `method` is another.
+/// @throws Error{kInvalidArgument} when the effect is of another model, or the table's values are searched already
+DamageTable after_search(DamageTable rounded, const SearchEffect& effect);
 
 /// damage.json: everything that `vernier plan` needs of a model's damage.
 nlohmann::ordered_json damage_table_to_json(const DamageTable& table);

@@ -29,7 +29,7 @@ struct PlanningOptions {
   /// what stands outside of the layers once. For a model that will be trained with rounding (finetune.h): the layers
   /// behind an error learn to make up for it, so that less is left of early ones.
   double last_over_first = 1;
-  std::string method{};  ///< of the plans, whose name a file may hold; empty: Plan's own
+  std::string method{};  ///< of the plans, whose name a file may hold; empty: the damage's, or else Plan's own
 };
 
 /// What plan_within has to know: `scheme` measured alone in every component, and the weight error of every scheme that

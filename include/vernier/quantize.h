@@ -19,6 +19,7 @@
 #include "vernier/plan.h"
 #include "vernier/progress.h"
 #include "vernier/scheme.h"
+#include "vernier/search_effect.h"
 #include "vernier/value_search.h"
 
 namespace vernier {
@@ -40,6 +41,8 @@ class QuantizedModel {
   StoredMatrix stored(const TensorId& id) const;
   /// What an engine computes with, float32 contiguous, of any tensor. @cost as stored()
   at::Tensor values(const TensorId& id) const;
+  /// Of the matrices that stored() was asked for.
+  SearchEffect search_effect() const;
   /// All of it at once: matrices stored in their schemes. @throws as stored()
   Model in_memory(ProgressSink* progress = nullptr) const;
 

@@ -3,7 +3,7 @@
 // How the values that a scheme stores are chosen: one row per method, named by a plan.
 //
 //   const ValueSearch& search = find_value_search("importance");
-//   std::vector<std::byte> bytes = search.run({scheme, weight, importance, threads, "L3.ffn_down"});
+//   std::vector<std::byte> bytes = search.run({scheme, weight, importance, threads, "L3.ffn_down"}).bytes;
 
 #include <ATen/core/Tensor.h>
 
@@ -33,6 +33,14 @@ struct SearchInput {
   bool cuts_off = true;
 };
 
+/// What a search found.
+struct SearchedValues {
+  std::vector<std::byte> bytes;  ///< Scheme::bytes(rows, cols) many, which decode() reads
+  /// By part of the calibration's text, tr(D E G E') of values that were searched without it: what bytes, which are made from
+  /// all of it, leave on other text. Empty where the search judges on nothing that it was not made from.
+  std::vector<double> held_out = {};
+};
+
 /// How roundings of a layer are learned: signed gradients at a rate that falls linearly from 1 / steps, in levels.
 struct LearningSchedule {
   int steps = 200;
@@ -57,13 +65,13 @@ struct ValueSearch {
   Needs needs = Needs::kNothing;
   Folding folding = Folding::kNone;
   bool uses_outputs = false;  ///< SearchInput::output_grams: a backward pass over some of the text, of language models
+  bool judges_held_out = false;  ///< SearchedValues::held_out, where the text has several parts
   bool corrects_biases = false;  ///< those that are added to a matrix' outputs, for what its error adds on average
   /// What `run` finds of a layer's matrices learns together from there, each layer on what those before it became.
   /// @cost memory: all layers in their schemes, once the last is asked for
   std::optional<LearningSchedule> learns = {};
-  /// Scheme::bytes(rows, cols) many, which decode() reads.
   /// @throws Error{kInvalidArgument} naming `what` when the shape does not fit or a value is not finite
-  std::vector<std::byte> (*run)(const SearchInput& input) = nullptr;
+  SearchedValues (*run)(const SearchInput& input) = nullptr;
 };
 
 const std::vector<ValueSearch>& value_searches();

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "vernier/damage_table.h"
 #include "vernier/scheme.h"
+#include "vernier/value_search.h"
 #include "vernier/version.h"
 
 namespace vernier {
@@ -61,6 +62,7 @@ nlohmann::ordered_json damage_table_to_json(const DamageTable& table) {
                {"model_hash", table.model_hash},
                {"provenance", table.provenance},
                {"matrices", matrices_to_json(table.kl)}};
+  if (!table.method.empty()) json["method"] = table.method;
   for (const GroupDamageTable& group : table.groups)
     json["groups"].push_back(
         {{"group", group.name}, {"tokens", group.tokens}, {"matrices", matrices_to_json(group.kl)}});
@@ -75,6 +77,10 @@ DamageTable damage_table_from_json(const nlohmann::ordered_json& json, const std
   DamageTable table;
   table.model_hash = json_string(json, "model_hash", origin);
   table.provenance = json_member(json, "provenance", origin);
+  if (json_find(json, "method") != nullptr) {
+    table.method = json_string(json, "method", origin);
+    from_file(origin, [&] { return find_value_search(table.method); });
+  }
   if (!table.provenance.is_object()) fail(ErrorKind::kBadFile, "{}: expected an object of provenance", origin);
   table.kl = matrices_from_json(json_member(json, "matrices", origin), origin);
   const Json* groups = json_find(json, "groups");

@@ -16,7 +16,7 @@ PlanFront plan_front(const Model& model, const TokenizerModel& tokenizer, const 
   const std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
   PlanRequest request{.rules = planning_rules(options.target, options.codebooks),
                       .file_bytes = size_for(target, model, tokenizer, options)};
-  request.method = options.method;
+  request.method = method_for(table, options);
   PlanFront front{options.target, {}};
   const auto add = [&](uint64_t budget) {
     request.budget_bytes = budget;

@@ -96,7 +96,7 @@ Plan plan_within(const Model& model, const TokenizerModel& tokenizer, const Dama
                       .file_bytes = size,
                       .objective = options.objective,
                       .groups = groups_of(table)};
-  request.method = options.method;
+  request.method = method_for(table, options);
   std::vector<TensorDamage> tensors = tensor_damages(model, table, target);
   count_by_depth(tensors, options);
   Plan plan = make_plan(tensors, request);

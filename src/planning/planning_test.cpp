@@ -287,6 +287,30 @@ TEST_F(Planning, DamageSurvivesItsFile) {
   EXPECT_EQ(back.provenance, before.provenance);
 }
 
+TEST_F(Planning, SearchedDamageIsWhatTheSearchLeavesOfEveryScheme) {
+  const DamageTable rounded = grouped_table();
+  const TensorId one = rounded.kl.begin()->first;
+  const SearchEffect effect{rounded.model_hash, "auto", {{one, 0.25}}};
+  const DamageTable searched = after_search(rounded, effect);
+  for (const auto& [id, damages] : rounded.kl)
+    for (const auto& [scheme, kl] : damages) {
+      const double left = id == one ? 0.25 : 1;
+      EXPECT_EQ(searched.kl.at(id).at(scheme), kl * left);
+      for (size_t g = 0; g < rounded.groups.size(); ++g)
+        EXPECT_EQ(searched.groups[g].kl.at(id).at(scheme), rounded.groups[g].kl.at(id).at(scheme) * left);
+    }
+  const DamageTable back = damage_table_from_json(damage_table_to_json(searched), "damage.json");
+  EXPECT_EQ(back.method, "auto");
+  EXPECT_EQ(back.kl, searched.kl);
+  expect_error(ErrorKind::kInvalidArgument, {"auto searched already"}, [&] { after_search(searched, effect); });
+  expect_error(ErrorKind::kInvalidArgument, {"another model", "0000"}, [&] {
+    after_search(rounded, {"0000", "auto", {}});
+  });
+  Json json = damage_table_to_json(searched);
+  json["method"] = "by magic";
+  expect_error(ErrorKind::kBadFile, {"damage.json", "by magic"}, [&] { damage_table_from_json(json, "damage.json"); });
+}
+
 TEST_F(Planning, BrokenFilesOfDamageAreNamed) {
   const Json whole = damage_table_to_json(table());
   const auto broken = [&](const std::string& says, const auto& breaks) {

@@ -7,6 +7,7 @@
 #include "plan/make_plan.h"
 #include "vernier/damage_table.h"
 #include "vernier/model.h"
+#include "vernier/planning.h"
 #include "vernier/target.h"
 
 namespace vernier {
@@ -16,5 +17,10 @@ std::vector<TensorDamage> shapes_of(const Model& model, const Target& target);
 
 /// Of every matrix of the model. @throws Error{kInvalidArgument} for the table of another model
 std::vector<TensorDamage> tensor_damages(const Model& model, const DamageTable& table, const Target& target);
+
+/// Plan::method of plans that are made of the table; "": Plan's own.
+inline std::string method_for(const DamageTable& table, const PlanningOptions& options) {
+  return options.method.empty() ? table.method : options.method;
+}
 
 }  // namespace vernier

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
@@ -33,18 +32,18 @@ struct AutoCandidate {
 class AutoSearch {
  public:
   explicit AutoSearch(const SearchInput& in)
-      : in_(in), matrix_(in), nearest_(matrix_.make({}, {}, nullptr)), folds_(guard_folds(*in.grams)) {
-    const std::vector<size_t> parts = parts_with_tokens(*in.grams);
-    const auto has_outputs = [&](size_t part) {
-      return part < in.output_grams->parts.size() && in.output_grams->parts[part].defined();
-    };
-    if (in.output_grams != nullptr && std::ranges::all_of(parts, has_outputs)) outputs_ = in.output_grams;
+      : in_(in),
+        matrix_(in),
+        nearest_(matrix_.make({}, {}, nullptr)),
+        folds_(guard_folds(*in.grams)),
+        outputs_(outputs_of_all_parts(*in.grams, in.output_grams)) {
     baseline_.resize(in.grams->parts.size());
     fitted_.resize(folds_.size());
     for_each(folds_.size(), [&](size_t fold) { judge(nearest_, folds_[fold], baseline_); });
+    best_errors_ = baseline_;
   }
 
-  std::vector<std::byte> run() {
+  SearchedValues run() {
     std::vector<AutoCandidate> candidates;
     if (matrix_.spans_all()) candidates.push_back({Ranges::kFitted, 1});
     const Ranges ranges = in_.cuts_off ? Ranges::kSearched : Ranges::kFitted;
@@ -55,10 +54,12 @@ class AutoSearch {
       for (size_t i = 0; i < candidates.size(); ++i) candidates[i].output_shrink = kOutputShrinkages[i];
       try_all(candidates);
     }
-    if (!best_) return nearest_;
+    const std::vector<double> judged = folds_.empty() ? std::vector<double>() : std::move(best_errors_);
+    if (!best_) return {nearest_, judged};
     const std::vector<size_t> all = parts_with_tokens(*in_.grams);
     const at::Tensor gram = mean_gram(*in_.grams, all);
-    return codes(matrix_.fit(best_->ranges, importance_of(gram)), *best_, gram, curvature(gram, best_->shrink), all);
+    return {codes(matrix_.fit(best_->ranges, importance_of(gram)), *best_, gram, curvature(gram, best_->shrink), all),
+            judged};
   }
 
  private:
@@ -100,6 +101,7 @@ class AutoSearch {
       if (const double score = guarded_score(errors[c], baseline_); score < best_score_) {
         best_score_ = score;
         best_ = candidates[c];
+        best_errors_ = errors[c];
       }
   }
 
@@ -146,16 +148,17 @@ class AutoSearch {
   const GridSearch matrix_;
   const std::vector<std::byte> nearest_;
   const std::vector<GuardFold> folds_;
-  const InputGrams* outputs_ = nullptr;
+  const InputGrams* outputs_;
   std::vector<double> baseline_;  // by part, of what is rounded to nearest
   std::vector<Fitted> fitted_;    // scales by fold, made without it
   std::optional<AutoCandidate> best_;
   double best_score_ = 0;
+  std::vector<double> best_errors_;  // by part, where it was judged
 };
 
-std::vector<std::byte> auto_bytes(const SearchInput& in) {
+SearchedValues auto_values(const SearchInput& in) {
   if (in.grams == nullptr || in.scheme.held_by(Container::kPlainTensors))
-    return quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what);
+    return {quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what)};
   return AutoSearch(in).run();
 }
 
@@ -169,8 +172,9 @@ ValueSearch auto_search() {
       .needs = ValueSearch::Needs::kGram,
       .folding = ValueSearch::Folding::kGuarded,
       .uses_outputs = true,
+      .judges_held_out = true,
       .corrects_biases = true,
-      .run = auto_bytes};
+      .run = auto_values};
 }
 
 }  // namespace vernier

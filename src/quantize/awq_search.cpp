@@ -12,7 +12,7 @@ ValueSearch awq_search() {
           .source = "AWQ (arXiv:2306.00978): scales from root mean squares, ranges by weighted squared error",
           .needs = ValueSearch::Needs::kGram,
           .folding = ValueSearch::Folding::kAwq,
-          .run = [](const SearchInput& in) { return search_codes(in, {.ranges = Ranges::kSearched}, 1); }};
+          .run = [](const SearchInput& in) { return SearchedValues{search_codes(in, {.ranges = Ranges::kSearched}, 1)}; }};
 }
 
 ValueSearch smoothquant_search() {
@@ -21,7 +21,7 @@ ValueSearch smoothquant_search() {
           .source = "SmoothQuant (arXiv:2211.10438), alpha 0.5",
           .needs = ValueSearch::Needs::kGram,
           .folding = ValueSearch::Folding::kSmooth,
-          .run = [](const SearchInput& in) { return search_codes(in, {}, 1); }};
+          .run = [](const SearchInput& in) { return SearchedValues{search_codes(in, {}, 1)}; }};
 }
 
 }  // namespace vernier

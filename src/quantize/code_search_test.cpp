@@ -214,7 +214,7 @@ TEST(Guard, TheDefaultIsNotWorseThanRoundingWhereFeedbackIs) {
   known.means.pop_back();
   const at::Tensor weight = at::randn({64, 64});
   const auto error = [&](const char* method, const Scheme& scheme, const InputGrams& grams, const at::Tensor& judge) {
-    const auto bytes = find_value_search(method).run({scheme, weight, kAlike, 1, "a matrix", &grams});
+    const auto bytes = find_value_search(method).run({scheme, weight, kAlike, 1, "a matrix", &grams}).bytes;
     const SearchInput input{scheme, weight, kAlike, 1, "a matrix"};
     return output_error(GridSearch(input).values(bytes) - weight, judge);
   };
@@ -229,6 +229,41 @@ TEST(Guard, TheDefaultIsNotWorseThanRoundingWhereFeedbackIs) {
     for (const at::Tensor& part : known.parts)
       EXPECT_LE(error("auto", scheme, known, part), error("nearest", scheme, known, part)) << name;
   }
+}
+
+// Where all parts of a text are alike, values made without one are those made from all.
+TEST(Guard, TellsWhatIsLeftOnTextThatTheValuesWereNotMadeFrom) {
+  const InputGrams domains = made_up_domains(64, 4);
+  const at::Tensor weight = at::randn({64, 64});
+  const Scheme scheme = Scheme::parse("int4:g32:sym");
+  const auto run = [&](const InputGrams& grams) {
+    return find_value_search("auto").run({scheme, weight, kAlike, 1, "a matrix", &grams});
+  };
+  const auto error_of = [&](const std::vector<std::byte>& bytes, const at::Tensor& gram) {
+    const SearchInput input{scheme, weight, kAlike, 1, "a matrix"};
+    return output_error(GridSearch(input).values(bytes) - weight, gram);
+  };
+  InputGrams alike;
+  alike.parts.assign(4, domains.parts[0]);
+  alike.means.assign(4, domains.means[0]);
+  const SearchedValues found = run(alike);
+  ASSERT_EQ(found.held_out.size(), 4U);
+  for (const double error : found.held_out)
+    EXPECT_NEAR(error, error_of(found.bytes, alike.parts[0]), 1e-5 * error) << "a mean of equals rounds";
+  EXPECT_LT(found.held_out[0],
+            0.9 * error_of(find_value_search("nearest").run({scheme, weight, kAlike, 1, ""}).bytes, alike.parts[0]))
+      << "there is something to gain";
+  const SearchedValues apart = run(domains);
+  double held_out = 0, seen = 0;
+  for (size_t part = 0; part < 4; ++part) {
+    held_out += apart.held_out[part];
+    seen += error_of(apart.bytes, domains.parts[part]);
+  }
+  EXPECT_GE(held_out, seen) << "what was made from a text does better on it";
+  InputGrams one = domains;
+  one.parts.resize(1);
+  one.means.resize(1);
+  EXPECT_TRUE(run(one).held_out.empty()) << "nothing to judge by";
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ ValueSearch coordinate_search() {
           .about = "rounded, then codes moved one at a time to where outputs err least",
           .source = "coordinate descent on the layer-wise objective of GPTQ (as in QuantEase, arXiv:2309.01885)",
           .needs = ValueSearch::Needs::kGram,
-          .run = [](const SearchInput& in) { return search_codes(in, {.descend = true}, 0.01); }};
+          .run = [](const SearchInput& in) { return SearchedValues{search_codes(in, {.descend = true}, 0.01)}; }};
 }
 
 }  // namespace vernier

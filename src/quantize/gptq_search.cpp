@@ -19,7 +19,7 @@ ValueSearch gptq_search() {
           .about = "column by column, each one's error made up for by the rest",
           .source = "GPTQ (arXiv:2210.17323): act-order, static groups, damping 0.01 of each channel",
           .needs = ValueSearch::Needs::kGram,
-          .run = [](const SearchInput& in) { return search_codes(in, {.feed_back = true}, 0.01); }};
+          .run = [](const SearchInput& in) { return SearchedValues{search_codes(in, {.feed_back = true}, 0.01)}; }};
 }
 
 }  // namespace vernier

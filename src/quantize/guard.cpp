@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -16,6 +17,11 @@ std::vector<size_t> parts_with_tokens(const InputGrams& grams) {
   for (size_t part = 0; part < grams.parts.size(); ++part)
     if (grams.parts[part].defined()) parts.push_back(part);
   return parts;
+}
+
+const InputGrams* outputs_of_all_parts(const InputGrams& grams, const InputGrams* outputs) {
+  const auto known = [&](size_t part) { return part < outputs->parts.size() && outputs->parts[part].defined(); };
+  return outputs != nullptr && std::ranges::all_of(parts_with_tokens(grams), known) ? outputs : nullptr;
 }
 
 std::vector<GuardFold> guard_folds(const InputGrams& grams) {

@@ -17,6 +17,8 @@ struct GuardFold {
 };
 /// Every part is judged on once; none where there is only one part.
 std::vector<GuardFold> guard_folds(const InputGrams& grams);
+/// `outputs`, unless a part that has tokens is without: then nullptr, outputs alike, whatever others have.
+const InputGrams* outputs_of_all_parts(const InputGrams& grams, const InputGrams* outputs);
 /// All parts that have tokens.
 std::vector<size_t> parts_with_tokens(const InputGrams& grams);
 

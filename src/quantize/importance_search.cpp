@@ -11,7 +11,7 @@ ValueSearch importance_search() {
           .source = "llama.cpp's importance matrix (Kawrakow 2024); weights as encode() says",
           .needs = ValueSearch::Needs::kImportance,
           .run = [](const SearchInput& in) {
-            return quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what);
+            return SearchedValues{quantize_bytes(in.scheme, in.weight, in.importance, in.threads, in.what)};
           }};
 }
 

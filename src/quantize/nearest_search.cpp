@@ -10,7 +10,9 @@ ValueSearch nearest_search() {
           .about = "least plain error, without calibration",
           .source = "round to nearest on the scales of least squared error",
           .needs = ValueSearch::Needs::kNothing,
-          .run = [](const SearchInput& in) { return quantize_bytes(in.scheme, in.weight, {}, in.threads, in.what); }};
+          .run = [](const SearchInput& in) {
+            return SearchedValues{quantize_bytes(in.scheme, in.weight, {}, in.threads, in.what)};
+          }};
 }
 
 }  // namespace vernier

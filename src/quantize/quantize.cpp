@@ -130,6 +130,18 @@ at::Tensor QuantizedModel::values(const TensorId& id) const {
   return values.detach().to(at::kFloat).contiguous();
 }
 
+SearchEffect QuantizedModel::search_effect() const {
+  const std::lock_guard lock(searching_->mutex);
+  SearchEffect effect{source_hash_, plan_.method, {}};
+  for (const auto& [stack, searched] : searching_->stacks)
+    for (const auto& [id, left] : searched->values.left()) {
+      TensorId in_model = id;
+      in_model.stack = stack;
+      effect.left[in_model] = left;
+    }
+  return effect;
+}
+
 Model QuantizedModel::in_memory(ProgressSink* progress) const {
   Model model(source_.config(), source_.source());
   if (progress != nullptr) progress->begin("quantize", static_cast<int64_t>(schemes_.size()), "tensors");

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "support/expect_error.h"
 #include "support/models.h"
 #include "vernier/planning.h"
@@ -52,6 +53,46 @@ TEST(Quantize, WhatIsStoredInItsSchemeAlreadyIsKeptByteForByte) {
   for (const TensorId& id : model.matrices())
     EXPECT_TRUE(at::equal(q.stored(id).bytes(), model.stored(id)->bytes())) << name_of(id);
   EXPECT_EQ(q.in_memory().stored_bytes(), model.stored_bytes());
+}
+
+TEST(Quantize, TellsWhatASearchLeavesOfWhatItWasAskedFor) {
+  const Model model = fixture_model("gpt2");
+  const Calibration calibration = calibrate(model, made_up_windows(6, 32, 320));
+  const auto of = [&](const char* method) {
+    Plan plan = plan_uniform(model, "int3:g32:asym", "huggingface");
+    plan.method = method;
+    return quantize(model, calibration, plan, 2);
+  };
+  const QuantizedModel searched = of("auto");
+  EXPECT_TRUE(searched.search_effect().left.empty()) << "before anything is searched";
+  searched.in_memory();
+  const SearchEffect effect = searched.search_effect();
+  EXPECT_EQ(effect.method, "auto");
+  EXPECT_EQ(effect.model_hash, model_hash(model));
+  size_t undone = 0;
+  for (const TensorId& id : model.matrices()) {
+    if (id.layer < 0) continue;
+    ASSERT_TRUE(effect.left.contains(id)) << name_of(id);
+    EXPECT_GT(effect.left.at(id), 0) << name_of(id);
+    EXPECT_LT(effect.left.at(id), 1.5) << name_of(id) << ": judged against rounding by importance";
+    undone += effect.left.at(id) < 0.9;
+  }
+  EXPECT_GT(undone, 0U);
+  const QuantizedModel fed_back = of("gptq");
+  fed_back.in_memory();
+  EXPECT_TRUE(fed_back.search_effect().left.empty()) << "which looks at nothing that it is not made from";
+  const Json json = search_effect_to_json(effect);
+  EXPECT_EQ(search_effect_from_json(parse_json(json.dump(), "effect.json"), "effect.json").left, effect.left);
+  const auto broken = [&](const std::string& says, const auto& breaks) {
+    Json other = json;
+    breaks(other);
+    expect_error(ErrorKind::kBadFile, {"effect.json", says}, [&] { search_effect_from_json(other, "effect.json"); });
+  };
+  broken("vernier run", [](Json& j) { j["kind"] = "plan"; });
+  broken("schema_version 9", [](Json& j) { j["schema_version"] = 9; });
+  broken("array", [](Json& j) { j["matrices"] = 3; });
+  broken("share >= 0", [](Json& j) { j["matrices"][0]["left"] = -1; });
+  broken("twice", [](Json& j) { j["matrices"].push_back(j["matrices"][0]); });
 }
 
 TEST(Quantize, PlansThatDoNotFitTheModelAreRefused) {

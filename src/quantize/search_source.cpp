@@ -120,7 +120,9 @@ std::vector<std::byte> SearchSource::search(const TensorId& id) {
     return found_.at(id);
   }
   if (!embedding_.empty() && id == kEmbeddingId) return embedding_;
-  return search_matrix(wanted(id)).bytes;
+  Found found = search_matrix(wanted(id));
+  if (found.left) left_[id] = *found.left;
+  return std::move(found.bytes);
 }
 
 const Model* SearchSource::learned_up_to(int layer) {
@@ -228,8 +230,10 @@ SearchSource::Found SearchSource::search_matrix(const Wanted& wanted) const {
   const at::Tensor values = in_layer ? folded_->weight(id) : model_.weight(id);
   const std::vector<float> mean_squares = importance(id);
   Found found;
-  found.bytes = search_.run({schemes_.at(id), values, mean_squares, threads_, name_of(id), wanted.grams,
-                             wanted.output_grams, model_.config().is_language_model()});
+  SearchedValues searched = search_.run({schemes_.at(id), values, mean_squares, threads_, name_of(id), wanted.grams,
+                                         wanted.output_grams, model_.config().is_language_model()});
+  if (!searched.held_out.empty()) found.left = left_of_rounding(wanted, searched.held_out);
+  found.bytes = std::move(searched.bytes);
   TensorId bias = id;
   if (const std::optional<TensorRole> role = bias_of(id.role); search_.corrects_biases && in_layer &&
                                                                wanted.grams != nullptr && role &&
@@ -239,6 +243,25 @@ SearchSource::Found SearchSource::search_matrix(const Wanted& wanted) const {
     found.bias = corrected_bias(folded_->weight(bias).detach().to(at::kFloat), error, *wanted.grams);
   }
   return found;
+}
+
+double SearchSource::left_of_rounding(const Wanted& wanted, const std::vector<double>& held_out) const {
+  const TensorId& id = wanted.id;
+  const at::Tensor weight = model_.weight(id).detach().to(at::kFloat);
+  at::Tensor error =
+      quantize_values(schemes_.at(id), weight, calibration_.importance(model_, id), threads_, name_of(id)) - weight;
+  // By what enters and leaves the folded matrix, as the search's own error is.
+  const std::optional<SiteId> site = model_.blueprint().at(id).input;
+  if (const auto scales = site ? scales_.find(*site) : scales_.end(); scales != scales_.end())
+    error.mul_(scales->second);
+  if (const auto scales = row_scales_.find(id); scales != row_scales_.end()) error.div_(scales->second.unsqueeze(1));
+  const InputGrams* outputs = outputs_of_all_parts(*wanted.grams, wanted.output_grams);
+  double left = 0, rounding = 0;
+  for (const size_t part : parts_with_tokens(*wanted.grams)) {
+    left += held_out[part];
+    rounding += output_error(error, wanted.grams->parts[part], outputs ? outputs->parts[part] : at::Tensor());
+  }
+  return rounding > 0 ? left / rounding : 1;
 }
 
 void SearchSource::search_layer() {
@@ -265,6 +288,7 @@ void SearchSource::search_layer() {
   for (size_t i = 0; i < all.size(); ++i) {
     TensorId bias = all[i].id;
     if (found[i].bias.defined()) bias.role = *bias_of(bias.role), biases_[bias] = found[i].bias;
+    if (found[i].left) left_[all[i].id] = *found[i].left;
     found_[all[i].id] = std::move(found[i].bytes);
   }
   searched_ = true;

@@ -28,6 +28,8 @@ class SearchSource {
   /// Bytes for a matrix. @cost of a layer's first matrix, where the search needs Gram matrices, that of all of them: they
   /// are searched side by side. @throws as ValueSearch::run, for any of them
   std::vector<std::byte> search(const TensorId& id);
+  /// Of every matrix that was searched, where the search tells: SearchEffect::left.
+  const std::map<TensorId, double>& left() const { return left_; }
 
  private:
   /// A matrix and what its search is given.
@@ -39,6 +41,7 @@ class SearchSource {
   struct Found {
     std::vector<std::byte> bytes;
     at::Tensor bias;  // corrected: what is added to the matrix' outputs; undefined where there is none
+    std::optional<double> left;
   };
 
   void enter(int layer);
@@ -52,6 +55,8 @@ class SearchSource {
   Wanted wanted(const TensorId& id);
   /// On any thread.
   Found search_matrix(const Wanted& wanted) const;
+  /// What is left, by `held_out` (SearchedValues), of the error of rounding the matrix as it was before folding.
+  double left_of_rounding(const Wanted& wanted, const std::vector<double>& held_out) const;
   /// All matrices of layer_, with their biases.
   void search_layer();
   /// Mean squares of what enters it, after folding.
@@ -77,6 +82,7 @@ class SearchSource {
   std::map<TensorId, InputGrams> outputs_;     // of layer_
   bool searched_ = false;                      // layer_ is
   std::map<TensorId, std::vector<std::byte>> found_;
+  std::map<TensorId, double> left_;
   std::map<TensorId, at::Tensor> biases_;  // corrected
   std::unique_ptr<LearnedLayers> learned_;
   std::vector<std::byte> embedding_;  // which the layers learn behind

@@ -37,9 +37,9 @@ TEST_P(EverySearch, GivesDecodableBytesWhateverTheThreadsAndNamesTheMatrix) {
   std::vector<float> importance(static_cast<size_t>(weight.size(1)), 1);
   importance[3] = 100;
   const Scheme scheme = Scheme::parse("gguf:q4_0");
-  const auto bytes = search.run({scheme, weight, importance, 1, "L0.ffn_up"});
+  const auto bytes = search.run({scheme, weight, importance, 1, "L0.ffn_up"}).bytes;
   ASSERT_EQ(bytes.size(), scheme.bytes(weight.size(0), weight.size(1)));
-  EXPECT_EQ(search.run({scheme, weight, importance, 2, "L0.ffn_up"}), bytes);
+  EXPECT_EQ(search.run({scheme, weight, importance, 2, "L0.ffn_up"}).bytes, bytes);
   const at::Tensor values = StoredMatrix(scheme, {weight.size(0), weight.size(1)}, bytes).values();
   EXPECT_LT((values - weight).norm().item<double>(), 0.2 * weight.norm().item<double>())
       << "4 bits are not that coarse";

@@ -16,7 +16,6 @@ namespace vernier {
 namespace {
 
 constexpr const char* kScreen = "screen.json";
-constexpr const char* kDamage = "damage.json";
 constexpr const char* kConfirmation = "work/confirmation.json";
 constexpr const char* kRefinement = "work/refinement.json";
 
@@ -119,7 +118,8 @@ DamageTable damage_stage(const RunContext& run, const Calibration& calibration) 
     const auto [table, evidence] = refine_stage(run, calibration, found, first_evidence);
     run.stage(
         "plan", "damage",
-        stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}), kDamage,
+        stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}),
+        rounded_damage(run),
         [&, &table = table](const std::filesystem::path& path) { write_json(path, damage_table_to_json(table)); });
     return table;
   };

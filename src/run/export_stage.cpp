@@ -15,20 +15,28 @@ std::filesystem::path output_of(const Target& target, const std::filesystem::pat
 
 std::string chosen_file(const Target& target) { return target.weights_file(target.output).string(); }
 
+std::optional<SearchEffect> export_candidate(const RunContext& run, const Calibration& calibration,
+                                             const RunCandidate& candidate) {
+  std::optional<SearchEffect> effect;
+  run.stage(
+      "export", "export " + candidate.label,
+      stage_key({run.directory.hash(candidate.plan), run.directory.hash("calibration.safetensors"),
+                 model_hash(run.model), run.inputs.exported_as}),
+      candidate.file,
+      [&](const std::filesystem::path& path) {
+        NamedProgress named(&run.progress, candidate.label);
+        const QuantizedModel quantized = quantize(run.model, calibration, load_plan(run.directory, candidate.plan),
+                                                  resolve_threads(run.options.compute));
+        export_model(run.target, quantized, run.inputs.tokenizer, output_of(run.target, path), run.options.file,
+                     &named);
+        effect = quantized.search_effect();
+      },
+      run.target.is_folder());
+  return effect;
+}
+
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates) {
-  const int threads = resolve_threads(run.options.compute);
-  for (const RunCandidate& c : candidates)
-    run.stage(
-        "export", "export " + c.label,
-        stage_key({run.directory.hash(c.plan), run.directory.hash("calibration.safetensors"), model_hash(run.model),
-                   run.inputs.exported_as}),
-        c.file,
-        [&](const std::filesystem::path& path) {
-          NamedProgress named(&run.progress, c.label);
-          export_model(run.target, quantize(run.model, calibration, load_plan(run.directory, c.plan), threads),
-                       run.inputs.tokenizer, output_of(run.target, path), run.options.file, &named);
-        },
-        run.target.is_folder());
+  for (const RunCandidate& candidate : candidates) export_candidate(run, calibration, candidate);
 }
 
 }  // namespace vernier

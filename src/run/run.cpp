@@ -64,7 +64,7 @@ RunResult run(const Model& model, const RunOptions& options, ProgressSink* progr
   directory.save();  // from here on the folder is a run's
 
   const Calibration calibration = calibrate_stage(context);
-  const DamageTable damage = damage_stage(context, calibration);
+  const RunDamage damage = search_stage(context, calibration, damage_stage(context, calibration));
   const std::vector<RunCandidate> candidates = affordable(context, plan_stage(context, damage));
   export_stage(context, calibration, candidates);
 

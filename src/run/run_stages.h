@@ -19,6 +19,7 @@
 #include "vernier/diagnose.h"
 #include "vernier/limit.h"
 #include "vernier/plan.h"
+#include "vernier/search_effect.h"
 
 namespace vernier {
 
@@ -57,8 +58,19 @@ void describe_run(const RunContext& run);
 Calibration calibrate_stage(const RunContext& run);
 /// Every component measured exactly.
 Diagnosis diagnose_stage(const RunContext& run, const Calibration& calibration);
-/// By the run's effort: damage.json, and a diagnosis.json of what was measured or foretold.
+/// By the run's effort: rounded_damage(), and a diagnosis.json of what was measured or foretold.
 DamageTable damage_stage(const RunContext& run, const Calibration& calibration);
+/// The artefact with the damage of rounding: damage.json, unless a search tells what it leaves of that.
+const char* rounded_damage(const RunContext& run);
+/// What plans are made of.
+struct RunDamage {
+  DamageTable rounded;   ///< as damage_stage says
+  DamageTable searched;  ///< of the values that the plan's search finds: damage.json
+  /// The uniform file that is foretold to be best, its values searched as the plan's; nothing where none fits or nothing is
+  /// searched. Where the search tells what it leaves, that file is written already.
+  std::optional<RunCandidate> uniform;
+};
+RunDamage search_stage(const RunContext& run, const Calibration& calibration, const DamageTable& rounded);
 /// How the values of the plan's file and of the best uniform one are searched, and those of all others beside them: these
 /// by importance where that search is one of error feedback, which costs as much for every file.
 std::string method_of(const Model& model, const RunOptions& options);
@@ -66,8 +78,15 @@ std::string method_beside(const std::string& method);
 /// Whether all uniform files that fit are measured, or only those that might be better than the plan.
 bool measures_all_files(const Model& model, const RunOptions& options, const RunInputs& inputs);
 /// The uniform plans that fit, by rising size, llama.cpp's mix, then the solved one; and the front of all budgets.
-std::vector<RunCandidate> plan_stage(const RunContext& run, const DamageTable& damage);
+std::vector<RunCandidate> plan_stage(const RunContext& run, const RunDamage& damage);
+/// A plan under its label, and the file that it will make.
+RunCandidate candidate_of(const RunContext& run, const Plan& plan, const std::string& kind);
+/// What plans of these damages depend on.
+std::string planning_key(const RunContext& run, const std::string& damage, const std::vector<std::string>& methods);
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);
+/// One file. @return what its search left, where it was not written before
+std::optional<SearchEffect> export_candidate(const RunContext& run, const Calibration& calibration,
+                                             const RunCandidate& candidate);
 /// The files as an engine gets them, read back and compared with the source: evaluation.json, a row per candidate after
 /// that of the source.
 std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vector<RunCandidate>& candidates);

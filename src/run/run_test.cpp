@@ -145,9 +145,35 @@ TEST_F(RunLibrary, ASecondRoundStandsBetweenDamageAndPlan) {
   EXPECT_THAT(timed, ElementsAre("calibrate", "diagnose", "refine", "plan", "export", "evaluate"));
   const Json refinement = read_json(out_ / "work/refinement.json");
   EXPECT_FALSE(refinement["exchanges"].empty());
-  EXPECT_EQ(read_json(out_ / "damage.json"), refinement["damage"]);
+  EXPECT_EQ(read_json(out_ / "work/rounded.json"), refinement["damage"]);
   EXPECT_THAT(read_file(result.files.report.string()), HasSubstr("before_kl_nats"));
   EXPECT_TRUE(run(source("f16"), o).stages.empty()) << "nothing is measured again";
+}
+
+TEST_F(RunLibrary, PlansWeighWhatTheSearchOfValuesLeaves) {
+  const std::string path = source("f16");
+  run(path, options());
+  const DamageTable rounded = damage_table_from_json(read_json(out_ / "work/rounded.json"), "rounded.json"),
+                    searched = damage_table_from_json(read_json(out_ / "damage.json"), "damage.json");
+  const SearchEffect effect =
+      search_effect_from_json(read_json(out_ / "work/search_effect.json"), "search_effect.json");
+  EXPECT_EQ(rounded.method, "");
+  EXPECT_EQ(searched.method, "auto");
+  ASSERT_EQ(effect.left.size(), rounded.kl.size());
+  for (const auto& [id, damages] : rounded.kl)
+    for (const auto& [scheme, kl] : damages)
+      EXPECT_EQ(searched.kl.at(id).at(scheme), kl * effect.left.at(id)) << name_of(id) << " " << scheme;
+  const Model model = load_model(path);
+  const Plan again = plan_within(model, load_tokenizer_of(path), searched, options().budget);
+  const Json planned = read_json(out_ / "work/planned.json");
+  EXPECT_EQ(plan_to_json(again)["tensors"], planned["tensors"]) << "damage.json is what the plan was made of";
+  EXPECT_EQ(again.method, "auto");
+  // What the search told is gone, the file it made is not.
+  fs::remove(out_ / "work/search_effect.json");
+  run(path, options());
+  EXPECT_EQ(search_effect_from_json(read_json(out_ / "work/search_effect.json"), "search_effect.json").left,
+            effect.left);
+  EXPECT_EQ(read_json(out_ / "work/planned.json"), planned);
 }
 
 TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
