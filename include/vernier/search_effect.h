@@ -4,9 +4,11 @@
 // and measured for rounding, and a search undoes more of one matrix than of another: of a matrix whose inputs go in few
 // directions nearly all, where they go in all directions alike hardly any. A plan for searched values weighs that.
 //
-//   const QuantizedModel probe = quantize(model, calibration, uniform, threads);
-//   export_model(target, probe, tokenizer, "uniform.gguf");              // searches every matrix
-//   const DamageTable damage = after_search(rounded, probe.search_effect());
+//   Plan uniform = plan_uniform(model, "gguf:q4_k");
+//   uniform.method = "auto";
+//   const QuantizedModel searched = quantize(model, calibration, uniform, threads);
+//   export_model(find_target("llama.cpp"), searched, tokenizer_model, "uniform.gguf");  // searches every matrix
+//   const DamageTable damage = after_search(table, searched.search_effect());
 
 #include <map>
 #include <nlohmann/json.hpp>
@@ -22,7 +24,7 @@ struct SearchEffect {
   /// tr(D E G E') with searched values, on parts of the calibration's text that they were not made from, over that with values
   /// rounded as by `importance`: G of the inputs, D of the outputs' gradients where they are known (SearchInput). Matrices of
   /// which nothing is known are not in it: they are rounded. Found at one scheme and true of all, within a few hundredths
-  /// (docs/planning.md): it is a matter of the matrix' inputs.
+  /// (docs/values.md): it is a matter of the matrix' inputs.
   std::map<TensorId, double> left;
 };
 
