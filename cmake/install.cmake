@@ -20,7 +20,7 @@ set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/vernier)
 vernier_headers(vernier_core blueprint.h choices.h component.h confidence_calibration.h corruptions.h data.h error.h group_chain.h group_study.h groups.h images.h interval.h labelled_images.h layer_config.h limit.h measured.h model_config.h model_outline.h out_of_distribution.h plan.h plan_objective.h progress.h prompts.h reliability.h
                              report.h scheme.h site.h stack.h target_rules.h tensor_id.h text_perturbations.h tokenizer.h version.h vision_inputs.h worse.h worst_choice.h)
 if(VERNIER_WITH_TORCH)
-  vernier_headers(vernier activation_grid.h activations.h attacks.h calibrate.h classify.h compute.h confirm.h curvature.h damage_table.h decode_images.h diagnose.h evaluate.h evaluate_images.h evaluation_file.h export.h finetune.h grouped_answers.h measure_reliability.h metric.h model.h plan_front.h planning.h protect.h quantize.h quantize_tensor.h refine.h run.h screen.h stored_matrix.h target.h
+  vernier_headers(vernier activation_grid.h activations.h attacks.h calibrate.h classify.h compute.h confirm.h curvature.h damage_table.h decode_images.h diagnose.h evaluate.h evaluate_images.h evaluation_file.h export.h finetune.h grouped_answers.h measure_reliability.h metric.h model.h plan_front.h planning.h protect.h quantize.h quantize_tensor.h refine.h run.h screen.h search_effect.h stored_matrix.h target.h
                           value_search.h vernier.h)
 endif()
 if(NOT PROJECT_IS_TOP_LEVEL)

@@ -18,7 +18,7 @@ set(model_headers blueprint component model model_config model_outline stored_ma
 set(evaluate_headers classify evaluate_images evaluation_file grouped_answers metric)
 set(reliability_headers attacks confidence_calibration measure_reliability out_of_distribution)
 set(plan_headers plan_objective target_rules worst_choice)
-set(quantize_headers value_search)
+set(quantize_headers search_effect value_search)
 set(export_headers target)
 set(planning_headers confirm damage_table plan_front protect refine)
 set(cli_headers vernier)

@@ -32,6 +32,8 @@ struct DamageTable {
   std::string method{};
   /// Scheme to predicted KL of the matrix alone in it, nats per token. A scheme that is missing is not foretold.
   std::map<TensorId, std::map<std::string, double>> kl;
+  /// What that search leaves of rounding's damage: `kl` is as much smaller. Matrices of which nothing is known are missing.
+  std::map<TensorId, double> left{};
   nlohmann::ordered_json provenance = nlohmann::ordered_json::object();  ///< goes into the plan
   /// With the matrices and schemes of `kl`; empty where fewer than two are known apart.
   std::vector<GroupDamageTable> groups;

@@ -18,6 +18,7 @@ namespace vernier {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 class QuantizedSource : public ::testing::Test {
@@ -41,8 +42,10 @@ class QuantizedSource : public ::testing::Test {
     std::vector<const char*> argv{"vernier", "--quiet"};
     for (const std::string& a : arguments) argv.push_back(a.c_str());
     ::testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStdout();
     const int code = run_cli(static_cast<int>(argv.size()), argv.data());
     said_ = ::testing::internal::GetCapturedStderr();
+    printed_ = ::testing::internal::GetCapturedStdout();
     return code;
   }
   int run_with(uint64_t budget, const fs::path& out) {
@@ -50,7 +53,7 @@ class QuantizedSource : public ::testing::Test {
                 text_, "--calibration-text", text_, "--calibration-windows", "2", "--diagnose-windows", "1", "-o",
                 out.string()});
   }
-  std::string said_;
+  std::string said_, printed_;
 };
 
 TEST_F(QuantizedSource, ItselfIsWhatABudgetOfItsSizeGives) {
@@ -64,6 +67,8 @@ TEST_F(QuantizedSource, ItselfIsWhatABudgetOfItsSizeGives) {
   EXPECT_EQ(reference["label"], "source (Q4_1)");
   EXPECT_EQ(reference["bytes"], fs::file_size(source_));
   EXPECT_EQ(read_json(out / "plan.json")["label"], "source (Q4_1)");
+  EXPECT_THAT(printed_, ContainsRegex("values of uniform gguf:[a-z0-9_]+ are searched by auto, of others by importance"))
+      << "none of the source's are";
 }
 
 TEST_F(QuantizedSource, KeepsWhatFitsAndPaysOnlyForTheRest) {

@@ -110,7 +110,7 @@ uint64_t bytes_of_folder(const std::filesystem::path& folder) {
 /// Where values were not searched alike: "values of uniform gguf:q4_k and planned are searched by auto, of others by
 /// importance". "" otherwise.
 std::string methods_told(const RunResult& result) {
-  const std::string& own = result.rows[result.chosen].method;
+  const std::string& own = result.rows.back().method;  // the plan's
   std::vector<std::string> alike;
   std::string other;
   for (const EvaluationRow& row : result.rows) {

@@ -20,33 +20,73 @@ namespace vernier {
 
 namespace {
 
-// Unrolled by pragma: only then are the sums' places in the array registers from the start.
+// Words of a product in one turn of its loop, rows by two addresses: what else a turn takes, an eighth of its instructions,
+// takes the places of products on processors that make two at once.
+constexpr int kTurn = 4;
+
+/// Sums of kRows rows by kPanels times kVectors vectors, in registers over the whole contracted dimension. Unrolled by
+/// pragma: only then are their places in the array registers from the start.
+template <class Arithmetic, int kRows, int kPanels, int kVectors>
+struct ProductSums {
+  __m512 of[kRows][kPanels][kVectors];
+
+  /// More words: a [kRows, words], of the columns [words, kVectors vectors] for each panel.
+  [[gnu::always_inline]] void add(const uint32_t* a, int64_t a_stride, const uint32_t* left, const uint32_t* right,
+                                  int64_t b_stride, int64_t words) {
+    const uint32_t* rest = a + kHalf * a_stride;
+    const auto next_word = [&] {
+      ++a;
+      ++rest;
+      left += b_stride;
+      right += b_stride;
+    };
+    for (; words >= kTurn; words -= kTurn) {
+      // Or the compiler counts in more registers, one for each row.
+      asm("" : "+r"(a), "+r"(rest), "+r"(left), "+r"(right));
+#pragma GCC unroll 4
+      for (int w = 0; w < kTurn; ++w, next_word()) add_word(a, rest, a_stride, left, right);
+    }
+    for (; words > 0; --words, next_word()) add_word(a, rest, a_stride, left, right);
+  }
+
+ private:
+  static constexpr int kHalf = kRows / 2;
+
+  [[gnu::always_inline]] void add_word(const uint32_t* a, const uint32_t* rest, int64_t a_stride, const uint32_t* left,
+                                       const uint32_t* right) {
+    __m512i b[kPanels][kVectors];
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) b[p][v] = _mm512_loadu_si512((p == 0 ? left : right) + 16 * v);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+      const uint32_t* const place = r < kHalf ? a + r * a_stride : rest + (r - kHalf) * a_stride;
+      const __m512i value = _mm512_set1_epi32(static_cast<int>(*place));
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p)
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) of[r][p][v] = Arithmetic::add(of[r][p][v], value, b[p][v]);
+    }
+  }
+};
+
 template <class Arithmetic, int kVectors>
 [[gnu::always_inline]] inline void multiply_vectors(const uint32_t* a, int64_t a_stride, const uint32_t* b,
                                                     int64_t b_stride, int64_t words, const Avx512Kernels::RowSum& to) {
   constexpr int kRows = Avx512Kernels::kRows;
-  __m512 sums[kRows][kVectors];
+  ProductSums<Arithmetic, kRows, 1, kVectors> sums;
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm512_setzero_ps();
-  for (int64_t w = 0; w < words; ++w, b += b_stride) {
-    __m512i right[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) right[v] = _mm512_loadu_si512(b + 16 * v);
-#pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) {
-      const __m512i left = _mm512_set1_epi32(static_cast<int>(a[r * a_stride + w]));
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = Arithmetic::add(sums[r][v], left, right[v]);
-    }
-  }
+    for (int v = 0; v < kVectors; ++v) sums.of[r][0][v] = _mm512_setzero_ps();
+  sums.add(a, a_stride, b, b, b_stride, words);
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     const __m512 factor = to.factors != nullptr ? _mm512_set1_ps(to.factors[r]) : _mm512_set1_ps(1.0f);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      __m512 sum = sums[r][v];
+      __m512 sum = sums.of[r][0][v];
       if (to.added != nullptr) sum = _mm512_add_ps(_mm512_loadu_ps(to.added + r * to.added_stride + 16 * v), sum);
       sum = _mm512_mul_ps(sum, factor);
       if (to.words != nullptr)
@@ -59,7 +99,9 @@ template <class Arithmetic, int kVectors>
 
 struct Float32 {
   [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
-    return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
+    // As an instruction: of the intrinsic's three forms the compiler takes those that want sums copied between registers.
+    asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
   }
   static constexpr int64_t kValuesPerWord = 1;
   [[gnu::always_inline]] static void put(__m512 x, uint32_t* words) {
@@ -79,39 +121,21 @@ template <class Arithmetic>
   }
 }
 
-/// kRows rows by one panel or two, their sums in registers over the whole contracted dimension.
+/// kRows rows by one panel or two, from their bias on.
 template <class Arithmetic, int kRows, int kPanels>
-struct PanelSums {
-  static constexpr int kVectors = 2;  // of a panel
-  __m512 of[kRows][kPanels][kVectors];
-
+struct PanelSums : ProductSums<Arithmetic, kRows, kPanels, 2> {
   [[gnu::always_inline]] PanelSums(const uint32_t* a, int64_t a_stride, const Avx512Kernels::Panels& panels,
                                    int64_t words) {
-    const uint32_t* const b[2] = {panels.left, panels.right};
     const float* const bias[2] = {panels.bias_left, panels.bias_right};
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p)
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
+      for (int v = 0; v < 2; ++v) {
         const __m512 start = bias[p] != nullptr ? _mm512_loadu_ps(bias[p] + 16 * v) : _mm512_setzero_ps();
 #pragma GCC unroll 6
-        for (int r = 0; r < kRows; ++r) of[r][p][v] = start;
+        for (int r = 0; r < kRows; ++r) this->of[r][p][v] = start;
       }
-    for (int64_t w = 0; w < words; ++w) {
-      __m512i right[kPanels][kVectors];
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p)
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) right[p][v] = _mm512_loadu_si512(b[p] + w * Avx512Kernels::kPanel + 16 * v);
-#pragma GCC unroll 6
-      for (int r = 0; r < kRows; ++r) {
-        const __m512i left = _mm512_set1_epi32(static_cast<int>(a[r * a_stride + w]));
-#pragma GCC unroll 2
-        for (int p = 0; p < kPanels; ++p)
-#pragma GCC unroll 2
-          for (int v = 0; v < kVectors; ++v) of[r][p][v] = Arithmetic::add(of[r][p][v], left, right[p][v]);
-      }
-    }
+    this->add(a, a_stride, panels.left, kPanels > 1 ? panels.right : panels.left, Avx512Kernels::kPanel, words);
   }
 };
 

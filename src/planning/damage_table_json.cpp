@@ -43,6 +43,18 @@ MatrixDamages matrices_from_json(const Json& matrices, const std::string& origin
   return damages;
 }
 
+std::map<TensorId, double> left_from_json(const Json& matrices, const std::string& origin) {
+  std::map<TensorId, double> lefts;
+  for (const Json& row : matrices) {
+    if (json_find(row, "left") == nullptr) continue;
+    const double left = json_number(row, "left", origin);
+    if (!(left >= 0) || !std::isfinite(left))
+      fail(ErrorKind::kBadFile, "{}: expected a finite share >= 0 to be left, got {}", origin, left);
+    lefts[parse_tensor(json_string(row, "tensor", origin))] = left;
+  }
+  return lefts;
+}
+
 bool same_keys(const MatrixDamages& a, const MatrixDamages& b) {
   const auto same_schemes = [](const auto& x, const auto& y) {
     return std::ranges::equal(
@@ -63,6 +75,9 @@ nlohmann::ordered_json damage_table_to_json(const DamageTable& table) {
                {"provenance", table.provenance},
                {"matrices", matrices_to_json(table.kl)}};
   if (!table.method.empty()) json["method"] = table.method;
+  for (Json& row : json["matrices"])
+    if (const auto left = table.left.find(parse_tensor(json_string(row, "tensor", ""))); left != table.left.end())
+      row["left"] = left->second;
   for (const GroupDamageTable& group : table.groups)
     json["groups"].push_back(
         {{"group", group.name}, {"tokens", group.tokens}, {"matrices", matrices_to_json(group.kl)}});
@@ -83,6 +98,7 @@ DamageTable damage_table_from_json(const nlohmann::ordered_json& json, const std
   }
   if (!table.provenance.is_object()) fail(ErrorKind::kBadFile, "{}: expected an object of provenance", origin);
   table.kl = matrices_from_json(json_member(json, "matrices", origin), origin);
+  table.left = left_from_json(json_member(json, "matrices", origin), origin);
   const Json* groups = json_find(json, "groups");
   if (groups == nullptr) return table;
   if (!groups->is_array()) fail(ErrorKind::kBadFile, "{}: \"groups\": expected an array", origin);

@@ -302,11 +302,15 @@ TEST_F(Planning, SearchedDamageIsWhatTheSearchLeavesOfEveryScheme) {
   const DamageTable back = damage_table_from_json(damage_table_to_json(searched), "damage.json");
   EXPECT_EQ(back.method, "auto");
   EXPECT_EQ(back.kl, searched.kl);
+  EXPECT_EQ(back.left, effect.left);
   expect_error(ErrorKind::kInvalidArgument, {"auto searched already"}, [&] { after_search(searched, effect); });
   expect_error(ErrorKind::kInvalidArgument, {"another model", "0000"}, [&] {
     after_search(rounded, {"0000", "auto", {}});
   });
   Json json = damage_table_to_json(searched);
+  json["matrices"][0]["left"] = -1;
+  expect_error(ErrorKind::kBadFile, {"damage.json", "share >= 0"},
+               [&] { damage_table_from_json(json, "damage.json"); });
   json["method"] = "by magic";
   expect_error(ErrorKind::kBadFile, {"damage.json", "by magic"}, [&] { damage_table_from_json(json, "damage.json"); });
 }

@@ -10,10 +10,12 @@ DamageTable after_search(DamageTable table, const SearchEffect& effect) {
   if (!table.method.empty())
     fail(ErrorKind::kInvalidArgument, "plan: the damage is of values that {} searched already", table.method);
   table.method = effect.method;
+  for (const auto& [id, left] : effect.left)
+    if (table.kl.contains(id)) table.left[id] = left;
   const auto scale = [&](std::map<TensorId, std::map<std::string, double>>& matrices) {
     for (auto& [id, damages] : matrices) {
-      const auto left = effect.left.find(id);
-      if (left == effect.left.end()) continue;
+      const auto left = table.left.find(id);
+      if (left == table.left.end()) continue;
       for (auto& [scheme, kl] : damages) kl *= left->second;
     }
   };

@@ -7,12 +7,13 @@
 namespace vernier {
 
 ValueSearch awq_search() {
-  return {.name = "awq",
-          .about = "columns scaled by what enters them, folded into what makes it, and ranges searched",
-          .source = "AWQ (arXiv:2306.00978): scales from root mean squares, ranges by weighted squared error",
-          .needs = ValueSearch::Needs::kGram,
-          .folding = ValueSearch::Folding::kAwq,
-          .run = [](const SearchInput& in) { return SearchedValues{search_codes(in, {.ranges = Ranges::kSearched}, 1)}; }};
+  return {
+      .name = "awq",
+      .about = "columns scaled by what enters them, folded into what makes it, and ranges searched",
+      .source = "AWQ (arXiv:2306.00978): scales from root mean squares, ranges by weighted squared error",
+      .needs = ValueSearch::Needs::kGram,
+      .folding = ValueSearch::Folding::kAwq,
+      .run = [](const SearchInput& in) { return SearchedValues{search_codes(in, {.ranges = Ranges::kSearched}, 1)}; }};
 }
 
 ValueSearch smoothquant_search() {

@@ -1,6 +1,8 @@
 #include "report/report_data.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "base/fail.h"
 #include "report/activations_data.h"
@@ -80,8 +82,17 @@ Json group_rows(const Json& rows, const Json& columns) {
   return out;
 }
 
+/// By matrix, what the plan's search of values leaves of rounding's damage.
+std::map<std::string, Json> left_by_search(const Json& damage, const Json& plan) {
+  std::map<std::string, Json> lefts;
+  if (!damage.is_object() || value_or_null(damage, "method") != value_or_null(plan, "method")) return lefts;
+  for (const Json& row : need(damage, "matrices", "damage.json"))
+    if (const Json* left = json_find(row, "left")) lefts[json_string(row, "tensor", "damage.json")] = *left;
+  return lefts;
+}
+
 /// The plan that model.gguf follows: the solved one, or a uniform one that measured better and has no bound.
-Json plan_section(const Json& plan, const Json& rows, const Json& options) {
+Json plan_section(const Json& plan, const Json& rows, const Json& options, const Json& damage) {
   Json out;
   const Json& budget = need(plan, "budget", "plan.json");
   out["label"] = need(plan, "label", "plan.json");
@@ -102,6 +113,8 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options) {
   }
   if (const Json* objective = json_find(plan, "objective")) out["objective"] = *objective;
   out["entries"] = Json::array();
+  const std::map<std::string, Json> lefts = left_by_search(damage, plan);
+  if (!lefts.empty()) out["method"] = plan["method"];
   for (const Json& tensor : need(plan, "tensors", "plan.json")) {
     Json entry;
     for (const char* key : {"tensor", "layer", "role", "rows", "cols", "scheme", "bytes"})
@@ -110,6 +123,8 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options) {
                                (json_number(tensor, "rows", "plan.json") * json_number(tensor, "cols", "plan.json"));
     entry["predicted_kl_nats"] = value_or_null(tensor, "kl_nats");
     entry["reason"] = value_or_null(tensor, "reason");
+    if (const auto left = lefts.find(json_string(tensor, "tensor", "plan.json")); left != lefts.end())
+      entry["left"] = left->second;
     out["entries"].push_back(entry);
   }
   return out;
@@ -160,7 +175,8 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
                     .evaluation = part("evaluation.json"),
                     .diagnosis = part("diagnosis.json"),
                     .plan = part("plan.json"),
-                    .front = optional_part("front.json")};
+                    .front = optional_part("front.json"),
+                    .damage = optional_part("damage.json")};
   if (effort == "confirm") parts.confirmation = optional_part("work/confirmation.json");
   if (value_or_null(options, "limit") == true) parts.limit = optional_part("limit.json");
   if (value_or_null(options, "second_round") == true) parts.refinement = optional_part("work/refinement.json");
@@ -175,7 +191,7 @@ ReportParts report_parts(const Json& manifest, const std::filesystem::path& fold
 }
 
 Json report_data(const ReportParts& parts) {
-  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, reliability, who_pays, tuned,
+  const auto& [manifest, evaluation, diagnosis, plan, front, confirmation, limit, damage, reliability, who_pays, tuned,
                activations, protection, refinement, left_out] = parts;
   Json data;
   data["schema_version"] = 1;
@@ -205,7 +221,7 @@ Json report_data(const ReportParts& parts) {
       if (row.is_object())
         for (const char* key : {"rows", "cols", "scheme", "error_power"}) row.erase(key);
   data["diagnosis"] = section;
-  data["plan"] = plan_section(plan, rows, value_or_null(manifest, "options"));
+  data["plan"] = plan_section(plan, rows, value_or_null(manifest, "options"), damage);
   data["front"] = value_or_null(front, "points");
   data["confirmation"] = confirmation;
   if (confirmation.is_object()) data["confirmation"].erase("damage");  // what the planner keeps

@@ -13,6 +13,7 @@ namespace vernier {
 struct ReportParts {
   Json manifest, evaluation, diagnosis, plan;
   Json front{}, confirmation{}, limit{};  ///< null where a run has none
+  Json damage{};                          ///< null where a run has none
   Json reliability{};                     ///< null unless somebody put reliability.json there
   Json groups{};                          ///< null where a run has none
   Json finetune{};                        ///< null unless somebody put finetune.json there

@@ -96,6 +96,23 @@ TEST(ReportData, SaysWhatTheArtefactsSay) {
   EXPECT_EQ(data["diagnosis"]["weight_facts"][0]["sqnr_db"], 20.5);
 }
 
+TEST(ReportData, WhatASearchLeavesIsShownOfThePlansOwn) {
+  Artefacts a;
+  a.plan["method"] = "auto";
+  const Json damage = {{"method", "auto"}, {"matrices", {{{"tensor", "blk.0.attn_q.weight"}, {"left", 0.25}}}}};
+  const auto plan = [&](const Json& of) {
+    ReportParts parts{a.manifest, a.evaluation, a.diagnosis, a.plan};
+    parts.damage = of;
+    return report_data(parts)["plan"];
+  };
+  EXPECT_EQ(plan(damage)["method"], "auto");
+  EXPECT_EQ(plan(damage)["entries"][0]["left"], 0.25);
+  a.plan["method"] = "importance";  // a uniform file that measured better
+  EXPECT_FALSE(plan(damage)["entries"][0].contains("left"));
+  EXPECT_FALSE(plan(damage).contains("method"));
+  EXPECT_FALSE(plan(Json())["entries"][0].contains("left"));
+}
+
 TEST(ReportData, ColumnsAreWhatTheEvaluationDescribes) {
   Artefacts a;
   a.evaluation["metrics"].push_back(metric("new_share", {"groups"}));

@@ -116,11 +116,11 @@ DamageTable damage_stage(const RunContext& run, const Calibration& calibration) 
   const auto save = [&](const DamageTable& found, const std::string& first_evidence) {
     if (const std::string note = unreached_note(found); !note.empty()) run.progress.warn(note);
     const auto [table, evidence] = refine_stage(run, calibration, found, first_evidence);
-    run.stage(
-        "plan", "damage",
-        stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}),
-        rounded_damage(run),
-        [&, &table = table](const std::filesystem::path& path) { write_json(path, damage_table_to_json(table)); });
+    run.stage("plan", "damage",
+              stage_key({run.directory.hash(evidence), evidence, std::string(objective_name(run.options.domains))}),
+              rounded_damage(run), [&, &table = table](const std::filesystem::path& path) {
+                write_json(path, damage_table_to_json(table));
+              });
     return table;
   };
   if (run.options.effort == Effort::kExact)

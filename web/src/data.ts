@@ -340,9 +340,11 @@ export interface PlanEntry {
   bits_per_weight: Num;
   predicted_kl_nats: Num;
   reason: string;
+  left?: number; // of rounding's damage, by the search of its values
 }
 
 export interface Plan {
+  method?: string; // that search, where what it leaves is known
   label: string; // of the result row that model.gguf holds
   target: string;
   budget_text: string;

@@ -5,7 +5,7 @@ import { figure, tipStyle, type Frame } from "../chart";
 import { inkOn, ramp } from "../colour";
 import { heldInstead, type Plan, type PlanEntry, type Report, type ResultRow } from "../data";
 import { el, p, section, strong } from "../dom";
-import { bits, bytes, count, fixed, isNumber, number } from "../format";
+import { bits, bytes, count, fixed, isNumber, number, share } from "../format";
 import { layerGrid } from "../layer_grid";
 import { sharedCells, type Cell } from "../shared_cells";
 import { table } from "../table";
@@ -20,6 +20,7 @@ function describe(e: PlanEntry): string {
     `${e.scheme}, ${bits(e.bits_per_weight)} bits per weight`,
     `${count(e.rows)} × ${count(e.cols)}, ${bytes(e.bytes)}`,
     `predicted KL ${number(e.predicted_kl_nats)} ${natsPer()}`,
+    ...(isNumber(e.left) ? [`the search of values leaves ${share(e.left)} of rounding's damage`] : []),
     e.reason,
   ].join("\n");
 }
@@ -146,6 +147,16 @@ function entriesTable(entries: PlanEntry[]): HTMLElement {
         cell: (e) => number(e.predicted_kl_nats),
         key: (e) => e.predicted_kl_nats,
       },
+      ...(entries.some((e) => isNumber(e.left))
+        ? [
+            {
+              head: "Left of rounding's damage",
+              numeric: true,
+              cell: (e: PlanEntry) => share(e.left),
+              key: (e: PlanEntry) => e.left ?? null,
+            },
+          ]
+        : []),
       { head: "Reason", cell: (e) => e.reason, wide: true },
     ],
     entries,
@@ -178,6 +189,13 @@ function entriesTable(entries: PlanEntry[]): HTMLElement {
   );
 }
 
+/** "21 % (L1.attn_k) to 103 % (L5.attn_k)" */
+function leftOf(entries: PlanEntry[]): string {
+  const known = entries.filter((e) => isNumber(e.left)).sort((a, b) => (a.left ?? 0) - (b.left ?? 0));
+  const say = (e: PlanEntry) => `${share(e.left)} (${e.tensor})`;
+  return [known[0], known[known.length - 1]].map(say).join(" to ");
+}
+
 function opening(plan: Plan, instead: ResultRow | null): HTMLElement {
   const spare = isNumber(plan.budget_bytes) && isNumber(plan.file_bytes) ? plan.budget_bytes - plan.file_bytes : null;
   return p(
@@ -194,6 +212,9 @@ function opening(plan: Plan, instead: ResultRow | null): HTMLElement {
       ? `; no plan of these candidates can be predicted below ${number(plan.lower_bound_kl_nats)}`
       : "",
     isNumber(plan.gap) ? ` (gap ${fixed(100 * plan.gap, 2)} %).` : isNumber(plan.predicted_kl_nats) ? "." : "",
+    plan.method
+      ? ` Values are searched by ${plan.method}, and the plan weighs what that leaves of each matrix' damage on data that its values were not made from: ${leftOf(plan.entries)}.`
+      : "",
   );
 }
 
