@@ -11,7 +11,7 @@ const ROWS = [
   { name: "evaluate-f32-2048", bar: 2.0, context: 2048, windows: 2, bench: "evaluate_bench", options: ["--repeats", "5"] },
   { name: "evaluate-bf16-512", bar: 2.0, context: 512, windows: 8, bf16: true, bench: "evaluate_bench", options: ["--repeats", "5"] },
   { name: "evaluate-bf16-2048", bar: 3.0, context: 2048, windows: 2, bf16: true, bench: "evaluate_bench", options: ["--repeats", "5"] },
-  { name: "sweep-f32-512", bar: 3.0, context: 512, windows: 4, bench: "sweep_bench", options: ["--repeats", "1"], forwards: 1.7 },
+  { name: "sweep-f32-512", bar: 3.0, context: 512, windows: 16, bench: "sweep_bench", options: ["--repeats", "1"], forwards: 1.7 },
 ];
 
 const [perplexity, f32, bf16, model, text, benches, ...wanted] = process.argv.slice(2);

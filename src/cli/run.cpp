@@ -124,6 +124,16 @@ std::string methods_told(const RunResult& result) {
   return fmt::format("values of {} are searched by {}, of others by {}\n", fmt::join(alike, " and "), own, other);
 }
 
+/// How far the damages of single matrices, which the plan goes by, add up to what all of them do on another text.
+std::string foretold_told(const RunResult& result) {
+  const auto plan = std::ranges::find(result.rows, "plan", &EvaluationRow::kind);
+  if (plan == result.rows.end() || plan->foretold_kl_nats.value_or(0) <= 0) return "";
+  return fmt::format(
+      "the plan was foretold {:.4g} nats, its matrices one by one on what it was made from; all at once "
+      "on what is evaluated they do {:.3g} times as much\n",
+      *plan->foretold_kl_nats, plan->text.kl().mean / *plan->foretold_kl_nats);
+}
+
 /// Of the group that drifted most: "0.0123 (fi)"; "-" of what is compared with nothing.
 std::string worst_group_cell(const EvaluationRow& row) {
   const Measured* worst = nullptr;
@@ -174,7 +184,7 @@ void print_result(const RunResult& result, const JsonArgument& json, Console& co
   print_stages(result.stages, console);
   fmt::print(console.out, "{}\nbudget {} = {} bytes; model: {}; report: {}\n", table.str(console.width()),
              result.budget_text, result.budget_bytes, result.files.model.string(), result.files.report.string());
-  fmt::print(console.out, "{}", methods_told(result));
+  fmt::print(console.out, "{}{}", methods_told(result), foretold_told(result));
   if (std::filesystem::is_directory(result.files.model))
     fmt::print(console.out,
                "bytes above are those of matrices in their schemes; {} holds values as float32, {} bytes\n",

@@ -67,6 +67,7 @@ Json row_json(const EvaluationRow& row) {
   json["bits_per_weight"] = row.bits_per_weight;
   if (row.budget_fits) json["budget_fits"] = *row.budget_fits;
   if (!row.method.empty()) json["method"] = row.method;
+  if (row.foretold_kl_nats) json["foretold_kl_nats"] = *row.foretold_kl_nats;
   json["text"] = scores_to_json(row.text);
   if (row.tails) put_tails(json["text"], *row.tails);
   json["groups"] = nullptr;
@@ -85,6 +86,8 @@ EvaluationRow row_at(const Json& json, const std::string& origin) {
     row.budget_fits = fits->get<bool>();
   }
   if (json_find(json, "method") != nullptr) row.method = json_string(json, "method", origin);
+  if (json_find(json, "foretold_kl_nats") != nullptr)
+    row.foretold_kl_nats = json_number(json, "foretold_kl_nats", origin);
   const Json& text = json_member(json, "text", origin);
   row.text = scores_from_json(text, origin);
   row.tails = tails_from_json(text, origin);

@@ -98,10 +98,10 @@ inline void multiply_one(const uint32_t* a, int64_t a_stride, const uint32_t* pa
 
 /// fn (first, upper, lower) of rows in pairs of tiles that are configured for them: `upper` in the first, `lower` in the other.
 template <class Fn>
-inline void for_tiles(int64_t rows, int64_t together, Fn&& fn) {
+inline void for_tiles(int64_t rows, Fn&& fn) {
   int64_t configured = 0;
-  for (int64_t first = 0; first < rows; first += together) {
-    const int64_t count = rows - first < together ? rows - first : together;
+  for (int64_t first = 0; first < rows; first += AmxTiles::kRows) {
+    const int64_t count = rows - first < AmxTiles::kRows ? rows - first : AmxTiles::kRows;
     const int64_t upper = count < kTile ? count : kTile;
     if (count != configured) {
       const TileConfig config(upper, count - upper);
@@ -120,7 +120,7 @@ void multiply_panels(const uint32_t* a, int64_t a_stride, int64_t rows, const Av
   const uint32_t* const panel[2] = {panels.left, panels.right};
   const float* const bias[2] = {panels.bias_left, panels.bias_right};
   float* const result[2] = {c_left, c_right};
-  for_tiles(rows, AmxTiles::kRows, [&](int64_t first, int64_t upper, int64_t lower) {
+  for_tiles(rows, [&](int64_t first, int64_t upper, int64_t lower) {
     for (int p = 0; p < 2 && panel[p] != nullptr; ++p) {
       float* const to = result[p] + first * c_stride;
       float* const c = accumulate ? sums : to;
@@ -138,7 +138,7 @@ void multiply_silu(const uint32_t* a, int64_t a_stride, int64_t rows, const Avx5
                    int64_t words, uint32_t* out, int64_t out_stride) {
   static const Avx512Kernels& plain = *avx512_kernels(ComputeType::kBFloat16);
   alignas(64) float gate[AmxTiles::kRows * kPanel], up[AmxTiles::kRows * kPanel];
-  for_tiles(rows, AmxTiles::kRows, [&](int64_t first, int64_t upper, int64_t lower) {
+  for_tiles(rows, [&](int64_t first, int64_t upper, int64_t lower) {
     const auto product = lower > 0 ? multiply_two : multiply_one;
     settle_memory();
     product(a + first * a_stride, a_stride, panels.left, panels.bias_left, words, gate, kPanel);

@@ -1,17 +1,21 @@
 // The chain for a model that sees, on a tiny one.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <set>
 
 #include "base/json.h"
 #include "run/run_directory.h"
 #include "support/expect_error.h"
+#include "support/letters_tokenizer.h"
 #include "support/models.h"
 #include "support/noise_images.h"
 #include "support/scratch.h"
+#include "support/vision_models.h"
 #include "vernier/confirm.h"
 #include "vernier/diagnose.h"
 #include "vernier/group_study.h"
@@ -97,6 +101,20 @@ TEST_F(ImageRun, GoesFromAModelToADirectoryAndAReportAndGoesOnWhereItWas) {
   const RunResult same = run(files_.model(), options(), &again);
   EXPECT_THAT(again.begun, IsEmpty());
   EXPECT_EQ(run_result_to_json(same), json);
+}
+
+TEST_F(ImageRun, ATextTowerIsSaidToBeJudgedByItsPromptsAlone) {
+  for (const char* file : {"config.json", "model.safetensors"})
+    fs::copy_file(vision_fixture("clip") / file, files_.folder() / "model" / file,
+                  fs::copy_options::overwrite_existing);
+  write_file(files_.folder() / "model/tokenizer.json", letters_tokenizer());
+  RunOptions o = options();
+  o.effort = Effort::kScreen;
+  for (int c = 0; c < 10; ++c) o.classes.push_back(fmt::format("LABEL_{}", c));
+  BegunStages stages;
+  const RunResult result = run(files_.model(), o, &stages);
+  EXPECT_THAT(stages.warnings, Contains(HasSubstr("judged by 10 prompts alone")));
+  EXPECT_TRUE(std::isfinite(result.rows.back().text.kl().mean));
 }
 
 TEST_F(ImageRun, WhatWasLostOrIsGroupedOtherwiseIsMadeAgain) {

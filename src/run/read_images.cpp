@@ -71,6 +71,11 @@ void read_images(const Model& model, const RunOptions& options, RunInputs& input
   own.evaluation = answer_data(model, own.evaluated, own.prompts);
   own.calibration = answer_data(model, calibration, own.prompts);
   own.diagnosis = answer_data(model, spread_images(calibration, options.diagnose_images), own.prompts);
+  if (const size_t prompts = own.evaluation.inputs.texts.size(); prompts > 0)
+    progress.warn(
+        fmt::format("the text tower is calibrated, planned and judged by {} prompts alone: what becomes of other "
+                    "sentences is not measured; --prompts best-7, or a file of templates, has more kinds",
+                    prompts));
 }
 
 }  // namespace vernier

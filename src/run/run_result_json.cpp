@@ -14,6 +14,7 @@ Json run_result_to_json(const RunResult& result) {
   for (const EvaluationRow& r : result.rows) {
     Json row = {{"label", r.label}, {"kind", r.kind}, {"bytes", r.bytes}, {"bits_per_weight", r.bits_per_weight}};
     if (!r.method.empty()) row["method"] = r.method;
+    if (r.foretold_kl_nats) row["foretold_kl_nats"] = *r.foretold_kl_nats;
     row["budget_fits"] = r.budget_fits ? Json(*r.budget_fits) : Json();
     for (const Metric& metric : result.of_images ? image_metrics() : metrics()) {
       if (metric.needs_documents()) continue;
