@@ -124,7 +124,7 @@ void compare_kl(const Model& model, const EvaluationData& data, const std::vecto
   }
 }
 
-std::vector<Candidate> grid_candidates(const Model& model, const WatchedText& text,
+std::vector<Candidate> grid_candidates(const Model& model, const WatchedFacts& watched,
                                        const std::vector<std::pair<const char*, const char*>>& grids) {
   std::vector<Candidate> candidates;
   for (const auto& [theirs, grid] : grids)
@@ -133,7 +133,7 @@ std::vector<Candidate> grid_candidates(const Model& model, const WatchedText& te
       const std::vector<Site> kinds =
           all ? std::vector<Site>(std::begin(kMultiplied), std::end(kMultiplied)) : std::vector<Site>{site.ours};
       candidates.push_back({fmt::format("act/{}/{}", all ? "all" : site.theirs, theirs), &model,
-                            resolve_grid(model, ActivationGrid::parse(grid), kinds, text)});
+                            resolve_grid(model, ActivationGrid::parse(grid), kinds, watched)});
     }
   return candidates;
 }
@@ -171,10 +171,10 @@ Model eight_bit_rows(const Model& model) {
 struct Smoothed {
   std::map<SiteId, at::Tensor> factors;  ///< what channels are divided by
   Model model;
-  WatchedText text;  ///< what of it ranges come from
+  WatchedFacts watched;  ///< what of it ranges come from
 };
 
-Smoothed smoothed(const Model& model, const WatchedText& text) {
+Smoothed smoothed(const Model& model, const WatchedFacts& watched) {
   std::map<SiteId, at::Tensor> largest_weight;
   for (const TensorSpec& tensor : model.blueprint().tensors())
     if (tensor.input && (tensor.input->site == Site::kAttnInput || tensor.input->site == Site::kFfnInput)) {
@@ -183,9 +183,9 @@ Smoothed smoothed(const Model& model, const WatchedText& text) {
       known = known.defined() ? at::max(known, own) : own;
     }
   std::map<SiteId, at::Tensor> factors;
-  WatchedText after = text;
+  WatchedFacts after = watched;
   for (const auto& [site, weight] : largest_weight) {
-    const at::Tensor x = at::tensor(text.channels.at(site));
+    const at::Tensor x = at::tensor(watched.channels.at(site));
     factors[site] = (x.sqrt() / weight.clamp_min(1e-5).sqrt()).clamp_min(1e-5);
     after.linear[site].range = (x / factors[site]).max().item<double>();
   }
@@ -198,25 +198,25 @@ Smoothed smoothed(const Model& model, const WatchedText& text) {
   return {factors, std::move(folded), std::move(after)};
 }
 
-void compare_weights(const Model& model, const EvaluationData& data, const WatchedText& text, const Json& golden,
+void compare_weights(const Model& model, const EvaluationData& data, const WatchedFacts& watched, const Json& golden,
                      const ComputeOptions& compute) {
   const std::vector<Site> kinds(std::begin(kMultiplied), std::end(kMultiplied));
   const Model rounded = eight_bit_rows(model);
-  const Smoothed smooth = smoothed(model, text);
+  const Smoothed smooth = smoothed(model, watched);
   const Model smooth_rounded = eight_bit_rows(smooth.model);
-  const auto sites = [&](const WatchedText& own, const char* grid) {
+  const auto sites = [&](const WatchedFacts& own, const char* grid) {
     return resolve_grid(model, ActivationGrid::parse(grid), kinds, own);
   };
-  RoundedSites decomposed = sites(text, "int8:token");
+  RoundedSites decomposed = sites(watched, "int8:token");
   for (auto& [site, rounding] : decomposed.inputs) rounding.keep_from = 6;
   decomposed.kept_weights = &model;
   compare_kl(model, data,
              {{"w8/fp_act", &rounded, {}},
               {"smoothquant/w8_fp_act", &smooth_rounded, {}},
-              {"w8a8/dynamic_token", &rounded, sites(text, "int8:token")},
-              {"smoothquant/w8a8/dynamic_token", &smooth_rounded, sites(text, "int8:token")},
-              {"w8a8/static_absmax", &rounded, sites(text, "int8:tensor")},
-              {"smoothquant/w8a8/static_absmax", &smooth_rounded, sites(smooth.text, "int8:tensor")},
+              {"w8a8/dynamic_token", &rounded, sites(watched, "int8:token")},
+              {"smoothquant/w8a8/dynamic_token", &smooth_rounded, sites(watched, "int8:token")},
+              {"w8a8/static_absmax", &rounded, sites(watched, "int8:tensor")},
+              {"smoothquant/w8a8/static_absmax", &smooth_rounded, sites(smooth.watched, "int8:tensor")},
               {"llm_int8", &rounded, decomposed}},
              golden, compute);
 }
@@ -233,23 +233,25 @@ void run(const Arguments& a) {
   };
   const auto wants = [&](const char* part) { return std::find(a.parts.begin(), a.parts.end(), part) != a.parts.end(); };
   fmt::print("{:<46} {:>12} {:>12} {:>8}\n", "what", "ours", "theirs", "ratio");
-  const WatchedText text = wants("facts") || wants("static") || wants("weights")
-                               ? watch_text(model, windows("calib.txt"), compute, nullptr)
-                               : WatchedText();
-  if (wants("facts")) compare_facts(text.facts, golden.at("2"));
+  const EvaluationData calibration = windows("calib.txt");
+  const WatchedFacts watched = wants("facts") || wants("static") || wants("weights")
+                                   ? watch_facts(model, *windows_of_text(calibration), compute, nullptr)
+                                   : WatchedFacts();
+  if (wants("facts")) compare_facts(watched.facts, golden.at("2"));
   const EvaluationData data = windows("wiki400k.txt");
   const auto compare = [&](const std::vector<Candidate>& candidates, const char* part) {
     compare_kl(model, data, candidates, golden.at(part), compute);
   };
   if (wants("dynamic"))
-    compare(grid_candidates(model, text, {{"int8_dynamic_token", "int8:token"}, {"int4_dynamic_token", "int4:token"}}),
-            "6");
+    compare(
+        grid_candidates(model, watched, {{"int8_dynamic_token", "int8:token"}, {"int4_dynamic_token", "int4:token"}}),
+        "6");
   if (wants("cache")) compare(cache_candidates(model), "7");
   if (wants("static"))
-    compare(grid_candidates(model, text,
+    compare(grid_candidates(model, watched,
                             {{"int8_static_absmax", "int8:tensor"}, {"int8_static_p99.99", "int8:tensor:percentile"}}),
             "6");
-  if (wants("weights")) compare_weights(model, data, text, golden.at("6"), compute);
+  if (wants("weights")) compare_weights(model, data, watched, golden.at("6"), compute);
 }
 
 }  // namespace

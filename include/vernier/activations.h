@@ -1,8 +1,8 @@
 #pragma once
 
-// What flows through a language model, and what rounding it costs: magnitudes, outlier features, massive activations
-// and attention sinks per site and layer; errors of activation grids and cache formats where they arise, through depth
-// and at the end. In: a Model, text. Out: an ActivationStudy, stored as activations.json.
+// What flows through a model, and what rounding it costs: magnitudes, outlier features, massive activations and attention
+// sinks per site and layer; errors of activation grids and cache formats where they arise, through depth and at the end.
+// In: a Model, text or images. Out: an ActivationStudy, stored as activations.json.
 //
 //   const ActivationFacts facts = activation_facts(model, windows);
 //   facts.sites.at({Site::kFfnDownInput, 11}).abs_max;
@@ -22,6 +22,8 @@
 #include "vernier/measured.h"
 #include "vernier/model.h"
 #include "vernier/progress.h"
+#include "vernier/stack.h"
+#include "vernier/vision_inputs.h"
 
 namespace vernier {
 
@@ -51,8 +53,8 @@ struct SiteFigures {
   double kurtosis = 0;  ///< m4 / m2^2: 3 of a normal distribution
   /// Percentiles of magnitudes over all values, by linear interpolation within 1/512 of an octave.
   double median_abs = 0, p99 = 0, p99_9 = 0, p99_99 = 0;
-  float abs_max = 0, abs_max_after_first = 0;                    ///< also without the first token of each window
-  double channel_mean_abs = 0;                                   ///< median over channels of the mean magnitude
+  float abs_max = 0, abs_max_after_first = 0;  ///< also without the first token of each text; of images all rows
+  double channel_mean_abs = 0;                 ///< median over channels of the mean magnitude
   int64_t channels_from_6 = 0, channels_from_6_after_first = 0;  ///< that reach the magnitude 6
   std::vector<ChannelPeak> peaks;                                ///< the five channels of the largest magnitudes
   MassiveActivations massive;
@@ -79,10 +81,10 @@ struct AttentionSink {
 
 struct ActivationFacts {
   std::string data_name, data_hash;
-  int64_t windows = 0, tokens = 0;
+  int64_t windows = 0, tokens = 0;      ///< or images and the rows that they are, learned ones with them; or prompts
   std::map<SiteId, SiteFigures> sites;  ///< without Site::kFirstTokenShare
   std::vector<OutlierFeature> outlier_features;
-  std::map<int, AttentionSink> sinks;  ///< by layer
+  std::map<int, AttentionSink> sinks;  ///< by layer; none of images, whose first row is a patch like any other
 };
 
 /// @cost two forward passes. @throws Error{kInvalidArgument} for models that are no language models
@@ -106,7 +108,7 @@ struct GridFigures {
   std::map<SiteId, float> ranges;       ///< of static grids that tensors share
   std::map<SiteId, LocalErrors> local;  ///< over the text that KL is measured on
   std::vector<double> growth;  ///< after each layer |x' - x|^2 / |x|^2 of the residual stream, everything rounded
-  Measured together;           ///< KL in nats per token
+  Measured together;           ///< KL in nats per token, or per image
   std::map<Site, Measured> alone;
 };
 
@@ -119,7 +121,8 @@ struct CacheFigures {
 struct ActivationStudy {
   int schema_version = 1;
   std::string model_name, model_hash, data_name, data_hash;
-  int64_t windows = 0;
+  std::string inputs = "window";  ///< what was looked at: "window" (of text), "image" or "prompt" (of CLIP)
+  int64_t windows = 0;            ///< or images, or prompts
   ActivationFacts facts;
   std::vector<GridFigures> grids;
   std::vector<CacheFigures> caches;
@@ -129,13 +132,19 @@ struct ActivationStudyOptions {
   ComputeOptions compute;
   std::vector<ActivationGrid> grids;
   std::vector<CacheFormat> caches;
-  int64_t growth_windows = 4;  ///< windows that errors through depth are measured on
+  int64_t growth_windows = 4;   ///< windows or images that errors through depth are measured on
+  Stack tower = Stack::kImage;  ///< of CLIP: that one is looked at and rounded, the other stays exact
 };
 
 /// Facts and static ranges from `calibration`, errors on `data`.
 /// @cost three forward passes and, for each grid and cache format, one per site and two more
 /// @throws as activation_facts and evaluate
 ActivationStudy study_activations(const Model& model, const EvaluationData& calibration, const EvaluationData& data,
+                                  const ActivationStudyOptions& options, ProgressSink* progress = nullptr);
+
+/// The same of a model that sees: KL is of its classes, per image. Sites are named as in a model of one stack.
+/// @throws Error{kInvalidArgument} for language models, and for cache formats: there is no cache
+ActivationStudy study_activations(const Model& model, const AnswerData& calibration, const AnswerData& data,
                                   const ActivationStudyOptions& options, ProgressSink* progress = nullptr);
 
 nlohmann::ordered_json activation_study_to_json(const ActivationStudy& study);

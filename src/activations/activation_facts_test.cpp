@@ -5,8 +5,9 @@
 #include <map>
 
 #include "activations/outlier_features.h"
-#include "activations/watched_text.h"
+#include "activations/watched_facts.h"
 #include "support/models.h"
+#include "support/vision_models.h"
 
 namespace vernier {
 namespace {
@@ -31,6 +32,28 @@ Watched watch_exactly(const Model& model, const EvaluationData& data) {
     observer({Site::kResidual}, stream);
     observer({Site::kOutputInput},
              ready.finish(ready.ops(static_cast<int64_t>(ids.size()), &observer, true), stream, 0, 0));
+  }
+  return watched;
+}
+
+/// The same of a stack that sees, image by image.
+Watched watch_images_exactly(const Model& stack, const AnswerData& data) {
+  const c10::NoGradGuard no_grad;
+  Model wide(stack.config(), stack.source());
+  for (const TensorId& id : stack.tensors()) wide.set_weight(id, stack.weight(id).to(at::kDouble));
+  const PatchConfig& patches = stack.config().patches;
+  const AtenModel ready(wide, patches.rows());
+  Watched watched;
+  const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) {
+    watched[site].push_back(x.reshape({-1, x.size(-1)}));
+  };
+  const AtenOps ops = ready.ops(patches.rows(), &observer, true);
+  for (int64_t i = 0; i < data.inputs.images; ++i) {
+    const at::Tensor pixels = at::tensor(data.inputs.pixels(i)).to(at::kDouble);
+    const at::Tensor stream =
+        ready.embed_images(ops, pixels.view({1, patches.channels, patches.image_size, patches.image_size}));
+    observer({Site::kResidual}, stream);
+    ready.read_out(ops, ready.finish(ops, stream, 0, 0), at::full({1}, patches.count(), at::kLong));
   }
   return watched;
 }
@@ -112,6 +135,34 @@ TEST_P(FactsOfModels, EqualThoseOfAllValuesInFloat64) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, FactsOfModels, ::testing::ValuesIn(fixture_names()),
+                         [](const auto& info) { return info.param; });
+
+class FactsOfImages : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(FactsOfImages, EqualThoseOfAllValuesInFloat64) {
+  const Model model = load_model(vision_fixture(GetParam()).string());
+  const Model stack = model.config().stacks.empty() ? model : stack_of(model, Stack::kImage);
+  const AnswerData data = golden_answer_data(model, GetParam());
+  const Watched watched = watch_images_exactly(stack, data);
+  for (const char* device : {"cpu", "aten"}) {
+    const ComputeOptions compute{.threads = 2, .device = device};
+    const ActivationFacts facts = study_activations(model, data, data, {.compute = compute}).facts;
+    size_t looked_at = 0;
+    for (const auto& [site, images] : watched) {
+      if (site.site == Site::kFirstTokenShare) continue;
+      ASSERT_EQ(facts.sites.count(site), 1u) << name_of(site);
+      expect_figures(facts.sites.at(site), images, name_of(site), /*positions=*/false);
+      ++looked_at;
+    }
+    EXPECT_EQ(looked_at, facts.sites.size());
+    EXPECT_TRUE(facts.sites.contains({Site::kResidual, stack.config().depth() - 1}));
+    EXPECT_TRUE(facts.sinks.empty()) << "the first row is a patch";
+    EXPECT_EQ(facts.windows, data.inputs.images);
+    EXPECT_EQ(facts.tokens, data.inputs.images * stack.config().patches.rows());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, FactsOfImages, ::testing::ValuesIn(vision_fixture_names()),
                          [](const auto& info) { return info.param; });
 
 // Written out: keys are turned by position, a head's share of the first token comes from its softmax.

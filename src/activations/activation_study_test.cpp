@@ -4,9 +4,11 @@
 #include <cmath>
 
 #include "activations/resolve_grid.h"
+#include "base/json.h"
 #include "engine/engine.h"
 #include "support/expect_error.h"
 #include "support/models.h"
+#include "support/vision_models.h"
 #include "vernier/calibrate.h"
 #include "vernier/evaluate.h"
 
@@ -154,7 +156,52 @@ TEST(ActivationStudies, HoldEverySiteAloneAndTogether) {
   expect_error(ErrorKind::kBadFile, {"a.json", "int99:token"}, [&] { activation_study_from_json(strange, "a.json"); });
 }
 
+TEST(ActivationStudies, OfModelsThatSeeMeasureTheirClasses) {
+  for (const auto& [name, tower] : {std::pair("vit", Stack::kImage),
+                                    {"deit_distilled", Stack::kImage},
+                                    {"clip", Stack::kImage},
+                                    {"clip", Stack::kText}}) {
+    const Model model = load_model(vision_fixture(name).string());
+    const AnswerData data = golden_answer_data(model, name);
+    ActivationStudyOptions options;
+    options.tower = tower;
+    for (const char* grid : {"int8:token", "int4:tensor", "int4:tensor:dynamic"})
+      options.grids.push_back(ActivationGrid::parse(grid));
+    std::vector<ActivationStudy> studies;
+    for (const char* device : {"cpu", "aten"}) {
+      options.compute = {.threads = 2, .device = device};
+      studies.push_back(study_activations(model, data, data, options));
+    }
+    const ActivationStudy& study = studies.front();
+    EXPECT_EQ(study.inputs, tower == Stack::kText ? "prompt" : "image");
+    EXPECT_EQ(study.model_hash, model_hash(model));
+    for (size_t g = 0; g < options.grids.size(); ++g) {
+      const GridFigures &ours = study.grids[g], &plain = studies[1].grids[g];
+      EXPECT_GT(ours.together.mean, 0) << name;
+      // A value half way between two codes may go either way, which 8 bits show least and 4 bits of few images most.
+      EXPECT_NEAR(ours.together.mean / plain.together.mean, 1, 0.1) << name << " " << ours.grid.name();
+      ASSERT_EQ(ours.alone.size(), 4u) << name;
+      EXPECT_EQ(ours.growth.size(),
+                static_cast<size_t>(model.config().stacks.empty() ? model.config().depth()
+                                                                  : stack_of(model, tower).config().depth()));
+      EXPECT_GT(ours.growth.back(), 0);
+    }
+    EXPECT_LT(study.grids[0].together.mean, study.grids[1].together.mean) << name;
+    EXPECT_LT(study.grids[0].growth.back(), study.grids[1].growth.back()) << name;
+    const auto json = activation_study_to_json(study);
+    EXPECT_EQ(activation_study_to_json(activation_study_from_json(json, "a.json")).dump(), json.dump());
+  }
+}
+
 TEST(ActivationStudies, RefuseWhatDoesNotFit) {
+  const Model vit = load_model(vision_fixture("vit").string());
+  const AnswerData images = golden_answer_data(vit, "vit");
+  expect_error(ErrorKind::kInvalidArgument, {"sees no images", "llama"},
+               [&] { study_activations(fixture_model("llama"), images, images, {}); });
+  expect_error(ErrorKind::kInvalidArgument, {"no attention cache"},
+               [&] { study_activations(vit, images, images, {.caches = {CacheFormat::parse("q8_0")}}); });
+  expect_error(ErrorKind::kUnsupported, {"language model"},
+               [&] { activation_facts(vit, made_up_windows(2, 24, 320)); });
   const Model model = fixture_model("llama");
   EvaluateOptions options;
   options.sites = {nullptr, nullptr};

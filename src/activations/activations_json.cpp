@@ -118,6 +118,7 @@ nlohmann::ordered_json activation_study_to_json(const ActivationStudy& study) {
             {"tool_version", VERNIER_VERSION},
             {"model", {{"name", study.model_name}, {"hash", study.model_hash}}},
             {"data", {{"name", study.data_name}, {"hash", study.data_hash}}},
+            {"inputs", study.inputs},
             {"windows", study.windows},
             {"facts", activation_facts_json(study.facts)},
             {"grids", Json::array()},

@@ -12,13 +12,13 @@ constexpr Site kRoundedSites[] = {Site::kAttnInput, Site::kAttnOutputInput, Site
                                   Site::kSharedDownInput};
 
 /// One, or one a channel; none of a dynamic grid.
-std::vector<float> ranges_at(const SiteId& id, const ActivationGrid& grid, const WatchedText& text) {
+std::vector<float> ranges_at(const SiteId& id, const ActivationGrid& grid, const WatchedFacts& watched) {
   if (!grid.is_static()) return {};
   SiteId site = id;
   site.expert = -1;
-  if (text.linear.count(site) == 0) return {};  // of experts that the text never reached
-  if (grid.span == ActivationGrid::Span::kChannel) return text.channels.at(site);
-  return {static_range(grid.range, grid.bits, text.linear.at(site), text.facts.sites.at(site).p99_99)};
+  if (watched.linear.count(site) == 0) return {};  // of experts that the text never reached
+  if (grid.span == ActivationGrid::Span::kChannel) return watched.channels.at(site);
+  return {static_range(grid.range, grid.bits, watched.linear.at(site), watched.facts.sites.at(site).p99_99)};
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ std::vector<Site> rounded_sites_of(const Model& model) {
 }
 
 RoundedSites resolve_grid(const Model& model, const ActivationGrid& grid, const std::vector<Site>& kinds,
-                          const WatchedText& text) {
+                          const WatchedFacts& watched) {
   RoundedSites rounded;
   std::map<SiteId, std::vector<float>> found;  // of a layer's experts once
   for (const TensorSpec& tensor : model.blueprint().tensors()) {
@@ -44,7 +44,7 @@ RoundedSites resolve_grid(const Model& model, const ActivationGrid& grid, const 
     SiteId shared = *tensor.input;
     shared.expert = -1;
     const auto [ranges, is_new] = found.try_emplace(shared);
-    if (is_new) ranges->second = ranges_at(shared, grid, text);
+    if (is_new) ranges->second = ranges_at(shared, grid, watched);
     rounded.inputs[*tensor.input] = rounded.inputs[shared] = {grid.bits, grid.span, ranges->second};
   }
   return rounded;
@@ -52,8 +52,9 @@ RoundedSites resolve_grid(const Model& model, const ActivationGrid& grid, const 
 
 RoundedSites round_sites(const Model& model, const ActivationGrid& grid, const std::vector<Site>& kinds,
                          const EvaluationData& calibration, const ComputeOptions& compute, ProgressSink* progress) {
-  return resolve_grid(model, grid, kinds,
-                      grid.is_static() ? watch_text(model, calibration, compute, progress) : WatchedText());
+  return resolve_grid(
+      model, grid, kinds,
+      grid.is_static() ? watch_facts(model, *windows_of_text(calibration), compute, progress) : WatchedFacts());
 }
 
 }  // namespace vernier

@@ -2,10 +2,12 @@
 #include <iterator>
 #include <span>
 
+#include "activations/activation_study.h"
 #include "activations/local_errors.h"
 #include "activations/resolve_grid.h"
-#include "activations/watch_windows.h"
+#include "activations/watched_facts.h"
 #include "base/shared_progress.h"
+#include "model/language_model.h"
 #include "ops/activation_rounding.h"
 #include "ops/site_rounding.h"
 #include "vernier/evaluate.h"
@@ -43,17 +45,17 @@ Slab rounded_rows(Arena& arena, const Model& model, const RoundedSites& sites, c
 }
 
 /// Of every candidate at once, in one pass of the exact model.
-std::vector<std::map<SiteId, LocalErrors>> local_errors(const Model& model, const EvaluationData& data,
+std::vector<std::map<SiteId, LocalErrors>> local_errors(const Model& model, const WatchedInputs& inputs,
                                                         const std::vector<Sites>& candidates,
                                                         const ComputeOptions& compute, ProgressSink* progress) {
   using Sums = std::vector<std::map<SiteId, ErrorSums>>;
   const std::unique_ptr<Engine> engine = make_engine(compute);
-  const auto prepared = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
-  if (progress != nullptr) progress->begin("activations: errors", static_cast<int64_t>(data.windows.size()), "windows");
+  const auto ready = inputs.prepare(*engine, model, {.type = compute.type});
+  if (progress != nullptr) progress->begin("activations: errors", static_cast<int64_t>(inputs.count()), inputs.unit());
   SharedProgress shared(progress, model.config().depth());
   Sums total(candidates.size());
-  watch_windows<Sums>(
-      *prepared, data, engine->workers(), shared,
+  watch_all<Sums>(
+      *ready, inputs.count(), engine->workers(), shared,
       [&](Sums& own, size_t, const SiteId& site, bool, const Slab& rows) {
         thread_local Arena arena;
         own.resize(candidates.size());
@@ -76,27 +78,26 @@ std::vector<std::map<SiteId, LocalErrors>> local_errors(const Model& model, cons
   return results;
 }
 
-/// The residual streams beside those of the exact model, window by window: |x' - x|^2 / |x|^2 after each layer, of each of
+/// The residual streams beside those of the exact model, input by input: |x' - x|^2 / |x|^2 after each layer, of each of
 /// `candidates`.
-std::vector<std::vector<double>> growth_of(const Model& model, const EvaluationData& data, int64_t windows,
+std::vector<std::vector<double>> growth_of(const Model& model, const WatchedInputs& inputs, int64_t most,
                                            std::span<const Sites> candidates, const ComputeOptions& compute,
                                            ProgressSink* progress) {
   const std::unique_ptr<Engine> engine = make_engine(compute);
-  const auto exact = engine->prepare(model, {.type = compute.type, .positions = data.longest()});
-  std::vector<std::unique_ptr<PreparedModel>> rounded;
+  const auto exact = inputs.prepare(*engine, model, {.type = compute.type});
+  std::vector<std::unique_ptr<WatchedModel>> rounded;
   for (const Sites& sites : candidates)
-    rounded.push_back(engine->prepare(
-        model, {.type = compute.type, .positions = data.longest(), .sites = sites, .beside = exact.get()}));
+    rounded.push_back(inputs.prepare(*engine, model, {.type = compute.type, .sites = sites}, exact.get()));
   const auto depth = static_cast<size_t>(model.config().depth());
-  const size_t watched = std::min(data.windows.size(), static_cast<size_t>(windows));
+  const size_t watched = std::min(inputs.count(), static_cast<size_t>(most));
   std::vector<std::vector<double>> errors(candidates.size(), std::vector<double>(depth, 0));
   std::vector<double> squares(depth, 0);
-  if (progress != nullptr) progress->begin("activations: growth of errors", static_cast<int64_t>(watched), "windows");
-  for (size_t w = 0; w < watched; ++w) {
-    const Sequence sequence{data.windows[w].tokens};
+  if (progress != nullptr)
+    progress->begin("activations: growth of errors", static_cast<int64_t>(watched), inputs.unit());
+  for (size_t i = 0; i < watched; ++i) {
     std::vector<std::vector<float>> streams(depth);
-    const auto residuals = [&](PreparedModel& which, const auto& visit) {
-      which.watch({&sequence, 1},
+    const auto residuals = [&](WatchedModel& which, const auto& visit) {
+      which.watch(i, 1,
                   [&](size_t, const SiteId& site, const Slab& x) {
                     if (site.site == Site::kResidual && site.layer >= 0) visit(static_cast<size_t>(site.layer), x);
                   },
@@ -114,7 +115,7 @@ std::vector<std::vector<double>> growth_of(const Model& model, const EvaluationD
             errors[c][layer] += error * error;
           }
       });
-    if (progress != nullptr) progress->update(static_cast<int64_t>(w) + 1);
+    if (progress != nullptr) progress->update(static_cast<int64_t>(i) + 1);
   }
   if (progress != nullptr) progress->end();
   for (std::vector<double>& own : errors)
@@ -136,10 +137,10 @@ std::vector<Measured> divergences(const Model& model, const EvaluationData& data
 
 /// What is measured by itself: everywhere, and at each kind of site alone.
 std::vector<Sites> variants_of(const Model& model, const ActivationGrid& grid, const Sites& everywhere,
-                               const WatchedText& text) {
+                               const WatchedFacts& watched) {
   std::vector<Sites> variants{everywhere};
   for (const Site kind : rounded_sites_of(model))
-    variants.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, {kind}, text)));
+    variants.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, {kind}, watched)));
   return variants;
 }
 
@@ -163,28 +164,29 @@ GridFigures figures_of(const Model& model, const ActivationGrid& grid, const Rou
 
 }  // namespace
 
-ActivationStudy study_activations(const Model& model, const EvaluationData& calibration, const EvaluationData& data,
-                                  const ActivationStudyOptions& options, ProgressSink* progress) {
-  const WatchedText text = watch_text(model, calibration, options.compute, progress);
+ActivationStudy study_inputs(const Model& model, const WatchedInputs& calibration, const WatchedInputs& inputs,
+                             const Divergences& divergences, const ActivationStudyOptions& options,
+                             ProgressSink* progress) {
+  const WatchedFacts watched = watch_facts(model, calibration, options.compute, progress);
   ActivationStudy study;
   study.model_name = model.source().name;
   study.model_hash = model_hash(model);
-  study.data_name = data.name;
-  study.data_hash = data.hash;
-  study.windows = static_cast<int64_t>(data.windows.size());
-  study.facts = text.facts;
+  study.data_name = inputs.name();
+  study.data_hash = inputs.hash();
+  study.windows = static_cast<int64_t>(inputs.count());
+  study.facts = watched.facts;
   std::vector<Sites> candidates, variants;
   for (const ActivationGrid& grid : options.grids) {
-    candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, rounded_sites_of(model), text)));
-    std::ranges::move(variants_of(model, grid, candidates.back(), text), std::back_inserter(variants));
+    candidates.push_back(std::make_shared<RoundedSites>(resolve_grid(model, grid, rounded_sites_of(model), watched)));
+    std::ranges::move(variants_of(model, grid, candidates.back(), watched), std::back_inserter(variants));
   }
   for (const CacheFormat& format : options.caches) {
     candidates.push_back(caches_of(model, format, format));
     std::ranges::move(variants_of(model, format), std::back_inserter(variants));
   }
   if (candidates.empty()) return study;
-  // All at once, so that the exact model answers each window once, and the time that is left is that of all of them.
-  const std::vector<Measured> kl = divergences(model, data, variants, options.compute, progress);
+  // All at once, so that the exact model answers each input once, and the time that is left is that of all of them.
+  const std::vector<Measured> kl = divergences(variants);
   std::span<const Measured> left = kl;
   const auto taken = [&](size_t count) {
     const auto first = left.first(count);
@@ -198,8 +200,8 @@ ActivationStudy study_activations(const Model& model, const EvaluationData& cali
     const auto own = taken(3);
     study.caches.push_back({format, {}, own[0], own[1], own[2]});
   }
-  const auto local = local_errors(model, data, candidates, options.compute, progress);
-  const auto growth = growth_of(model, data, options.growth_windows, std::span(candidates).first(study.grids.size()),
+  const auto local = local_errors(model, inputs, candidates, options.compute, progress);
+  const auto growth = growth_of(model, inputs, options.growth_windows, std::span(candidates).first(study.grids.size()),
                                 options.compute, progress);
   for (size_t g = 0; g < study.grids.size(); ++g) {
     study.grids[g].local = local[g];
@@ -207,6 +209,15 @@ ActivationStudy study_activations(const Model& model, const EvaluationData& cali
   }
   for (size_t c = 0; c < study.caches.size(); ++c) study.caches[c].local = local[study.grids.size() + c];
   return study;
+}
+
+ActivationStudy study_activations(const Model& model, const EvaluationData& calibration, const EvaluationData& data,
+                                  const ActivationStudyOptions& options, ProgressSink* progress) {
+  require_language_model(model.config(), model.source().name, "activations");
+  const auto kl = [&](const std::vector<Sites>& candidates) {
+    return divergences(model, data, candidates, options.compute, progress);
+  };
+  return study_inputs(model, *windows_of_text(calibration), *windows_of_text(data), kl, options, progress);
 }
 
 }  // namespace vernier

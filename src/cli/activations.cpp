@@ -1,26 +1,72 @@
 #include "vernier/activations.h"
 
+#include <fmt/format.h>
+
+#include "base/fail.h"
 #include "cli/activations_table.h"
 #include "cli/calibration_argument.h"
 #include "cli/command.h"
+#include "cli/given_options.h"
+#include "cli/image_arguments.h"
 #include "cli/subcommands.h"
+#include "data/image_subset.h"
 #include "data/named_texts.h"
 #include "report/activations_data.h"
+#include "vernier/classify.h"
 #include "vernier/report.h"
 
 namespace vernier {
 
+namespace {
+
+struct Arguments {
+  std::string model, output, report, tower = "image", calibration_images;
+  CalibrationTextArgument calibration;
+  ImageArguments labelled;
+  std::vector<std::string> data, grids{"int8:token", "int8:tensor", "int4:token"}, caches{"q8_0", "q4_0"};
+  int64_t context = 512, windows = 16, calibration_windows = 16, images = 256;
+  ActivationStudyOptions options;
+  ComputeArguments compute;
+  JsonArgument json;
+  CommandFiles io;
+};
+
+ActivationStudy study_text(const Arguments& a, const Model& model, Console& console) {
+  require_texts(a.data, model, "activations");
+  const Tokenizer tokenizer(open_tokenizer(model, console));
+  const EvaluationData calibration =
+      diagnosis_windows(calibration_text(tokenizer, a.calibration.files, &console.progress), a.context,
+                        a.calibration_windows, &console.progress);
+  const EvaluationData data =
+      evaluation_windows(tokenizer, a.data, {.context = a.context, .max_windows = a.windows}, &console.progress);
+  warn_beyond_context(model, data, console);
+  return study_activations(model, calibration, data, a.options, &console.progress);
+}
+
+ActivationStudy study_images(Arguments& a, const Model& model, Console& console) {
+  LabelledImages data = a.labelled.read(image_set_of(a.data, model, "activations"), model, console), calibration;
+  if (a.calibration_images.empty()) {
+    const auto half = std::max<int64_t>(1, static_cast<int64_t>(data.images.size()) / 2);
+    std::tie(calibration, data) = split_images(data, std::min(half, a.images > 0 ? a.images : half));
+    console.progress.warn(
+        fmt::format("magnitudes and ranges are of {} images that errors are not measured on; "
+                    "--calibration-images names others",
+                    calibration.images.size()));
+  } else {
+    calibration = spread_images(a.labelled.read(a.calibration_images, model, console), a.images);
+  }
+  const PromptTemplates prompts = prompt_templates(a.labelled.prompts);
+  if (a.tower != "image" && a.tower != "text")
+    fail(ErrorKind::kInvalidArgument, "activations: --tower {}: expected image or text", a.tower);
+  a.options.tower = a.tower == "text" ? Stack::kText : Stack::kImage;
+  a.options.caches = {};
+  return study_activations(model, answer_data(model, calibration, prompts),
+                           answer_data(model, spread_images(data, a.images), prompts), a.options, &console.progress);
+}
+
+}  // namespace
+
 void add_activations(CLI::App& app, Console& console) {
-  struct Arguments {
-    std::string model, output, report;
-    CalibrationTextArgument calibration;
-    std::vector<std::string> data, grids{"int8:token", "int8:tensor", "int4:token"}, caches{"q8_0", "q4_0"};
-    int64_t context = 512, windows = 16, calibration_windows = 16;
-    ActivationStudyOptions options;
-    ComputeArguments compute;
-    JsonArgument json;
-    CommandFiles io;
-  };
   auto* command = app.add_subcommand(
       "activations", "What flows through a model, its outliers, and what rounding it and the attention cache costs");
   auto a = std::make_shared<Arguments>();
@@ -28,8 +74,18 @@ void add_activations(CLI::App& app, Console& console) {
   a->calibration.add(*command, a->io,
                      "Text that magnitudes and static ranges come from (files are joined); a built-in one when none is "
                      "named");
-  add_input(*command, a->io, "--data", a->data,
-            "Text that errors and KL are measured on (files are joined), a built-in one when none is named");
+  add_input(
+      *command, a->io, "--data", a->data,
+      "Text that errors and KL are measured on (files are joined), a built-in one when none is named. For a model "
+      "that sees a manifest (CSV: path, label) or a folder of classes");
+  a->labelled.add(*command, a->io);
+  add_option(*command, "--tower", a->tower, "Of CLIP, which of its two: image, or text, which is shown the prompts")
+      ->capture_default_str();
+  add_input(*command, a->io, "--calibration-images", a->calibration_images,
+            "Images that magnitudes and static ranges come from; other ones of --data when none are named");
+  add_option(*command, "--images", a->images, "Use N images of each, evenly over their classes; 0: all")
+      ->check(count_range())
+      ->capture_default_str();
   add_option(*command, "--grids", a->grids,
              "What inputs of matrices are rounded to, each at every site alone and everywhere: int8:token, "
              "int8:tensor, int8:tensor:percentile (:mse, :entropy, :dynamic), int8:channel ...; none: no grid")
@@ -48,7 +104,7 @@ void add_activations(CLI::App& app, Console& console) {
       ->check(count_range())
       ->capture_default_str();
   add_option(*command, "--growth-windows", a->options.growth_windows,
-             "Windows on which errors are followed through the layers")
+             "Windows or images on which errors are followed through the layers")
       ->check(within(1, int64_t{1} << 20))
       ->capture_default_str();
   add_output(*command, a->io, "-o,--output", a->output,
@@ -56,7 +112,7 @@ void add_activations(CLI::App& app, Console& console) {
   add_output(*command, a->io, "--report", a->report, "Write that page");
   a->compute.add(*command);
   a->json.add(*command, a->io);
-  command->callback([a, &console] {
+  command->callback([a, command, &console] {
     a->io.check();
     a->calibration.check();
     const std::vector<std::string> none{"none"};
@@ -66,14 +122,17 @@ void add_activations(CLI::App& app, Console& console) {
       if (a->caches != none) a->options.caches.push_back(CacheFormat::parse(format));
     a->options.compute = a->compute.options(console);
     const Model model = open_model(a->model, console);
-    const Tokenizer tokenizer(open_tokenizer(model, console));
-    const EvaluationData calibration =
-        diagnosis_windows(calibration_text(tokenizer, a->calibration.files, &console.progress), a->context,
-                          a->calibration_windows, &console.progress);
-    const EvaluationData data =
-        evaluation_windows(tokenizer, a->data, {.context = a->context, .max_windows = a->windows}, &console.progress);
-    warn_beyond_context(model, data, console);
-    const ActivationStudy study = study_activations(model, calibration, data, a->options, &console.progress);
+    const bool reads = model.config().is_language_model();
+    if (reads)
+      refuse_given("activations", *command, {"--images", "--classes", "--prompts", "--tower", "--calibration-images"},
+                   fmt::format("of models that see; {} reads", model.source().name));
+    else
+      refuse_text_options("activations", *command,
+                          {"--context", "--windows", "--calibration-windows", "--calibration-text", "--caches"},
+                          model.source().name);
+    if (model.config().stacks.empty())
+      refuse_given("activations", *command, {"--tower"}, fmt::format("of CLIP; {} has one", model.source().name));
+    const ActivationStudy study = reads ? study_text(*a, model, console) : study_images(*a, model, console);
     const Json json = activation_study_to_json(study);
     if (!a->output.empty()) write_json(a->output, json);
     if (!a->report.empty()) write_report(a->report, activations_page(json));

@@ -10,6 +10,7 @@
 #include "cli/activations_table.h"
 #include "cli/cli.h"
 #include "support/models.h"
+#include "support/noise_images.h"
 #include "support/scratch.h"
 #include "vernier/activations.h"
 
@@ -63,6 +64,31 @@ TEST(ActivationsCommand, WritesWhatItPrintsAndThePageAgain) {
   EXPECT_EQ(run_activations({"activations", demo, "--grids", "int9:token"}), 2);
   EXPECT_EQ(run_activations({"activations", demo, "--caches", "q5_1"}), 2);
   std::filesystem::remove_all(work);
+}
+
+TEST(ActivationsCommand, LooksAtImagesAndRefusesWhatIsOfTexts) {
+  using ::testing::HasSubstr;
+  using ::testing::Not;
+  const NoiseImages files(scratch_path("vernier_activations_images"));
+  const std::string images = files.manifest("some", 20, 1), output = (files.folder() / "a.json").string();
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(run_activations({"activations", files.model(), "--data", images, "--grids", "int8:token,int4:tensor", "-o",
+                             output, "--report", (files.folder() / "a.html").string()}),
+            0);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(),
+              AllOf(HasSubstr("patches and learned rows of some.csv"), HasSubstr("KL, nats per image"),
+                    HasSubstr("10 images of some.csv"), Not(HasSubstr("1st token")), Not(HasSubstr("cache"))));
+  const ActivationStudy study = activation_study_from_json(read_json(output), "a.json");
+  EXPECT_EQ(study.inputs, "image");
+  EXPECT_EQ(study.facts.windows, 10) << "the half that errors are not measured on";
+  EXPECT_GT(study.grids[1].together.mean, study.grids[0].together.mean);
+  for (const std::vector<std::string>& of_texts :
+       {std::vector<std::string>{"--context", "32"}, {"--caches", "q8_0"}, {"--tower", "text"}}) {
+    std::vector<std::string> arguments{"activations", files.model(), "--data", images};
+    arguments.insert(arguments.end(), of_texts.begin(), of_texts.end());
+    EXPECT_EQ(run_activations(arguments), 2) << of_texts[0];
+  }
+  EXPECT_EQ(run_activations({"activations", (source_dir() / "models/demo-5m").string(), "--images", "3"}), 2);
 }
 
 std::string printed(const ActivationStudy& study) {

@@ -114,6 +114,14 @@ class AtenAnswers : public AnsweringModel {
     return sums;
   }
 
+  void watch(int, const ModelInput& input, const InputWatcher& watcher) const override {
+    const AtenObserver observer = [&](const SiteId& site, const at::Tensor& x) {
+      const at::Tensor rows = x.reshape({-1, x.size(-1)}).to(at::kCPU, at::kFloat).contiguous();
+      watcher(site, {rows.data_ptr<float>(), rows.size(0), rows.size(1), rows.size(1)});
+    };
+    answer_of(input, &observer, /*watches=*/true);
+  }
+
   std::vector<float> answer(int, const ModelInput& input) const override {
     return rows_of(answer_of(input, nullptr)).front();
   }
@@ -142,7 +150,7 @@ class AtenAnswers : public AnsweringModel {
     return rows;
   }
 
-  at::Tensor answer_of(const ModelInput& input, const AtenObserver* observer) const {
+  at::Tensor answer_of(const ModelInput& input, const AtenObserver* observer, bool watches = false) const {
     const c10::NoGradGuard no_grad;
     const ModelConfig& config = model_.config();
     check_input(config, input, model_.name());
@@ -150,13 +158,15 @@ class AtenAnswers : public AnsweringModel {
     const bool sees = config.reads_images();
     // A text's rows after the answering one change nothing, its stack being causal; an image's learned rows are the last.
     const int64_t row = sees ? p.count() : answering_row(config, input.tokens);
-    const AtenOps ops = model_.ops(sees ? p.rows() : row + 1, observer);
+    const AtenOps ops = model_.ops(sees ? p.rows() : row + 1, observer, watches);
     const at::Tensor stream =
         sees ? model_.embed_images(ops, at::tensor(std::vector<float>(input.pixels.begin(), input.pixels.end()))
                                             .view({1, p.channels, p.image_size, p.image_size})
                                             .to(device_))
              : model_.embed(ids_of(config, input.tokens.first(static_cast<size_t>(row) + 1)).to(device_));
-    return model_.read_out(ops, model_.finish(ops, stream, 0, row), at::zeros({1}, at::kLong).to(device_));
+    if (watches) ops.observe({Site::kResidual}, stream);
+    const int64_t kept = watches ? 0 : row;
+    return model_.read_out(ops, model_.finish(ops, stream, 0, kept), at::full({1}, row - kept, at::kLong).to(device_));
   }
 
   at::Device device_;

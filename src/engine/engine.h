@@ -57,6 +57,8 @@ struct Sequence {
 };
 /// Sees the rows of a site of one sequence of a pass; from any thread, and several at once for different sequences.
 using SiteWatcher = std::function<void(size_t sequence, const SiteId& site, const Slab& rows)>;
+/// Sees the rows of a site of one input.
+using InputWatcher = std::function<void(const SiteId& site, const Slab& rows)>;
 /// So many layers of one sequence are done; from any thread and several at once. What it throws ends the pass.
 using LayersDone = std::function<void(int64_t layers)>;
 
@@ -86,6 +88,9 @@ class AnsweringModel {
   /// What entered every site, over all rows of an input. @throws Error{kInvalidArgument} for ids outside the vocabulary
   /// and images of another size
   virtual SumsOfSites site_sums(int worker, const ModelInput& input) const = 0;
+  /// Shows every site of an input to `watcher`, also those that only it looks at (is_watched_only), over all rows, in the
+  /// last layer as well; inputs before they are rounded. @throws as site_sums
+  virtual void watch(int worker, const ModelInput& input, const InputWatcher& watcher) const = 0;
   /// The logits of its classes, or the unit vector it projects to. @throws as site_sums
   virtual std::vector<float> answer(int worker, const ModelInput& input) const = 0;
   /// Of several at once, which takes less time. How many there are may change the last bits, which inputs does not.

@@ -152,6 +152,7 @@ class FusedAnswers : public AnsweringModel {
  public:
   FusedAnswers(const Model& model, const PrepareOptions& options, int workers)
       : fast_(model, options.type, options.positions, {options.activations, &options.ranges, options.sites}),
+        rows_(options.sites != nullptr ? FusedModel::AnswerRows::kAll : FusedModel::AnswerRows::kRead),
         arenas_(static_cast<size_t>(workers)) {}
 
   SumsOfSites site_sums(int worker, const ModelInput& input) const override {
@@ -164,19 +165,26 @@ class FusedAnswers : public AnsweringModel {
       accumulate_columns(x, s.squares.data(), s.magnitudes.data(), s.largest.data());
       s.rows += x.rows;
     };
-    fast_.answer(arena, input, &observer);
+    fast_.answer(arena, input, rows_, &observer);
     return sums;
+  }
+
+  void watch(int worker, const ModelInput& input, const InputWatcher& watcher) const override {
+    Arena& arena = arenas_[static_cast<size_t>(worker)];
+    const Arena::Scope scope(arena);
+    fast_.answer(arena, input, FusedModel::AnswerRows::kAll, &watcher, /*watches=*/true);
   }
 
   std::vector<float> answer(int worker, const ModelInput& input) const override {
     Arena& arena = arenas_[static_cast<size_t>(worker)];
     const Arena::Scope scope(arena);
-    const Slab out = fast_.answer(arena, input);
+    const Slab out = fast_.answer(arena, input, rows_);
     return {out.row(0), out.row(0) + out.cols};
   }
 
   std::vector<std::vector<float>> answers(int worker, std::span<const ModelInput> inputs) const override {
-    if (!fast_.config().reads_images() || inputs.empty()) return AnsweringModel::answers(worker, inputs);
+    if (!fast_.config().reads_images() || inputs.empty() || rows_ == FusedModel::AnswerRows::kAll)
+      return AnsweringModel::answers(worker, inputs);
     Arena& arena = arenas_[static_cast<size_t>(worker)];
     const Arena::Scope scope(arena);
     return fast_.answers(arena, inputs);
@@ -184,6 +192,7 @@ class FusedAnswers : public AnsweringModel {
 
  private:
   FusedModel fast_;
+  FusedModel::AnswerRows rows_;        // those that share their range, to the last layer's end
   mutable std::vector<Arena> arenas_;  // one per worker
 };
 

@@ -111,10 +111,13 @@ Slab FusedModel::embed_input(FusedOps& ops, const ModelInput& input) const {
   return embed(ops.arena(), read_tokens(config_, input));
 }
 
-Slab FusedModel::answer(Arena& arena, const ModelInput& input, const SiteObserver* observer) const {
-  FusedOps ops(arena, rope_, observer);
+Slab FusedModel::answer(Arena& arena, const ModelInput& input, AnswerRows rows, const SiteObserver* observer,
+                        bool watches) const {
+  FusedOps ops(arena, rope_, observer, watches);
   const Slab stream = embed_input(ops, input);
-  return read_out(ops, norm_last(ops, run_layers(ops, stream, 0, answering_rows(config_, stream.rows))));
+  if (watches) ops.observe({Site::kResidual}, stream);
+  const int64_t first = answering_rows(config_, stream.rows), kept = rows == AnswerRows::kAll ? 0 : first;
+  return read_out(ops, norm_last(ops, run_layers(ops, stream, 0, kept).rows_from(first - kept)));
 }
 
 std::vector<std::vector<float>> FusedModel::answers(Arena& arena, std::span<const ModelInput> images) const {

@@ -226,6 +226,7 @@ Slab FusedModel::run_layers(FusedOps& ops, Slab x, int begin, int64_t first_row)
   for (int layer = begin; layer < config_.depth(); ++layer) {
     const Arena::Scope scope(ops.arena());  // the stream itself lives outside: a block works on it in place
     x = run_block(ops, block(layer), x, layer + 1 == config_.depth() ? first_row : 0);
+    if (ops.watches()) ops.observe({Site::kResidual, layer}, x);
   }
   return x;
 }

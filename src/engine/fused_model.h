@@ -83,9 +83,13 @@ class FusedModel {
   Slab embed_image_by(const StackedLinear& embedding, FusedOps& ops, std::span<const float> pixels) const;
   /// Residual stream of an image, or of a text up to its end. @throws Error{kInvalidArgument} as check_input
   Slab embed_input(FusedOps& ops, const ModelInput& input) const;
-  /// What a stack that answers for whole inputs makes of one: logits [1, classes], or a unit vector [1, width].
+  /// Which rows go through the last layer: those that the answer is read from, or all.
+  enum class AnswerRows { kRead, kAll };
+  /// What a stack that answers for whole inputs makes of one: logits [1, classes], or a unit vector [1, width]. `watches`:
+  /// the observer sees keys, values, attention and the residual stream too (is_watched_only in vernier/site.h).
   /// @throws Error{kInvalidArgument} as check_input, {kUnsupported} for other models
-  Slab answer(Arena& arena, const ModelInput& input, const SiteObserver* observer = nullptr) const;
+  Slab answer(Arena& arena, const ModelInput& input, AnswerRows rows = AnswerRows::kRead,
+              const SiteObserver* observer = nullptr, bool watches = false) const;
   /// The same of images, all rows through each product together. @return [images][classes or width]
   std::vector<std::vector<float>> answers(Arena& arena, std::span<const ModelInput> images) const;
   /// The end of it, from the normed answering rows [1 or 2, hidden].

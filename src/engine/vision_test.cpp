@@ -162,6 +162,23 @@ at::Tensor rounded_answers(const char* device, const Model& model, const at::Ten
   return at::stack(rows);
 }
 
+TEST(Vision, SitesRoundedOneByOneAreThoseRoundedAtOnce) {
+  const Model model = load_model(vision_fixture("deit_distilled").string());
+  const at::Tensor pixels =
+      tensor_in(SafetensorsFile(vision_fixture("deit_distilled") / "golden.safetensors"), "pixel_values");
+  RoundedSites sites;
+  for (const TensorSpec& tensor : model.blueprint().tensors())
+    if (tensor.input) sites.inputs[*tensor.input] = {8, ActivationGrid::Span::kToken, {}};
+  for (const char* device : {"cpu", "aten"}) {
+    const at::Tensor at_once = rounded_answers(device, model, pixels, "int8:token");
+    const auto ready = make_engine({.threads = 1, .device = device})
+                           ->prepare_answers(model, {.sites = std::make_shared<RoundedSites>(sites)});
+    for (int64_t i = 0; i < pixels.size(0); ++i)
+      // The last layer goes through in other blocks of rows: last bits, and now and then a code.
+      EXPECT_LT(relative_distance(at::tensor(ready->answer(0, pixels_of(pixels, i))), at_once[i]), 2e-3) << device;
+  }
+}
+
 TEST(Vision, ActivationsAreRoundedAlikeByBothEngines) {
   for (const char* name : {"vit", "deit_distilled"}) {
     const Model model = load_model(vision_fixture(name).string());

@@ -65,6 +65,7 @@ class FusedOps {
   Slab mix_experts(const FusedBlock& block, const Slab& x);
   /// Of each sequence those from first_row on: of a single one where they lie, of several a copy.
   Slab rows_from(const Slab& x, int64_t first_row);
+  bool watches() const { return watches_; }
   void observe(const SiteId& site, const Slab& x) {
     if (observer_ != nullptr && *observer_) (*observer_)(site, x);
   }

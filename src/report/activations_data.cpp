@@ -23,6 +23,7 @@ Json activations_section(const Json& study) {
     fail(ErrorKind::kBadFile, "report: {}: expected what `vernier activations` writes", kActivationsFile);
   Json section;
   for (const char* key : {"data", "windows", "facts", "grids", "caches"}) section[key] = study_member(study, key);
+  section["inputs"] = json_find(study, "inputs") != nullptr ? study["inputs"] : Json("window");
   for (const char* key : {"data", "windows", "tokens", "sites", "outlier_features", "first_token_share"})
     study_member(section["facts"], key);
   return section;

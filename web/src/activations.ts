@@ -4,8 +4,9 @@ import type { Num } from "./data";
 import { isNumber, number } from "./format";
 
 export interface Activations {
+  inputs?: string; // "window" of text, "image", or "prompt" of CLIP's text tower
   data: { name: string; hash: string };
-  windows: Num;
+  windows: Num; // or images, or prompts
   facts: {
     data: { name: string; hash: string };
     windows: Num;

@@ -10,7 +10,8 @@ const OF_IMAGES = ["corruptions", "attacks", "features", "out_of_distribution"];
 export function setUnit(report: Report): void {
   const sees =
     report.who_pays?.entries.some((entry) => entry.unit === "image") ||
-    report.reliability?.dimensions.some((dimension) => OF_IMAGES.includes(dimension.key));
+    report.reliability?.dimensions.some((dimension) => OF_IMAGES.includes(dimension.key)) ||
+    (report.activations?.inputs ?? "window") !== "window";
   unit = report.diagnosis ? (report.diagnosis.unit ?? "token") : sees ? "image" : "token";
 }
 

@@ -21,6 +21,7 @@ import { el, p, section } from "../dom";
 import { count, isNumber, measured, number, share, tick } from "../format";
 import { layerGrid } from "../layer_grid";
 import { table } from "../table";
+import { natsPer } from "../unit";
 
 function select(label: string, options: [string, string][], onChange: (key: string) => void): HTMLSelectElement {
   const element = el(
@@ -94,7 +95,7 @@ function siteMap(cells: Cell[], quantity: Quantity, choose: (cell: Cell) => void
   return figure("Sites by layer.", "Log colour scale. Press a cell for its distribution.", draw, legend);
 }
 
-function distribution(cell: Cell): HTMLElement {
+function distribution(cell: Cell, input: string): HTMLElement {
   const { histogram, ...f } = cell.figures;
   const total = f.values ?? 1;
   const bins = histogram.counts.map((n, i) => ({
@@ -151,10 +152,10 @@ function distribution(cell: Cell): HTMLElement {
       draw,
     ),
     p(
-      `Largest ${number(f.abs_max)} (${number(f.abs_max_after_first)} without the first token), median ${number(f.median_abs)}, kurtosis ${number(f.kurtosis)}; `,
+      `Largest ${number(f.abs_max)}${input === "image" ? "" : ` (${number(f.abs_max_after_first)} without the first token)`}, median ${number(f.median_abs)}, kurtosis ${number(f.kurtosis)}; `,
       `${count(f.channels_from_6)} channels reach 6. `,
       first
-        ? `${count(f.massive.count)} values beyond 100 times the median, in ${count(f.massive.windows)} windows; the largest, ${number(first.value)}, in channel ${first.channel}` +
+        ? `${count(f.massive.count)} values beyond 100 times the median, in ${count(f.massive.windows)} ${input}s; the largest, ${number(first.value)}, in channel ${first.channel}` +
             (first.position >= 0 ? ` at position ${first.position}.` : ".")
         : "No value is beyond 100 times the median.",
     ),
@@ -170,7 +171,7 @@ function chosenCells(activations: Activations, cells: Cell[]): HTMLElement {
   const largest = cells.reduce((a, b) => ((a.figures.abs_max ?? 0) >= (b.figures.abs_max ?? 0) ? a : b));
   const show = () => {
     const cell = cells.find((c) => c.site === site.value && c.layer === Number(layer.value));
-    shown.replaceChildren(cell ? distribution(cell) : p("This layer has no such site."));
+    shown.replaceChildren(cell ? distribution(cell, inputOf(activations)) : p("This layer has no such site."));
   };
   const site = select("Site", sites.map((s) => [s, siteName(s)]), show);
   const layer = select("Layer", layers.map((l) => [String(l), `layer ${l}`]), show);
@@ -193,10 +194,12 @@ function chosenCells(activations: Activations, cells: Cell[]): HTMLElement {
   );
 }
 
+const inputOf = (study: Activations) => study.inputs ?? "window";
+
 function gridTable(grids: Grid[]): HTMLElement {
   const sites = [...new Set(grids.flatMap((g) => Object.keys(g.alone)))];
   return table<Grid>(
-    "KL in nats per token when the inputs of matrices are rounded, each site alone in all layers, and all at once",
+    `KL in ${natsPer()} when the inputs of matrices are rounded, each site alone in all layers, and all at once`,
     [
       { head: "Grid", cell: (g) => g.grid, key: (g) => g.grid },
       ...sites.map((site) => ({
@@ -303,7 +306,7 @@ const SHOWN_FEATURES = 20;
 const SHOWN_OF_A_SITE = 6;
 const overMedian = (f: OutlierFeature): number => (isNumber(f.ratio_to_median) ? f.ratio_to_median : 0);
 
-function features(all: OutlierFeature[]): HTMLElement {
+function features(all: OutlierFeature[], rowsName: string): HTMLElement {
   const taken = new Map<string, number>();
   const isShown = ({ site }: OutlierFeature) => {
     const before = taken.get(site) ?? 0;
@@ -322,12 +325,12 @@ function features(all: OutlierFeature[]): HTMLElement {
       ? `; of ${count(all.length)} those furthest over the median, ${SHOWN_OF_A_SITE} of a site at most`
       : "";
   return table<OutlierFeature>(
-    `Outlier features: magnitudes of 6 and more in a quarter of the layers and 6% of the tokens${which}`,
+    `Outlier features: magnitudes of 6 and more in a quarter of the layers and 6% of the ${rowsName}${which}`,
     [
       { head: "Site", cell: (r) => siteName(r.site), key: (r) => r.site },
       { head: "Channel", numeric: true, cell: (r) => String(r.channel), key: (r) => r.channel },
       { head: "Layers", numeric: true, cell: (r) => share(r.layer_share), key: (r) => r.layer_share },
-      { head: "Tokens", numeric: true, cell: (r) => share(r.token_share), key: (r) => r.token_share },
+      { head: rowsName === "tokens" ? "Tokens" : "Rows", numeric: true, cell: (r) => share(r.token_share), key: (r) => r.token_share },
       { head: "Largest", numeric: true, cell: (r) => number(r.abs_max), key: (r) => r.abs_max },
       { head: "Over the median", numeric: true, cell: (r) => number(r.ratio_to_median), key: (r) => r.ratio_to_median },
     ],
@@ -340,18 +343,20 @@ export function activations(report: Report): HTMLElement | null {
   const study = report.activations;
   if (!study) return null;
   const cells = cellsOf(study);
+  const ofImages = inputOf(study) === "image";
+  const rows = ofImages ? "rows" : "tokens";
   const sinks = study.facts.first_token_share.filter((s) => isNumber(s.mean));
   const most = sinks.reduce<(typeof sinks)[number] | null>((a, b) => (a && a.mean! >= b.mean! ? a : b), null);
   return section(
     "activations",
     "What flows through",
     p(
-      `Magnitudes over ${count(study.facts.tokens)} tokens of ${study.facts.data.name}; errors and KL on ${count(study.windows)} windows of ${study.data.name}. `,
+      `Magnitudes over ${count(study.facts.tokens)} ${rows} of ${study.facts.data.name}${ofImages ? ", a row for each patch and learned token" : ""}; errors on ${count(study.windows)} ${inputOf(study)}s of ${study.data.name}. `,
       activationsSentence(study),
       most ? ` At most ${share(most.mean)} of the attention lies on the first token, in layer ${most.layer}.` : "",
     ),
     cells.length > 0 && chosenCells(study, cells),
-    study.facts.outlier_features.length > 0 && features(study.facts.outlier_features),
+    study.facts.outlier_features.length > 0 && features(study.facts.outlier_features, rows),
     study.grids.length > 0 && gridTable(study.grids),
     study.grids.length > 0 && worstTable(study.grids),
     study.grids.length > 0 && growth(study.grids),

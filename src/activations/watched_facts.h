@@ -7,6 +7,7 @@
 #include "activations/magnitudes.h"
 #include "activations/massive.h"
 #include "activations/site_sums.h"
+#include "activations/watched_inputs.h"
 
 namespace vernier {
 
@@ -17,7 +18,7 @@ struct ActivationMagnitudes {
   int64_t sink_queries = 0;
 };
 /// @cost a forward pass
-ActivationMagnitudes measure_magnitudes(const Model& model, const EvaluationData& data, const ComputeOptions& compute,
+ActivationMagnitudes measure_magnitudes(const Model& model, const WatchedInputs& inputs, const ComputeOptions& compute,
                                         ProgressSink* progress);
 
 struct ActivationDetails {
@@ -25,18 +26,18 @@ struct ActivationDetails {
   std::map<SiteId, MassiveCounter> massive;
 };
 /// @cost a forward pass
-ActivationDetails measure_details(const Model& model, const EvaluationData& data,
+ActivationDetails measure_details(const Model& model, const WatchedInputs& inputs,
                                   const std::map<SiteId, SiteFigures>& figures, const ComputeOptions& compute,
                                   ProgressSink* progress);
 
 /// Facts, and the histograms that static ranges are searched on.
-struct WatchedText {
+struct WatchedFacts {
   ActivationFacts facts;
   std::map<SiteId, LinearHistogram> linear;
   std::map<SiteId, std::vector<float>> channels;  ///< each channel's largest magnitude
 };
 /// @cost two forward passes
-WatchedText watch_text(const Model& model, const EvaluationData& data, const ComputeOptions& compute,
-                       ProgressSink* progress);
+WatchedFacts watch_facts(const Model& model, const WatchedInputs& inputs, const ComputeOptions& compute,
+                         ProgressSink* progress);
 
 }  // namespace vernier
