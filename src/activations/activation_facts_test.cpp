@@ -145,8 +145,9 @@ TEST_P(FactsOfImages, EqualThoseOfAllValuesInFloat64) {
   const AnswerData data = golden_answer_data(model, GetParam());
   const Watched watched = watch_images_exactly(stack, data);
   for (const char* device : {"cpu", "aten"}) {
-    const ComputeOptions compute{.threads = 2, .device = device};
-    const ActivationFacts facts = study_activations(model, data, data, {.compute = compute}).facts;
+    ActivationStudyOptions options;
+    options.compute = {.threads = 2, .device = device};
+    const ActivationFacts facts = study_activations(model, data, data, options).facts;
     size_t looked_at = 0;
     for (const auto& [site, images] : watched) {
       if (site.site == Site::kFirstTokenShare) continue;

@@ -198,8 +198,10 @@ TEST(ActivationStudies, RefuseWhatDoesNotFit) {
   const AnswerData images = golden_answer_data(vit, "vit");
   expect_error(ErrorKind::kInvalidArgument, {"sees no images", "llama"},
                [&] { study_activations(fixture_model("llama"), images, images, {}); });
+  ActivationStudyOptions cached;
+  cached.caches = {CacheFormat::parse("q8_0")};
   expect_error(ErrorKind::kInvalidArgument, {"no attention cache"},
-               [&] { study_activations(vit, images, images, {.caches = {CacheFormat::parse("q8_0")}}); });
+               [&] { study_activations(vit, images, images, cached); });
   expect_error(ErrorKind::kUnsupported, {"language model"},
                [&] { activation_facts(vit, made_up_windows(2, 24, 320)); });
   const Model model = fixture_model("llama");

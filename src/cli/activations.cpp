@@ -19,7 +19,7 @@ namespace vernier {
 
 namespace {
 
-struct Arguments {
+struct ActivationArguments {
   std::string model, output, report, tower = "image", calibration_images;
   CalibrationTextArgument calibration;
   ImageArguments labelled;
@@ -31,7 +31,7 @@ struct Arguments {
   CommandFiles io;
 };
 
-ActivationStudy study_text(const Arguments& a, const Model& model, Console& console) {
+ActivationStudy study_text(const ActivationArguments& a, const Model& model, Console& console) {
   require_texts(a.data, model, "activations");
   const Tokenizer tokenizer(open_tokenizer(model, console));
   const EvaluationData calibration =
@@ -43,7 +43,7 @@ ActivationStudy study_text(const Arguments& a, const Model& model, Console& cons
   return study_activations(model, calibration, data, a.options, &console.progress);
 }
 
-ActivationStudy study_images(Arguments& a, const Model& model, Console& console) {
+ActivationStudy study_images(ActivationArguments& a, const Model& model, Console& console) {
   LabelledImages data = a.labelled.read(image_set_of(a.data, model, "activations"), model, console), calibration;
   if (a.calibration_images.empty()) {
     const auto half = std::max<int64_t>(1, static_cast<int64_t>(data.images.size()) / 2);
@@ -69,7 +69,7 @@ ActivationStudy study_images(Arguments& a, const Model& model, Console& console)
 void add_activations(CLI::App& app, Console& console) {
   auto* command = app.add_subcommand(
       "activations", "What flows through a model, its outliers, and what rounding it and the attention cache costs");
-  auto a = std::make_shared<Arguments>();
+  auto a = std::make_shared<ActivationArguments>();
   add_model(*command, a->io, a->model);
   a->calibration.add(*command, a->io,
                      "Text that magnitudes and static ranges come from (files are joined); a built-in one when none is "
