@@ -15,6 +15,8 @@ namespace vernier {
 namespace {
 
 std::string kl_text(const Measured& kl) {
+  constexpr double kFewDigits = 0.0005;  // below it five decimals would leave one or none
+  if (kl.mean > 0 && kl.mean < kFewDigits) return fmt::format("{:.2g} ± {:.1g}", kl.mean, kl.standard_error);
   return fmt::format("{:.5f} ± {}", kl.mean, number_cell(kl.standard_error, 5));
 }
 

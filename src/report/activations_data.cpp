@@ -32,16 +32,17 @@ Json activations_section(const Json& study) {
 Json activations_page(const Json& study) {
   const Json section = activations_section(study);
   const Json& model = study_member(study, "model");
+  const std::string inputs = json_string(section, "inputs", kActivationsFile) + "s";
   return {{"schema_version", 1},
           {"title", "Activations of " + json_string(model, "name", kActivationsFile)},
           {"provenance",
            {{"tool_version", study_member(study, "tool_version")},
             {"model", model},
             {"options",
-             {{"calibration_text", section.at("facts").at("data")},
-              {"calibration_windows", section.at("facts").at("windows")},
+             {{"calibration", section.at("facts").at("data")},
+              {"calibration_" + inputs, section.at("facts").at("windows")},
               {"data", section.at("data")},
-              {"windows", section.at("windows")}}},
+              {inputs, section.at("windows")}}},
             {"seed", nullptr}}},
           {"results", nullptr},
           {"groups", nullptr},

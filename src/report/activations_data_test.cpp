@@ -31,6 +31,10 @@ TEST(ActivationsData, HoldsWhatThePageShows) {
   EXPECT_TRUE(data["plan"].is_null());
   EXPECT_EQ(data["activations"]["facts"]["sites"]["L0.attn_input"]["abs_max"], 3.0);
   EXPECT_EQ(data["activations"]["grids"][0]["grid"], "int8:token");
+  EXPECT_EQ(data["activations"]["inputs"], "window") << "of a file of before models that see";
+  Json of_images = sample_activations();
+  of_images["inputs"] = "image";
+  EXPECT_EQ(activations_page(of_images)["provenance"]["options"]["images"], 4);
 }
 
 TEST(ActivationsData, WhatIsMissingIsNamed) {

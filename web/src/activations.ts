@@ -2,6 +2,7 @@
 
 import type { Num } from "./data";
 import { isNumber, number } from "./format";
+import { natsPer } from "./unit";
 
 export interface Activations {
   inputs?: string; // "window" of text, "image", or "prompt" of CLIP's text tower
@@ -167,7 +168,7 @@ export function activationsSentence(activations: Activations): string {
   return (
     said +
     worst
-      .map(({ grid, site, kl }) => `${grid.grid}: ${number(grid.kl_nats)} nats per token, ${siteName(site)} alone ${number(kl)}.`)
+      .map(({ grid, site, kl }) => `${grid.grid}: ${number(grid.kl_nats)} ${natsPer()}, ${siteName(site)} alone ${number(kl)}.`)
       .join(" ")
   );
 }
