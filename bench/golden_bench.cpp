@@ -43,7 +43,10 @@ at::Tensor rounded(const at::Tensor& weight, int bits, int64_t group) {
   const double levels = (1 << bits) - 1;
   const at::Tensor w = weight.to(at::kFloat).reshape({weight.size(0), -1, group > 0 ? group : weight.size(1)});
   const at::Tensor low = w.amin(-1, true).clamp_max(0), high = w.amax(-1, true).clamp_min(0);
-  const at::Tensor scale = ((high - low) / levels).clamp_min(1e-12), zero = (-low / scale).round();
+  // On a GPU, where its figures come from, torch divides by a number by multiplying with its reciprocal: a last bit of a
+  // scale, and the way that a weight half way between two levels goes.
+  const float part = 1.0f / static_cast<float>(levels);
+  const at::Tensor scale = ((high - low) * part).clamp_min(1e-12), zero = (-low / scale).round();
   return (((w / scale).round() + zero).clamp(0, levels) - zero).mul(scale).reshape(weight.sizes());
 }
 

@@ -123,6 +123,7 @@ struct ActivationStudy {
   std::string model_name, model_hash, data_name, data_hash;
   std::string inputs = "window";  ///< what was looked at: "window" (of text), "image" or "prompt" (of CLIP)
   int64_t windows = 0;            ///< or images, or prompts
+  int64_t images = 0;             ///< whose answers KL is of; 0: windows of text
   ActivationFacts facts;
   std::vector<GridFigures> grids;
   std::vector<CacheFigures> caches;

@@ -28,7 +28,8 @@ struct EvaluationRow {
   double bits_per_weight = 0;
   std::optional<bool> budget_fits = {};  ///< nothing where there is no budget
   std::string method = {};               ///< of a run's files, how their values were searched
-  /// Of a run's plan, the sum of its matrices' damages, each alone and on what the plan was made from.
+  /// Of a run's plan, the sum of its matrices' damages, each alone and on what the plan was made from; nothing where these
+  /// are of rounding and the file's values are searched.
   std::optional<double> foretold_kl_nats = {};
   Scores text = {};
   std::optional<Tails> tails = {};  ///< on the text

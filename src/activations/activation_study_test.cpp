@@ -175,6 +175,11 @@ TEST(ActivationStudies, OfModelsThatSeeMeasureTheirClasses) {
     const ActivationStudy& study = studies.front();
     EXPECT_EQ(study.inputs, tower == Stack::kText ? "prompt" : "image");
     EXPECT_EQ(study.model_hash, model_hash(model));
+    EXPECT_EQ(study.images, data.inputs.images);
+    EXPECT_EQ(study.facts.sinks.empty(), tower == Stack::kImage) << name;
+    for (const auto& [layer, sink] : study.facts.sinks) EXPECT_LT(sink.mean, 1) << "the first query is left out";
+    const SiteFigures& read = study.facts.sites.at({Site::kOutputInput});
+    EXPECT_EQ(read.abs_max_after_first, read.abs_max) << "the row that is read is no first token";
     for (size_t g = 0; g < options.grids.size(); ++g) {
       const GridFigures &ours = study.grids[g], &plain = studies[1].grids[g];
       EXPECT_GT(ours.together.mean, 0) << name;

@@ -120,6 +120,7 @@ nlohmann::ordered_json activation_study_to_json(const ActivationStudy& study) {
             {"data", {{"name", study.data_name}, {"hash", study.data_hash}}},
             {"inputs", study.inputs},
             {"windows", study.windows},
+            {"images", study.images},
             {"facts", activation_facts_json(study.facts)},
             {"grids", Json::array()},
             {"caches", Json::array()}};

@@ -119,7 +119,10 @@ ActivationStudy activation_study_from_json(const nlohmann::ordered_json& json, c
   study.model_hash = root.at("model").text("hash");
   study.data_name = root.at("data").text("name");
   study.data_hash = root.at("data").text("hash");
-  if (json_find(json, "inputs") != nullptr) study.inputs = root.text("inputs");  // before models that see: windows
+  if (json_find(json, "inputs") != nullptr) {  // before models that see: windows
+    study.inputs = root.text("inputs");
+    study.images = root.count("images");
+  }
   study.windows = root.count("windows");
   try {
     study.facts = read_facts(root.at("facts"));

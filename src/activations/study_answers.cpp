@@ -134,6 +134,7 @@ ActivationStudy study_activations(const Model& model, const AnswerData& calibrat
   study.model_name = model.source().name;
   study.model_hash = model_hash(model);
   study.inputs = rounded == Stack::kText ? "prompt" : "image";
+  study.images = data.inputs.images;
   return study;
 }
 

@@ -54,7 +54,7 @@ ActivationMagnitudes measure_magnitudes(const Model& model, const WatchedInputs&
           own.queries = x.rows - first;
           return;
         }
-        own.sums[site].add(x, !of_expert && first_query);
+        own.sums[site].add(x, !of_expert && first_query && inputs.has_positions(site.site));
         MagnitudeHistogram histogram;
         for (int64_t r = 0; r < x.rows; ++r)
           for (int64_t j = 0; j < x.cols; ++j) histogram.add(x.row(r)[j]);
@@ -91,7 +91,7 @@ ActivationDetails measure_details(const Model& model, const WatchedInputs& input
         for (int64_t r = 0; r < x.rows; ++r)
           for (int64_t j = 0; j < x.cols; ++j) linear.add(x.row(r)[j]);
         MassiveCounter massive(kMassiveRatio * figures.at(site).median_abs);
-        massive.add(static_cast<int64_t>(input), x, !of_expert);
+        massive.add(static_cast<int64_t>(input), x, !of_expert && inputs.has_positions(site.site));
         const std::lock_guard<std::mutex> lock(mutex);  // neither depends on the order
         total.linear.at(site).add(linear);
         total.massive.at(site).add(massive);

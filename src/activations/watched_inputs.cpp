@@ -38,6 +38,7 @@ class WindowsOfText : public WatchedInputs {
     for (const TokenWindow& window : data_.windows) tokens += static_cast<int64_t>(window.tokens.size());
     return tokens;
   }
+  bool has_positions(Site) const override { return true; }
   std::optional<int64_t> first_query(size_t window) const override { return data_.windows[window].first_row; }
   std::unique_ptr<WatchedModel> prepare(const Engine& engine, const Model& model, PrepareOptions options,
                                         const WatchedModel* beside) const override {
@@ -93,9 +94,10 @@ class AnsweredInputs : public WatchedInputs {
       tokens += static_cast<int64_t>(read_tokens(stack_, std::span(text)).size());
     return tokens;
   }
+  bool has_positions(Site site) const override { return site != Site::kOutputInput && site != Site::kDistilledInput; }
   std::optional<int64_t> first_query(size_t) const override {
     if (stack_.reads_images()) return std::nullopt;  // the first row is a patch like any other
-    return 0;
+    return 1;                                        // the first token sees itself alone
   }
   std::unique_ptr<WatchedModel> prepare(const Engine& engine, const Model& model, PrepareOptions options,
                                         const WatchedModel*) const override {

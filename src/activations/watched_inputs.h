@@ -33,6 +33,9 @@ class WatchedInputs {
   virtual const char* unit() const = 0;  ///< "windows"
   virtual size_t count() const = 0;
   virtual int64_t rows() const = 0;  ///< of all: tokens, or patches with what was learned beside them
+  /// Whether row r of a site is what stands at position r: of answers those that they are read from are all that a site
+  /// behind the layers has.
+  virtual bool has_positions(Site site) const = 0;
   /// Of an input whose first row is a text's first token, the row from which on queries count for what share of their
   /// attention lies on it.
   virtual std::optional<int64_t> first_query(size_t input) const = 0;

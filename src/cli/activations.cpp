@@ -43,24 +43,41 @@ ActivationStudy study_text(const ActivationArguments& a, const Model& model, Con
   return study_activations(model, calibration, data, a.options, &console.progress);
 }
 
-ActivationStudy study_images(ActivationArguments& a, const Model& model, Console& console) {
-  LabelledImages data = a.labelled.read(image_set_of(a.data, model, "activations"), model, console), calibration;
-  if (a.calibration_images.empty()) {
-    const auto half = std::max<int64_t>(1, static_cast<int64_t>(data.images.size()) / 2);
-    std::tie(calibration, data) = split_images(data, std::min(half, a.images > 0 ? a.images : half));
+/// Images that magnitudes and ranges come from, and those that errors are measured on.
+std::pair<LabelledImages, LabelledImages> images_of(const ActivationArguments& a, const Model& model,
+                                                    Console& console) {
+  const LabelledImages data = a.labelled.read(image_set_of(a.data, model, "activations"), model, console);
+  if (a.options.tower == Stack::kText) {
     console.progress.warn(
-        fmt::format("magnitudes and ranges are of {} images that errors are not measured on; "
-                    "--calibration-images names others",
-                    calibration.images.size()));
-  } else {
-    calibration = spread_images(a.labelled.read(a.calibration_images, model, console), a.images);
+        "magnitudes, ranges and errors are of the same prompts: what ranges clip of others does not show");
+    return {data, data};
   }
-  const PromptTemplates prompts = prompt_templates(a.labelled.prompts);
+  if (!a.calibration_images.empty()) {
+    ImageArguments of_same_classes = a.labelled;
+    of_same_classes.classes = data.classes;
+    return {of_same_classes.read(a.calibration_images, model, console), data};
+  }
+  const auto half = static_cast<int64_t>(data.images.size()) / 2;
+  if (half < 1)
+    fail(ErrorKind::kInvalidArgument,
+         "activations: {} images in {}: expected at least two, or --calibration-images for ranges", data.images.size(),
+         data.name);
+  auto split = split_images(data, a.images > 0 ? std::min(half, a.images) : half);
+  console.progress.warn(
+      fmt::format("magnitudes and ranges are of {} images that errors are not measured on; "
+                  "--calibration-images names others",
+                  split.first.images.size()));
+  return split;
+}
+
+ActivationStudy study_images(ActivationArguments& a, const Model& model, Console& console) {
   if (a.tower != "image" && a.tower != "text")
     fail(ErrorKind::kInvalidArgument, "activations: --tower {}: expected image or text", a.tower);
   a.options.tower = a.tower == "text" ? Stack::kText : Stack::kImage;
   a.options.caches = {};
-  return study_activations(model, answer_data(model, calibration, prompts),
+  const auto [calibration, data] = images_of(a, model, console);
+  const PromptTemplates prompts = prompt_templates(a.labelled.prompts);
+  return study_activations(model, answer_data(model, spread_images(calibration, a.images), prompts),
                            answer_data(model, spread_images(data, a.images), prompts), a.options, &console.progress);
 }
 

@@ -89,7 +89,8 @@ void print_grids(const ActivationStudy& study, Console& console) {
     row.push_back(fmt::format("{:.3g} -> {:.3g}", grid.growth.front(), grid.growth.back()));
     table.add(row);
   }
-  fmt::print(console.out, "\n{} {}s of {}\n{}", study.windows, study.inputs, study.data_name,
+  const std::string answers = study.inputs == "prompt" ? fmt::format(", KL over {} images", study.images) : "";
+  fmt::print(console.out, "\n{} {}s of {}{}\n{}", study.windows, study.inputs, study.data_name, answers,
              table.str(console.width()));
 }
 

@@ -89,7 +89,7 @@ class AnsweringModel {
   /// and images of another size
   virtual SumsOfSites site_sums(int worker, const ModelInput& input) const = 0;
   /// Shows every site of an input to `watcher`, also those that only it looks at (is_watched_only), over all rows, in the
-  /// last layer as well; inputs before they are rounded. @throws as site_sums
+  /// last layer as well (behind it those that the answer is read from); inputs before they are rounded. @throws as site_sums
   virtual void watch(int worker, const ModelInput& input, const InputWatcher& watcher) const = 0;
   /// The logits of its classes, or the unit vector it projects to. @throws as site_sums
   virtual std::vector<float> answer(int worker, const ModelInput& input) const = 0;

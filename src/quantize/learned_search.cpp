@@ -12,6 +12,7 @@ ValueSearch learned_search() {
       "as auto, then the roundings of a layer learned together where held-back text agrees; of language models";
   search.source = "SignRound (arXiv:2309.05516) from what auto finds; AdaRound (arXiv:2004.10568)";
   search.learns = LearningSchedule();
+  search.judges_held_out = false;  // what auto leaves is not what is left once more was learned
   return search;
 }
 

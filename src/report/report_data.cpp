@@ -82,10 +82,10 @@ Json group_rows(const Json& rows, const Json& columns) {
   return out;
 }
 
-/// By matrix, what the plan's search of values leaves of rounding's damage.
-std::map<std::string, Json> left_by_search(const Json& damage, const Json& plan) {
+/// By matrix, what the search of values leaves of rounding's damage, which the solved plan weighs.
+std::map<std::string, Json> left_by_search(const Json& damage) {
   std::map<std::string, Json> lefts;
-  if (!damage.is_object() || value_or_null(damage, "method") != value_or_null(plan, "method")) return lefts;
+  if (!damage.is_object()) return lefts;
   for (const Json& row : need(damage, "matrices", "damage.json"))
     if (const Json* left = json_find(row, "left")) lefts[json_string(row, "tensor", "damage.json")] = *left;
   return lefts;
@@ -102,10 +102,12 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options, const
   out["file_bytes"] = nullptr;
   out["predicted_kl_nats"] = value_or_null(plan, "predicted_kl_nats");
   out["lower_bound_kl_nats"] = out["gap"] = nullptr;
+  bool solved = false;
   for (const Json& row : rows) {
     if (value_or_null(row, "label") != out["label"]) continue;
     out["file_bytes"] = value_or_null(row, "bytes");
     if (value_or_null(row, "kind") != "plan") continue;
+    solved = true;
     const double predicted = json_number(plan, "predicted_kl_nats", "plan.json");
     const double bound = json_number(plan, "lower_bound_kl_nats", "plan.json");
     out["lower_bound_kl_nats"] = bound;
@@ -113,8 +115,8 @@ Json plan_section(const Json& plan, const Json& rows, const Json& options, const
   }
   if (const Json* objective = json_find(plan, "objective")) out["objective"] = *objective;
   out["entries"] = Json::array();
-  const std::map<std::string, Json> lefts = left_by_search(damage, plan);
-  if (!lefts.empty()) out["method"] = plan["method"];
+  const std::map<std::string, Json> lefts = solved ? left_by_search(damage) : std::map<std::string, Json>();
+  if (!lefts.empty()) out["method"] = value_or_null(damage, "method");
   for (const Json& tensor : need(plan, "tensors", "plan.json")) {
     Json entry;
     for (const char* key : {"tensor", "layer", "role", "rows", "cols", "scheme", "bytes"})

@@ -76,7 +76,7 @@ std::vector<EvaluationRow> evaluate_stage(const RunContext& run, const std::vect
       file.rows.push_back(evaluation_row(row_of(run, candidates[i].label, candidates[i].kind, bytes), text[i],
                                          inputs.groups ? &groups[i] : nullptr));
       file.rows.back().method = plan.method;
-      if (candidates[i].kind == "plan") file.rows.back().foretold_kl_nats = plan.predicted_kl_nats;
+      if (candidates[i].foretold) file.rows.back().foretold_kl_nats = plan.predicted_kl_nats;
     }
     write_json(path, evaluation_file_to_json(file));
   });

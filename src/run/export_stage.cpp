@@ -15,14 +15,16 @@ std::filesystem::path output_of(const Target& target, const std::filesystem::pat
 
 std::string chosen_file(const Target& target) { return target.weights_file(target.output).string(); }
 
+std::string export_key(const RunContext& run, const RunCandidate& candidate) {
+  return stage_key({run.directory.hash(candidate.plan), run.directory.hash("calibration.safetensors"),
+                    model_hash(run.model), run.inputs.exported_as});
+}
+
 std::optional<SearchEffect> export_candidate(const RunContext& run, const Calibration& calibration,
                                              const RunCandidate& candidate) {
   std::optional<SearchEffect> effect;
   run.stage(
-      "export", "export " + candidate.label,
-      stage_key({run.directory.hash(candidate.plan), run.directory.hash("calibration.safetensors"),
-                 model_hash(run.model), run.inputs.exported_as}),
-      candidate.file,
+      "export", "export " + candidate.label, export_key(run, candidate), candidate.file,
       [&](const std::filesystem::path& path) {
         NamedProgress named(&run.progress, candidate.label);
         const QuantizedModel quantized = quantize(run.model, calibration, load_plan(run.directory, candidate.plan),

@@ -100,7 +100,8 @@ std::vector<RunCandidate> plan_stage(const RunContext& run, const RunDamage& dam
   for (const Plan& plan : contenders(run, uniform, damage.uniform, planned.predicted_kl_nats, preset.has_value()))
     add(plan, "uniform");
   if (preset) add(*preset, "preset");
-  candidates.push_back({planned.label, "plan", "work/planned.json", written_as(run.target, "work/planned")});
+  candidates.push_back({planned.label, "plan", "work/planned.json", written_as(run.target, "work/planned"),
+                        /*foretold=*/method == beside || !damage.searched.left.empty()});
   return candidates;
 }
 

@@ -110,12 +110,17 @@ void RunDirectory::take_over(const std::string& model_hash, bool replace) {
   for (const fs::path& leftover : leftovers) remove_file(leftover);
 }
 
+bool RunDirectory::is_made(const std::string& stage, const std::string& key, const std::string& name,
+                           bool folder) const {
+  const Json* done = json_find(stages_, stage.c_str());
+  return fs::exists(path(name)) && text_in(done, "key", "") == key && text_in(done, "artefact", "") == name &&
+         text_in(done, "hash", "") == hash(name) &&
+         (!folder || text_in(done, "folder_hash", "") == hash_of_folder(name));
+}
+
 bool RunDirectory::stage(const std::string& stage, const std::string& key, const std::string& name,
                          const std::function<void(const fs::path&)>& make, bool folder) {
-  const Json* done = json_find(stages_, stage.c_str());
-  if (fs::exists(path(name)) && text_in(done, "key", "") == key && text_in(done, "artefact", "") == name &&
-      text_in(done, "hash", "") == hash(name) && (!folder || text_in(done, "folder_hash", "") == hash_of_folder(name)))
-    return false;
+  if (is_made(stage, key, name, folder)) return false;
   make(path(name));
   stages_[stage] = {{"key", key}, {"artefact", name}, {"hash", hash(name)}};
   if (folder) stages_[stage]["folder_hash"] = hash_of_folder(name);

@@ -36,9 +36,10 @@ class RunDirectory {
 
   std::filesystem::path path(const std::string& name) const { return folder_ / name; }
 
-  /// Runs `make` unless the artefact `name` was made with the same key and has not changed since, nor, of an artefact that
-  /// is a `folder`'s, anything that lies beside it. `make` must write path(name), whole or not at all. Returns true when
-  /// it ran.
+  /// Whether the artefact `name` was made with that key and has not changed since, nor, of an artefact that is a `folder`'s,
+  /// anything that lies beside it.
+  bool is_made(const std::string& stage, const std::string& key, const std::string& name, bool folder = false) const;
+  /// Runs `make` unless it is made. `make` must write path(name), whole or not at all. Returns true when it ran.
   bool stage(const std::string& stage, const std::string& key, const std::string& name,
              const std::function<void(const std::filesystem::path&)>& make, bool folder = false);
 

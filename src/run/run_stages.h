@@ -47,6 +47,7 @@ struct RunContext {
 /// A file that may become the result; names are inside the run directory.
 struct RunCandidate {
   std::string label, kind, plan, file;
+  bool foretold = false;  ///< whether the plan's predicted KL is of values found as this file's are
 };
 
 /// In the run directory.
@@ -84,6 +85,8 @@ RunCandidate candidate_of(const RunContext& run, const Plan& plan, const std::st
 /// What plans of these damages depend on.
 std::string planning_key(const RunContext& run, const std::string& damage, const std::vector<std::string>& methods);
 void export_stage(const RunContext& run, const Calibration& calibration, const std::vector<RunCandidate>& candidates);
+/// What a candidate's file depends on.
+std::string export_key(const RunContext& run, const RunCandidate& candidate);
 /// One file. @return what its search left, where it was not written before
 std::optional<SearchEffect> export_candidate(const RunContext& run, const Calibration& calibration,
                                              const RunCandidate& candidate);

@@ -174,6 +174,11 @@ TEST_F(RunLibrary, PlansWeighWhatTheSearchOfValuesLeaves) {
   EXPECT_EQ(search_effect_from_json(read_json(out_ / "work/search_effect.json"), "search_effect.json").left,
             effect.left);
   EXPECT_EQ(read_json(out_ / "work/planned.json"), planned);
+  RunOptions hurried = options();
+  hurried.max_minutes = 1e-9;
+  const RunResult result = run(path, hurried);
+  EXPECT_EQ(read_json(out_ / "work/planned.json"), planned) << "what is known takes no time";
+  EXPECT_EQ(result.rows.back().foretold_kl_nats, planned["predicted_kl_nats"].get<double>());
 }
 
 TEST_F(RunLibrary, GivesTheFiguresOfEveryFileAndGoesOnWhereItWas) {
@@ -301,6 +306,8 @@ TEST_F(RunLibrary, ARunOutOfTimeEndsWithAPlanAndSaysSo) {
   EXPECT_THAT(result.warnings, Contains(HasSubstr("time was up")));
   EXPECT_EQ(result.rows.back().kind, "plan");
   EXPECT_THAT(result.warnings, Contains(HasSubstr("no time to write and measure")));
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("no time to search uniform")));
+  EXPECT_FALSE(result.rows.back().foretold_kl_nats) << "of rounding, where values are searched";
   EXPECT_EQ(result.rows.size(), 3U) << "the source, the plan and one to compare it with";
   EXPECT_FALSE(read_json(out_ / "work/confirmation.json")["complete"].get<bool>());
 }

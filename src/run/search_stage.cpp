@@ -1,6 +1,8 @@
 // What the plan's search of values leaves of the damage of rounding. The uniform file that is foretold to be best is
 // searched as the plan is, so that what tells them apart is the choice of schemes; and it tells that, before there is a plan.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "run/run_stages.h"
@@ -45,10 +47,22 @@ bool has_time_for_search(const RunContext& run) {
   return run.clock.has_time_for(before_it, 0);
 }
 
+constexpr const char* kEffectStage = "search effect";
+
+std::string effect_key(const RunContext& run, const RunCandidate& uniform) {
+  return stage_key({run.directory.hash(uniform.file), run.directory.hash(uniform.plan)});
+}
+
+/// Of an earlier start: then it takes no time, whatever is left.
+bool effect_is_known(const RunContext& run, const RunCandidate& uniform) {
+  return run.directory.is_made("export " + uniform.label, export_key(run, uniform), uniform.file,
+                               run.target.is_folder()) &&
+         run.directory.is_made(kEffectStage, effect_key(run, uniform), kEffect);
+}
+
 SearchEffect effect_of(const RunContext& run, const Calibration& calibration, const RunCandidate& uniform) {
   const std::optional<SearchEffect> found = export_candidate(run, calibration, uniform);
-  const std::string key = stage_key({run.directory.hash(uniform.file), run.directory.hash(uniform.plan)});
-  run.stage("export", "search effect", key, kEffect, [&](const std::filesystem::path& path) {
+  run.stage("export", kEffectStage, effect_key(run, uniform), kEffect, [&](const std::filesystem::path& path) {
     if (found) return write_json(path, search_effect_to_json(*found));
     // The file is there and what its search told is not: it is searched again.
     const QuantizedModel quantized =
@@ -66,11 +80,16 @@ const char* rounded_damage(const RunContext& run) { return search_tells(run) ? "
 RunDamage search_stage(const RunContext& run, const Calibration& calibration, const DamageTable& rounded) {
   const std::optional<RunCandidate> uniform = plan_uniform_file(run, rounded);
   if (!search_tells(run)) return {rounded, rounded, uniform};
-  std::string key = stage_key({run.directory.hash(rounded_damage(run))});
-  SearchEffect effect{rounded.model_hash, method_of(run.model, run.options), {}};
-  if (uniform && has_time_for_search(run)) {
+  const std::string method = method_of(run.model, run.options);
+  std::string key = stage_key({run.directory.hash(rounded_damage(run)), method});
+  SearchEffect effect{rounded.model_hash, method, {}};
+  if (uniform && (effect_is_known(run, *uniform) || has_time_for_search(run))) {
     effect = effect_of(run, calibration, *uniform);
     key = stage_key({key, run.directory.hash(kEffect)});
+  } else if (uniform) {
+    run.progress.warn(
+        fmt::format("--max-minutes {:g}: no time to search {} before the plan, which goes by what rounding does",
+                    run.options.max_minutes, uniform->label));
   }
   RunDamage damage{rounded, after_search(rounded, effect), uniform};
   run.stage("plan", "searched damage", key, kDamage,
