@@ -20,8 +20,8 @@ namespace vernier {
 
 namespace {
 
-// Words of a product in one turn of its loop, rows by two addresses: what else a turn takes, an eighth of its instructions,
-// takes the places of products on processors that make two at once.
+// Words of a product in one turn of its loop, rows by two addresses: a sixteenth faster by quarters on an Intel Xeon, though
+// instructions are hardly fewer (docs/performance.md).
 constexpr int kTurn = 4;
 
 /// Sums of kRows rows by kPanels times kVectors vectors, in registers over the whole contracted dimension. Unrolled by
